@@ -1,0 +1,50 @@
+import connect from 'connect'
+import express from 'express'
+import express4 from 'express4'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { WebhookRequest } from '../../lib/index.js'
+import type { ServerResponse } from 'node:http'
+
+/** What all of them can mount. */
+export type Middleware = (req: WebhookRequest, res: ServerResponse, next?: (error?: unknown) => void) => void
+
+export type Mount = (path: string, middleware: Middleware) => RequestListener
+
+/** Every framework that the package promises to work under: a middleware mounted by `use`, and a bare server. */
+export const frameworks: Readonly<Record<string, Mount>> = {
+  'Express 5': (path, middleware) => express().use(path, middleware) as RequestListener,
+  'Express 4': (path, middleware) => express4().use(path, middleware) as RequestListener,
+  'Connect 3': (path, middleware) => connect().use(path, middleware),
+  'node:http': (_path, middleware) => (req, res) => {
+    middleware(req, res)
+  },
+}
+
+export interface Listening {
+  readonly port: number
+  readonly url: string
+  close(): Promise<void>
+}
+
+const open = new Set<Server>()
+
+/** Starts a server on a free port of 127.0.0.1; `closeServers` ends it at the latest. */
+export async function listen(listener: RequestListener): Promise<Listening> {
+  const server = createServer(listener)
+  open.add(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return { port, url: `http://127.0.0.1:${String(port)}`, close: () => end(server) }
+}
+
+async function end(server: Server): Promise<void> {
+  open.delete(server)
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+}
+
+/** For afterEach: nothing that a test opened outlives it. */
+export async function closeServers(): Promise<void> {
+  await Promise.all([...open].map(end))
+}

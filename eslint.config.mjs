@@ -1,0 +1,61 @@
+import js from '@eslint/js'
+import prettier from 'eslint-config-prettier'
+import tseslint from 'typescript-eslint'
+
+/** The arrows of the house go down only: what a folder may not import at run time. Types may cross. */
+const mayNotImport = (files, group, message) => ({
+  files,
+  rules: {
+    '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group, message, allowTypeImports: true }] }],
+  },
+})
+
+export default tseslint.config(
+  { ignores: ['dist', 'coverage', 'reports', '**/*.generated.ts', '__tests__/packaging/samples', '.stryker-tmp'] },
+  {
+    files: ['lib/**/*.ts', '__tests__/**/*.ts'],
+    extends: [js.configs.recommended, tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      '@typescript-eslint/consistent-type-exports': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-require-imports': ['error', { allow: ['^ajv(/dist/2020\\.js)?$', '^ipaddr\\.js$'] }],
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
+      'no-control-regex': 'off', // control characters are what these patterns are about
+    },
+  },
+  { files: ['lib/**/*.ts'], rules: { 'max-lines': ['error', 300] } },
+  mayNotImport(
+    ['lib/callback/**'],
+    ['../inbox/*', '../middleware.js', '../events.js', '../options.js'],
+    'callback/ knows nothing of inboxes',
+  ),
+  mayNotImport(
+    ['lib/inbox/**'],
+    ['**/callback/*', '**/middleware.js', '**/events.js', '**/options.js'],
+    'inbox/ knows nothing of HTTP',
+  ),
+  {
+    files: ['__tests__/**/*.ts'],
+    rules: { '@typescript-eslint/no-confusing-void-expression': 'off' },
+  },
+  {
+    files: ['**/*.mjs', '**/*.cjs', '**/*.js'],
+    extends: [js.configs.recommended],
+    languageOptions: {
+      globals: {
+        console: 'readonly',
+        process: 'readonly',
+        URL: 'readonly',
+        URLSearchParams: 'readonly',
+        performance: 'readonly',
+        setTimeout: 'readonly',
+        fetch: 'readonly',
+        Buffer: 'readonly',
+        require: 'readonly',
+        module: 'writable',
+      },
+    },
+  },
+  prettier,
+)

@@ -1,0 +1,10 @@
+/** Sources run as CommonJS through ts-jest, which only strips types: `npm run typecheck` judges them. */
+export default {
+  testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
+  transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.jest.json' }] },
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  collectCoverageFrom: ['lib/**/*.ts', '!lib/**/*.generated.ts', '!lib/index.ts'],
+  coverageThreshold: { global: { lines: 95, branches: 95 } },
+  coverageReporters: ['text-summary', 'text', 'lcovonly'],
+  testTimeout: 20_000,
+}

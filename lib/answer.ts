@@ -1,0 +1,43 @@
+import type { ServerResponse } from 'node:http'
+import type { Accident } from './callback/accident.js'
+import type { ConversionWebhookError } from './errors.js'
+import { titleOf } from './errors.js'
+import type { Outcome } from './inbox/ledger.js'
+
+/** An answer of section 8; without a body there is no content type either. */
+export interface Answer {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly type?: string
+  readonly body?: string
+}
+
+/** Nothing was a callback, and nothing went wrong. */
+export const emptyAnswer: Answer = { status: 204 }
+
+export function accidentAnswer(accident: Accident): Answer {
+  return 'error' in accident ? problemAnswer(accident.error) : accident
+}
+
+export function outcomeAnswer(outcome: Exclude<Outcome, 'refused' | 'conflict'>): Answer {
+  return { status: 200, type: 'application/json', body: JSON.stringify({ outcome }) }
+}
+
+/** RFC 9457. It says what the code's table says and which rules were broken; never a text that came with the callback. */
+export function problemAnswer({ code, status = 500, issues, headers = {} }: ConversionWebhookError): Answer {
+  const problem = { type: `urn:conversion-webhook:${code}`, status, title: titleOf(code), code, issues }
+  return { status, headers, type: 'application/problem+json', body: JSON.stringify(problem) }
+}
+
+/** Answers, unless something else has done so meanwhile. */
+export function send(res: ServerResponse, { status, headers, type, body = '' }: Answer): void {
+  if (res.headersSent || res.writableEnded) return
+  res.writeHead(status, {
+    'Cache-Control': 'no-store',
+    'X-Robots-Tag': 'noindex',
+    'Referrer-Policy': 'no-referrer',
+    ...headers,
+    ...(type !== undefined && { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) }),
+  })
+  res.end(body)
+}

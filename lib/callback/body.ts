@@ -1,0 +1,143 @@
+import type { IncomingMessage } from 'node:http'
+import { MIMEType } from 'node:util'
+import { debug } from '../debug.js'
+import { ConversionWebhookError } from '../errors.js'
+import { bytesDecoder, componentDecoder, decodeBytes, escapeHighBytes, type Decoded } from './encoding.js'
+import { jsonEntries } from './json.js'
+import { maxBytes, readQuery, readValues, type Received, type WireNames } from './params.js'
+
+/** A body that stands still for longer holds a connection for nothing: every known sender writes it at once. */
+const bodyTimeoutMs = 10_000
+
+/**
+ * The parameters of a POST's or PUT's body, from the parser that ran before us or from the stream; undefined where there is no body.
+ * Throws `ERR_CONVERSION_BODY_…` and `ERR_CONVERSION_TYPE_UNSUPPORTED`. A stream that was consumed already is no body, so it never hangs.
+ */
+export async function readBody(
+  req: IncomingMessage & { body?: unknown },
+  wireNames: WireNames,
+  timeoutMs = bodyTimeoutMs,
+): Promise<Received | undefined> {
+  const { body } = req
+  if (typeof body === 'string') return parseBody(req, Buffer.from(body, 'utf8'), wireNames, 'utf-8')
+  if (body instanceof Uint8Array) return parseBody(req, Buffer.from(body), wireNames)
+  if (typeof body === 'object' && body !== null && Object.keys(body).length > 0) {
+    debug.body('parsed before us')
+    const entries = Array.isArray(body) ? [] : Object.entries(body)
+    return readValues(entries, wireNames, { source: typeOf(req)?.form ?? 'json' })
+  }
+  if (req.readableDidRead || req.readableEnded || req.destroyed) {
+    debug.body('consumed before us')
+    return undefined
+  }
+  const declared = Number(req.headers['content-length'] ?? 0)
+  if (declared > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED')
+  if (declared > 0) requireType(req) // before the body is waited for
+  const bytes = await readStream(req, timeoutMs)
+  const encoding = req.headers['content-encoding'] ?? 'identity'
+  if (bytes.length > 0 && encoding !== 'identity') throw unsupported('a compressed body')
+  return parseBody(req, bytes, wireNames)
+}
+
+/** The whole stream, at most `maxBytes` of it. */
+async function readStream(req: IncomingMessage, timeoutMs: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const settle = (error?: ConversionWebhookError): void => {
+      clearTimeout(timer)
+      req.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose)
+      if (error === undefined) {
+        resolve(Buffer.concat(chunks))
+        return
+      }
+      req.on('error', () => undefined) // a connection that breaks later has been answered for
+      req.resume() // what is still coming is thrown away, so that the answer can be read
+      reject(error)
+    }
+    const onData = (chunk: Buffer | string): void => {
+      const bytes = Buffer.from(chunk)
+      size += bytes.length
+      if (size > maxBytes) settle(new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED'))
+      else chunks.push(bytes)
+    }
+    const onEnd = (): void => {
+      settle()
+    }
+    const onClose = (): void => {
+      settle(new ConversionWebhookError('ERR_CONVERSION_BODY_ABORTED'))
+    }
+    const timer = setTimeout(() => {
+      settle(new ConversionWebhookError('ERR_CONVERSION_BODY_LATE', { headers: { Connection: 'close' } }))
+    }, timeoutMs)
+    req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
+  })
+}
+
+function parseBody(
+  req: IncomingMessage,
+  bytes: Buffer,
+  wireNames: WireNames,
+  decodedAs?: string,
+): Received | undefined {
+  if (bytes.length === 0) return undefined
+  if (bytes.length > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED')
+  const { form, charset } = requireType(req)
+  debug.body('%s, %d bytes', form, bytes.length)
+  return (form === 'json' ? parseJson : parseForm)(bytes, decodedAs ?? charset, wireNames)
+}
+
+function parseForm(bytes: Buffer, charset: string, wireNames: WireNames): Received {
+  const decode = componentDecoder(charset)
+  if (decode === undefined) throw unsupported('a form in an unknown charset')
+  return readQuery(escapeHighBytes(bytes.toString('latin1')), wireNames, decode)
+}
+
+function parseJson(bytes: Buffer, charset: string, wireNames: WireNames): Received {
+  const decode = bytesDecoder(charset)
+  if (decode === undefined) throw unsupported('JSON in an unknown charset')
+  const text = decode(bytes)
+  try {
+    if (text !== undefined) return readValues(jsonEntries(text), wireNames)
+    // Bytes that are not of their charset stay one a character, so that each value is repaired or refused by itself.
+    return readValues(jsonEntries(bytes.toString('latin1')), wireNames, { decode: decodeLatin1 })
+  } catch {
+    const message = 'the body is not valid JSON'
+    return { pairs: [['', decodeBytes(bytes).text]], issues: [{ rule: 'syntax', message }], repairs: [] }
+  }
+}
+
+/** A text whose characters are bytes, unless an escape of JSON made it more than that. */
+function decodeLatin1(text: string): Decoded {
+  return /[^\u0000-\u00ff]/.test(text) ? { text, damaged: false } : decodeBytes(Buffer.from(text, 'latin1'))
+}
+
+interface BodyType {
+  readonly form: 'form' | 'json'
+  readonly charset: string
+}
+
+/** What the content type says the body is; undefined for anything that we do not read. */
+function typeOf(req: IncomingMessage): BodyType | undefined {
+  let type: MIMEType
+  try {
+    type = new MIMEType(req.headers['content-type'] ?? '')
+  } catch {
+    return undefined
+  }
+  const charset = type.params.get('charset') ?? 'utf-8'
+  if (type.essence === 'application/x-www-form-urlencoded') return { form: 'form', charset }
+  const isJson = type.essence === 'application/json' || type.essence === 'text/json' || type.subtype.endsWith('+json')
+  return isJson ? { form: 'json', charset } : undefined
+}
+
+function requireType(req: IncomingMessage): BodyType {
+  const type = typeOf(req)
+  if (type === undefined) throw unsupported('another content type')
+  return type
+}
+
+function unsupported(what: string): ConversionWebhookError {
+  debug.body('refused: %s', what)
+  return new ConversionWebhookError('ERR_CONVERSION_TYPE_UNSUPPORTED')
+}

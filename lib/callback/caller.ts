@@ -1,0 +1,42 @@
+import { debug } from '../debug.js'
+import { ConversionWebhookError } from '../errors.js'
+import { candidates, type Matcher } from './credentials.js'
+import type { Pair } from './params.js'
+import type { Route, WebhookRequest } from './route.js'
+
+/** Who may call. */
+export interface CallerRules {
+  /** Absent where no secret is configured. */
+  readonly matchesSecret: Matcher | undefined
+  readonly isAllowed: ((req: WebhookRequest) => boolean) | undefined
+}
+
+/**
+ * Section 5.3: the address, then the credential; before any parameter is looked at. Throws `ERR_CONVERSION_ADDRESS_REJECTED` and
+ * `ERR_CONVERSION_CREDENTIAL_REJECTED`.
+ */
+export function requireCaller(req: WebhookRequest, route: Route, query: readonly Pair[], rules: CallerRules): void {
+  if (rules.isAllowed?.(req) === false) {
+    debug.credentials('address not allowed')
+    throw new ConversionWebhookError('ERR_CONVERSION_ADDRESS_REJECTED')
+  }
+  const { matchesSecret } = rules
+  if (matchesSecret === undefined || route.hasPathSecret) return
+  const offered = candidates(req, query)
+  // Each is compared, whatever the ones before it came to.
+  if (offered.filter(matchesSecret).length > 0) return
+  debug.credentials('%d credentials, none right', offered.length)
+  throw new ConversionWebhookError('ERR_CONVERSION_CREDENTIAL_REJECTED', {
+    headers: { 'WWW-Authenticate': 'Basic realm="conversion webhook", charset="UTF-8", Bearer' },
+  })
+}
+
+/**
+ * A bare server has no next(): a path below the root is ours when its last segment is the secret, or when the request offers a credential
+ * elsewhere. Throws `ERR_CONVERSION_PATH_UNKNOWN` for others, whatever their method.
+ */
+export function requireKnownPath(req: WebhookRequest, route: Route, query: readonly Pair[]): void {
+  if (!route.isDoubtful || candidates(req, query).length > 0) return
+  debug.route('unknown path')
+  throw new ConversionWebhookError('ERR_CONVERSION_PATH_UNKNOWN')
+}

@@ -1,0 +1,158 @@
+import type { Issue, Repair } from './issues.js'
+import { collect, type Received, type WireNames } from './params.js'
+import { parameterNames, type ParameterTexts } from './schema.js'
+import { checkParameters } from './check.js'
+
+/** What the platform said of the conversion. */
+export type ConversionStatus = 'success' | 'fail' | 'pending'
+
+interface ConversionFields<Custom> {
+  /** Who referred a friend. */
+  readonly referrer: {
+    readonly name?: string
+    readonly email?: string
+    /** How many conversions the referrer has, as the platform counts them. */
+    readonly conversions?: number
+    /** What the shop passed for the referrer: the text as sent, or what the `parseCustomValue` option returned for it. */
+    readonly customValue?: Custom
+  }
+  /** The friend. */
+  readonly referee: { readonly name?: string; readonly email?: string }
+  /** A transaction id for a sale, the e-mail address or phone number for a registration, absent for an app install. Comes from the shopper's browser. */
+  readonly orderId?: string
+  /** Comes from the shopper's browser: pay from the amount of your own order instead. */
+  readonly purchaseValue?: number
+  /**
+   * Whether this callback said that the referrer's goal is complete (the 5th conversion, if 5 earn the reward).
+   * One callback can fire `success` *and* `goalComplete`: register the one you pay for.
+   */
+  readonly goalComplete: boolean
+  /** The campaign or mount that the callback belongs to; empty unless a route parameter or the `scope` option names it. */
+  readonly scope: string
+  readonly receivedAt: Date
+  /** Parameters that are none of the ten, as sent, without the credential. */
+  readonly extra: Readonly<Record<string, string>>
+  /** The ten by documented name: renamed and repaired, not yet trimmed, folded or mapped; blank ones are absent. */
+  readonly params: Readonly<Record<string, string>>
+  /** Every correction of a damaged value. */
+  readonly repairs: readonly Repair[]
+}
+
+export type SuccessConversion<Custom = string> = ConversionFields<Custom> & { readonly status: 'success' }
+export type FailConversion<Custom = string> = ConversionFields<Custom> & { readonly status: 'fail' }
+export type PendingConversion<Custom = string> = ConversionFields<Custom> & { readonly status: 'pending' }
+
+/** A valid callback as a typed object; `status` tells the three kinds apart. */
+export type Conversion<Custom = string> = SuccessConversion<Custom> | FailConversion<Custom> | PendingConversion<Custom>
+
+/** A valid callback as it is recorded: texts only, so that it can be stored, and typed anew for each delivery. */
+export interface Callback {
+  readonly status: ConversionStatus
+  readonly params: Readonly<Record<string, string>>
+  readonly extra: Readonly<Record<string, string>>
+  readonly repairs: readonly Repair[]
+  readonly scope: string
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number
+}
+
+/** What may differ from one webhook to another when a callback is read. */
+export interface ReadingRules {
+  readonly wireNames: WireNames
+  /** Foreign status words, lower-cased. */
+  readonly statuses: ReadonlyMap<string, ConversionStatus>
+  /** The compiled `schema` option. */
+  readonly checkSchema?: ((texts: Readonly<Record<string, string>>) => readonly Issue[]) | undefined
+}
+
+/** Handed on exactly as sent; all others are trimmed. */
+const untrimmed: ReadonlySet<string> = new Set(['referrer_name', 'referee_name', 'referrer_customValue'])
+
+type Interpreted =
+  | { readonly ok: true; readonly callback: Callback }
+  | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
+
+/** Section 6 from decoded pairs to a callback: sort, repair, trim, fold, map, check. Issues about reading come alone. */
+export function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number): Interpreted {
+  const collected = collect(received.pairs, rules.wireNames)
+  const unreadable = refusal([...received.issues, ...collected.issues])
+  if (unreadable) return unreadable
+
+  const { extra } = collected
+  const repairs = [...received.repairs]
+  const params: Record<string, string> = {}
+  const texts: ParameterTexts = {}
+  for (const name of parameterNames) {
+    let text = collected.params[name]
+    if (text === undefined) continue
+    let trimmed = text.trim()
+    if (trimmed === '') continue // blank means absent
+    if ((name === 'referrer_email' || name === 'referee_email') && trimmed.includes(' ')) {
+      const repaired = repairPlus(trimmed)
+      if (repaired !== trimmed) {
+        repairs.push({ parameter: name, kind: 'plus' })
+        text = text.replace(trimmed, () => repaired)
+        trimmed = repaired
+      }
+    }
+    params[name] = text
+    texts[name] = untrimmed.has(name) ? text : trimmed
+  }
+  const word = texts.conversion?.toLowerCase()
+  const status = word === undefined ? undefined : (rules.statuses.get(word) ?? word)
+  if (status !== undefined) texts.conversion = status
+
+  const refused = refusal([...checkParameters(texts), ...(rules.checkSchema?.({ ...extra, ...texts }) ?? [])])
+  if (refused) return refused
+  return { ok: true, callback: { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt } }
+}
+
+function refusal([first, ...rest]: readonly Issue[]) {
+  return first && ({ ok: false, issues: [first, ...rest] } as const)
+}
+
+/** A space before the `@` was an unencoded `+`; a quoted local part may hold spaces of its own, so it is left alone. */
+function repairPlus(address: string): string {
+  const at = address.lastIndexOf('@')
+  if (at === -1 || address.startsWith('"') || address.includes(' ', at)) return address
+  return address.slice(0, at).replaceAll(' ', '+') + address.slice(at)
+}
+
+/**
+ * The typed object of a callback that was checked before. Runs at accept and again at each delivery.
+ * Throws only what `parseCustomValue` throws.
+ */
+export function toConversion(callback: Callback, parseCustomValue?: (text: string) => unknown): Conversion<unknown> {
+  const { params, status, extra, repairs, scope } = callback
+  const custom = params.referrer_customValue
+  const conversion: Fillable<Conversion<unknown>> = {
+    status,
+    referrer: {},
+    referee: {},
+    goalComplete: params.goal_complete?.trim() === '1',
+    scope,
+    receivedAt: new Date(callback.receivedAt),
+    extra,
+    params,
+    repairs,
+  }
+  const { referrer, referee } = conversion
+  if (params.referrer_name !== undefined) referrer.name = params.referrer_name
+  if (params.referrer_email !== undefined) referrer.email = params.referrer_email.trim()
+  if (params.referrer_converts !== undefined) referrer.conversions = toNumber(params.referrer_converts)
+  if (custom !== undefined) referrer.customValue = parseCustomValue ? parseCustomValue(custom) : custom
+  if (params.referee_name !== undefined) referee.name = params.referee_name
+  if (params.referee_email !== undefined) referee.email = params.referee_email.trim()
+  if (params.orderID !== undefined) conversion.orderId = params.orderID.trim()
+  if (params.purchaseValue !== undefined) conversion.purchaseValue = toNumber(params.purchaseValue)
+  return conversion
+}
+
+type Fillable<T> = {
+  -readonly [K in keyof T]: K extends 'referrer' | 'referee' ? { -readonly [F in keyof T[K]]: T[K][F] } : T[K]
+}
+
+/** The schema let only decimals pass whose number is exact; the sum makes a negative zero an ordinary one. */
+function toNumber(text: string): number {
+  return Number(text) + 0
+}

@@ -1,0 +1,68 @@
+import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
+import type { Issue } from './issues.js'
+import { readQuery, readValues, type Received, type WireNames } from './params.js'
+import { documentedRules, readingRules, type ReadingOptions } from './rules.js'
+
+/** A callback in any form: a query string (with or without `?`, or the URL that it ends), or values that were parsed already. */
+export type CallbackInput = string | URL | URLSearchParams | Readonly<Record<string, unknown>>
+
+export interface ParseOptions<Custom = string> extends ReadingOptions<Custom> {
+  /** The conversion's `scope`. @defaultValue '' */
+  readonly scope?: string
+  /** The conversion's `receivedAt`. @defaultValue now */
+  readonly receivedAt?: Date
+}
+
+export type ParseResult<Custom = string> =
+  | { readonly ok: true; readonly conversion: Conversion<Custom> }
+  | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
+
+/**
+ * A callback to a typed conversion, without HTTP, credential or inbox. Never throws for bad input; bad options throw as in
+ * `conversionWebhook`. A `schema` is compiled at each call: for many callbacks with one, use `webhook.accept`.
+ */
+export function parseCallback<Custom = string>(
+  input: CallbackInput,
+  options: ParseOptions<Custom> = {},
+): ParseResult<Custom> {
+  const { fields, statuses, schema, parseCustomValue, scope = '', receivedAt = new Date() } = options
+  const plain = fields === undefined && statuses === undefined && schema === undefined
+  const rules = plain ? documentedRules : readingRules(options)
+  const result = read(readInput(input, rules.wireNames), rules, parseCustomValue, scope, receivedAt.getTime())
+  return result.ok ? { ok: true, conversion: result.conversion as Conversion<Custom> } : result
+}
+
+type Read =
+  | { readonly ok: true; readonly callback: Callback; readonly conversion: Conversion<unknown> }
+  | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
+
+/** From decoded pairs to a conversion, with the custom value parsed once so that a bad one refuses the callback. */
+export function read(
+  received: Received,
+  rules: ReadingRules,
+  parseCustomValue: ((text: string) => unknown) | undefined,
+  scope: string,
+  receivedAt: number,
+): Read {
+  const result = interpret(received, rules, scope, receivedAt)
+  if (!result.ok) return result
+  try {
+    return { ok: true, callback: result.callback, conversion: toConversion(result.callback, parseCustomValue) }
+  } catch {
+    const message = 'referrer_customValue was refused by the parseCustomValue option'
+    return { ok: false, issues: [{ parameter: 'referrer_customValue', rule: 'customValue', message }] }
+  }
+}
+
+/** Decoded pairs from any input; what is none of the known forms holds no parameters. */
+export function readInput(input: unknown, wireNames: WireNames): Received {
+  if (typeof input === 'string') return readQuery(queryOf(input), wireNames)
+  if (input instanceof URL) return readQuery(input.search.slice(1), wireNames)
+  if (input instanceof URLSearchParams) return readValues(input, wireNames, { source: 'form' })
+  return readValues(typeof input === 'object' && input !== null ? Object.entries(input) : [], wireNames)
+}
+
+/** What follows the first `?` of a URL or path, or the text itself. */
+function queryOf(text: string): string {
+  return /^(?:\?|\/|https?:\/\/)/i.test(text) ? text.slice(text.indexOf('?') + 1 || text.length) : text
+}

@@ -1,0 +1,29 @@
+import { readBody } from './body.js'
+import type { Received, WireNames } from './params.js'
+import type { WebhookRequest } from './route.js'
+
+/**
+ * Section 5.4: what a request says, from its query (GET) or from its body with the query's unknown parameters (POST, PUT). A body that
+ * holds none of the ten gives way to the query, since some senders POST with one. Undefined for a GET with none of the ten: a visit.
+ */
+export async function readRequest(
+  req: WebhookRequest,
+  query: Received,
+  wireNames: WireNames,
+): Promise<Received | undefined> {
+  const holdsAny = ({ pairs }: Received) => pairs.some(([name]) => wireNames.has(name))
+  if (req.method === 'GET') return holdsAny(query) || query.issues.length > 0 ? query : undefined
+
+  const body = await readBody(req, wireNames)
+  if (body === undefined) return query
+  const [main, other] = holdsAny(query) && !holdsAny(body) ? [query, body] : [body, query]
+  const isExtra = (name: string) => !wireNames.has(name)
+  return {
+    pairs: [...main.pairs, ...other.pairs.filter(([name]) => isExtra(name) && name !== '')],
+    issues: main.issues,
+    repairs: [
+      ...main.repairs,
+      ...other.repairs.filter(({ parameter, kind }) => kind === 'charset' && isExtra(parameter)),
+    ],
+  }
+}

@@ -1,0 +1,66 @@
+import type { IncomingMessage } from 'node:http'
+import type { Matcher } from './credentials.js'
+import { escapeHighBytes } from './encoding.js'
+import { decodeSegment } from './redact.js'
+
+/**
+ * What the frameworks put on a request; all of it is absent in a bare `http` server.
+ * A function that takes your framework's own request type fits wherever this one is asked for.
+ */
+export interface WebhookRequest extends IncomingMessage {
+  originalUrl?: string | undefined
+  params?: Readonly<Record<string, unknown>> | undefined
+  body?: unknown
+  ip?: string | undefined
+  route?: unknown
+  app?: unknown
+}
+
+/** A request that is ours, after the path has been looked at and nothing else. */
+export interface Route {
+  /** The raw text behind the first `?`, bytes above ASCII escaped. */
+  readonly query: string
+  /** Whether the path held a right secret. */
+  readonly hasPathSecret: boolean
+  /** A bare server's path that may be somebody else's: nothing but another credential makes it ours. */
+  readonly isDoubtful: boolean
+}
+
+/**
+ * Section 5.1: whether the request is ours. Undefined means `next()`, untouched, so that a wrong path secret cannot be told from
+ * an unknown path.
+ */
+export function findRoute(
+  req: WebhookRequest,
+  self: unknown,
+  hasNext: boolean,
+  matches: Matcher | undefined,
+): Route | undefined {
+  const url = req.url ?? '/'
+  const mark = url.indexOf('?')
+  const path = (mark === -1 ? url : url.slice(0, mark)).replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
+  const query = mark === -1 ? '' : escapeHighBytes(url.slice(mark + 1))
+  const ours = (hasPathSecret: boolean, isDoubtful = false): Route => ({ query, hasPathSecret, isDoubtful })
+
+  const parameter = req.params?.secret
+  const isSecretParameter = matches !== undefined && typeof parameter === 'string'
+  if (isSecretParameter && !matches(parameter)) return undefined
+
+  const isRoot = path === '/' || path === ''
+  if (isRoot || isRouteOf(req, self)) return ours(isSecretParameter)
+  if (!hasNext) {
+    const last = path.replace(/\/$/, '').split('/').pop() ?? ''
+    const isSecret = matches?.(decodeSegment(last)) ?? false
+    return ours(isSecret, matches !== undefined && !isSecret)
+  }
+  const [, segment] = /^\/([^/]+)\/?$/.exec(path) ?? []
+  return segment !== undefined && matches?.(decodeSegment(segment)) === true ? ours(true) : undefined
+}
+
+/** Whether this very function is a handler of the matched route; `req.route` alone may be left over from an earlier one. */
+function isRouteOf({ route }: WebhookRequest, self: unknown): boolean {
+  if (typeof route !== 'object' || route === null || !('stack' in route) || !Array.isArray(route.stack)) return false
+  return route.stack.some(
+    (layer: unknown) => typeof layer === 'object' && layer !== null && 'handle' in layer && layer.handle === self,
+  )
+}

@@ -1,0 +1,121 @@
+import { ConversionWebhookError } from '../errors.js'
+import type { ConversionStatus, ReadingRules } from './conversion.js'
+import type { Issue } from './issues.js'
+import { documentedNames, wireNamesOf } from './params.js'
+import { callbackSchema, type ParameterName } from './schema.js'
+
+/** A JSON Schema as an object; ajv judges whether it is one. */
+export type JsonSchema = Readonly<Record<string, unknown>>
+
+/** How a callback is read; the same for `conversionWebhook` and `parseCallback`. */
+export interface ReadingOptions<Custom = string> {
+  /**
+   * A JSON Schema (draft-07, or 2020-12 where `$schema` says so) which the parameters must satisfy too: trimmed texts by documented
+   * name, unknown parameters by their own. Compiled once; a schema that does not compile throws `ERR_CONVERSION_SCHEMA_INVALID`.
+   */
+  readonly schema?: JsonSchema | undefined
+  /** Documented name to the name or names used on the wire, for renamed body keys. A listed name replaces the documented one. */
+  readonly fields?: Readonly<Partial<Record<ParameterName, string | readonly string[]>>> | undefined
+  /** Foreign status word, in any case, to status, such as `{ approved: 'success' }`. */
+  readonly statuses?: Readonly<Record<string, ConversionStatus>> | undefined
+  /**
+   * Turns `referrer_customValue` into what `conversion.referrer.customValue` shall be. Runs when the callback is accepted, where a
+   * throw refuses it (422), and again at each delivery; only the text is stored. Annotate its parameter, so that handlers infer its result.
+   */
+  readonly parseCustomValue?: ((text: string) => Custom) | undefined
+}
+
+const noStatuses: ReadonlyMap<string, ConversionStatus> = new Map()
+
+/** The rules of a webhook without options. */
+export const documentedRules: ReadingRules = { wireNames: documentedNames, statuses: noStatuses }
+
+/** Checks the options and compiles the schema. Throws `ERR_CONVERSION_OPTION_INVALID` or `ERR_CONVERSION_SCHEMA_INVALID`. */
+export function readingRules({ fields, statuses, schema }: ReadingOptions<unknown>): ReadingRules {
+  return {
+    wireNames: fields === undefined ? documentedNames : resolveFields(fields),
+    statuses: statuses === undefined ? noStatuses : resolveStatuses(statuses),
+    checkSchema: schema === undefined ? undefined : compileSchema(schema),
+  }
+}
+
+function invalid(message: string): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { message })
+}
+
+function resolveFields(fields: unknown) {
+  const isNames = (value: unknown) => [value].flat().every((name) => typeof name === 'string' && name !== '')
+  if (!isRecord(fields) || !Object.values(fields).every(isNames)) {
+    throw invalid("fields maps documented names to wire names, such as { orderID: 'order_no' }.")
+  }
+  try {
+    return wireNamesOf(fields as Readonly<Record<string, string | readonly string[]>>)
+  } catch (error) {
+    throw invalid(`fields: ${(error as Error).message}.`)
+  }
+}
+
+function resolveStatuses(statuses: unknown): ReadonlyMap<string, ConversionStatus> {
+  const known: readonly unknown[] = callbackSchema.properties.conversion.enum
+  if (!isRecord(statuses)) throw invalid("statuses maps foreign words to statuses, such as { approved: 'success' }.")
+  return new Map(
+    Object.entries(statuses).map(([foreign, status]) => {
+      const word = foreign.trim().toLowerCase()
+      if (!known.includes(status)) throw invalid(`statuses.${foreign} must be success, fail or pending.`)
+      if (known.includes(word)) throw invalid(`statuses.${foreign}: ${word} is a status already and keeps its meaning.`)
+      return [word, status as ConversionStatus]
+    }),
+  )
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+interface AjvError {
+  readonly keyword: string
+  readonly instancePath: string
+  readonly message?: string
+  readonly params: Readonly<Record<string, unknown>>
+}
+interface AjvModule {
+  readonly default: new (options: object) => {
+    compile(schema: object): ((data: unknown) => unknown) & { errors?: AjvError[] | null }
+  }
+}
+
+/** The only place that needs ajv's compiler, which takes longer to load than all of this package: hence not before it is used. */
+function compileSchema(schema: unknown) {
+  if (!isRecord(schema) || schema.$async === true) {
+    throw new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', {
+      message: 'schema must be a synchronous JSON Schema object, such as { required: ["orderID"] }.',
+    })
+  }
+  const is2020 = String(schema.$schema).includes('2020-12')
+  const { default: Ajv } = (is2020 ? require('ajv/dist/2020.js') : require('ajv')) as AjvModule
+  try {
+    const validate = new Ajv({ allErrors: true, strictTypes: false, strictRequired: false }).compile(schema)
+    const named = new Set([
+      ...Object.keys(callbackSchema.properties),
+      ...Object.keys(isRecord(schema.properties) ? schema.properties : {}),
+    ])
+    return (texts: Readonly<Record<string, string>>): readonly Issue[] =>
+      validate(texts) === true ? [] : (validate.errors ?? []).map((error) => issueOf(error, named))
+  } catch (error) {
+    throw new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', {
+      message: `schema does not compile: ${(error as Error).message}`,
+      cause: error,
+    })
+  }
+}
+
+/** Only names that the schema itself knows are repeated; any other name came from the sender. */
+function issueOf({ keyword, instancePath, params, message }: AjvError, named: ReadonlySet<string>): Issue {
+  const path = instancePath === '' ? params.missingProperty : instancePath.slice(1)
+  const parameter = typeof path === 'string' && named.has(path) ? { parameter: path } : {}
+  return {
+    ...parameter,
+    rule: `schema:${keyword}`,
+    message: `${parameter.parameter ?? 'the callback'} ${message ?? 'is not valid'}`,
+  }
+}

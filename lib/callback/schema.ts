@@ -1,0 +1,103 @@
+/*
+ * The rules of the ten parameters, and the only place where they live. They are checked by a validator that is generated
+ * from this schema (`npm run generate`), on texts: trimmed where section 6 of the design trims, the status folded and mapped,
+ * blank ones absent. This file has no imports that run, so that the generator can load it as it is.
+ */
+
+/** How long a text may be, in characters. */
+const limits = { email: 320, name: 1_024, customValue: 8_192, orderID: 255 } as const
+
+/** The whole of a sender's template that was never filled in: the parameter's own name in brackets or percent signs. */
+function placeholder(name: string) {
+  return { pattern: `^\\s*[$#]?[{[<%]+\\s*${name}\\s*[}\\]>%]+\\s*$` }
+}
+
+/** Plain digits whose number is at most `limit`, as a pattern, since a text has no `maximum`. */
+function digitsUpTo(limit: string): string {
+  const smaller = Array.from(limit).flatMap((digit, index) =>
+    digit === '0'
+      ? []
+      : [`${limit.slice(0, index)}[0-${String(Number(digit) - 1)}]\\d{${String(limit.length - index - 1)}}`],
+  )
+  return `^0{0,255}(?:\\d{1,${String(limit.length - 1)}}|${[...smaller, limit].join('|')})$`
+}
+
+const email = {
+  type: 'string',
+  pattern: `^(?=.{1,${String(limits.email)}}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$`,
+  description: `must be an address with one @, without spaces or control characters, of at most ${String(limits.email)} characters`,
+} as const
+
+function freeText(limit: number) {
+  return {
+    type: 'string',
+    pattern: `^[^\\u0000]{0,${String(limit)}}$`,
+    description: `must be at most ${String(limit)} characters without NUL`,
+  } as const
+}
+
+/**
+ * JSON Schema (draft-07 and later) of a callback's parameters: texts by documented name, as they are after trimming and mapping.
+ * Reuse it to describe the endpoint or to validate elsewhere; `parseCallback` applies it for you.
+ */
+export const callbackSchema = {
+  $id: 'urn:conversion-webhook:callback',
+  title: 'Referral conversion callback',
+  type: 'object',
+  properties: {
+    conversion: {
+      type: 'string',
+      enum: ['success', 'fail', 'pending'],
+      not: placeholder('conversion'),
+      description: 'must be success, fail or pending',
+    },
+    referrer_name: { ...freeText(limits.name), not: placeholder('referrer_name') },
+    referrer_email: { ...email, not: placeholder('referrer_email') },
+    referee_name: { ...freeText(limits.name), not: placeholder('referee_name') },
+    referee_email: { ...email, not: placeholder('referee_email') },
+    orderID: {
+      type: 'string',
+      pattern: `^[^\\p{Cc}\\p{Cs}]{1,${String(limits.orderID)}}$`,
+      not: placeholder('orderID'),
+      description: `must be at most ${String(limits.orderID)} characters without control characters`,
+    },
+    purchaseValue: {
+      type: 'string',
+      // Leading zeros and the point are skipped, then at most 15 digits count: every such decimal survives the trip through a double.
+      pattern: '^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$',
+      not: placeholder('purchaseValue'),
+      description: 'must be a plain decimal number of at most 15 significant digits, such as 1000 or 12.30',
+    },
+    referrer_converts: {
+      type: 'string',
+      pattern: digitsUpTo(String(Number.MAX_SAFE_INTEGER)),
+      not: placeholder('referrer_converts'),
+      description: `must be a whole number from 0 to ${String(Number.MAX_SAFE_INTEGER)}`,
+    },
+    referrer_customValue: { ...freeText(limits.customValue), not: placeholder('referrer_customValue') },
+    goal_complete: {
+      type: 'string',
+      enum: ['0', '1'],
+      not: placeholder('goal_complete'),
+      description: 'must be 0 or 1',
+    },
+  },
+  required: ['conversion'],
+  // Without either there is nothing to tell the conversion apart by.
+  anyOf: [{ required: ['orderID'] }, { required: ['referee_email'] }],
+} as const
+
+/** One of the ten documented names. */
+export type ParameterName = keyof typeof callbackSchema.properties
+
+function isParameterName(name: string): name is ParameterName {
+  return Object.hasOwn(callbackSchema.properties, name)
+}
+
+/** The ten documented names, in the platform's order. */
+export const parameterNames: readonly ParameterName[] = Object.keys(callbackSchema.properties).filter(isParameterName)
+
+/** The texts that the schema judges. */
+export type ParameterTexts = Partial<Record<ParameterName, string>>
+
+export { isParameterName }

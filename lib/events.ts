@@ -1,0 +1,216 @@
+import type {
+  Callback,
+  Conversion,
+  FailConversion,
+  PendingConversion,
+  SuccessConversion,
+} from './callback/conversion.js'
+import { debug, shortId } from './debug.js'
+import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
+import type { Delivering, Job, Verdict } from './inbox/inbox.js'
+import type { ConversionEvent, Previous } from './inbox/ledger.js'
+import { nearest } from './nearest.js'
+import type { ConversionObservers, ErrorStage, Reporter } from './observers.js'
+import { within } from './within.js'
+
+/** What a handler gets besides the conversion. */
+export type ConversionContext<Commit = undefined> = {
+  readonly event: ConversionEvent
+  /** The idempotency key: the same for every repeat, retry, replay and restart of this delivery. Ends in `:reversal` for a claw-back. */
+  readonly id: string
+  /** 1 for the first attempt. */
+  readonly attempt: number
+  /** What was recorded before this callback; absent for the first one. A fail with `previous.status === 'success'` takes a delivered success back. */
+  readonly previous?: Previous
+  /** Aborts at `handlerTimeoutMs`, and when `close()` has waited long enough. */
+  readonly signal: AbortSignal
+} & ([Commit] extends [undefined] ? unknown : { readonly commit: Commit })
+
+/**
+ * Runs for one delivery; it is done when the function returns or its promise resolves, and is tried again when it throws, rejects or
+ * takes longer than `handlerTimeoutMs`. What it returns is ignored.
+ */
+export type ConversionHandler<C, Commit = undefined> = (conversion: C, context: ConversionContext<Commit>) => unknown
+
+export interface EventHandlers<Custom = string, Commit = undefined> {
+  /** A conversion succeeded. May come together with `goalComplete`: register the one you pay for. */
+  readonly onSuccess?: ConversionHandler<SuccessConversion<Custom>, Commit> | undefined
+  /** A conversion failed; with `context.previous.status === 'success'` one that had been delivered as a success. */
+  readonly onFail?: ConversionHandler<FailConversion<Custom>, Commit> | undefined
+  readonly onPending?: ConversionHandler<PendingConversion<Custom>, Commit> | undefined
+  /** The conversion completes the referrer's goal, once an identity. May come together with `success`: register the one you pay for. */
+  readonly onGoalComplete?: ConversionHandler<SuccessConversion<Custom>, Commit> | undefined
+}
+
+/** The first argument of `conversionWebhook`: handlers, which deliveries wait for, and observers, which nothing waits for. */
+export interface ConversionHandlers<Custom = string, Commit = undefined>
+  extends EventHandlers<Custom, Commit>, ConversionObservers<Custom> {}
+
+/** The conversion that an event's handler gets. */
+export interface ConversionByEvent<Custom = string> {
+  success: SuccessConversion<Custom>
+  fail: FailConversion<Custom>
+  pending: PendingConversion<Custom>
+  goalComplete: SuccessConversion<Custom>
+}
+
+/** Asked before `success` and `goalComplete` reach their handlers: does this order exist, and is it paid? */
+export type Confirm<Custom = string, Commit = undefined> = (
+  conversion: SuccessConversion<Custom>,
+  context: ConversionContext<Commit>,
+) => boolean | 'hold' | Promise<boolean | 'hold'>
+
+const handlerNames = {
+  success: 'onSuccess',
+  fail: 'onFail',
+  pending: 'onPending',
+  goalComplete: 'onGoalComplete',
+} as const satisfies Record<ConversionEvent, keyof EventHandlers>
+
+const observerNames = ['onRefused', 'onConflict', 'onDead', 'onError']
+
+function isEvent(event: unknown): event is ConversionEvent {
+  return typeof event === 'string' && Object.hasOwn(handlerNames, event)
+}
+
+/** Throws a coded error for anything but an object of handlers and observers. */
+export function checkHandlers(handlers: unknown): asserts handlers is ConversionHandlers<never, never> {
+  if (typeof handlers !== 'object' || handlers === null || Array.isArray(handlers)) {
+    throw new ConversionWebhookError('ERR_CONVERSION_HANDLERS_INVALID', {
+      message: 'conversionWebhook takes an object of handlers first, such as { onSuccess(conversion) { … } }.',
+    })
+  }
+  if ('method' in handlers && 'url' in handlers && 'headers' in handlers) {
+    throw new ConversionWebhookError('ERR_CONVERSION_FACTORY_UNCALLED', {
+      message: "conversionWebhook was mounted uncalled: write app.use('/webhook', conversionWebhook({ … })).",
+    })
+  }
+  const names: string[] = [...Object.values(handlerNames), ...observerNames]
+  for (const [name, value] of Object.entries(handlers)) {
+    if (!names.includes(name)) {
+      throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_UNKNOWN', {
+        message: `There is no handler or observer ${name}; did you mean ${nearest(name, names)}?`,
+      })
+    }
+    if (value !== undefined) checkFunction(name, value)
+  }
+}
+
+function checkFunction(name: string, value: unknown): void {
+  if (typeof value === 'function') return
+  throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_INVALID', {
+    message: `${name} must be a function of (conversion, context), not ${value === null ? 'null' : typeof value}.`,
+  })
+}
+
+/** Each event's own type, forgotten: the event says which conversion it is. */
+type AnyHandler = (conversion: Conversion<unknown>, context: ConversionContext) => unknown
+
+interface EventsOptions {
+  readonly confirm: ((conversion: never, context: never) => unknown) | undefined
+  readonly parse: (callback: Callback) => Conversion<unknown>
+  readonly handlerTimeoutMs: number
+  readonly reporter: Reporter
+}
+
+/** The handlers of one webhook, and how a delivery is brought to them. */
+export class Events {
+  readonly #handlers = new Map<ConversionEvent, AnyHandler>()
+  readonly #options: EventsOptions
+
+  constructor(handlers: EventHandlers<never, never>, options: EventsOptions) {
+    this.#options = options
+    for (const event of Object.keys(handlerNames).filter(isEvent)) {
+      const handler = handlers[handlerNames[event]]
+      if (handler !== undefined) this.#handlers.set(event, handler as unknown as AnyHandler)
+    }
+  }
+
+  /** One handler an event. Throws `ERR_CONVERSION_EVENT_UNKNOWN`, `ERR_CONVERSION_HANDLER_INVALID` or `ERR_CONVERSION_HANDLER_DUPLICATE`. */
+  on(event: unknown, handler: unknown): void {
+    if (!isEvent(event)) {
+      const name = String(event)
+      throw new ConversionWebhookError('ERR_CONVERSION_EVENT_UNKNOWN', {
+        message: `There is no event ${name}; did you mean ${nearest(name, Object.keys(handlerNames))}?`,
+      })
+    }
+    checkFunction(`The handler of ${event}`, handler)
+    if (this.#handlers.has(event)) {
+      throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_DUPLICATE', {
+        message: `${event} has a handler already: call both from one function, so that both succeed or are tried again together.`,
+      })
+    }
+    this.#handlers.set(event, handler as AnyHandler)
+  }
+
+  has(event: ConversionEvent): boolean {
+    return this.#handlers.has(event)
+  }
+
+  get size(): number {
+    return this.#handlers.size
+  }
+
+  /** One attempt: confirm, then the handler, under one time limit. */
+  deliver(job: Job): Delivering {
+    const { handlerTimeoutMs, reporter } = this.#options
+    const controller = new AbortController()
+    const abort = (): void => {
+      controller.abort(job.closing.reason)
+    }
+    if (job.closing.aborted) abort()
+    job.closing.addEventListener('abort', abort, { once: true })
+    const attempt = this.#attempt(job, controller.signal)
+    const finished = attempt.then(() => {
+      job.closing.removeEventListener('abort', abort)
+    })
+    const verdict = within(handlerTimeoutMs, attempt).then(async (isInTime): Promise<Verdict> => {
+      if (isInTime) return attempt
+      const error = new ConversionWebhookError('ERR_CONVERSION_HANDLER_LATE', {
+        message: `The handler of ${job.event} did not finish within ${String(handlerTimeoutMs)} ms.`,
+      })
+      controller.abort(error)
+      reporter.error('handler', error)
+      return { state: 'waiting', code: error.code, error }
+    })
+    return { verdict, finished }
+  }
+
+  async #attempt(job: Job, signal: AbortSignal): Promise<Verdict> {
+    const { event, id, attempt, previous, callback } = job
+    const context = { event, id, attempt, ...(previous && { previous }), signal }
+    let stage: ErrorStage = 'handler'
+    try {
+      const parsed = this.#options.parse(callback)
+      // A pending may have said so, for the success that completes the goal now.
+      const conversion = event === 'goalComplete' ? { ...parsed, goalComplete: true } : parsed
+      const asks = this.#options.confirm as AnyHandler | undefined
+      if (asks && (event === 'success' || event === 'goalComplete')) {
+        stage = 'confirm'
+        const verdict = verdictOf(await asks(conversion, context))
+        if (verdict) {
+          debug.delivery('%s %s confirm: %s', shortId(id), event, verdict.state)
+          return verdict
+        }
+        stage = 'handler'
+      }
+      await this.#handlers.get(event)?.(conversion, context)
+      debug.delivery('%s %s done, attempt %d', shortId(id), event, attempt)
+      return { state: 'done' }
+    } catch (error) {
+      const code: ConversionErrorCode =
+        stage === 'confirm' ? 'ERR_CONVERSION_CONFIRM_FAILED' : 'ERR_CONVERSION_HANDLER_FAILED'
+      debug.delivery('%s %s %s, attempt %d', shortId(id), event, code, attempt)
+      this.#options.reporter.error(stage, error)
+      return { state: 'waiting', code, error }
+    }
+  }
+}
+
+/** What `confirm` said, where it was not a plain yes. Anything else than its three answers is a failure: money must not depend on a typo. */
+function verdictOf(answer: unknown): Verdict | undefined {
+  if (answer === true) return undefined
+  if (answer === false) return { state: 'refused' }
+  if (answer === 'hold') return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' }
+  throw new TypeError(`confirm must answer true, false or 'hold'.`)
+}

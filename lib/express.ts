@@ -1,0 +1,19 @@
+import type { Conversion } from './callback/conversion.js'
+import type { Outcome } from './inbox/ledger.js'
+
+/** The conversion of a request, with what became of it. */
+export type RequestConversion<Custom = string> = Conversion<Custom> & {
+  readonly outcome: Exclude<Outcome, 'refused' | 'conflict'>
+  /** The identity's id: the same for every callback about this conversion. */
+  readonly id: string
+}
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express types its requests by merging into this namespace
+  namespace Express {
+    interface Request {
+      /** Set by `conversionWebhook` once the callback is recorded. */
+      conversion?: RequestConversion
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto'
+import type { Callback } from '../callback/conversion.js'
+
+/**
+ * The id of what makes two callbacks be about the same conversion: a hash over tagged, length-prefixed parts, so that exact bytes
+ * are compared and no two lists of parts read alike. 160 bits as hex, without anything personal to be read from it.
+ */
+export function identityOf({ scope, params }: Callback): string {
+  const order = params.orderID?.trim().normalize('NFC')
+  return hashOf(
+    order === undefined
+      ? ['emails', scope, emailKey(params.referee_email) ?? '', emailKey(params.referrer_email) ?? '']
+      : ['order', scope, order],
+  )
+}
+
+/** An e-mail address as identities and conflicts compare it. */
+export function emailKey(address: string | undefined): string | undefined {
+  return address?.trim().toLowerCase()
+}
+
+export function hashOf(parts: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(`${String(Buffer.byteLength(part))}:${part}`)
+  return hash.digest('hex').slice(0, 40)
+}

@@ -1,0 +1,186 @@
+import type { Callback, ConversionStatus } from '../callback/conversion.js'
+import { emailKey } from './identity.js'
+
+/** What handlers are registered for. */
+export type ConversionEvent = 'success' | 'fail' | 'pending' | 'goalComplete'
+
+/** What a callback came to. */
+export type Outcome = 'accepted' | 'duplicate' | 'stale' | 'conflict' | 'refused'
+
+/** `running` and `waiting` are unsettled; `refused` is what `confirm` answered with false. */
+export type DeliveryState = 'waiting' | 'running' | 'done' | 'dead' | 'withdrawn' | 'refused'
+
+/** What was known of the conversion before a callback. */
+export interface Previous {
+  readonly status: ConversionStatus
+  /** Whether `goalComplete` had been delivered. */
+  readonly goalComplete: boolean
+}
+
+/** What the ledger keeps of an identity, apart from its deliveries. */
+export interface Facts {
+  readonly status: ConversionStatus
+  /** Whether a pending before the success, or any success, said that the goal is complete. */
+  readonly goal: boolean
+  /** The first e-mail addresses that were said, as `emailKey` gives them; later ones must agree. */
+  readonly referrerEmail?: string
+  readonly refereeEmail?: string
+  /** The first amount that a success said; later successes must agree. */
+  readonly purchaseValue?: number
+}
+
+/** What the ledger must know of a delivery. */
+export interface Entry {
+  readonly event: ConversionEvent
+  /** Order of recording within the identity. */
+  readonly sequence: number
+  readonly state: DeliveryState
+  /** A fail that was fixed as the taking back of a delivered success. */
+  readonly reversal: boolean
+  readonly previous?: Previous
+}
+
+export interface Recorded extends Facts {
+  readonly deliveries: readonly Entry[]
+}
+
+export interface Decision {
+  readonly outcome: Exclude<Outcome, 'refused'>
+  readonly next: Facts
+  /** The events to deliver, in order; each brings its withdrawn delivery back or makes a new one. */
+  readonly events: readonly ConversionEvent[]
+  readonly previous?: Previous
+}
+
+type Verdict = 'event' | 'duplicate' | 'stale' | 'conflict'
+type Standing = 'nothing' | 'pending' | 'success' | 'failUndelivered' | 'failDelivered'
+
+/** Section 7's table: what is recorded, what arrives. */
+const table: Readonly<Record<Standing, Readonly<Record<ConversionStatus, Verdict>>>> = {
+  nothing: { pending: 'event', success: 'event', fail: 'event' },
+  pending: { pending: 'duplicate', success: 'event', fail: 'event' },
+  success: { pending: 'stale', success: 'duplicate', fail: 'event' },
+  failUndelivered: { pending: 'stale', success: 'event', fail: 'duplicate' },
+  failDelivered: { pending: 'stale', success: 'conflict', fail: 'duplicate' },
+}
+
+/** What a callback changes. Pure: no clock, no I/O. */
+export function decide(recorded: Recorded | undefined, callback: Callback): Decision {
+  const { status, params } = callback
+  const saysGoal = params.goal_complete?.trim() === '1'
+  const said = factsOf(callback)
+  const known = recorded && factsFrom(recorded)
+  if (known && contradicts(known, said)) return { outcome: 'conflict', next: known, events: [] }
+
+  const standing = standingOf(recorded)
+  const verdict = table[standing][status]
+  if (known && verdict === 'conflict') return { outcome: 'conflict', next: known, events: [] }
+
+  // A pending counts until the success is there, a success always, a fail or a stale pending never.
+  const counts = status === 'success' || (status === 'pending' && verdict !== 'stale')
+  const goal = (known?.goal ?? false) || (saysGoal && counts)
+  const isEvent = verdict === 'event'
+  const merged: Facts = { ...said, ...known, status: known && !isEvent ? known.status : status, goal }
+  const previous: { previous?: Previous } = recorded ? { previous: previousOf(recorded) } : {}
+
+  if (isEvent) {
+    const events: ConversionEvent[] = status === 'success' && goal ? ['success', 'goalComplete'] : [status]
+    return { outcome: 'accepted', next: merged, events, ...previous }
+  }
+  if (standing === 'success' && status === 'success' && goal && known?.goal === false) {
+    return { outcome: 'accepted', next: merged, events: ['goalComplete'], ...previous }
+  }
+  return { outcome: verdict, next: verdict === 'stale' && known ? known : merged, events: [] }
+}
+
+/** What is to be done with a delivery whose turn has come. */
+export type Due =
+  | { readonly action: 'deliver'; readonly reversal: boolean; readonly previous?: Previous }
+  | { readonly action: 'withdraw' }
+
+const withdraw: Due = { action: 'withdraw' }
+
+/** Whether a claimed delivery is still to be told, and as what: later callbacks may have overtaken it. Pure. */
+export function due(recorded: Recorded, delivery: Entry): Due {
+  const others = recorded.deliveries.filter((other) => other !== delivery)
+  const later = others.filter((other) => other.sequence > delivery.sequence)
+  const asRecorded = delivery.previous ? { previous: delivery.previous } : {}
+
+  if (isSuccess(delivery)) {
+    const failed = later.some((other) => other.event === 'fail')
+    return failed ? withdraw : { action: 'deliver', reversal: false, ...asRecorded }
+  }
+  if (later.some((other) => other.state === 'done' && other.event !== delivery.event)) return withdraw
+  if (delivery.event === 'pending') return { action: 'deliver', reversal: false, ...asRecorded }
+
+  const earlier = others.filter((other) => other.sequence < delivery.sequence)
+  if (isDelivered(earlier)) {
+    return {
+      action: 'deliver',
+      reversal: true,
+      previous: { status: 'success', goalComplete: isGoalDelivered(earlier) },
+    }
+  }
+  const isTold = others.some((other) => other.event === 'fail' && !other.reversal && other.state === 'done')
+  if (isTold) return withdraw
+  if (delivery.previous?.status !== 'success') return { action: 'deliver', reversal: false, ...asRecorded }
+  // That success was never delivered, so for the handler it has never been.
+  const before = earlier.filter(isSuccess).sort((a, b) => b.sequence - a.sequence)[0]?.previous
+  return { action: 'deliver', reversal: false, ...(before ? { previous: before } : {}) }
+}
+
+function isSuccess({ event }: Entry): boolean {
+  return event === 'success' || event === 'goalComplete'
+}
+
+/** Whether anything was told that a fail would have to take back. */
+export function isDelivered(deliveries: readonly Entry[]): boolean {
+  return deliveries.some((delivery) => isSuccess(delivery) && delivery.state === 'done')
+}
+
+function isGoalDelivered(deliveries: readonly Entry[]): boolean {
+  return deliveries.some(({ event, state }) => event === 'goalComplete' && state === 'done')
+}
+
+/** What a callback that arrives now finds recorded. */
+export function previousOf({ status, deliveries }: Recorded): Previous {
+  return { status, goalComplete: isGoalDelivered(deliveries) }
+}
+
+function standingOf(recorded: Recorded | undefined): Standing {
+  if (recorded === undefined) return 'nothing'
+  if (recorded.status !== 'fail') return recorded.status
+  return isDelivered(recorded.deliveries) ? 'failDelivered' : 'failUndelivered'
+}
+
+function factsOf({ status, params }: Callback): Omit<Facts, 'status' | 'goal'> {
+  const referrerEmail = emailKey(params.referrer_email)
+  const refereeEmail = emailKey(params.referee_email)
+  const amount = status === 'success' ? params.purchaseValue : undefined
+  return {
+    ...(referrerEmail !== undefined && { referrerEmail }),
+    ...(refereeEmail !== undefined && { refereeEmail }),
+    ...(amount !== undefined && { purchaseValue: Number(amount) }),
+  }
+}
+
+function factsFrom({ status, goal, referrerEmail, refereeEmail, purchaseValue }: Facts): Facts {
+  return {
+    status,
+    goal,
+    ...(referrerEmail !== undefined && { referrerEmail }),
+    ...(refereeEmail !== undefined && { refereeEmail }),
+    ...(purchaseValue !== undefined && { purchaseValue }),
+  }
+}
+
+/** Looked at before anything else: the same identity, but another person, or two successes of another amount. */
+function contradicts(known: Facts, said: Omit<Facts, 'status' | 'goal'>): boolean {
+  const differs = (a: string | number | undefined, b: string | number | undefined) =>
+    a !== undefined && b !== undefined && a !== b
+  return (
+    differs(known.referrerEmail, said.referrerEmail) ||
+    differs(known.refereeEmail, said.refereeEmail) ||
+    differs(known.purchaseValue, said.purchaseValue)
+  )
+}

@@ -1,0 +1,29 @@
+import './express.js'
+
+export { callbackSchema } from './callback/schema.js'
+export { conversionWebhook } from './middleware.js'
+export { ConversionWebhookError, isConversionWebhookError } from './errors.js'
+export { memoryInbox } from './inbox/stores/memory.js'
+export { parseCallback } from './callback/parse.js'
+export { redactUrl } from './callback/redact.js'
+
+export type { CallbackInput, ParseOptions, ParseResult } from './callback/parse.js'
+export type {
+  Conversion,
+  ConversionStatus,
+  FailConversion,
+  PendingConversion,
+  SuccessConversion,
+} from './callback/conversion.js'
+export type { Issue, Repair } from './callback/issues.js'
+export type { WebhookRequest } from './callback/route.js'
+export type { JsonSchema } from './callback/rules.js'
+export type { ParameterName } from './callback/schema.js'
+export type { ConversionErrorCode, ConversionWarningCode } from './errors.js'
+export type { Confirm, ConversionContext, ConversionHandler, ConversionHandlers } from './events.js'
+export type { RequestConversion } from './express.js'
+export type { Inbox } from './inbox/inbox.js'
+export type { ConversionEvent, Outcome, Previous } from './inbox/ledger.js'
+export type { ConversionWebhook } from './middleware.js'
+export type { ConversionObservers } from './observers.js'
+export type { ConversionWebhookOptions } from './options.js'

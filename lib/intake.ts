@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto'
+import type { Conversion } from './callback/conversion.js'
+import { isUnreadable, type Issue } from './callback/issues.js'
+import { pairsRecord, type Received } from './callback/params.js'
+import { read } from './callback/parse.js'
+import { debug } from './debug.js'
+import { ConversionWebhookError, isConversionWebhookError, type ConversionErrorCode } from './errors.js'
+import type { Outcome } from './inbox/ledger.js'
+import type { Reporter } from './observers.js'
+import type { Settings } from './options.js'
+
+/** What became of a callback, whichever way it came. */
+export type Taken =
+  | {
+      readonly outcome: Exclude<Outcome, 'refused' | 'conflict'>
+      readonly id: string
+      readonly conversion: Conversion<unknown>
+    }
+  | { readonly outcome: 'refused' | 'conflict'; readonly id: string; readonly error: ConversionWebhookError }
+
+/**
+ * Steps 5 and 6, the same for HTTP and `webhook.accept`: check, then record by the ledger or keep in the quarantine, and tell the
+ * observers. Rejects with a coded error where nothing could be recorded, or a handler failed in memory.
+ */
+export async function take(received: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
+  const receivedAt = Date.now()
+  const result = read(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
+  if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
+
+  const { callback, conversion } = result
+  const { outcome, id, recorded } = await recording(settings.inbox.accept(callback), reporter)
+  if (outcome !== 'conflict') return { outcome, id, conversion }
+  if (recorded) reporter.conflict({ id, conversion, recorded })
+  return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }
+}
+
+async function refuse(
+  received: Received,
+  scope: string,
+  receivedAt: number,
+  issues: readonly Issue[],
+  { inbox }: Settings,
+  reporter: Reporter,
+): Promise<Taken> {
+  const code: ConversionErrorCode = isUnreadable(issues)
+    ? 'ERR_CONVERSION_CALLBACK_UNREADABLE'
+    : 'ERR_CONVERSION_CALLBACK_REFUSED'
+  const error = new ConversionWebhookError(code, { issues })
+  const id = randomUUID()
+  debug.parse('%s: %s', code, issues.map(({ parameter, rule }) => `${parameter ?? '-'} ${rule}`).join(', '))
+  const refused = {
+    code,
+    status: error.status ?? 422,
+    issues,
+    params: pairsRecord(received.pairs),
+    scope,
+    receivedAt: new Date(receivedAt),
+  }
+  try {
+    await recording(inbox.hold({ kind: 'refused', id, code, issues, received, scope, receivedAt }), reporter)
+  } catch (failure) {
+    reporter.refused(refused)
+    throw failure
+  }
+  reporter.refused({ ...refused, id })
+  return { outcome: 'refused', id, error }
+}
+
+/** An inbox that rejects without a code could not record. */
+async function recording<T>(promise: Promise<T>, reporter: Reporter): Promise<T> {
+  try {
+    return await promise
+  } catch (cause) {
+    if (isConversionWebhookError(cause)) throw cause
+    reporter.error('inbox', cause)
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause, headers: { 'Retry-After': '60' } })
+  }
+}

@@ -1,0 +1,151 @@
+import type { ServerResponse } from 'node:http'
+import { accidentAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type Answer } from './answer.js'
+import { findAccident } from './callback/accident.js'
+import { requireCaller, requireKnownPath } from './callback/caller.js'
+import { toConversion, type Callback } from './callback/conversion.js'
+import { withoutCredential } from './callback/credentials.js'
+import { readInput, type CallbackInput } from './callback/parse.js'
+import { readQuery } from './callback/params.js'
+import { scrubRequest } from './callback/redact.js'
+import { readRequest } from './callback/request.js'
+import { findRoute, type Route, type WebhookRequest } from './callback/route.js'
+import { scopeOf } from './callback/scope.js'
+import { debug } from './debug.js'
+import { ConversionWebhookError, isConversionWebhookError } from './errors.js'
+import {
+  checkHandlers,
+  Events,
+  type ConversionByEvent,
+  type ConversionHandler,
+  type ConversionHandlers,
+} from './events.js'
+import type { RequestConversion } from './express.js'
+import type { Inbox } from './inbox/inbox.js'
+import type { ConversionEvent, Outcome } from './inbox/ledger.js'
+import { take } from './intake.js'
+import { createReporter } from './observers.js'
+import { resolveOptions, type ConversionWebhookOptions } from './options.js'
+
+/** The middleware, for Express, Connect and `http.createServer`. */
+export interface ConversionWebhook<Custom = string, Commit = undefined> {
+  (req: WebhookRequest, res: ServerResponse, next?: (error?: unknown) => void): void
+  /**
+   * Registers the handler of an event that has none. Throws `ERR_CONVERSION_HANDLER_DUPLICATE` or `ERR_CONVERSION_EVENT_UNKNOWN`.
+   * Delivery starts one macrotask after construction, so a synchronous call is in time.
+   */
+  on<E extends ConversionEvent>(event: E, handler: ConversionHandler<ConversionByEvent<Custom>[E], Commit>): this
+  /**
+   * Takes a callback that came another way (an imported report, a relay of yours) through the same checks, ledger and deliveries, without
+   * HTTP and credential. Rejects with a coded error where the inbox could not record it or, in memory, a handler failed.
+   */
+  accept(input: CallbackInput, options?: { readonly scope?: string }): Promise<{ outcome: Outcome; id: string }>
+  /** The inbox in use. */
+  readonly inbox: Inbox<Commit>
+  /** Stops claiming, waits `closeTimeoutMs` for running handlers, then aborts them and closes the inbox. Idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * Receives referral conversions: every valid callback becomes a typed conversion, recorded before the answer, and reaches its handlers once.
+ * Throws a coded error for handlers and options that cannot work, and in production without a secret.
+ *
+ * @example app.use('/webhook', conversionWebhook({ onGoalComplete: (conversion) => grantReward(conversion.referrer.email) }))
+ */
+export function conversionWebhook<Custom = string, Commit = undefined>(
+  handlers: ConversionHandlers<NoInfer<Custom>, NoInfer<Commit>>,
+  options: ConversionWebhookOptions<Custom, Commit> = {},
+): ConversionWebhook<Custom, Commit> {
+  checkHandlers(handlers)
+  const reporter = createReporter(handlers)
+  const settings = resolveOptions(options, reporter)
+  const { inbox, rules, matchesSecret, parseCustomValue } = settings
+  const events = new Events(handlers, {
+    confirm: settings.confirm,
+    parse: (callback: Callback) => toConversion(callback, parseCustomValue),
+    handlerTimeoutMs: settings.handlerTimeoutMs,
+    reporter,
+  })
+
+  /** The way of a callback: section 5 of the design, a step a line. */
+  async function receive(req: WebhookRequest, route: Route): Promise<Received> {
+    const query = readQuery(route.query, rules.wireNames)
+    requireKnownPath(req, route, query.pairs)
+    const accident = findAccident(req, settings.isProduction)
+    if (accident) return { answer: accidentAnswer(accident) }
+    requireCaller(req, route, query.pairs, settings)
+    const sent = await readRequest(req, query, rules.wireNames)
+    if (sent === undefined) return { answer: emptyAnswer }
+    const recordable = matchesSecret ? withoutCredential(sent) : sent
+    const taken = await take(recordable, scopeOf(req, settings.scope), settings, reporter)
+    if ('error' in taken) throw taken.error
+    const { conversion, outcome, id } = taken
+    return { conversion: { ...conversion, outcome, id } as RequestConversion }
+  }
+
+  function conversionWebhookMiddleware(req: WebhookRequest, res: ServerResponse, next?: Next): void {
+    const route = findRoute(req, conversionWebhookMiddleware, next !== undefined, matchesSecret)
+    if (route === undefined) {
+      debug.route('not ours')
+      next?.()
+      return
+    }
+    const handOn = settings.respond ? undefined : next
+    const answer = (what: Answer): void => {
+      debug.answer('%s %d', req.method, what.status)
+      if (settings.scrubUrl) scrubRequest(req, matchesSecret)
+      send(res, what)
+    }
+    receive(req, route).then(
+      (received) => {
+        if ('answer' in received) {
+          answer(received.answer)
+          return
+        }
+        const { conversion } = received
+        Object.assign(req, { conversion })
+        if (handOn) process.nextTick(handOn)
+        else answer(outcomeAnswer(conversion.outcome))
+      },
+      (cause: unknown) => {
+        const error = codedError(cause)
+        if (handOn) process.nextTick(handOn, error)
+        else answer(problemAnswer(error))
+      },
+    )
+  }
+
+  inbox.attach({
+    hasHandler: (event) => events.has(event),
+    deliver: (job) => events.deliver(job),
+    concurrency: settings.concurrency,
+    handlerTimeoutMs: settings.handlerTimeoutMs,
+    closeTimeoutMs: settings.closeTimeoutMs,
+  })
+
+  const webhook: ConversionWebhook<Custom, Commit> = Object.assign(conversionWebhookMiddleware, {
+    on(event: ConversionEvent, handler: unknown) {
+      events.on(event, handler)
+      return webhook
+    },
+    async accept(input: CallbackInput, { scope }: { readonly scope?: string } = {}) {
+      const fallback = typeof settings.scope === 'string' ? settings.scope : ''
+      const { outcome, id } = await take(readInput(input, rules.wireNames), scope ?? fallback, settings, reporter)
+      return { outcome, id }
+    },
+    inbox: inbox as Inbox<Commit>,
+    close: () => inbox.close(),
+  })
+  return webhook
+}
+
+type Next = (error?: unknown) => void
+
+/** What a request came to when nothing was wrong with it. */
+type Received = { readonly answer: Answer } | { readonly conversion: RequestConversion }
+
+/** Whatever else goes wrong, the callback was not recorded. */
+function codedError(cause: unknown): ConversionWebhookError {
+  return isConversionWebhookError(cause)
+    ? cause
+    : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
+}

@@ -1,0 +1,19 @@
+/** The known name with the fewest edits to the given one, for "did you mean". */
+export function nearest(name: string, known: readonly string[]): string {
+  const ranked = known.map((candidate) => ({ candidate, edits: distance(name.toLowerCase(), candidate.toLowerCase()) }))
+  return ranked.sort((a, b) => a.edits - b.edits)[0]?.candidate ?? ''
+}
+
+/** Levenshtein's distance, a row at a time. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (const [i, char] of a.split('').entries()) {
+    const above = row
+    row = [i + 1]
+    for (let j = 0; j < b.length; j++) {
+      const substituted = (above[j] ?? 0) + (char === b[j] ? 0 : 1)
+      row.push(Math.min(substituted, (above[j + 1] ?? 0) + 1, (row[j] ?? 0) + 1))
+    }
+  }
+  return row.at(-1) ?? 0
+}

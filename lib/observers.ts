@@ -1,0 +1,88 @@
+import type { Conversion, ConversionStatus } from './callback/conversion.js'
+import type { Issue } from './callback/issues.js'
+import type { ConversionEvent } from './inbox/ledger.js'
+import type { ConversionErrorCode, ConversionWarningCode } from './errors.js'
+
+/** Functions that are told and never asked: what they return is ignored, and their own failure is logged. */
+export interface ConversionObservers<Custom = string> {
+  /** An authenticated callback was refused (400, 422). Its texts are personal data: think before logging them. */
+  onRefused?(refused: RefusedCallback): unknown
+  /** A callback contradicts what is recorded of its conversion (409); nothing was delivered. */
+  onConflict?(conflict: ConflictingCallback<Custom>): unknown
+  /** A delivery used up its attempts and is tried no more until somebody replays it. Durable inboxes only. */
+  onDead?(dead: DeadDelivery<Custom>): unknown
+  /** Something failed that no caller is told of: a handler, `confirm`, `scope`, the inbox. @defaultValue prints to stderr */
+  onError?(failure: { readonly stage: ErrorStage; readonly error: unknown }): unknown
+}
+
+export type ErrorStage = 'handler' | 'confirm' | 'scope' | 'allowFrom' | 'inbox'
+
+export interface RefusedCallback {
+  readonly code: ConversionErrorCode
+  readonly status: number
+  readonly issues: readonly Issue[]
+  /** What was received, by wire name, without the credential. */
+  readonly params: Readonly<Record<string, string>>
+  readonly scope: string
+  readonly receivedAt: Date
+  /** Its place in the quarantine; absent where it could not be recorded. */
+  readonly id?: string
+}
+
+export interface ConflictingCallback<Custom> {
+  /** The identity's id. */
+  readonly id: string
+  readonly conversion: Conversion<Custom>
+  /** What is recorded of the conversion. */
+  readonly recorded: { readonly status: ConversionStatus; readonly goalComplete: boolean }
+}
+
+export interface DeadDelivery<Custom> {
+  readonly id: string
+  readonly event: ConversionEvent
+  readonly conversion: Conversion<Custom>
+  readonly attempts: number
+  readonly error: unknown
+}
+
+/** Tells observers, and warns: each code once. */
+export interface Reporter {
+  refused(refused: RefusedCallback): void
+  conflict(conflict: ConflictingCallback<unknown>): void
+  error(stage: ErrorStage, error: unknown): void
+  warn(code: ConversionWarningCode, message: string): void
+}
+
+export function createReporter(observers: ConversionObservers<never>): Reporter {
+  const warned = new Set<string>()
+  const warn = (code: ConversionWarningCode, message: string): void => {
+    if (warned.has(code)) return
+    warned.add(code)
+    process.emitWarning(message, { type: 'ConversionWebhookWarning', code })
+  }
+  /** Whatever an observer does, it ends here. */
+  const tell = (name: string, observe: () => unknown): void => {
+    const failed = (error: unknown): void => {
+      warn('WRN_CONVERSION_OBSERVER_FAILED', `${name} failed; an observer must not throw.`)
+      console.error(`conversion-webhook: ${name} failed:`, error)
+    }
+    try {
+      Promise.resolve(observe()).catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+  return {
+    refused(refused) {
+      tell('onRefused', () => observers.onRefused?.(refused))
+    },
+    conflict(conflict) {
+      tell('onConflict', () => observers.onConflict?.(conflict as ConflictingCallback<never>))
+    },
+    error(stage, error) {
+      if (observers.onError === undefined) console.error(`conversion-webhook: ${stage} failed:`, error)
+      else tell('onError', () => observers.onError?.({ stage, error }))
+    },
+    warn,
+  }
+}

@@ -1,0 +1,249 @@
+import { addressMatcher } from './callback/address.js'
+import { secretMatcher, type Matcher } from './callback/credentials.js'
+import type { ReadingRules } from './callback/conversion.js'
+import { minSecretLength } from './callback/redact.js'
+import type { WebhookRequest } from './callback/route.js'
+import { readingRules, type ReadingOptions } from './callback/rules.js'
+import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
+import type { Confirm } from './events.js'
+import type { Inbox } from './inbox/inbox.js'
+import { memoryInbox } from './inbox/stores/memory.js'
+import { nearest } from './nearest.js'
+import type { Reporter } from './observers.js'
+
+/** A function of the request, whichever framework's request type it names. */
+type OfRequest<Result> = { bivarianceHack(req: WebhookRequest): Result }['bivarianceHack']
+
+/** The second argument of `conversionWebhook`; every option with its examples is in `docs/reference.md`. */
+export interface ConversionWebhookOptions<Custom = string, Commit = undefined> extends ReadingOptions<Custom> {
+  /**
+   * What a callback must carry, at least 16 characters: as the last path segment, a route parameter `secret`, `Authorization` (Bearer, or
+   * Basic's password), the header `X-Webhook-Secret` or the query parameter `token`. Of a list any one matches, for rotation.
+   * `false`: the mount is protected by other means. Without a secret a webhook warns, and throws where `NODE_ENV` is `production`.
+   * @defaultValue the environment variable `CONVERSION_WEBHOOK_SECRET`, comma-separated
+   */
+  readonly secret?: string | readonly string[] | false | undefined
+  /**
+   * Addresses and CIDR ranges that callbacks may come from, or a function of the request, in addition to a secret. Looks at Express's
+   * `req.ip`, so the app's `trust proxy` decides; elsewhere at the socket. Others get 403, and so do all when the function throws.
+   */
+  readonly allowFrom?: string | readonly string[] | OfRequest<boolean> | undefined
+  /**
+   * Asked in the delivery of `success` and `goalComplete`, before the handler and within its time: `false` ends the delivery unpaid,
+   * `'hold'` asks again later (memory inbox: 503), a throw is a failed attempt. Asked once a delivery.
+   */
+  readonly confirm?: Confirm<NoInfer<Custom>, NoInfer<Commit>> | undefined
+  /** Where conversions are recorded before the answer. One inbox belongs to one webhook. @defaultValue `memoryInbox()` */
+  readonly inbox?: Inbox<Commit> | undefined
+  /**
+   * The campaign that a callback belongs to, so that two campaigns cannot take each other's conversions for repeats. A function must
+   * return a text at once; where it throws, the answer is 500.
+   * @defaultValue the route parameters other than `secret`, percent-encoded and joined by `/`; never the mount path
+   */
+  readonly scope?: string | OfRequest<string> | undefined
+  /** Whether the middleware answers. `false`: it sets `req.conversion` and calls `next()`, or `next(error)`. @defaultValue true */
+  readonly respond?: boolean | undefined
+  /** Whether `req.url` and `req.originalUrl` lose query and path secret before we answer, for access logs. @defaultValue true */
+  readonly scrubUrl?: boolean | undefined
+  /**
+   * Milliseconds `confirm` and handler may take before the attempt counts as failed. The handler is not killed: it sees `context.signal`
+   * abort, keeps its slot until it ends, and its retry waits for that.
+   * @defaultValue 30_000: longer than a payment API's own timeout, shorter than a deploy's grace period
+   */
+  readonly handlerTimeoutMs?: number | undefined
+  /** Failed attempts after which a delivery is dead; durable inboxes only. @defaultValue 12 */
+  readonly maxAttempts?: number | undefined
+  /** Deliveries at a time. @defaultValue 10 */
+  readonly concurrency?: number | undefined
+  /** Milliseconds a delivery may be held by `confirm` before it is dead; durable inboxes only. @defaultValue 604_800_000 (7 days) */
+  readonly holdForMs?: number | undefined
+  /** Milliseconds `close()` waits for running handlers before it aborts them. @defaultValue 10_000 */
+  readonly closeTimeoutMs?: number | undefined
+}
+
+/** The options after checks and defaults. */
+export interface Settings {
+  readonly isProduction: boolean
+  readonly rules: ReadingRules
+  readonly parseCustomValue: ((text: string) => unknown) | undefined
+  readonly confirm: ((conversion: never, context: never) => unknown) | undefined
+  /** Absent where nothing but the path decides. */
+  readonly matchesSecret: Matcher | undefined
+  readonly isAllowed: ((req: WebhookRequest) => boolean) | undefined
+  readonly inbox: Inbox
+  readonly scope: string | ((req: WebhookRequest) => unknown) | undefined
+  readonly respond: boolean
+  readonly scrubUrl: boolean
+  readonly handlerTimeoutMs: number
+  readonly maxAttempts: number
+  readonly concurrency: number
+  readonly holdForMs: number
+  readonly closeTimeoutMs: number
+}
+
+/** What setTimeout can count to: more would fire at once. */
+const maxTimeoutMs = 2_147_483_647
+
+const numbers = {
+  handlerTimeoutMs: { fallback: 30_000, max: maxTimeoutMs },
+  maxAttempts: { fallback: 12, max: 1_000 },
+  concurrency: { fallback: 10, max: 10_000 },
+  holdForMs: { fallback: 7 * 24 * 60 * 60 * 1_000, max: Number.MAX_SAFE_INTEGER },
+  closeTimeoutMs: { fallback: 10_000, max: maxTimeoutMs },
+} as const
+
+const optionNames: readonly string[] = [
+  ...[
+    'secret',
+    'allowFrom',
+    'confirm',
+    'inbox',
+    'scope',
+    'schema',
+    'fields',
+    'statuses',
+    'parseCustomValue',
+    'respond',
+    'scrubUrl',
+  ],
+  ...Object.keys(numbers),
+]
+
+/** Every option checked and every default filled in, once. Throws `ERR_CONVERSION_OPTION_…`, `…_SECRET_…`, `…_SCHEMA_…`, `…_INBOX_…`. */
+export function resolveOptions(options: unknown, reporter: Reporter): Settings {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid('The second argument of conversionWebhook is an object of options.')
+  }
+  for (const name of Object.keys(options)) {
+    if (!optionNames.includes(name)) {
+      const message = `There is no option ${name}; did you mean ${nearest(name, optionNames)}?`
+      throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { message })
+    }
+  }
+  const given = options as ConversionWebhookOptions<unknown, unknown>
+  const isProduction = process.env.NODE_ENV === 'production'
+  for (const name of ['confirm', 'parseCustomValue'] as const) {
+    if (given[name] !== undefined && typeof given[name] !== 'function') throw invalid(`${name} must be a function.`)
+  }
+  if (given.scope !== undefined && typeof given.scope !== 'string' && typeof given.scope !== 'function') {
+    throw invalid('scope must be a text, or a function of the request that returns one.')
+  }
+  return Object.freeze({
+    isProduction,
+    rules: readingRules(given),
+    parseCustomValue: given.parseCustomValue,
+    confirm: given.confirm,
+    matchesSecret: resolveSecret(given.secret, isProduction, reporter),
+    isAllowed: resolveAllowFrom(given.allowFrom, reporter),
+    inbox: resolveInbox(given.inbox, isProduction, reporter),
+    scope: given.scope,
+    respond: toBoolean('respond', given.respond),
+    scrubUrl: toBoolean('scrubUrl', given.scrubUrl),
+    handlerTimeoutMs: toNumber('handlerTimeoutMs', given.handlerTimeoutMs),
+    maxAttempts: toNumber('maxAttempts', given.maxAttempts),
+    concurrency: toNumber('concurrency', given.concurrency),
+    holdForMs: toNumber('holdForMs', given.holdForMs),
+    closeTimeoutMs: toNumber('closeTimeoutMs', given.closeTimeoutMs),
+  })
+}
+
+function invalid(message: string, code: ConversionErrorCode = 'ERR_CONVERSION_OPTION_INVALID'): ConversionWebhookError {
+  return new ConversionWebhookError(code, { message })
+}
+
+function toBoolean(name: string, value: unknown): boolean {
+  if (value === undefined) return true
+  if (typeof value !== 'boolean') throw invalid(`${name} must be true or false.`)
+  return value
+}
+
+function toNumber(name: keyof typeof numbers, value: unknown): number {
+  const { fallback, max } = numbers[name]
+  if (value === undefined) return fallback
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= max) return value
+  throw invalid(`${name} must be a whole number from 1 to ${String(max)}.`)
+}
+
+function resolveSecret(option: unknown, isProduction: boolean, reporter: Reporter): Matcher | undefined {
+  if (option === false) return undefined
+  const fromEnvironment = process.env.CONVERSION_WEBHOOK_SECRET?.split(',').map((secret) => secret.trim())
+  const given: unknown = option ?? fromEnvironment
+  if (given === undefined) {
+    const ways =
+      'set the environment variable CONVERSION_WEBHOOK_SECRET, pass the secret option, or pass secret: false if you protect this mount yourself'
+    if (isProduction)
+      throw invalid(`Without a secret anybody can report conversions: ${ways}.`, 'ERR_CONVERSION_SECRET_MISSING')
+    reporter.warn(
+      'WRN_CONVERSION_SECRET_MISSING',
+      `Without a secret anybody can report conversions; in production this throws. Please ${ways}.`,
+    )
+    return undefined
+  }
+  const secrets = typeof given === 'string' ? [given] : given
+  if (!Array.isArray(secrets) || !secrets.every((secret) => typeof secret === 'string')) {
+    throw invalid('secret must be a text, a list of texts, or false.')
+  }
+  if (secrets.length === 0 || secrets.some((secret) => secret.trim() === '')) {
+    throw invalid(
+      `A secret is empty; it needs at least ${String(minSecretLength)} characters.`,
+      'ERR_CONVERSION_SECRET_EMPTY',
+    )
+  }
+  if (secrets.some((secret) => secret.length < minSecretLength)) {
+    const message = `A secret needs at least ${String(minSecretLength)} characters: node -p "crypto.randomBytes(24).toString('base64url')" makes a good one.`
+    throw invalid(message, 'ERR_CONVERSION_SECRET_SHORT')
+  }
+  return secretMatcher(secrets)
+}
+
+function resolveAllowFrom(option: unknown, reporter: Reporter): ((req: WebhookRequest) => boolean) | undefined {
+  if (option === undefined) return undefined
+  if (typeof option === 'function') {
+    return (req) => {
+      try {
+        return (option as (req: WebhookRequest) => unknown)(req) === true // a promise is no answer
+      } catch (error) {
+        reporter.error('allowFrom', error)
+        return false
+      }
+    }
+  }
+  const matches = addressMatcher([option].flat())
+  return (req) => {
+    if (trustsEverybody(req)) {
+      reporter.warn(
+        'WRN_CONVERSION_PROXY_TRUSTED',
+        "With 'trust proxy' true, allowFrom believes any X-Forwarded-For; name your proxies instead.",
+      )
+    }
+    return matches(req.ip ?? req.socket.remoteAddress)
+  }
+}
+
+function trustsEverybody({ app }: WebhookRequest): boolean {
+  if (typeof app !== 'function' || !('get' in app) || typeof app.get !== 'function') return false
+  return Reflect.apply(app.get, app, ['trust proxy']) === true
+}
+
+function resolveInbox(option: unknown, isProduction: boolean, reporter: Reporter): Inbox {
+  const inbox = option === undefined ? memoryInbox() : option
+  if (!isInbox(inbox)) {
+    throw invalid('inbox must be an inbox, such as memoryInbox().', 'ERR_CONVERSION_INBOX_INVALID')
+  }
+  if (isProduction && !inbox.isDurable) {
+    reporter.warn(
+      'WRN_CONVERSION_INBOX_VOLATILE',
+      'The memory inbox forgets with the process, and a handler that fails gets no second try.',
+    )
+  }
+  return inbox
+}
+
+function isInbox(value: unknown): value is Inbox {
+  const methods = ['attach', 'accept', 'hold', 'close'] as const
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    methods.every((name) => typeof (value as Partial<Inbox>)[name] === 'function')
+  )
+}
