@@ -164,7 +164,7 @@ function decimalText(value: number): string {
 /** Any other value as text for the quarantine and for `extra`. */
 function describe(value: unknown): string {
   try {
-    return String(JSON.stringify(value))
+    return JSON.stringify([value]).slice(1, -1) // in a list, so that a function is a text too
   } catch {
     return typeof value
   }
