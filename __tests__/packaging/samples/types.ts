@@ -1,0 +1,129 @@
+// What the types promise, checked against the packed package: good uses compile, and bad uses are errors.
+import { createServer } from 'node:http'
+import express, { type Request } from 'express'
+import { expectTypeOf } from 'expect-type'
+import {
+  conversionWebhook,
+  isConversionWebhookError,
+  memoryInbox,
+  parseCallback,
+  type Conversion,
+  type ConversionContext,
+  type ConversionErrorCode,
+  type ConversionHandlers,
+  type ConversionWebhook,
+  type SuccessConversion,
+} from 'conversion-webhook'
+
+declare function grantReward(email: string | undefined): Promise<boolean>
+
+// The smallest use, as the README shows it; what a handler returns does not matter.
+const app = express()
+app.use(
+  '/webhook',
+  conversionWebhook({
+    onGoalComplete: (conversion) => grantReward(conversion.referrer.email),
+  }),
+)
+
+// It fits wherever a middleware goes.
+const webhook = conversionWebhook({}, { inbox: memoryInbox() })
+app.get('/hook/:secret', webhook)
+express.Router().post('/hook', webhook)
+createServer(webhook)
+createServer((req, res) => webhook(req, res))
+
+// Each handler gets the conversion of its event.
+conversionWebhook({
+  onSuccess(conversion, context) {
+    expectTypeOf(conversion.status).toEqualTypeOf<'success'>()
+    expectTypeOf(conversion.referrer.customValue).toEqualTypeOf<string | undefined>()
+    expectTypeOf(conversion.purchaseValue).toEqualTypeOf<number | undefined>()
+    expectTypeOf(context.signal).toEqualTypeOf<AbortSignal>()
+    expectTypeOf(context.previous?.status).toEqualTypeOf<'success' | 'fail' | 'pending' | undefined>()
+    // @ts-expect-error the memory inbox has no transaction to commit in
+    context.commit
+    // @ts-expect-error conversions are read-only
+    conversion.orderId = 'other'
+  },
+  onFail: async (conversion) => {
+    expectTypeOf(conversion.status).toEqualTypeOf<'fail'>()
+  },
+  onPending: ({ status }) => {
+    expectTypeOf(status).toEqualTypeOf<'pending'>()
+  },
+  onGoalComplete: ({ status }) => {
+    expectTypeOf(status).toEqualTypeOf<'success'>()
+  },
+  onRefused: ({ code, issues, receivedAt }) => {
+    expectTypeOf(code).toEqualTypeOf<ConversionErrorCode>()
+    expectTypeOf(issues.at(0)?.rule).toEqualTypeOf<string | undefined>()
+    expectTypeOf(receivedAt).toEqualTypeOf<Date>()
+  },
+})
+
+// parseCustomValue types the custom value in every handler, observer and in confirm.
+interface Coupon {
+  readonly code: string
+}
+const typed = conversionWebhook(
+  {
+    onSuccess: ({ referrer }) => expectTypeOf(referrer.customValue).toEqualTypeOf<Coupon | undefined>(),
+    onConflict: ({ conversion }) => expectTypeOf(conversion.referrer.customValue).toEqualTypeOf<Coupon | undefined>(),
+  },
+  {
+    parseCustomValue: (text: string): Coupon => ({ code: text }),
+    confirm: ({ referrer }) => {
+      expectTypeOf(referrer.customValue).toEqualTypeOf<Coupon | undefined>()
+      return 'hold'
+    },
+  },
+)
+expectTypeOf(typed).toEqualTypeOf<ConversionWebhook<Coupon>>()
+typed.on('fail', ({ referrer, status }) => {
+  expectTypeOf(status).toEqualTypeOf<'fail'>()
+  expectTypeOf(referrer.customValue).toEqualTypeOf<Coupon | undefined>()
+})
+expectTypeOf(typed.on('pending', () => undefined)).toEqualTypeOf(typed)
+
+// Options may name the framework's own request.
+conversionWebhook({}, { scope: (req: Request) => req.hostname, allowFrom: (req: Request) => req.secure })
+
+// @ts-expect-error a misspelt handler
+conversionWebhook({ onSucess: () => undefined })
+// @ts-expect-error a misspelt event
+webhook.on('sucess', () => undefined)
+// @ts-expect-error a misspelt option
+conversionWebhook({}, { secrets: 'a-secret-of-the-sample' })
+// @ts-expect-error confirm answers true, false or 'hold'
+conversionWebhook({}, { confirm: () => 'maybe' })
+// @ts-expect-error handlers come first
+conversionWebhook()
+
+// A conversion narrows by its status, and nothing in it is any.
+declare const conversion: Conversion
+if (conversion.status === 'success') expectTypeOf(conversion).toEqualTypeOf<SuccessConversion>()
+expectTypeOf(conversion.referrer.customValue).not.toBeAny()
+expectTypeOf(conversion.params).toEqualTypeOf<Readonly<Record<string, string>>>()
+expectTypeOf<ConversionHandlers['onSuccess']>().not.toBeAny()
+expectTypeOf<ConversionContext>().toHaveProperty('id')
+
+// req.conversion is typed by merging into Express's request.
+app.use('/typed', conversionWebhook({}, { respond: false }), (req, res) => {
+  expectTypeOf(req.conversion?.outcome).toEqualTypeOf<'accepted' | 'duplicate' | 'stale' | undefined>()
+  expectTypeOf(req.conversion?.id).toEqualTypeOf<string | undefined>()
+  res.end()
+})
+
+// parseCallback is a result that narrows.
+const result = parseCallback('conversion=success')
+if (result.ok) expectTypeOf(result.conversion).toEqualTypeOf<Conversion>()
+else expectTypeOf(result.issues[0].message).toEqualTypeOf<string>()
+
+// Codes narrow in a switch.
+declare const failure: unknown
+if (isConversionWebhookError(failure)) {
+  expectTypeOf(failure.code).toEqualTypeOf<ConversionErrorCode>()
+  // @ts-expect-error no such code
+  if (failure.code === 'ERR_CONVERSION_NONE') failure
+}
