@@ -61,6 +61,9 @@ export const faults = {
 export type ConversionErrorCode = Extract<keyof typeof faults, `ERR_${string}`>
 export type ConversionWarningCode = Extract<keyof typeof faults, `WRN_${string}`>
 
+/** A sender that repeats at all should find the database up again by then. */
+const retryLater = { 'Retry-After': '60' }
+
 interface ErrorDetails {
   readonly message?: string
   readonly issues?: readonly Issue[]
@@ -92,7 +95,7 @@ export class ConversionWebhookError extends Error {
     this.status = fault.status
     this.expose = fault.status !== undefined && fault.status < 500
     this.issues = details.issues
-    this.headers = details.headers
+    this.headers = details.headers ?? (fault.status === 503 ? retryLater : undefined)
   }
 }
 

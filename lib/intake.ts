@@ -73,6 +73,6 @@ async function recording<T>(promise: Promise<T>, reporter: Reporter): Promise<T>
   } catch (cause) {
     if (isConversionWebhookError(cause)) throw cause
     reporter.error('inbox', cause)
-    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause, headers: { 'Retry-After': '60' } })
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
   }
 }

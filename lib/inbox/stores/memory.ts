@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Callback } from '../../callback/conversion.js'
 import { debug, shortId } from '../../debug.js'
 import { ConversionWebhookError } from '../../errors.js'
@@ -51,9 +52,13 @@ class MemoryInbox implements Inbox<undefined> {
   #closed: Promise<void> | undefined
 
   attach(host: InboxHost): void {
-    if (this.#host !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED')
+    if (this.#host !== undefined) {
+      const message = 'This inbox belongs to another webhook: make one inbox for each, or mount the one webhook twice.'
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED', { message })
+    }
     this.#host = host
     this.#slots = new Slots(host.concurrency)
+    setMaxListeners(0, this.#closing.signal) // every running handler listens, and that is no leak
     this.#started = new Promise((resolve) => {
       setImmediate(() => {
         this.#started = undefined
@@ -81,11 +86,12 @@ class MemoryInbox implements Inbox<undefined> {
     const keys = outcome === 'accepted' ? applied.keys : applied.record.deliveries.filter(isUnsettled).map(keyOf)
     if (keys.length === 0) return { outcome, id }
     if (this.#started !== undefined) await this.#started
-    const failures = (await Promise.all(keys.map((key) => this.#join(id, key, host)))).filter(
-      (each) => each !== undefined,
-    )
+    const results = await Promise.all(keys.map((key) => this.#join(id, key, host)))
+    const failures = results.filter((failure) => failure !== undefined)
     this.#change(id, (record) => withdrawOvertaken(record, (key) => this.#attempts.has(deliveryId(id, key))))
-    if (failures.length > 0) throw failureError(failures)
+    const record = this.#records.get(id)
+    // What failed and was overtaken meanwhile needs no repeat.
+    if (failures.length > 0 && record && !isSettled(record)) throw failureError(failures)
     return { outcome: 'accepted', id }
   }
 
@@ -111,7 +117,7 @@ class MemoryInbox implements Inbox<undefined> {
   }
 
   #requireHost(): InboxHost {
-    if (this.#closed !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED', retryLater)
+    if (this.#closed !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
     if (this.#host === undefined)
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', {
         message: 'The inbox belongs to no webhook yet.',
@@ -126,7 +132,7 @@ class MemoryInbox implements Inbox<undefined> {
       this.#records.delete(id)
       return
     }
-    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_FULL', retryLater)
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_FULL')
   }
 
   #change(id: string, change: (record: IdentityRecord) => IdentityRecord): void {
@@ -209,16 +215,11 @@ class MemoryInbox implements Inbox<undefined> {
   }
 }
 
-const retryLater = { headers: { 'Retry-After': '60' } }
-
 /** One error for all deliveries of a callback that failed: a failure counts more than a hold. */
 function failureError(failures: readonly Failure[]): ConversionWebhookError {
   const causes = failures.map(({ error }) => error).filter((error) => error !== undefined)
   const first = failures.find(({ code }) => code !== 'ERR_CONVERSION_DELIVERY_HELD') ?? failures[0]
   const code = first?.code ?? 'ERR_CONVERSION_HANDLER_FAILED'
   const cause = causes.length > 1 ? new AggregateError(causes) : causes[0]
-  return new ConversionWebhookError(code, {
-    ...(code === 'ERR_CONVERSION_DELIVERY_HELD' && retryLater),
-    ...(cause !== undefined && { cause }),
-  })
+  return new ConversionWebhookError(code, cause === undefined ? {} : { cause })
 }
