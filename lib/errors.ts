@@ -1,5 +1,3 @@
-import type { Issue } from './callback/issues.js'
-
 interface Fault {
   /** The HTTP status of the answer; absent where the fault is thrown at construction or only logged. */
   readonly status?: number
@@ -60,6 +58,21 @@ export const faults = {
 
 export type ConversionErrorCode = Extract<keyof typeof faults, `ERR_${string}`>
 export type ConversionWarningCode = Extract<keyof typeof faults, `WRN_${string}`>
+
+/**
+ * Why a callback was refused, about one parameter where it is about one.
+ * The message names the rule and its limit, never the text that broke it.
+ */
+export interface Issue {
+  /** The documented name of the parameter. */
+  readonly parameter?: string
+  /**
+   * Which rule: one of the package's own (`repeated`, `escape`, `count`, `size`, `syntax`, `charset`, `type`, `required`,
+   * `pattern`, `enum`, `placeholder`, `identity`, `customValue`), or `schema:<keyword>` for the `schema` option.
+   */
+  readonly rule: string
+  readonly message: string
+}
 
 /** A sender that repeats at all should find the database up again by then. */
 const retryLater = { 'Retry-After': '60' }

@@ -15,11 +15,11 @@ export type {
   PendingConversion,
   SuccessConversion,
 } from './callback/conversion.js'
-export type { Issue, Repair } from './callback/issues.js'
+export type { Repair } from './callback/issues.js'
 export type { WebhookRequest } from './callback/route.js'
 export type { JsonSchema } from './callback/rules.js'
 export type { ParameterName } from './callback/schema.js'
-export type { ConversionErrorCode, ConversionWarningCode } from './errors.js'
+export type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors.js'
 export type { Confirm, ConversionContext, ConversionHandler, ConversionHandlers } from './events.js'
 export type { RequestConversion } from './express.js'
 export type { Inbox } from './inbox/inbox.js'

@@ -1,4 +1,4 @@
-import type { Issue } from './issues.js'
+import type { Issue } from '../errors.js'
 import { callbackSchema, isParameterName, type ParameterTexts } from './schema.js'
 import { validate, type SchemaError } from './validator.generated.js'
 

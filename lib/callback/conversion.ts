@@ -1,4 +1,5 @@
-import type { Issue, Repair } from './issues.js'
+import type { Issue } from '../errors.js'
+import type { Repair } from './issues.js'
 import { collect, type Received, type WireNames } from './params.js'
 import { parameterNames, type ParameterTexts } from './schema.js'
 import { checkParameters } from './check.js'

@@ -1,17 +1,4 @@
-/**
- * Why a callback was refused, about one parameter where it is about one.
- * The message names the rule and its limit, never the text that broke it.
- */
-export interface Issue {
-  /** The documented name of the parameter. */
-  readonly parameter?: string
-  /**
-   * Which rule: one of the package's own (`repeated`, `escape`, `count`, `size`, `syntax`, `charset`, `type`, `required`,
-   * `pattern`, `enum`, `placeholder`, `identity`, `customValue`), or `schema:<keyword>` for the `schema` option.
-   */
-  readonly rule: string
-  readonly message: string
-}
+import type { Issue } from '../errors.js'
 
 /** Rules about reading: with one of them broken nobody knows what was meant, so the answer is 400 instead of 422. */
 const unreadableRules: ReadonlySet<string> = new Set(['repeated', 'escape', 'count', 'size', 'syntax', 'charset'])

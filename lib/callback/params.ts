@@ -1,5 +1,6 @@
 import { decodeComponent, type Decoded, type Decoder } from './encoding.js'
-import type { Issue, Repair } from './issues.js'
+import type { Issue } from '../errors.js'
+import type { Repair } from './issues.js'
 import { isParameterName, parameterNames, type ParameterName, type ParameterTexts } from './schema.js'
 
 /** A decoded parameter by its name on the wire. */

@@ -1,5 +1,5 @@
 import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
-import type { Issue } from './issues.js'
+import type { Issue } from '../errors.js'
 import { readQuery, readValues, type Received, type WireNames } from './params.js'
 import { documentedRules, readingRules, type ReadingOptions } from './rules.js'
 

@@ -1,6 +1,5 @@
-import { ConversionWebhookError } from '../errors.js'
+import { ConversionWebhookError, type Issue } from '../errors.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
-import type { Issue } from './issues.js'
 import { documentedNames, wireNamesOf } from './params.js'
 import { callbackSchema, type ParameterName } from './schema.js'
 

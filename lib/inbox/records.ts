@@ -1,7 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
-import type { Issue } from '../callback/issues.js'
 import type { Received } from '../callback/params.js'
-import type { ConversionErrorCode } from '../errors.js'
+import type { ConversionErrorCode, Issue } from '../errors.js'
 import { hashOf } from './identity.js'
 import { isDelivered, type ConversionEvent, type Decision, type Entry, type Recorded } from './ledger.js'
 
