@@ -166,24 +166,25 @@ function toNumber(name: keyof typeof numbers, value: unknown): number {
 
 function resolveSecret(option: unknown, isProduction: boolean, reporter: Reporter): Matcher | undefined {
   if (option === false) return undefined
-  const fromEnvironment = process.env.CONVERSION_WEBHOOK_SECRET?.split(',').map((secret) => secret.trim())
-  const given: unknown = option ?? fromEnvironment
+  const given: unknown = option === undefined ? process.env.CONVERSION_WEBHOOK_SECRET?.split(',') : option
   if (given === undefined) {
     const ways =
       'set the environment variable CONVERSION_WEBHOOK_SECRET, pass the secret option, or pass secret: false if you protect this mount yourself'
-    if (isProduction)
+    if (isProduction) {
       throw invalid(`Without a secret anybody can report conversions: ${ways}.`, 'ERR_CONVERSION_SECRET_MISSING')
+    }
     reporter.warn(
       'WRN_CONVERSION_SECRET_MISSING',
       `Without a secret anybody can report conversions; in production this throws. Please ${ways}.`,
     )
     return undefined
   }
-  const secrets = typeof given === 'string' ? [given] : given
-  if (!Array.isArray(secrets) || !secrets.every((secret) => typeof secret === 'string')) {
+  const listed: readonly unknown[] = Array.isArray(given) ? given : [given]
+  if (!listed.every((secret) => typeof secret === 'string')) {
     throw invalid('secret must be a text, a list of texts, or false.')
   }
-  if (secrets.length === 0 || secrets.some((secret) => secret.trim() === '')) {
+  const secrets = listed.map((secret) => secret.trim()) // a file ends with a line break, a variable may hold spaces
+  if (secrets.length === 0 || secrets.includes('')) {
     throw invalid(
       `A secret is empty; it needs at least ${String(minSecretLength)} characters.`,
       'ERR_CONVERSION_SECRET_EMPTY',
