@@ -125,11 +125,21 @@ function repairPlus(address: string): string {
  */
 export function toConversion(callback: Callback, parseCustomValue?: (text: string) => unknown): Conversion<unknown> {
   const { params, status, extra, repairs, scope } = callback
-  const custom = params.referrer_customValue
-  const conversion: Fillable<Conversion<unknown>> = {
+  const { referrer_customValue: custom, orderID, purchaseValue } = params
+  const referrer: Writable<Conversion<unknown>['referrer']> = {}
+  if (params.referrer_name !== undefined) referrer.name = params.referrer_name
+  if (params.referrer_email !== undefined) referrer.email = params.referrer_email.trim()
+  if (params.referrer_converts !== undefined) referrer.conversions = toNumber(params.referrer_converts)
+  if (custom !== undefined) referrer.customValue = parseCustomValue ? parseCustomValue(custom) : custom
+  const referee: Writable<Conversion['referee']> = {}
+  if (params.referee_name !== undefined) referee.name = params.referee_name
+  if (params.referee_email !== undefined) referee.email = params.referee_email.trim()
+  return {
     status,
-    referrer: {},
-    referee: {},
+    referrer,
+    referee,
+    ...(orderID !== undefined && { orderId: orderID.trim() }),
+    ...(purchaseValue !== undefined && { purchaseValue: toNumber(purchaseValue) }),
     goalComplete: params.goal_complete?.trim() === '1',
     scope,
     receivedAt: new Date(callback.receivedAt),
@@ -137,21 +147,9 @@ export function toConversion(callback: Callback, parseCustomValue?: (text: strin
     params,
     repairs,
   }
-  const { referrer, referee } = conversion
-  if (params.referrer_name !== undefined) referrer.name = params.referrer_name
-  if (params.referrer_email !== undefined) referrer.email = params.referrer_email.trim()
-  if (params.referrer_converts !== undefined) referrer.conversions = toNumber(params.referrer_converts)
-  if (custom !== undefined) referrer.customValue = parseCustomValue ? parseCustomValue(custom) : custom
-  if (params.referee_name !== undefined) referee.name = params.referee_name
-  if (params.referee_email !== undefined) referee.email = params.referee_email.trim()
-  if (params.orderID !== undefined) conversion.orderId = params.orderID.trim()
-  if (params.purchaseValue !== undefined) conversion.purchaseValue = toNumber(params.purchaseValue)
-  return conversion
 }
 
-type Fillable<T> = {
-  -readonly [K in keyof T]: K extends 'referrer' | 'referee' ? { -readonly [F in keyof T[K]]: T[K][F] } : T[K]
-}
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** The schema let only decimals pass whose number is exact; the sum makes a negative zero an ordinary one. */
 function toNumber(text: string): number {
