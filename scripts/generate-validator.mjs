@@ -1,13 +1,17 @@
 /*
  * Writes lib/callback/validator.generated.ts from callbackSchema, so that importing the package neither compiles a schema nor evaluates
  * code. `--check` writes nothing and fails when the file on disk is not what the schema gives.
+ * esbuild strips the schema's types, so that this runs also where npm was not allowed to install the pinned Node.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import standalone from 'ajv/dist/standalone/index.js'
-import { callbackSchema } from '../lib/callback/schema.ts'
+import { transformSync } from 'esbuild'
 
 const file = new URL('../lib/callback/validator.generated.ts', import.meta.url)
+const source = readFileSync(new URL('../lib/callback/schema.ts', import.meta.url), 'utf8')
+const { code: script } = transformSync(source, { loader: 'ts' })
+const { callbackSchema } = await import(`data:text/javascript,${encodeURIComponent(script)}`)
 
 const ajv = new Ajv({
   allErrors: true,

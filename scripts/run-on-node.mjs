@@ -19,9 +19,10 @@ function machineNode() {
 
 const node = machineNode()
 const platform = `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
+const prefix = platform === 'darwin-arm64' ? 'node-bin' : 'node' // the one platform whose package has another name
 const [file, args] = node
   ? [node, command]
-  : ['npm', ['exec', '--yes', `--package=node-${platform}@${major}`, '--', 'node', ...command]]
+  : ['npm', ['exec', '--yes', `--package=${prefix}-${platform}@${major}`, '--', 'node', ...command]]
 
 const { status, signal } = spawnSync(file, args, { stdio: 'inherit' })
 if (signal) console.error(`ended by ${signal}`)
