@@ -67,7 +67,7 @@ export interface Issue {
   /** The documented name of the parameter. */
   readonly parameter?: string
   /**
-   * Which rule: one of the package's own (`repeated`, `escape`, `count`, `size`, `syntax`, `charset`, `type`, `required`,
+   * Which rule: one of the package's own (`repeated`, `escape`, `count`, `size`, `syntax`, `type`, `required`,
    * `pattern`, `enum`, `placeholder`, `identity`, `customValue`), or `schema:<keyword>` for the `schema` option.
    */
   readonly rule: string

@@ -25,5 +25,11 @@ export type { RequestConversion } from './express.js'
 export type { Inbox } from './inbox/inbox.js'
 export type { ConversionEvent, Outcome, Previous } from './inbox/ledger.js'
 export type { ConversionWebhook } from './middleware.js'
-export type { ConversionObservers } from './observers.js'
+export type {
+  ConflictingCallback,
+  ConversionObservers,
+  DeadDelivery,
+  ErrorStage,
+  RefusedCallback,
+} from './observers.js'
 export type { ConversionWebhookOptions } from './options.js'

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Conversion } from './callback/conversion.js'
+import { withoutCredential } from './callback/credentials.js'
 import { isUnreadable } from './callback/issues.js'
 import { pairsRecord, type Received } from './callback/params.js'
 import { read } from './callback/parse.js'
@@ -22,8 +23,9 @@ export type Taken =
  * Steps 5 and 6, the same for HTTP and `webhook.accept`: check, then record by the ledger or keep in the quarantine, and tell the
  * observers. Rejects with a coded error where nothing could be recorded, or a handler failed in memory.
  */
-export async function take(received: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
+export async function take(sent: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
   const receivedAt = Date.now()
+  const received = settings.matchesSecret ? withoutCredential(sent) : sent
   const result = read(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 

@@ -3,7 +3,6 @@ import { accidentAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type A
 import { findAccident } from './callback/accident.js'
 import { requireCaller, requireKnownPath } from './callback/caller.js'
 import { toConversion, type Callback } from './callback/conversion.js'
-import { withoutCredential } from './callback/credentials.js'
 import { readInput, type CallbackInput } from './callback/parse.js'
 import { readQuery } from './callback/params.js'
 import { scrubRequest } from './callback/redact.js'
@@ -75,18 +74,28 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     requireCaller(req, route, query.pairs, settings)
     const sent = await readRequest(req, query, rules.wireNames)
     if (sent === undefined) return { answer: emptyAnswer }
-    const recordable = matchesSecret ? withoutCredential(sent) : sent
-    const taken = await take(recordable, scopeOf(req, settings.scope), settings, reporter)
+    const taken = await take(sent, scopeOf(req, settings.scope), settings, reporter)
     if ('error' in taken) throw taken.error
     const { conversion, outcome, id } = taken
     return { conversion: { ...conversion, outcome, id } as RequestConversion }
+  }
+
+  /** The error to answer with. What its caller is not told of, `onError` is; whatever else goes wrong, the callback was not recorded. */
+  function codedError(cause: unknown): ConversionWebhookError {
+    if (!isConversionWebhookError(cause)) {
+      reporter.error('inbox', cause)
+      return new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
+    }
+    if (cause.code === 'ERR_CONVERSION_SCOPE_FAILED') reporter.error('scope', cause.cause)
+    return cause
   }
 
   function conversionWebhookMiddleware(req: WebhookRequest, res: ServerResponse, next?: Next): void {
     const route = findRoute(req, conversionWebhookMiddleware, next !== undefined, matchesSecret)
     if (route === undefined) {
       debug.route('not ours')
-      next?.()
+      if (settings.respond) next?.()
+      else next?.(new ConversionWebhookError('ERR_CONVERSION_PATH_UNKNOWN'))
       return
     }
     const handOn = settings.respond ? undefined : next
@@ -142,10 +151,3 @@ type Next = (error?: unknown) => void
 
 /** What a request came to when nothing was wrong with it. */
 type Received = { readonly answer: Answer } | { readonly conversion: RequestConversion }
-
-/** Whatever else goes wrong, the callback was not recorded. */
-function codedError(cause: unknown): ConversionWebhookError {
-  return isConversionWebhookError(cause)
-    ? cause
-    : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
-}

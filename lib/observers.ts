@@ -28,7 +28,7 @@ export interface RefusedCallback {
   readonly id?: string
 }
 
-export interface ConflictingCallback<Custom> {
+export interface ConflictingCallback<Custom = string> {
   /** The identity's id. */
   readonly id: string
   readonly conversion: Conversion<Custom>
@@ -36,7 +36,7 @@ export interface ConflictingCallback<Custom> {
   readonly recorded: { readonly status: ConversionStatus; readonly goalComplete: boolean }
 }
 
-export interface DeadDelivery<Custom> {
+export interface DeadDelivery<Custom = string> {
   readonly id: string
   readonly event: ConversionEvent
   readonly conversion: Conversion<Custom>

@@ -1,3 +1,4 @@
+import { atOnce } from './at-once.js'
 import { addressMatcher } from './callback/address.js'
 import { secretMatcher, type Matcher } from './callback/credentials.js'
 import type { ReadingRules } from './callback/conversion.js'
@@ -18,9 +19,10 @@ type OfRequest<Result> = { bivarianceHack(req: WebhookRequest): Result }['bivari
 export interface ConversionWebhookOptions<Custom = string, Commit = undefined> extends ReadingOptions<Custom> {
   /**
    * What a callback must carry, at least 16 characters: as the last path segment, a route parameter `secret`, `Authorization` (Bearer, or
-   * Basic's password), the header `X-Webhook-Secret` or the query parameter `token`. Of a list any one matches, for rotation.
+   * Basic's password), the header `X-Webhook-Secret` or the query parameter `token`. Of a list, or a comma-separated text, any one matches,
+   * for rotation.
    * `false`: the mount is protected by other means. Without a secret a webhook warns, and throws where `NODE_ENV` is `production`.
-   * @defaultValue the environment variable `CONVERSION_WEBHOOK_SECRET`, comma-separated
+   * @defaultValue the environment variable `CONVERSION_WEBHOOK_SECRET`
    */
   readonly secret?: string | readonly string[] | false | undefined
   /**
@@ -166,7 +168,7 @@ function toNumber(name: keyof typeof numbers, value: unknown): number {
 
 function resolveSecret(option: unknown, isProduction: boolean, reporter: Reporter): Matcher | undefined {
   if (option === false) return undefined
-  const given: unknown = option === undefined ? process.env.CONVERSION_WEBHOOK_SECRET?.split(',') : option
+  const given: unknown = option === undefined ? process.env.CONVERSION_WEBHOOK_SECRET : option
   if (given === undefined) {
     const ways =
       'set the environment variable CONVERSION_WEBHOOK_SECRET, pass the secret option, or pass secret: false if you protect this mount yourself'
@@ -179,7 +181,8 @@ function resolveSecret(option: unknown, isProduction: boolean, reporter: Reporte
     )
     return undefined
   }
-  const listed: readonly unknown[] = Array.isArray(given) ? given : [given]
+  // A text may hold several, so that the variable handed over by hand means what it means by default.
+  const listed: readonly unknown[] = typeof given === 'string' ? given.split(',') : [given].flat()
   if (!listed.every((secret) => typeof secret === 'string')) {
     throw invalid('secret must be a text, a list of texts, or false.')
   }
@@ -202,7 +205,7 @@ function resolveAllowFrom(option: unknown, reporter: Reporter): ((req: WebhookRe
   if (typeof option === 'function') {
     return (req) => {
       try {
-        return (option as (req: WebhookRequest) => unknown)(req) === true // a promise is no answer
+        return atOnce('allowFrom', (option as (req: WebhookRequest) => unknown)(req)) === true
       } catch (error) {
         reporter.error('allowFrom', error)
         return false

@@ -1,7 +1,7 @@
 import type { Issue } from '../errors.js'
 
 /** Rules about reading: with one of them broken nobody knows what was meant, so the answer is 400 instead of 422. */
-const unreadableRules: ReadonlySet<string> = new Set(['repeated', 'escape', 'count', 'size', 'syntax', 'charset'])
+const unreadableRules: ReadonlySet<string> = new Set(['repeated', 'escape', 'count', 'size', 'syntax'])
 
 export function isUnreadable(issues: readonly Issue[]): boolean {
   return issues.some((issue) => unreadableRules.has(issue.rule))

@@ -1,3 +1,4 @@
+import { atOnce } from '../at-once.js'
 import { ConversionWebhookError } from '../errors.js'
 import type { WebhookRequest } from './route.js'
 
@@ -10,14 +11,12 @@ export function scopeOf(req: WebhookRequest, option: string | ((req: WebhookRequ
   if (option === undefined) return routeScope(req)
   let scope: unknown
   try {
-    scope = option(req)
+    scope = atOnce('scope', option(req))
   } catch (cause) {
     throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
   }
   if (typeof scope === 'string') return scope
-  const cause = new TypeError(
-    `scope must return a text at once, not ${scope instanceof Promise ? 'a promise' : typeof scope}.`,
-  )
+  const cause = new TypeError(`scope must return a text, not ${typeof scope}.`)
   throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
 }
 

@@ -30,7 +30,9 @@ export function claim(
   const { previous: _before, ...rest } = delivery
   // A fail becomes a plain one or a reversal here, with what it takes back.
   const fixed = { ...rest, reversal: verdict.reversal, ...(verdict.previous && { previous: verdict.previous }) }
-  if (!hasHandler(delivery.event)) return { record: withDelivery(record, key, { ...fixed, state: 'done' }) }
+  if (!hasHandler(delivery.event)) {
+    return { record: withDelivery(record, key, { ...fixed, state: 'done', isUnheard: true }) }
+  }
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1 }
   return { record: withDelivery(record, key, running), delivery: running }
 }

@@ -37,6 +37,8 @@ export interface Entry {
   readonly state: DeliveryState
   /** A fail that was fixed as the taking back of a delivered success. */
   readonly reversal: boolean
+  /** Done because nobody handles its event: settled, but nothing was told that could be taken back. */
+  readonly isUnheard?: boolean
   readonly previous?: Previous
 }
 
@@ -121,12 +123,16 @@ export function due(recorded: Recorded, delivery: Entry): Due {
       previous: { status: 'success', goalComplete: isGoalDelivered(earlier) },
     }
   }
-  const isTold = others.some((other) => other.event === 'fail' && !other.reversal && other.state === 'done')
-  if (isTold) return withdraw
+  if (isFailTold(others)) return withdraw
   if (delivery.previous?.status !== 'success') return { action: 'deliver', reversal: false, ...asRecorded }
   // That success was never delivered, so for the handler it has never been.
   const before = earlier.filter(isSuccess).sort((a, b) => b.sequence - a.sequence)[0]?.previous
   return { action: 'deliver', reversal: false, ...(before ? { previous: before } : {}) }
+}
+
+/** Whether a handler completed it. */
+function isTold({ state, isUnheard }: Entry): boolean {
+  return state === 'done' && isUnheard !== true
 }
 
 function isSuccess({ event }: Entry): boolean {
@@ -135,11 +141,16 @@ function isSuccess({ event }: Entry): boolean {
 
 /** Whether anything was told that a fail would have to take back. */
 export function isDelivered(deliveries: readonly Entry[]): boolean {
-  return deliveries.some((delivery) => isSuccess(delivery) && delivery.state === 'done')
+  return deliveries.some((delivery) => isSuccess(delivery) && isTold(delivery))
+}
+
+/** Whether the plain fail is done: there is no second one. */
+export function isFailTold(deliveries: readonly Entry[]): boolean {
+  return deliveries.some(({ event, reversal, state }) => event === 'fail' && !reversal && state === 'done')
 }
 
 function isGoalDelivered(deliveries: readonly Entry[]): boolean {
-  return deliveries.some(({ event, state }) => event === 'goalComplete' && state === 'done')
+  return deliveries.some((delivery) => delivery.event === 'goalComplete' && isTold(delivery))
 }
 
 /** What a callback that arrives now finds recorded. */

@@ -2,7 +2,7 @@ import type { Callback } from '../callback/conversion.js'
 import type { Received } from '../callback/params.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
 import { hashOf } from './identity.js'
-import { isDelivered, type ConversionEvent, type Decision, type Entry, type Recorded } from './ledger.js'
+import { isDelivered, isFailTold, type ConversionEvent, type Decision, type Entry, type Recorded } from './ledger.js'
 
 /** One event of one conversion on its way to its handler, as every store keeps it. */
 export interface Delivery extends Entry {
@@ -86,7 +86,7 @@ export function applyDecision(
   let sequence = Math.max(0, ...deliveries.map((delivery) => delivery.sequence))
   for (const event of events) {
     // A fail after a delivered success, or after a fail that was told, can only be a reversal; other fails are fixed when claimed.
-    const reversal = event === 'fail' && (isDelivered(deliveries) || isTold(deliveries))
+    const reversal = event === 'fail' && (isDelivered(deliveries) || isFailTold(deliveries))
     const key = keyOf({ event, reversal })
     const old = deliveries.find((delivery) => keyOf(delivery) === key)
     const delivery: Delivery = {
@@ -105,10 +105,6 @@ export function applyDecision(
   const counted = outcome === 'duplicate' || outcome === 'stale' ? { [outcome]: again(repeats[outcome], callback) } : {}
   const record = { id, scope: callback.scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
   return { record, keys }
-}
-
-function isTold(deliveries: readonly Entry[]): boolean {
-  return deliveries.some(({ event, reversal, state }) => event === 'fail' && !reversal && state === 'done')
 }
 
 function again(repeats: Repeats | undefined, { receivedAt }: Callback): Repeats {
