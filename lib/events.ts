@@ -192,6 +192,8 @@ export class Events {
           debug.delivery('%s %s confirm: %s', shortId(id), event, verdict.state)
           return verdict
         }
+        // Asked for too long, the attempt has failed already: a handler that started now would run beside the next one.
+        if (signal.aborted) return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
         stage = 'handler'
       }
       await this.#handlers.get(event)?.(conversion, context)

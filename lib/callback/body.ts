@@ -71,6 +71,7 @@ async function readStream(req: IncomingMessage, timeoutMs: number): Promise<Buff
       settle(new ConversionWebhookError('ERR_CONVERSION_BODY_LATE', { headers: { Connection: 'close' } }))
     }, timeoutMs)
     req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
+    req.resume() // somebody before us may have paused it
   })
 }
 

@@ -4,7 +4,8 @@ import type { WebhookRequest } from './route.js'
 
 /**
  * Section 5.4: what a request says, from its query (GET) or from its body with the query's unknown parameters (POST, PUT). A body that
- * holds none of the ten gives way to the query, since some senders POST with one. Undefined for a GET with none of the ten: a visit.
+ * holds none of the ten gives way to the query, since some senders POST with one; what cannot be read may hold anything, and does not.
+ * Undefined for a GET with none of the ten: a visit.
  */
 export async function readRequest(
   req: WebhookRequest,
@@ -16,7 +17,8 @@ export async function readRequest(
 
   const body = await readBody(req, wireNames)
   if (body === undefined) return query
-  const [main, other] = holdsAny(query) && !holdsAny(body) ? [query, body] : [body, query]
+  const givesWay = body.issues.length === 0 && !holdsAny(body)
+  const [main, other] = givesWay && holdsAny(query) ? [query, body] : [body, query]
   const isExtra = (name: string) => !wireNames.has(name)
   return {
     pairs: [...main.pairs, ...other.pairs.filter(([name]) => isExtra(name) && name !== '')],

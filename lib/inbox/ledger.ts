@@ -126,7 +126,7 @@ export function due(recorded: Recorded, delivery: Entry): Due {
   if (isFailTold(others)) return withdraw
   if (delivery.previous?.status !== 'success') return { action: 'deliver', reversal: false, ...asRecorded }
   // That success was never delivered, so for the handler it has never been.
-  const before = earlier.filter(isSuccess).sort((a, b) => b.sequence - a.sequence)[0]?.previous
+  const before = earlier.find(({ event }) => event === 'success')?.previous
   return { action: 'deliver', reversal: false, ...(before ? { previous: before } : {}) }
 }
 

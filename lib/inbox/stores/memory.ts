@@ -83,7 +83,9 @@ class MemoryInbox implements Inbox<undefined> {
     }
     if (outcome === 'stale') return { outcome, id }
 
-    const keys = outcome === 'accepted' ? applied.keys : applied.record.deliveries.filter(isUnsettled).map(keyOf)
+    // A repeat asks for whatever is unsettled, even where it brings the goal as news.
+    const isRepeat = recorded?.status === callback.status
+    const keys = isRepeat ? applied.record.deliveries.filter(isUnsettled).map(keyOf) : applied.keys
     if (keys.length === 0) return { outcome, id }
     if (this.#started !== undefined) await this.#started
     const results = await Promise.all(keys.map((key) => this.#join(id, key, host)))

@@ -1,0 +1,176 @@
+import type { Callback } from '../../lib/callback/conversion.js'
+import { decide, type ConversionEvent, type Outcome } from '../../lib/inbox/ledger.js'
+import type { IdentityRecord } from '../../lib/inbox/records.js'
+import type { ConversionStatus } from '../../lib/index.js'
+import { callbackOf, receive, recordOf } from '../support/ledger.js'
+
+/* decide(): section 7's table cell by cell, the goal, and conflicts. Sequences of callbacks are in properties/ledger. */
+
+const withGoal = { goal_complete: '1' }
+const pending = callbackOf('pending')
+const success = callbackOf('success')
+const fail = callbackOf('fail')
+
+const rows: Readonly<Record<string, IdentityRecord | undefined>> = {
+  nothing: undefined,
+  pending: recordOf(pending),
+  success: recordOf(success),
+  'fail alone': recordOf(fail),
+  'fail after a success that was not delivered': recordOf([success, { success: 'waiting' }], fail),
+  'fail after a success that confirm refused': recordOf([success, { success: 'refused' }], fail),
+  'fail after a delivered success': recordOf(success, fail),
+  'fail, not told yet, after a delivered success': recordOf(success, [fail, { reversal: 'waiting' }]),
+  'fail after a delivered goalComplete alone': recordOf(
+    [callbackOf('success', withGoal), { success: 'waiting' }],
+    fail,
+  ),
+}
+
+type Cell = readonly [Outcome, ...ConversionEvent[]]
+const event = (name: ConversionEvent): Cell => ['accepted', name]
+
+const table: readonly (readonly [recorded: string, cells: Readonly<Record<ConversionStatus, Cell>>])[] = [
+  ['nothing', { pending: event('pending'), success: event('success'), fail: event('fail') }],
+  ['pending', { pending: ['duplicate'], success: event('success'), fail: event('fail') }],
+  ['success', { pending: ['stale'], success: ['duplicate'], fail: event('fail') }],
+  ['fail alone', { pending: ['stale'], success: event('success'), fail: ['duplicate'] }],
+  [
+    'fail after a success that was not delivered',
+    { pending: ['stale'], success: event('success'), fail: ['duplicate'] },
+  ],
+  ['fail after a success that confirm refused', { pending: ['stale'], success: event('success'), fail: ['duplicate'] }],
+  ['fail after a delivered success', { pending: ['stale'], success: ['conflict'], fail: ['duplicate'] }],
+  ['fail, not told yet, after a delivered success', { pending: ['stale'], success: ['conflict'], fail: ['duplicate'] }],
+  ['fail after a delivered goalComplete alone', { pending: ['stale'], success: ['conflict'], fail: ['duplicate'] }],
+]
+
+describe.each(table)('with %s recorded', (recorded, cells) => {
+  test.each(Object.entries(cells))('a %s comes to %j', (status, [outcome, ...events]) => {
+    const record = rows[recorded]
+    if (recorded === 'fail after a delivered goalComplete alone' && status === 'success')
+      expect(record?.goal).toBe(true)
+    const decision = decide(record, callbackOf(status as ConversionStatus))
+    expect({ outcome: decision.outcome, events: decision.events }).toEqual({ outcome, events })
+    const expectedStatus = outcome === 'accepted' ? status : record?.status
+    expect(decision.next.status).toBe(expectedStatus)
+  })
+})
+
+test('what was recorded before is told with the events, and nothing with the first', () => {
+  expect(decide(undefined, success)).not.toHaveProperty('previous')
+  expect(decide(rows.pending, success).previous).toEqual({ status: 'pending', goalComplete: false })
+  expect(decide(rows['fail alone'], success).previous).toEqual({ status: 'fail', goalComplete: false })
+  expect(decide(recordOf(callbackOf('success', withGoal)), fail).previous).toEqual({
+    status: 'success',
+    goalComplete: true,
+  })
+})
+
+test('what nobody handled is settled and takes a fail as if it had not been delivered', () => {
+  const [delivery] = recordOf(success).deliveries
+  const unheard = { ...recordOf(success), deliveries: delivery ? [{ ...delivery, isUnheard: true }] : [] }
+  const failed = receive(unheard, fail).record
+  expect(receive(failed, success)).toMatchObject({ outcome: 'accepted', events: ['success'] })
+})
+
+describe('goalComplete', () => {
+  const outcomeOf = (record: IdentityRecord | undefined, callback: Callback) => {
+    const { outcome, events } = receive(record, callback)
+    return [outcome, ...events]
+  }
+
+  test('is due with the success that says so', () => {
+    expect(outcomeOf(undefined, callbackOf('success', withGoal))).toEqual(['accepted', 'success', 'goalComplete'])
+  })
+
+  test('waits for the success when a pending said so, the first or a repeated one', () => {
+    expect(outcomeOf(undefined, callbackOf('pending', withGoal))).toEqual(['accepted', 'pending'])
+    const first = recordOf(callbackOf('pending', withGoal))
+    const second = recordOf(pending, callbackOf('pending', withGoal))
+    for (const record of [first, second]) {
+      expect(outcomeOf(record, success)).toEqual(['accepted', 'success', 'goalComplete'])
+    }
+  })
+
+  test('is due alone when a repeated success says so for the first time, and never again', () => {
+    expect(outcomeOf(recordOf(success), callbackOf('success', withGoal))).toEqual(['accepted', 'goalComplete'])
+    const told = recordOf(success, callbackOf('success', withGoal))
+    expect(outcomeOf(told, callbackOf('success', withGoal))).toEqual(['duplicate'])
+    expect(outcomeOf(told, success)).toEqual(['duplicate'])
+  })
+
+  test('is brought back with a success that a fail withdrew', () => {
+    const withdrawn = recordOf([callbackOf('success', withGoal), { success: 'waiting', goalComplete: 'waiting' }], fail)
+    expect(outcomeOf(withdrawn, success)).toEqual(['accepted', 'success', 'goalComplete'])
+  })
+
+  test.each([
+    ['a fail', recordOf(callbackOf('fail', withGoal)), ['accepted', 'success']],
+    ['a repeated fail', recordOf(fail, callbackOf('fail', withGoal)), ['accepted', 'success']],
+    ['a stale pending', recordOf(fail, callbackOf('pending', withGoal)), ['accepted', 'success']],
+    ['a pending after the success', recordOf(success, callbackOf('pending', withGoal)), ['duplicate']],
+    ['nobody', recordOf(callbackOf('pending', { goal_complete: undefined })), ['accepted', 'success']],
+  ])('is not due when %s said so', (_who, record, expected) => {
+    expect(outcomeOf(record, success)).toEqual(expected)
+  })
+
+  test('counts the trimmed text', () => {
+    expect(outcomeOf(undefined, callbackOf('success', { goal_complete: ' 1\t' }))).toContain('goalComplete')
+  })
+})
+
+describe('a conflict', () => {
+  const contradictions: readonly (readonly [string, Callback, Callback])[] = [
+    ['another referrer', success, callbackOf('success', { referrer_email: 'other@example.com' })],
+    ['another referee', success, callbackOf('fail', { referee_email: 'other@example.com' })],
+    ['another referrer of a pending', pending, callbackOf('pending', { referrer_email: 'other@example.com' })],
+    ['another amount', success, callbackOf('success', { purchaseValue: '1000.01' })],
+    ['another referrer of a pending that would be stale', success, callbackOf('pending', { referrer_email: 'a@b.de' })],
+  ]
+  test.each(contradictions)('is %s, before duplicate and stale', (_what, recorded, arriving) => {
+    const record = recordOf(recorded)
+    const decision = receive(record, arriving)
+    expect(decision).toMatchObject({ outcome: 'conflict', events: [], keys: [] })
+    expect(decision.record).toEqual(record)
+  })
+
+  const agreements: readonly (readonly [string, Callback, Callback, Outcome])[] = [
+    [
+      'an e-mail in other letters',
+      success,
+      callbackOf('success', { referrer_email: 'EXAMPLE@Gmail.com ' }),
+      'duplicate',
+    ],
+    ['an e-mail that one side lacks', success, callbackOf('success', { referrer_email: undefined }), 'duplicate'],
+    ['the same amount written otherwise', success, callbackOf('success', { purchaseValue: '01000.00' }), 'duplicate'],
+    ['an amount that one side lacks', success, callbackOf('success', { purchaseValue: undefined }), 'duplicate'],
+    ['another amount of a fail', success, callbackOf('fail', { purchaseValue: '0' }), 'accepted'],
+    ['another amount of a pending', success, callbackOf('pending', { purchaseValue: '5' }), 'stale'],
+    ['another amount than a pending said', pending, callbackOf('success', { purchaseValue: '5' }), 'accepted'],
+    ['another name', success, callbackOf('success', { referrer_name: 'Rob' }), 'duplicate'],
+    ['another custom value', success, callbackOf('success', { referrer_customValue: 'y' }), 'duplicate'],
+    ['another counter', success, callbackOf('success', { referrer_converts: '3' }), 'duplicate'],
+  ]
+  test.each(agreements)('is not %s', (_what, recorded, arriving, outcome) => {
+    expect(receive(recordOf(recorded), arriving).outcome).toBe(outcome)
+  })
+
+  test('is measured against the first that was said, whichever callback said it', () => {
+    const without = callbackOf('success', { referrer_email: undefined, purchaseValue: undefined })
+    const record = recordOf(without, success)
+    expect(receive(record, callbackOf('success', { referrer_email: 'other@example.com' })).outcome).toBe('conflict')
+    expect(receive(record, callbackOf('success', { purchaseValue: '5' })).outcome).toBe('conflict')
+    expect(receive(record, without).outcome).toBe('duplicate')
+  })
+
+  test('is also a success of another amount that would bring a withdrawn one back', () => {
+    const withdrawn = recordOf([success, { success: 'waiting' }], fail)
+    expect(receive(withdrawn, callbackOf('success', { purchaseValue: '5' })).outcome).toBe('conflict')
+  })
+
+  test('leaves the ledger as it was: the goal that it claims does not count', () => {
+    const claimed = receive(recordOf(success), callbackOf('success', { ...withGoal, purchaseValue: '5' })).record
+    expect(receive(claimed, success).outcome).toBe('duplicate')
+    expect(claimed.goal).toBe(false)
+  })
+})

@@ -1,0 +1,139 @@
+import { startApp } from '../support/app.js'
+import { params, sampleConversion } from '../support/callbacks.js'
+import { form } from '../support/client.js'
+import { closeServers } from '../support/servers.js'
+
+/* Observers are told and never asked: what they get, and that nothing they do changes an answer. */
+
+afterEach(closeServers)
+
+const fail = () => {
+  throw new Error('no mail server')
+}
+
+test('onRefused gets what was received, by wire name, and what is wrong with it', async () => {
+  const told: unknown[] = []
+  const before = Date.now()
+  const { call } = await startApp(
+    { onRefused: (refused) => told.push(refused) },
+    { scope: 'summer', fields: { orderID: 'order_no' } },
+  )
+  const body = String(
+    new URLSearchParams({ ...params({ orderID: undefined }), order_no: 'A-1', purchaseValue: '1,00' }),
+  )
+  expect((await call({}, form(`${body}&utm=mail`))).status).toBe(422)
+  expect(told).toEqual([
+    {
+      code: 'ERR_CONVERSION_CALLBACK_REFUSED',
+      status: 422,
+      issues: [
+        {
+          parameter: 'purchaseValue',
+          rule: 'pattern',
+          message:
+            'purchaseValue must be a plain decimal number of at most 15 significant digits, such as 1000 or 12.30',
+        },
+      ],
+      // The unknown orderID of the query is there too: orders are renamed here.
+      params: { ...params({ purchaseValue: '1,00' }), order_no: 'A-1', utm: 'mail' },
+      scope: 'summer',
+      receivedAt: expect.any(Date) as Date,
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+    },
+  ])
+  const [{ receivedAt }] = told as [{ receivedAt: Date }]
+  expect(receivedAt.getTime()).toBeGreaterThanOrEqual(before)
+  expect(receivedAt.getTime()).toBeLessThanOrEqual(Date.now())
+})
+
+test('onConflict gets the conversion that arrived and what is recorded', async () => {
+  const told: unknown[] = []
+  const { call, webhook } = await startApp({ onConflict: (conflict) => told.push(conflict) })
+  const { id } = await webhook.accept(params({ goal_complete: '0' }))
+  expect((await call({ purchaseValue: '9' })).status).toBe(409)
+  expect(told).toEqual([
+    {
+      id,
+      conversion: {
+        ...sampleConversion,
+        params: params({ purchaseValue: '9' }),
+        purchaseValue: 9,
+        receivedAt: expect.any(Date) as Date,
+      },
+      recorded: { status: 'success', goalComplete: false },
+    },
+  ])
+})
+
+test('onError gets the failure of scope, which is answered with 500 and delivers nothing', async () => {
+  const told: unknown[] = []
+  const events: string[] = []
+  const scopes = [fail, () => Promise.reject(new Error('no database')), () => 7] as unknown as (() => string)[]
+  const { call } = await startApp(
+    { onError: (failure) => told.push(failure), onSuccess: () => void events.push('success') },
+    { scope: () => (scopes.shift() ?? fail)() },
+  )
+  const replies = [await call(), await call(), await call()]
+  expect(replies.map(({ status }) => status)).toEqual([500, 500, 500])
+  expect(told).toEqual([
+    { stage: 'scope', error: new Error('no mail server') },
+    { stage: 'scope', error: new TypeError('scope must answer at once, not with a promise.') },
+    { stage: 'scope', error: new TypeError('scope must return a text, not number.') },
+  ])
+  expect(events).toEqual([])
+})
+
+describe('an observer that fails', () => {
+  const observers = { onRefused: fail, onConflict: () => Promise.reject(new Error('no mail server')), onError: fail }
+
+  test('is printed, warned of once, and changes no answer', async () => {
+    const print = jest.spyOn(console, 'error').mockImplementation()
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation()
+    try {
+      const { call } = await startApp({
+        ...observers,
+        onSuccess(_conversion, { attempt }) {
+          if (attempt === 1) throw new Error('no stock')
+        },
+      })
+      expect((await call()).status).toBe(500)
+      expect((await call()).body).toBe('{"outcome":"accepted"}')
+      expect((await call({ purchaseValue: '9' })).status).toBe(409)
+      expect((await call({ conversion: 'maybe' })).status).toBe(422)
+      expect(print.mock.calls).toEqual(
+        ['onError', 'onConflict', 'onRefused'].map((name) => [
+          `conversion-webhook: ${name} failed:`,
+          new Error('no mail server'),
+        ]),
+      )
+      expect(warn.mock.calls).toEqual([
+        [
+          'onError failed; an observer must not throw.',
+          { type: 'ConversionWebhookWarning', code: 'WRN_CONVERSION_OBSERVER_FAILED' },
+        ],
+      ])
+    } finally {
+      print.mockRestore()
+      warn.mockRestore()
+    }
+  })
+
+  test('is not waited for', async () => {
+    const { call } = await startApp({ onRefused: () => new Promise(() => undefined) })
+    expect((await call({ conversion: 'maybe' })).status).toBe(422)
+  })
+})
+
+test('without onError a failure is printed', async () => {
+  const print = jest.spyOn(console, 'error').mockImplementation()
+  try {
+    const { call } = await startApp({
+      onSuccess: () => Promise.reject(new Error('no stock')),
+      onError: undefined as never,
+    })
+    expect((await call()).status).toBe(500)
+    expect(print.mock.calls).toEqual([['conversion-webhook: handler failed:', new Error('no stock')]])
+  } finally {
+    print.mockRestore()
+  }
+})

@@ -1,0 +1,155 @@
+import type { ConversionEvent, ConversionStatus } from '../../lib/index.js'
+
+/*
+ * Section 7 of the design, written once more and independently: what one identity comes to in the memory inbox when callbacks
+ * arrive one after another. Nothing here is shared with lib/.
+ */
+
+export interface Sent {
+  readonly status: ConversionStatus
+  readonly goal: boolean
+}
+
+/** What a shop's handlers are like. */
+export interface Shop {
+  /** How many attempts at each event fail before the first that works. */
+  readonly failures?: Readonly<Partial<Record<ConversionEvent, number>>>
+  /** The events that have a handler; all of them unless said. */
+  readonly handled?: readonly ConversionEvent[]
+}
+
+/** What one handler completed: the end of its idempotency key, and what it was told of before. */
+export interface Completed {
+  readonly key: ConversionEvent | 'reversal'
+  readonly previous: { readonly status: ConversionStatus; readonly goalComplete: boolean } | undefined
+}
+
+export type Answer = 'accepted' | 'duplicate' | 'stale' | 'conflict' | 'failed'
+
+const table = {
+  nothing: { pending: 'event', success: 'event', fail: 'event' },
+  pending: { pending: 'duplicate', success: 'event', fail: 'event' },
+  success: { pending: 'stale', success: 'duplicate', fail: 'event' },
+  'fail, no success delivered': { pending: 'stale', success: 'event', fail: 'duplicate' },
+  'fail, after a delivered success': { pending: 'stale', success: 'conflict', fail: 'duplicate' },
+} as const
+
+interface Waiting {
+  readonly event: ConversionEvent
+  readonly previous: Completed['previous']
+}
+
+export class LedgerModel {
+  status: ConversionStatus | undefined
+  readonly completed: Completed[] = []
+  #isGoalSaid = false
+  #waiting: Waiting[] = []
+  /** What was recorded before the last success: what a fail finds when that success never reached anybody. */
+  #beforeSuccess: Completed['previous']
+  readonly #failures: Map<ConversionEvent, number>
+  readonly #handled: readonly ConversionEvent[] | undefined
+
+  constructor({ failures = {}, handled }: Shop = {}) {
+    this.#failures = new Map(Object.entries(failures) as [ConversionEvent, number][])
+    this.#handled = handled
+  }
+
+  get previous(): Completed['previous'] {
+    return this.status && { status: this.status, goalComplete: this.#has('goalComplete') }
+  }
+
+  receive({ status, goal }: Sent): Answer {
+    const cell = table[this.#row()][status]
+    if (cell === 'stale' || cell === 'conflict') return cell
+
+    const isRepeat = cell === 'duplicate'
+    const isGoalNews = goal && status !== 'fail' && !this.#isGoalSaid
+    if (isGoalNews) this.#isGoalSaid = true
+    const events: ConversionEvent[] = isRepeat ? [] : [status]
+    if (status === 'success' && (isRepeat ? isGoalNews : this.#isGoalSaid)) events.push('goalComplete')
+    if (isRepeat && events.length === 0 && this.#waiting.length === 0) return 'duplicate'
+
+    const { previous } = this
+    if (!isRepeat && status === 'success') this.#beforeSuccess = previous
+    this.status = status
+    const kept = this.#waiting.filter(({ event }) => !events.includes(event) && !(status === 'fail' && isPaid(event)))
+    this.#waiting = [...kept, ...events.map((event) => ({ event, previous }))]
+    const asked = isRepeat ? this.#waiting : this.#waiting.filter(({ event }) => events.includes(event))
+    return this.#run(asked)
+  }
+
+  /** A repeat asks for everything that waits, news for their own deliveries. */
+  #run(asked: readonly Waiting[]): Answer {
+    let isFailed = false
+    for (const delivery of asked) {
+      const isHandled = this.#handled?.includes(delivery.event) ?? true
+      const left = isHandled ? (this.#failures.get(delivery.event) ?? 0) : 0
+      const fixed = this.#fix(delivery)
+      if (fixed === undefined) this.#drop(delivery)
+      else if (left > 0) {
+        this.#failures.set(delivery.event, left - 1)
+        isFailed = true
+      } else {
+        if (isHandled) this.completed.push(fixed) // settled all the same, but nobody was told
+        const overtaken = this.#waiting
+          .slice(0, this.#waiting.indexOf(delivery))
+          .filter(
+            ({ event }) =>
+              (event === 'pending' && delivery.event !== 'pending') || (event === 'fail' && isPaid(delivery.event)),
+          )
+        for (const each of [...overtaken, delivery]) this.#drop(each)
+      }
+    }
+    return isFailed && this.#waiting.length > 0 ? 'failed' : 'accepted'
+  }
+
+  /** A fail takes back what was delivered, or is told once. */
+  #fix({ event, previous }: Waiting): Completed | undefined {
+    if (event !== 'fail') return { key: event, previous }
+    if (this.#isSuccessDelivered()) {
+      return { key: 'reversal', previous: { status: 'success', goalComplete: this.#has('goalComplete') } }
+    }
+    if (this.#has('fail')) return undefined
+    return { key: 'fail', previous: previous?.status === 'success' ? this.#beforeSuccess : previous }
+  }
+
+  #drop(delivery: Waiting): void {
+    this.#waiting = this.#waiting.filter((other) => other !== delivery)
+  }
+
+  #row(): keyof typeof table {
+    if (this.status !== 'fail') return this.status ?? 'nothing'
+    return this.#isSuccessDelivered() ? 'fail, after a delivered success' : 'fail, no success delivered'
+  }
+
+  #isSuccessDelivered(): boolean {
+    return this.#has('success') || this.#has('goalComplete')
+  }
+
+  #has(key: Completed['key']): boolean {
+    return this.completed.some((each) => each.key === key)
+  }
+}
+
+function isPaid(event: ConversionEvent): boolean {
+  return event === 'success' || event === 'goalComplete'
+}
+
+const every: readonly Sent[] = (['pending', 'success', 'fail'] as const).flatMap((status) => [
+  { status, goal: false },
+  { status, goal: true },
+])
+
+/** Every sequence of one to `length` callbacks of every status with and without the goal. */
+export function sequences(length: number): readonly (readonly Sent[])[] {
+  let longest: (readonly Sent[])[] = [[]]
+  return Array.from({ length }, () => {
+    longest = longest.flatMap((start) => every.map((next) => [...start, next]))
+    return longest
+  }).flat()
+}
+
+/** A sequence as a short name: `P S+ F` is pending, success with the goal, fail. */
+export function nameOf(sequence: readonly Sent[]): string {
+  return sequence.map(({ status, goal }) => status.charAt(0).toUpperCase() + (goal ? '+' : '')).join(' ')
+}

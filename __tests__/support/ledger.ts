@@ -1,0 +1,57 @@
+import type { Callback } from '../../lib/callback/conversion.js'
+import { claim, settle } from '../../lib/inbox/delivery.js'
+import { identityOf } from '../../lib/inbox/identity.js'
+import { decide, type DeliveryState } from '../../lib/inbox/ledger.js'
+import { applyDecision, findDelivery, type DeliveryKey, type IdentityRecord } from '../../lib/inbox/records.js'
+import type { ConversionStatus } from '../../lib/index.js'
+import { params } from './callbacks.js'
+
+/** A valid callback as it is recorded: the documented example, without the goal unless it is asked for. */
+export function callbackOf(
+  status: ConversionStatus,
+  changes: Readonly<Record<string, string | undefined>> = {},
+): Callback {
+  return {
+    status,
+    params: params({ conversion: status, goal_complete: '0', ...changes }),
+    extra: {},
+    repairs: [],
+    scope: '',
+    receivedAt: 0,
+  }
+}
+
+/** What one callback does to a record: the pure part of every inbox. */
+export function receive(record: IdentityRecord | undefined, callback: Callback) {
+  const decision = decide(record, callback)
+  const { outcome, events, previous } = decision
+  return { outcome, events, previous, ...applyDecision(identityOf(callback), record, callback, decision) }
+}
+
+/** The record after callbacks, each with what became of its deliveries: `done` where nothing is said. */
+export function recordOf(
+  ...steps: readonly (Callback | readonly [Callback, Readonly<Partial<Record<DeliveryKey, DeliveryState>>>])[]
+): IdentityRecord {
+  let record: IdentityRecord | undefined
+  for (const step of steps) {
+    const [callback, states] = 'status' in step ? [step, {}] : step
+    const applied = receive(record, callback)
+    record = applied.keys.reduce((changed, key) => bring(changed, key, states[key] ?? 'done'), applied.record)
+  }
+  if (record === undefined) throw new Error('a record needs a callback')
+  return record
+}
+
+/** Claims a delivery, as its turn comes, and settles it. */
+function bring(record: IdentityRecord, key: DeliveryKey, state: DeliveryState): IdentityRecord {
+  if (state === 'waiting') return record
+  const claimed = claim(record, key, () => true)
+  if (claimed.delivery === undefined || state === 'running') return claimed.record
+  const fixed = claimed.delivery.reversal ? 'reversal' : claimed.delivery.event
+  if (state === 'done' || state === 'refused') return settle(claimed.record, fixed, { state })
+  const delivery = findDelivery(claimed.record, fixed)
+  return {
+    ...claimed.record,
+    deliveries: claimed.record.deliveries.map((each) => (each === delivery ? { ...each, state } : each)),
+  }
+}
