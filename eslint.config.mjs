@@ -41,7 +41,7 @@ export default tseslint.config(
     'inbox/ knows nothing of HTTP',
   ),
   {
-    files: ['__tests__/**/*.ts'],
+    files: ['__tests__/**/*.ts', 'examples/**/*.ts'],
     rules: { '@typescript-eslint/no-confusing-void-expression': 'off' },
   },
   {

@@ -1,0 +1,125 @@
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { params} from '../support/callbacks.js';
+import { query } from '../support/callbacks.js'
+
+/* Each example as its reader starts it: a process of its own on a free port, sent real callbacks, and ended. */
+
+const root = join(__dirname, '../..')
+const secret = 'a-secret-of-the-tests'
+const running = new Set<ChildProcess>()
+
+beforeAll(() => {
+  if (!existsSync(join(root, 'dist/esm/index.js'))) throw new Error('dist is missing: run `npm run build` first.')
+})
+
+afterEach(async () => {
+  for (const child of running) {
+    child.kill('SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  }
+  running.clear()
+})
+
+/** Starts an example and waits for the line with its URL. */
+async function start(file: string) {
+  const child = spawn(process.execPath, [join(root, 'examples', file)], {
+    cwd: root,
+    env: {
+      ...process.env,
+      NODE_ENV: 'development',
+      PORT: '0',
+      CONVERSION_WEBHOOK_SECRET: file === 'express.mjs' || file === 'commonjs.cjs' ? undefined : secret,
+    },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  running.add(child)
+  let output = ''
+  const seen = async (text: RegExp): Promise<RegExpExecArray> => {
+    for (;;) {
+      const found = text.exec(output)
+      if (found) return found
+      if (child.exitCode !== null) throw new Error(`${file} ended before it printed ${String(text)}: ${output}`)
+      await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+    }
+  }
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
+  const [url] = await seen(/http:\/\/localhost:\d+\/\S+/)
+  return { child, url, seen, output: () => output }
+}
+
+async function send(url: string, changes: Parameters<typeof params>[0] = {}): Promise<unknown> {
+  const response = await fetch(url + query(changes))
+  return response.json()
+}
+
+test('express.mjs grants the reward of the documented callback once, sent by curl', async () => {
+  const { url, seen, output } = await start('express.mjs')
+  const hasCurl = spawnSync('curl', ['--version']).status === 0
+  const call = async () =>
+    hasCurl ? (await promisify(execFile)('curl', ['-s', url + query()])).stdout : JSON.stringify(await send(url))
+  expect(await call()).toBe('{"outcome":"accepted"}')
+  await seen(/reward for example@gmail.com\n/)
+  expect(await call()).toBe('{"outcome":"duplicate"}')
+  expect(output().match(/reward for/g)).toHaveLength(1)
+})
+
+test('commonjs.cjs runs the handler of each event', async () => {
+  const { url, seen } = await start('commonjs.cjs')
+  expect(await send(url, { conversion: 'pending' })).toEqual({ outcome: 'accepted' })
+  expect(await send(url)).toEqual({ outcome: 'accepted' })
+  expect(await send(url, { conversion: 'fail' })).toEqual({ outcome: 'accepted' })
+  await seen(/pending ASDXXXXX\nsuccess ASDXXXXX 1000\ngoal complete for Robert Downy\nfail ASDXXXXX after success\n/)
+})
+
+test('connect.mjs takes the secret from the path', async () => {
+  const { url, seen } = await start('connect.mjs')
+  expect(url).toContain(secret)
+  expect(await send(url)).toEqual({ outcome: 'accepted' })
+  await seen(/success ASDXXXXX\n/)
+  expect((await fetch(url.replace(secret, 'not-the-secret-at-all') + query())).status).toBe(404)
+})
+
+test('typescript.ts pays from its own orders, by campaign, and closes on SIGTERM', async () => {
+  const { child, url, seen } = await start('typescript.ts')
+  const spring = url.replace('<secret>', secret)
+  const order = { orderID: 'A-1', purchaseValue: '9999', referrer_customValue: 'tier:gold' }
+  expect(await send(spring, order)).toEqual({ outcome: 'accepted' })
+  await seen(/pay 24 for A-1 in spring, key [0-9a-f]{40}:success\n/)
+  expect(await send(spring.replace('spring', 'autumn'), order)).toEqual({ outcome: 'accepted' })
+  await seen(/pay 24 for A-1 in autumn/)
+  expect(await send(spring, { orderID: 'A-2' })).toMatchObject({ code: 'ERR_CONVERSION_DELIVERY_HELD' })
+  expect(await send(spring, { orderID: 'unknown' })).toEqual({ outcome: 'accepted' })
+  expect(await send(spring, { orderID: 'A-1', purchaseValue: '1' })).toMatchObject({
+    code: 'ERR_CONVERSION_CALLBACK_CONFLICT',
+  })
+  await seen(/conflict about [0-9a-f]{40}, recorded as success\n/)
+  child.kill('SIGTERM')
+  await seen(/closed\n/)
+  if (child.exitCode === null) await once(child, 'exit')
+  expect(child.exitCode).toBe(0)
+})
+
+test('npm start prints a curl line that works as it stands, and shows no secret in its log', async () => {
+  const { child, url, seen, output } = await start('start.mjs')
+  const [, line = ''] = await seen(/curl "(http:[^"]+)"/)
+  expect(line.startsWith(url)).toBe(true)
+  expect(await (await fetch(line)).json()).toEqual({ outcome: 'accepted' })
+  await seen(/goalComplete: \{/)
+  await seen(/GET \/webhook\/\[redacted\] 200 accepted\n/)
+  expect(output().split(secret)).toHaveLength(3) // in the URL and in the curl line
+  child.kill('SIGINT')
+  await once(child, 'exit')
+  expect(child.exitCode).toBe(0)
+})
+
+test('the demo ends with 0 after every callback was answered as it should be', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, ['examples/start.mjs', '--demo'], { cwd: root })
+  expect(stdout).toMatch(/all answered as they should be\.\n$/)
+  expect(stdout).toMatch(/the same again +200 duplicate +-\n/)
+  expect(stdout).toMatch(/success, now with the goal +200 accepted +goalComplete\n/)
+  expect(stdout).toMatch(/forged: wrong secret +404 the app's own +-\n/)
+})

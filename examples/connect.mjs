@@ -1,0 +1,13 @@
+// Connect 3, with the secret as the last segment of the path.
+import { createServer } from 'node:http'
+import connect from 'connect'
+import { conversionWebhook } from 'conversion-webhook'
+
+const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? 'change-me-or-set-the-variable'
+
+const app = connect()
+app.use('/webhook', conversionWebhook({ onSuccess: ({ orderId }) => console.log('success', orderId) }, { secret }))
+
+const server = createServer(app).listen(process.env.PORT ?? 3000, () => {
+  console.log(`Callbacks go to http://localhost:${server.address().port}/webhook/${secret}`)
+})

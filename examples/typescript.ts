@@ -1,0 +1,63 @@
+/*
+ * TypeScript: campaigns as scopes, a typed custom value, and what a shop that pays money needs: `confirm` against its own orders.
+ * Node 24 runs it as it is: `node examples/typescript.ts`.
+ */
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { conversionWebhook } from 'conversion-webhook'
+
+interface Order {
+  readonly total: number
+  isPaid: boolean
+}
+
+/** Stands for the shop's own database, the only source of amounts. */
+const orders = new Map<string, Order>([
+  ['A-1', { total: 120, isPaid: true }],
+  ['A-2', { total: 80, isPaid: false }],
+])
+
+/** What the shop passed as custom value for each referrer: `tier:gold`. */
+interface Tier {
+  readonly tier: string
+}
+
+const webhook = conversionWebhook(
+  {
+    onSuccess({ orderId = '', referrer, scope }, { id }) {
+      const { total } = orders.get(orderId) ?? { total: 0 }
+      const percent = referrer.customValue?.tier === 'gold' ? 20 : 10
+      // The id is the idempotency key of the payment: the same for every repeat of this conversion.
+      console.log(`pay ${String((total * percent) / 100)} for ${orderId} in ${scope}, key ${id}`)
+    },
+    onRefused: ({ code, issues }) => console.log(code, issues.map(({ message }) => message).join('; ')),
+    onConflict: ({ id, recorded }) => console.log(`conflict about ${id}, recorded as ${recorded.status}`),
+  },
+  {
+    secret: process.env.CONVERSION_WEBHOOK_SECRET ?? 'change-me-or-set-the-variable',
+    parseCustomValue: (text: string): Tier => ({ tier: text.replace(/^tier:/, '') }),
+    // Unknown orders are never paid; unpaid ones are asked about again.
+    confirm({ orderId = '' }) {
+      const order = orders.get(orderId)
+      if (order === undefined) return false
+      return order.isPaid || 'hold'
+    },
+  },
+)
+
+const app = express()
+app.use('/webhook/:campaign', webhook)
+
+const server = app.listen(process.env.PORT ?? 3000, () => {
+  const { port } = server.address() as AddressInfo
+  console.log(`Callbacks go to http://localhost:${String(port)}/webhook/spring/<secret>`)
+})
+
+// No new requests, then the handlers that still run, then the end.
+process.once('SIGTERM', () => {
+  server.close(() => {
+    void webhook.close().then(() => {
+      console.log('closed')
+    })
+  })
+})
