@@ -147,10 +147,6 @@ export class Events {
     return this.#handlers.has(event)
   }
 
-  get size(): number {
-    return this.#handlers.size
-  }
-
   /** One attempt: confirm, then the handler, under one time limit. */
   deliver(job: Job): Delivering {
     const { handlerTimeoutMs, reporter } = this.#options

@@ -5,13 +5,13 @@ import type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors
 /** Functions that are told and never asked: what they return is ignored, and their own failure is logged. */
 export interface ConversionObservers<Custom = string> {
   /** An authenticated callback was refused (400, 422). Its texts are personal data: think before logging them. */
-  onRefused?(refused: RefusedCallback): unknown
+  readonly onRefused?: ((refused: RefusedCallback) => unknown) | undefined
   /** A callback contradicts what is recorded of its conversion (409); nothing was delivered. */
-  onConflict?(conflict: ConflictingCallback<Custom>): unknown
+  readonly onConflict?: ((conflict: ConflictingCallback<Custom>) => unknown) | undefined
   /** A delivery used up its attempts and is tried no more until somebody replays it. Durable inboxes only. */
-  onDead?(dead: DeadDelivery<Custom>): unknown
+  readonly onDead?: ((dead: DeadDelivery<Custom>) => unknown) | undefined
   /** Something failed that no caller is told of: a handler, `confirm`, `scope`, the inbox. @defaultValue prints to stderr */
-  onError?(failure: { readonly stage: ErrorStage; readonly error: unknown }): unknown
+  readonly onError?: ((failure: { readonly stage: ErrorStage; readonly error: unknown }) => unknown) | undefined
 }
 
 export type ErrorStage = 'handler' | 'confirm' | 'scope' | 'allowFrom' | 'inbox'

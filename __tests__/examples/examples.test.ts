@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { params} from '../support/callbacks.js';
+import type { params } from '../support/callbacks.js'
 import { query } from '../support/callbacks.js'
 
 /* Each example as its reader starts it: a process of its own on a free port, sent real callbacks, and ended. */

@@ -221,6 +221,25 @@ test('an event without a handler is settled at once', async () => {
   expect(events()).toEqual(['goalComplete'])
 })
 
+test('foreign status words and renamed parameters become documented ones', async () => {
+  const { handlers, told } = recorder()
+  const webhook = conversionWebhook(handlers, {
+    secret: false,
+    statuses: { approved: 'success', 'On Hold': 'pending' },
+    fields: { conversion: 'state', orderID: ['order_no', 'orderNumber'] },
+  })
+  await webhook.accept('state=ON+HOLD&order_no=A-1&conversion=of-the-shop')
+  await webhook.accept({ state: ' Approved ', orderNumber: 'A-1' })
+  await webhook.accept({ state: 'fail', order_no: 'A-1', orderNumber: 'A-1' })
+  expect(told.map(({ event, conversion }) => [event, conversion.orderId])).toEqual([
+    ['pending', 'A-1'],
+    ['success', 'A-1'],
+    ['fail', 'A-1'],
+  ])
+  expect({ ...told[0]?.conversion.extra }).toEqual({ conversion: 'of-the-shop' })
+  expect({ ...told[1]?.conversion.params }).toEqual({ conversion: ' Approved ', orderID: 'A-1' })
+})
+
 test('parseCustomValue runs when a callback is accepted and again at each delivery', async () => {
   const texts: string[] = []
   const values: unknown[] = []

@@ -1,6 +1,7 @@
+import { memoryInbox, type Inbox } from '../../lib/index.js'
 import { startApp } from '../support/app.js'
 import { params, sampleConversion } from '../support/callbacks.js'
-import { form } from '../support/client.js'
+import { form, problemOf } from '../support/client.js'
 import { closeServers } from '../support/servers.js'
 
 /* Observers are told and never asked: what they get, and that nothing they do changes an answer. */
@@ -81,6 +82,25 @@ test('onError gets the failure of scope, which is answered with 500 and delivers
     { stage: 'scope', error: new TypeError('scope must return a text, not number.') },
   ])
   expect(events).toEqual([])
+})
+
+test('onError gets the failure of an inbox, whether it throws or rejects', async () => {
+  const told: unknown[] = []
+  for (const accept of [fail, () => Promise.reject(new Error('no mail server'))]) {
+    const inbox: Inbox<undefined> = Object.assign(memoryInbox(), { accept })
+    const { call } = await startApp({ onError: (failure) => told.push(failure) }, { inbox })
+    expect(problemOf(await call())).toMatchObject({ status: 503, code: 'ERR_CONVERSION_INBOX_UNAVAILABLE' })
+  }
+  expect(told).toEqual(Array(2).fill({ stage: 'inbox', error: new Error('no mail server') }))
+})
+
+test('onRefused is told of what could not be kept, without an id', async () => {
+  const told: object[] = []
+  const inbox: Inbox<undefined> = Object.assign(memoryInbox(), { hold: () => Promise.reject(new Error('disk full')) })
+  const { call } = await startApp({ onRefused: (refused) => told.push(refused) }, { inbox })
+  expect((await call({ conversion: 'maybe' })).status).toBe(503)
+  expect(told).toEqual([expect.objectContaining({ code: 'ERR_CONVERSION_CALLBACK_REFUSED', status: 422 })])
+  expect(told[0]).not.toHaveProperty('id')
 })
 
 describe('an observer that fails', () => {

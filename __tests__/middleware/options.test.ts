@@ -156,6 +156,18 @@ describe('options', () => {
     }
   })
 
+  test.each([[true], [[]], [{ type: 'nothing' }], [{ $async: true }], [{ properties: { a: { pattern: '(' } } }]])(
+    'schema %j does not compile',
+    (schema) => {
+      const message = /^schema (must be a synchronous JSON Schema object|does not compile: )/
+      expectFault(() => make({}, { secret: false, schema }), 'ERR_CONVERSION_SCHEMA_INVALID', message)
+    },
+  )
+
+  test.each([[null], ['memory'], [memoryInbox], [{ accept: () => undefined }]])('inbox %p is none', (inbox) => {
+    expectFault(() => make({}, { secret: false, inbox }), 'ERR_CONVERSION_INBOX_INVALID', /such as memoryInbox\(\)\.$/)
+  })
+
   test('one inbox belongs to one webhook', () => {
     const inbox = memoryInbox()
     make({}, { secret: false, inbox })

@@ -24,7 +24,7 @@ class Shop {
   readonly violations: string[] = []
   recorded: { readonly status: string; readonly goalComplete: boolean } | undefined
   #behaviours: readonly Behaviour[]
-  readonly #running: { readonly key: Key; readonly end: ReturnType<typeof deferred> }[] = []
+  readonly #running: { resolve(): void; reject(error: unknown): void }[] = []
   readonly #webhook
 
   constructor(behaviours: readonly Behaviour[], concurrency: number) {
@@ -56,21 +56,15 @@ class Shop {
 
   finish(index: number, works: boolean): void {
     const [job] = this.#running.splice(index % Math.max(1, this.#running.length), 1)
-    if (works) job?.end.resolve()
-    else job?.end.reject(new Error('a slow handler that fails'))
+    if (works) job?.resolve()
+    else job?.reject(new Error('a slow handler that fails'))
   }
 
   /** From now on every handler works; what runs comes to a good end. */
   async calmDown(): Promise<void> {
     this.#behaviours = []
-    let isDone = false
-    void Promise.all(this.answers).then(() => {
-      isDone = true
-    })
-    while (!isDone) {
-      this.finish(0, true)
-      await turn()
-    }
+    const done = Promise.all(this.answers)
+    while ((await Promise.race([done, turn('not yet')])) === 'not yet') this.finish(0, true)
   }
 
   /** Another referrer's claim changes nothing, and tells what is recorded. */
@@ -91,7 +85,7 @@ class Shop {
     if (next === 'fails') throw new Error('a handler that fails')
     if (next === 'is slow') {
       const end = deferred()
-      this.#running.push({ key, end })
+      this.#running.push(end)
       await end.promise
     }
     this.completed.push(key)

@@ -58,8 +58,12 @@ export function readQuery(raw: string, wireNames: WireNames, decode: Decoder = d
   let isSplit = false
   const add = (segment: string): void => {
     const equals = segment.indexOf('=')
-    let name = decode(equals === -1 ? segment : segment.slice(0, equals)).text
-    let known = wireNames.get(name)
+    let name = equals === -1 ? segment : segment.slice(0, equals)
+    let known = wireNames.get(name) // most senders leave names as they are
+    if (known === undefined) {
+      name = decode(name).text
+      known = wireNames.get(name)
+    }
     if (known === undefined) {
       const parts = isSplit ? undefined : splitSecondQuery(segment, wireNames, decode)
       if (parts !== undefined) {

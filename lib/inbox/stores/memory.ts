@@ -39,7 +39,7 @@ class MemoryInbox implements Inbox<undefined> {
   readonly isDurable = false
   readonly #records = new Map<string, IdentityRecord>()
   readonly #held = new Map<string, HeldCallback>()
-  /** Attempts that were asked for and have no verdict yet, by delivery id: callbacks that arrive meanwhile join them. */
+  /** Attempts that were asked for and have no verdict yet, by `attemptId`: callbacks that arrive meanwhile join them. */
   readonly #attempts = new Map<string, Promise<Failure | undefined>>()
   /** The last attempt of each identity, which the next one waits for. */
   readonly #tails = new Map<string, Promise<unknown>>()
@@ -90,7 +90,7 @@ class MemoryInbox implements Inbox<undefined> {
     if (this.#started !== undefined) await this.#started
     const results = await Promise.all(keys.map((key) => this.#join(id, key, host)))
     const failures = results.filter((failure) => failure !== undefined)
-    this.#change(id, (record) => withdrawOvertaken(record, (key) => this.#attempts.has(deliveryId(id, key))))
+    this.#change(id, (record) => withdrawOvertaken(record, (key) => this.#attempts.has(attemptId(id, key))))
     const record = this.#records.get(id)
     // What failed and was overtaken meanwhile needs no repeat.
     if (failures.length > 0 && record && !isSettled(record)) throw failureError(failures)
@@ -144,11 +144,12 @@ class MemoryInbox implements Inbox<undefined> {
 
   /** The attempt that is under way for a delivery, or a new one behind the last of its identity. */
   #join(identity: string, key: DeliveryKey, host: InboxHost): Promise<Failure | undefined> {
-    const id = deliveryId(identity, key)
+    const id = attemptId(identity, key)
     const underWay = this.#attempts.get(id)
     if (underWay !== undefined) return underWay
     const tail = this.#tails.get(identity)
-    const attempt = this.#attempt(identity, key, Promise.all([tail, this.#running.get(id)]), host)
+    const predecessor = this.#running.get(deliveryId(identity, key))
+    const attempt = this.#attempt(identity, key, Promise.all([tail, predecessor]), host)
     this.#attempts.set(id, attempt)
     this.#tails.set(identity, attempt)
     void attempt.then(() => {
@@ -215,6 +216,11 @@ class MemoryInbox implements Inbox<undefined> {
     })
     return verdict
   }
+}
+
+/** A fail that is claimed as the reversal keeps the attempt that was asked for. */
+function attemptId(identity: string, key: DeliveryKey): string {
+  return deliveryId(identity, key === 'reversal' ? 'fail' : key)
 }
 
 /** One error for all deliveries of a callback that failed: a failure counts more than a hold. */
