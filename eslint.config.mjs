@@ -19,7 +19,10 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/consistent-type-exports': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/no-require-imports': ['error', { allow: ['^ajv(/dist/2020\\.js)?$', '^ipaddr\\.js$'] }],
+      '@typescript-eslint/no-require-imports': [
+        'error',
+        { allow: ['^ajv(/dist/2020\\.js)?$', '^(ipaddr\\.js|debug|node:net)$'] },
+      ],
       '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       'no-control-regex': 'off', // control characters are what these patterns are about
     },

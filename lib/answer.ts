@@ -20,7 +20,7 @@ export function accidentAnswer(accident: Accident): Answer {
 }
 
 export function outcomeAnswer(outcome: Exclude<Outcome, 'refused' | 'conflict'>): Answer {
-  return { status: 200, type: 'application/json', body: JSON.stringify({ outcome }) }
+  return { status: 200, type: 'application/json', body: `{"outcome":"${outcome}"}` }
 }
 
 /** RFC 9457. It says what the code's table says and which rules were broken; never a text that came with the callback. */

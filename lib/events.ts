@@ -151,15 +151,7 @@ export class Events {
   deliver(job: Job): Delivering {
     const { handlerTimeoutMs, reporter } = this.#options
     const controller = new AbortController()
-    const abort = (): void => {
-      controller.abort(job.closing.reason)
-    }
-    if (job.closing.aborted) abort()
-    job.closing.addEventListener('abort', abort, { once: true })
     const attempt = this.#attempt(job, controller.signal)
-    const finished = attempt.then(() => {
-      job.closing.removeEventListener('abort', abort)
-    })
     const verdict = within(handlerTimeoutMs, attempt).then(async (isInTime): Promise<Verdict> => {
       if (isInTime) return attempt
       const error = new ConversionWebhookError('ERR_CONVERSION_HANDLER_LATE', {
@@ -169,7 +161,10 @@ export class Events {
       reporter.error('handler', error)
       return { state: 'waiting', code: error.code, error }
     })
-    return { verdict, finished }
+    const abort = (reason: Error): void => {
+      controller.abort(reason)
+    }
+    return { verdict, finished: attempt, abort }
   }
 
   async #attempt(job: Job, signal: AbortSignal): Promise<Verdict> {

@@ -1,10 +1,10 @@
 /** Whether a promise that never rejects settles in time. */
-export async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, ms, false)
+export function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, false)
+    void promise.then(() => {
+      clearTimeout(timer)
+      resolve(true)
+    })
   })
-  const isInTime = await Promise.race([promise.then(() => true as const), late])
-  clearTimeout(timer)
-  return isInTime
 }

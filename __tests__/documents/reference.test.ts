@@ -1,5 +1,5 @@
 import { maxBytes, maxParameters } from '../../lib/callback/params.js'
-import { minSecretLength } from '../../lib/callback/redact.js'
+import { minSecretLength } from '../../lib/callback/credentials.js'
 import { callbackSchema, parameterNames } from '../../lib/callback/schema.js'
 import { resolveOptions } from '../../lib/options.js'
 import { publicSurface } from './compiler.js'

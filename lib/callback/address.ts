@@ -1,8 +1,9 @@
 import type ipaddr from 'ipaddr.js'
-import { isIP } from 'node:net'
+import type net from 'node:net'
 import { ConversionWebhookError } from '../errors.js'
 
 type Ip = typeof ipaddr
+type Net = typeof net
 type Address = ReturnType<Ip['process']>
 type Range = ReturnType<Ip['parseCIDR']>
 
@@ -11,8 +12,10 @@ type Range = ReturnType<Ip['parseCIDR']>
  * Throws `ERR_CONVERSION_OPTION_INVALID` for what is neither.
  */
 export function addressMatcher(list: readonly unknown[]): (address: string | undefined) => boolean {
+  // Loaded for those who ask for it, like everything that not every webhook needs.
   const ip = require('ipaddr.js') as Ip
-  const ranges = list.map((entry) => parseRange(ip, entry))
+  const { isIP } = require('node:net') as Net
+  const ranges = list.map((entry) => parseRange(ip, isIP, entry))
   return (text) => {
     const bare = text?.replace(/%.*$/, '') ?? '' // without the zone of a link-local address
     if (isIP(bare) === 0) return false
@@ -21,7 +24,7 @@ export function addressMatcher(list: readonly unknown[]): (address: string | und
   }
 }
 
-function parseRange(ip: Ip, entry: unknown): Range {
+function parseRange(ip: Ip, isIP: Net['isIP'], entry: unknown): Range {
   const text = typeof entry === 'string' ? entry.trim() : ''
   const [base = '', bits, ...rest] = text.split('/')
   const width = { 4: 32, 6: 128 }[isIP(base)]

@@ -66,8 +66,12 @@ export interface ReadingRules {
   readonly checkSchema?: ((texts: Readonly<Record<string, string>>) => readonly Issue[]) | undefined
 }
 
-/** Handed on exactly as sent; all others are trimmed. */
-const untrimmed: ReadonlySet<string> = new Set(['referrer_name', 'referee_name', 'referrer_customValue'])
+/** Names and custom value are handed on exactly as sent, all others are trimmed. */
+const readings = parameterNames.map((name) => ({
+  name,
+  isTrimmed: !['referrer_name', 'referee_name', 'referrer_customValue'].includes(name),
+  isEmail: name.endsWith('_email'),
+}))
 
 type Interpreted =
   | { readonly ok: true; readonly callback: Callback }
@@ -83,12 +87,12 @@ export function interpret(received: Received, rules: ReadingRules, scope: string
   const repairs = [...received.repairs]
   const params: Record<string, string> = {}
   const texts: ParameterTexts = {}
-  for (const name of parameterNames) {
+  for (const { name, isTrimmed, isEmail } of readings) {
     let text = collected.params[name]
     if (text === undefined) continue
     let trimmed = text.trim()
     if (trimmed === '') continue // blank means absent
-    if ((name === 'referrer_email' || name === 'referee_email') && trimmed.includes(' ')) {
+    if (isEmail && trimmed.includes(' ')) {
       const repaired = repairPlus(trimmed)
       if (repaired !== trimmed) {
         repairs.push({ parameter: name, kind: 'plus' })
@@ -97,7 +101,7 @@ export function interpret(received: Received, rules: ReadingRules, scope: string
       }
     }
     params[name] = text
-    texts[name] = untrimmed.has(name) ? text : trimmed
+    texts[name] = isTrimmed ? trimmed : text
   }
   const word = texts.conversion?.toLowerCase()
   const status = word === undefined ? undefined : (rules.statuses.get(word) ?? word)

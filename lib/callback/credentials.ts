@@ -1,6 +1,9 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Pair, Received } from './params.js'
+
+/** The shortest secret that is accepted, in characters; so every longer path segment might be one. */
+export const minSecretLength = 16
 
 /** The query parameter that may carry the secret; it never reaches a conversion while a secret is configured. */
 const tokenName = 'token'
@@ -10,10 +13,11 @@ export type Matcher = (candidate: string) => boolean
 
 /** Secrets are kept and compared as hashes of equal length, each with each, so that neither content nor length shows in the time. */
 export function secretMatcher(secrets: readonly string[]): Matcher {
-  const hash = (text: string) => createHash('sha256').update(text).digest()
-  const expected = secrets.map(hash)
+  const digestOf = (text: string) => hash('sha256', text, 'buffer')
+  const expected = secrets.map(digestOf)
   return (candidate) => {
-    const actual = hash(candidate)
+    if (candidate.length < minSecretLength) return false // none is so short, and that is no secret
+    const actual = digestOf(candidate)
     return expected.reduce((found, digest) => timingSafeEqual(digest, actual) || found, false)
   }
 }

@@ -1,7 +1,4 @@
-import type { Matcher } from './credentials.js'
-
-/** The shortest secret that is accepted, in characters; so every longer path segment might be one. */
-export const minSecretLength = 16
+import { minSecretLength, type Matcher } from './credentials.js'
 
 const redacted = '[redacted]'
 
@@ -26,9 +23,10 @@ export function scrubRequest(
 
 /** A URL without its query, its user and every path segment that `isSecret` picks. */
 function scrubUrl(url: string, isSecret: (segment: string) => boolean): string {
-  const [, origin = '', path = ''] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(url) ?? []
-  const segments = path.split('/').map((segment) => (isSecret(segment) ? redacted : segment))
-  return origin.replace(/\/\/.*@/, '//') + segments.join('/')
+  const whole = url.slice(0, url.search(/[?#]|$/))
+  const [origin = ''] = /^[a-z][a-z0-9+.-]*:\/\/[^/]*/i.exec(whole) ?? []
+  const segments = whole.slice(origin.length).split('/')
+  return origin.replace(/\/\/.*@/, '//') + segments.map((segment) => (isSecret(segment) ? redacted : segment)).join('/')
 }
 
 /**

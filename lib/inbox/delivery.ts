@@ -1,6 +1,7 @@
-import type { Verdict } from './inbox.js'
+import type { Job, Verdict } from './inbox.js'
 import { due, type ConversionEvent } from './ledger.js'
 import {
+  deliveryId,
   findDelivery,
   isUnsettled,
   keyOf,
@@ -35,6 +36,13 @@ export function claim(
   }
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1 }
   return { record: withDelivery(record, key, running), delivery: running }
+}
+
+/** What the host is asked to deliver. */
+export function jobOf(identity: string, delivery: Delivery): Job {
+  const { event, attempts, callback, previous } = delivery
+  const id = deliveryId(identity, keyOf(delivery))
+  return { event, id, attempt: attempts, callback, ...(previous && { previous }) }
 }
 
 /** What an attempt came to. Pure. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Callback } from '../callback/conversion.js'
 
 /**
@@ -20,7 +20,6 @@ export function emailKey(address: string | undefined): string | undefined {
 }
 
 export function hashOf(parts: readonly string[]): string {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(`${String(Buffer.byteLength(part))}:${part}`)
-  return hash.digest('hex').slice(0, 40)
+  const tagged = parts.map((part) => `${String(Buffer.byteLength(part))}:${part}`).join('')
+  return hash('sha256', tagged).slice(0, 40)
 }

@@ -58,15 +58,15 @@ export interface Job {
   readonly attempt: number
   readonly previous?: Previous
   readonly callback: Callback
-  /** Aborts when the inbox closes and waits no longer. */
-  readonly closing: AbortSignal
 }
 
 export interface Delivering {
   /** How the attempt ended: at the latest when its time ran out. Never rejects. */
   readonly verdict: Promise<Verdict>
   /** When the handler really came to its end; until then its slot is taken. Never rejects. */
-  readonly finished: Promise<void>
+  readonly finished: Promise<unknown>
+  /** Tells the handler, by `context.signal`, that nobody waits for it any longer. */
+  abort(reason: Error): void
 }
 
 export type Verdict =

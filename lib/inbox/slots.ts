@@ -10,6 +10,19 @@ export class Slots {
     this.#free = size
   }
 
+  /** A slot that is free now, if there is one. */
+  take(): Release | undefined {
+    if (this.#free === 0) return undefined
+    this.#free--
+    let isHeld = true
+    return () => {
+      if (!isHeld) return
+      isHeld = false
+      this.#free++
+      this.#serve()
+    }
+  }
+
   acquire(): Promise<Release> {
     return new Promise((resolve) => {
       this.#queue.push(resolve)
@@ -18,16 +31,8 @@ export class Slots {
   }
 
   #serve(): void {
-    if (this.#free === 0) return
-    const next = this.#queue.shift()
-    if (next === undefined) return
-    this.#free--
-    let isHeld = true
-    next(() => {
-      if (!isHeld) return
-      isHeld = false
-      this.#free++
-      this.#serve()
-    })
+    if (this.#queue.length === 0) return
+    const slot = this.take()
+    if (slot !== undefined) this.#queue.shift()?.(slot)
   }
 }

@@ -1,24 +1,21 @@
-import { setMaxListeners } from 'node:events'
 import type { Callback } from '../../callback/conversion.js'
 import { debug, shortId } from '../../debug.js'
 import { ConversionWebhookError } from '../../errors.js'
-import { claim, isSettled, settle, withdrawOvertaken } from '../delivery.js'
+import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.js'
 import { identityOf } from '../identity.js'
-import type { Accepted, Inbox, InboxHost, Verdict } from '../inbox.js'
+import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
 import { decide, previousOf } from '../ledger.js'
 import {
   applyDecision,
   conflictOf,
-  deliveryId,
   isUnsettled,
   keyOf,
-  type Delivery,
   type DeliveryKey,
   type HeldCallback,
   type IdentityRecord,
 } from '../records.js'
 import { within } from '../../within.js'
-import { Slots } from '../slots.js'
+import { Slots, type Release } from '../slots.js'
 
 const maxIdentities = 10_000
 const maxHeld = 1_000
@@ -35,17 +32,30 @@ export function memoryInbox(): Inbox<undefined> {
 /** What an attempt came to; undefined where the delivery is settled. */
 type Failure = Extract<Verdict, { state: 'waiting' }>
 
+/** What is under way for one identity. */
+interface Work {
+  /** Attempts that were asked for and have no verdict yet: callbacks that arrive meanwhile join them. */
+  readonly attempts: Map<DeliveryKey, Promise<Failure | undefined>>
+  /** The last of them, which the next one waits for. */
+  tail: Promise<unknown> | undefined
+  /** Handlers that run, some of them past their time: a retry waits for its predecessor. */
+  readonly running: Map<DeliveryKey, Delivering>
+}
+
+interface Identity {
+  record: IdentityRecord
+  /** Absent while nothing is under way. */
+  work: Work | undefined
+}
+
 class MemoryInbox implements Inbox<undefined> {
   readonly isDurable = false
-  readonly #records = new Map<string, IdentityRecord>()
+  readonly #identities = new Map<string, Identity>()
+  /** The ids of those without an unsettled delivery or work; `#oldest` goes through them in the order in which they came to rest. */
+  readonly #settled = new Set<string>()
+  readonly #oldest = this.#settled.values()
   readonly #held = new Map<string, HeldCallback>()
-  /** Attempts that were asked for and have no verdict yet, by `attemptId`: callbacks that arrive meanwhile join them. */
-  readonly #attempts = new Map<string, Promise<Failure | undefined>>()
-  /** The last attempt of each identity, which the next one waits for. */
-  readonly #tails = new Map<string, Promise<unknown>>()
-  /** Handlers that run, some of them past their time, by delivery id: a retry waits for its predecessor. */
-  readonly #running = new Map<string, Promise<void>>()
-  readonly #closing = new AbortController()
+  readonly #running = new Set<Delivering>()
   #host: InboxHost | undefined
   #slots = new Slots(1)
   #started: Promise<void> | undefined
@@ -58,7 +68,6 @@ class MemoryInbox implements Inbox<undefined> {
     }
     this.#host = host
     this.#slots = new Slots(host.concurrency)
-    setMaxListeners(0, this.#closing.signal) // every running handler listens, and that is no leak
     this.#started = new Promise((resolve) => {
       setImmediate(() => {
         this.#started = undefined
@@ -70,30 +79,33 @@ class MemoryInbox implements Inbox<undefined> {
   async accept(callback: Callback): Promise<Accepted> {
     const host = this.#requireHost()
     const id = identityOf(callback)
-    const recorded = this.#records.get(id)
-    const decision = decide(recorded, callback)
+    const known = this.#identities.get(id)
+    const decision = decide(known?.record, callback)
     const { outcome } = decision
-    if (recorded === undefined) this.#makeRoom()
-    const applied = applyDecision(id, recorded, callback, decision)
-    this.#records.set(id, applied.record)
+    if (known === undefined) this.#makeRoom()
+    const { record, keys: news } = applyDecision(id, known?.record, callback, decision)
+    const identity: Identity = known ?? { record, work: undefined }
+    if (known === undefined) this.#identities.set(id, identity)
+    // A repeat asks for whatever is unsettled, even where it brings the goal as news.
+    const isRepeat = known?.record.status === callback.status
+    this.#change(identity, record)
     debug.inbox('%s %s %s', shortId(id), callback.status, outcome)
     if (outcome === 'conflict') {
       await this.hold(conflictOf(id, callback))
-      return { outcome, id, recorded: previousOf(applied.record) }
+      return { outcome, id, recorded: previousOf(record) }
     }
-    if (outcome === 'stale') return { outcome, id }
+    const keys = isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
+    if (outcome === 'stale' || keys.length === 0) return { outcome, id }
 
-    // A repeat asks for whatever is unsettled, even where it brings the goal as news.
-    const isRepeat = recorded?.status === callback.status
-    const keys = isRepeat ? applied.record.deliveries.filter(isUnsettled).map(keyOf) : applied.keys
-    if (keys.length === 0) return { outcome, id }
     if (this.#started !== undefined) await this.#started
-    const results = await Promise.all(keys.map((key) => this.#join(id, key, host)))
+    const results = await Promise.all(keys.map((key) => this.#join(identity, key, host)))
     const failures = results.filter((failure) => failure !== undefined)
-    this.#change(id, (record) => withdrawOvertaken(record, (key) => this.#attempts.has(attemptId(id, key))))
-    const record = this.#records.get(id)
+    this.#change(
+      identity,
+      withdrawOvertaken(identity.record, (key) => identity.work?.attempts.has(attemptKey(key)) ?? false),
+    )
     // What failed and was overtaken meanwhile needs no repeat.
-    if (failures.length > 0 && record && !isSettled(record)) throw failureError(failures)
+    if (failures.length > 0 && !isSettled(identity.record)) throw failureError(failures)
     return { outcome: 'accepted', id }
   }
 
@@ -111,8 +123,11 @@ class MemoryInbox implements Inbox<undefined> {
   close(): Promise<void> {
     this.#closed ??= (async () => {
       if (this.#host === undefined) return
-      const isDone = await within(this.#host.closeTimeoutMs, Promise.all(this.#running.values()))
-      if (!isDone) this.#closing.abort(new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED'))
+      const finished = Array.from(this.#running, (delivering) => delivering.finished)
+      if (!(await within(this.#host.closeTimeoutMs, Promise.all(finished)))) {
+        const reason = new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
+        for (const delivering of this.#running) delivering.abort(reason)
+      }
       debug.inbox('closed, %d handlers left running', this.#running.size)
     })()
     return this.#closed
@@ -128,99 +143,94 @@ class MemoryInbox implements Inbox<undefined> {
   }
 
   #makeRoom(): void {
-    if (this.#records.size < maxIdentities) return
-    for (const [id, record] of this.#records) {
-      if (!isSettled(record)) continue
-      this.#records.delete(id)
-      return
-    }
-    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_FULL')
+    if (this.#identities.size < maxIdentities) return
+    // The iterator goes on where it was, and what it passed is gone: while there are settled ones, they are ahead of it.
+    const oldest = this.#settled.size > 0 ? this.#oldest.next().value : undefined
+    if (oldest === undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_FULL')
+    this.#settled.delete(oldest)
+    this.#identities.delete(oldest)
   }
 
-  #change(id: string, change: (record: IdentityRecord) => IdentityRecord): void {
-    const record = this.#records.get(id)
-    if (record !== undefined) this.#records.set(id, change(record))
+  #change(identity: Identity, record: IdentityRecord): void {
+    identity.record = record
+    if (identity.work === undefined && isSettled(record)) this.#settled.add(record.id)
+    else this.#settled.delete(record.id)
   }
 
   /** The attempt that is under way for a delivery, or a new one behind the last of its identity. */
-  #join(identity: string, key: DeliveryKey, host: InboxHost): Promise<Failure | undefined> {
-    const id = attemptId(identity, key)
-    const underWay = this.#attempts.get(id)
+  #join(identity: Identity, key: DeliveryKey, host: InboxHost): Promise<Failure | undefined> {
+    const work: Work = (identity.work ??= { attempts: new Map(), tail: undefined, running: new Map() })
+    const id = attemptKey(key)
+    const underWay = work.attempts.get(id)
     if (underWay !== undefined) return underWay
-    const tail = this.#tails.get(identity)
-    const predecessor = this.#running.get(deliveryId(identity, key))
-    const attempt = this.#attempt(identity, key, Promise.all([tail, predecessor]), host)
-    this.#attempts.set(id, attempt)
-    this.#tails.set(identity, attempt)
-    void attempt.then(() => {
-      this.#attempts.delete(id)
-      if (this.#tails.get(identity) === attempt) this.#tails.delete(identity)
+    const before = [work.tail, work.running.get(key)?.finished].filter((promise) => promise !== undefined)
+    const turn = before.length > 0 ? Promise.all(before) : undefined
+    const attempt = this.#attempt(identity, work, key, turn, host).finally(() => {
+      work.attempts.delete(id)
+      if (work.tail === attempt) work.tail = undefined
+      this.#rest(identity, work)
     })
+    work.attempts.set(id, attempt)
+    work.tail = attempt
     return attempt
   }
 
+  #rest(identity: Identity, { attempts, running }: Work): void {
+    if (attempts.size > 0 || running.size > 0) return
+    identity.work = undefined
+    this.#change(identity, identity.record)
+  }
+
   async #attempt(
-    identity: string,
+    identity: Identity,
+    work: Work,
     key: DeliveryKey,
-    turn: Promise<unknown>,
+    turn: Promise<unknown> | undefined,
     host: InboxHost,
   ): Promise<Failure | undefined> {
-    const slot = turn.then(() => this.#slots.acquire())
-    if (!(await within(host.handlerTimeoutMs, slot))) {
-      void slot.then((release) => {
-        release()
-      })
-      return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
-    }
-    const release = await slot
+    const release = await this.#slotAfter(turn, host.handlerTimeoutMs)
+    if (release === undefined) return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
     if (this.#closed !== undefined) {
       release()
       return { state: 'waiting', code: 'ERR_CONVERSION_INBOX_CLOSED' }
     }
-    const delivery = this.#claim(identity, key, host)
+    const { record, delivery } = claim(identity.record, key, (event) => host.hasHandler(event))
+    this.#change(identity, record)
     if (delivery === undefined) {
       release()
       return undefined
     }
-    const verdict = await this.#run(identity, delivery, host, release)
-    this.#change(identity, (record) => settle(record, keyOf(delivery), verdict))
+    const claimedKey = keyOf(delivery)
+    const delivering = host.deliver(jobOf(record.id, delivery))
+    work.running.set(claimedKey, delivering)
+    this.#running.add(delivering)
+    void delivering.finished.then(() => {
+      release()
+      this.#running.delete(delivering)
+      work.running.delete(claimedKey)
+      this.#rest(identity, work)
+    })
+    const verdict = await delivering.verdict
+    this.#change(identity, settle(identity.record, claimedKey, verdict))
     return verdict.state === 'waiting' ? verdict : undefined
   }
 
-  #claim(identity: string, key: DeliveryKey, host: InboxHost): Delivery | undefined {
-    let claimed: Delivery | undefined
-    this.#change(identity, (record) => {
-      const { record: changed, delivery } = claim(record, key, (event) => host.hasHandler(event))
-      claimed = delivery
-      return changed
-    })
-    return claimed
-  }
-
-  #run(identity: string, delivery: Delivery, host: InboxHost, release: () => void): Promise<Verdict> {
-    const { event, attempts, callback, previous } = delivery
-    const id = deliveryId(identity, keyOf(delivery))
-    const closing = this.#closing.signal
-    const { verdict, finished } = host.deliver({
-      event,
-      id,
-      attempt: attempts,
-      callback,
-      closing,
-      ...(previous && { previous }),
-    })
-    this.#running.set(id, finished)
-    void finished.then(() => {
+  /** A slot once it is one's turn; undefined where that takes too long. */
+  async #slotAfter(turn: Promise<unknown> | undefined, ms: number): Promise<Release | undefined> {
+    const free = turn === undefined ? this.#slots.take() : undefined
+    if (free !== undefined) return free
+    const slot = Promise.resolve(turn).then(() => this.#slots.acquire())
+    if (await within(ms, slot)) return slot
+    void slot.then((release) => {
       release()
-      this.#running.delete(id)
     })
-    return verdict
+    return undefined
   }
 }
 
 /** A fail that is claimed as the reversal keeps the attempt that was asked for. */
-function attemptId(identity: string, key: DeliveryKey): string {
-  return deliveryId(identity, key === 'reversal' ? 'fail' : key)
+function attemptKey(key: DeliveryKey): DeliveryKey {
+  return key === 'reversal' ? 'fail' : key
 }
 
 /** One error for all deliveries of a callback that failed: a failure counts more than a hold. */

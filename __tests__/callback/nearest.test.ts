@@ -1,0 +1,19 @@
+import { nearest } from '../../lib/nearest.js'
+
+const names = ['secret', 'scope', 'schema', 'statuses', 'handlerTimeoutMs']
+
+test.each([
+  ['secrets', 'secret'],
+  ['Scope', 'scope'],
+  ['shema', 'schema'],
+  ['status', 'statuses'],
+  ['handlerTimeout', 'handlerTimeoutMs'],
+  ['handlertimeoutms', 'handlerTimeoutMs'],
+  ['sekret', 'secret'],
+])('%s was meant to be %s', (name, known) => {
+  expect(nearest(name, names)).toBe(known)
+})
+
+test('nothing is near nothing', () => {
+  expect(nearest('secret', [])).toBe('')
+})

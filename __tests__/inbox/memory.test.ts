@@ -1,0 +1,284 @@
+import {
+  conversionWebhook,
+  type Conversion,
+  type ConversionContext,
+  type ConversionHandlers,
+  type ConversionWebhookOptions,
+} from '../../lib/index.js'
+import { params } from '../support/callbacks.js'
+import { deferred, recorder } from '../support/recorder.js'
+
+/* The memory inbox behind a webhook: what handlers are told, and what comes of their failures. */
+
+function start(handlers: ConversionHandlers, options: ConversionWebhookOptions = {}) {
+  const webhook = conversionWebhook({ onError: () => undefined, ...handlers }, { secret: false, ...options })
+  const report = (conversion: string, changes: Record<string, string | undefined> = {}) =>
+    webhook.accept(params({ conversion, goal_complete: '0', ...changes }))
+  return { webhook, report }
+}
+
+/** A handler that fails the first times. */
+function failing(times: number) {
+  const contexts: ConversionContext[] = []
+  const handler = (_conversion: Conversion, context: ConversionContext): void => {
+    contexts.push(context)
+    if (contexts.length <= times) throw new Error(`failure ${String(contexts.length)} of ${context.event}`)
+  }
+  return { handler, contexts }
+}
+
+const brief = ({ event, id, attempt, previous }: ConversionContext) => ({ event, id, attempt, previous })
+const handlerFailed = { code: 'ERR_CONVERSION_HANDLER_FAILED', status: 500 }
+
+describe('a callback', () => {
+  test('is answered after its handlers ran, under the id that they were told', async () => {
+    const { told, handlers } = recorder()
+    const { report } = start(handlers)
+    const { outcome, id } = await report('success', { goal_complete: '1' })
+    expect(outcome).toBe('accepted')
+    expect(id).toMatch(/^[0-9a-f]{40}$/)
+    expect(told.map(({ context }) => brief(context))).toEqual([
+      { event: 'success', id: `${id}:success`, attempt: 1, previous: undefined },
+      { event: 'goalComplete', id: `${id}:goalComplete`, attempt: 1, previous: undefined },
+    ])
+    expect(told[0]?.context).not.toHaveProperty('commit')
+  })
+
+  test('that says of an earlier pending that the goal is complete tells it with the goal', async () => {
+    const { told, handlers } = recorder()
+    const { report } = start(handlers)
+    await report('pending', { goal_complete: '1' })
+    await report('success')
+    expect(told.map(({ event, conversion }) => [event, conversion.goalComplete])).toEqual([
+      ['pending', true],
+      ['success', false],
+      ['goalComplete', true],
+    ])
+  })
+
+  test('is a duplicate when it comes again, and reaches nobody', async () => {
+    const { events, handlers } = recorder()
+    const { report } = start(handlers)
+    const first = await report('success')
+    expect(await report('success')).toEqual({ outcome: 'duplicate', id: first.id })
+    expect(events()).toEqual(['success'])
+  })
+
+  test('whose event nobody handles is settled at once', async () => {
+    const { report } = start({})
+    expect((await report('pending')).outcome).toBe('accepted')
+    expect((await report('pending')).outcome).toBe('duplicate')
+    expect((await report('success', { goal_complete: '1' })).outcome).toBe('accepted')
+    expect((await report('success', { goal_complete: '1' })).outcome).toBe('duplicate')
+  })
+
+  test('that arrives before a handler is registered in the same turn still reaches it', async () => {
+    const { events, handlers } = recorder()
+    const { webhook, report } = start({})
+    const accepted = report('success')
+    webhook.on('success', handlers.onSuccess)
+    await accepted
+    expect(events()).toEqual(['success'])
+  })
+})
+
+describe('a handler that fails', () => {
+  test('fails the callback, and a repeat runs only what is unsettled, under the same id', async () => {
+    const success = failing(1)
+    const goal = failing(0)
+    const { report } = start({ onSuccess: success.handler, onGoalComplete: goal.handler })
+    const failure = report('success', { goal_complete: '1' })
+    await expect(failure).rejects.toMatchObject({ ...handlerFailed, cause: { message: 'failure 1 of success' } })
+    expect((await report('success', { goal_complete: '1' })).outcome).toBe('accepted')
+    expect((await report('success', { goal_complete: '1' })).outcome).toBe('duplicate')
+    expect(success.contexts.map(({ attempt }) => attempt)).toEqual([1, 2])
+    expect(new Set(success.contexts.map(({ id }) => id)).size).toBe(1)
+    expect(goal.contexts).toHaveLength(1)
+  })
+
+  test('does not keep the other event of the callback from its handler, and both failures are told', async () => {
+    const { report } = start({ onSuccess: failing(1).handler, onGoalComplete: failing(1).handler })
+    await expect(report('success', { goal_complete: '1' })).rejects.toMatchObject({
+      ...handlerFailed,
+      cause: { errors: [{ message: 'failure 1 of success' }, { message: 'failure 1 of goalComplete' }] },
+    })
+  })
+
+  test('is tried again by a repeat that brings the goal as news', async () => {
+    const success = failing(1)
+    const { events, handlers } = recorder()
+    const { report } = start({ onSuccess: success.handler, onGoalComplete: handlers.onGoalComplete })
+    await expect(report('success')).rejects.toMatchObject(handlerFailed)
+    expect((await report('success', { goal_complete: '1' })).outcome).toBe('accepted')
+    expect(success.contexts).toHaveLength(2)
+    expect(events()).toEqual(['goalComplete'])
+  })
+
+  test('asks for no repeat once its delivery was overtaken', async () => {
+    const pending = failing(99)
+    const success = failing(1)
+    const { report } = start({ onPending: pending.handler, onSuccess: success.handler })
+    await expect(report('pending')).rejects.toMatchObject(handlerFailed)
+    await expect(report('success')).rejects.toMatchObject(handlerFailed)
+    expect((await report('success')).outcome).toBe('accepted')
+    expect((await report('success')).outcome).toBe('duplicate')
+    expect(pending.contexts).toHaveLength(2)
+  })
+})
+
+describe('a fail', () => {
+  test('withdraws a success that waits; a later success brings it back under its id', async () => {
+    const success = failing(1)
+    const { told, handlers } = recorder()
+    const { report } = start({ onSuccess: success.handler, onFail: handlers.onFail })
+    await expect(report('success')).rejects.toMatchObject(handlerFailed)
+    const { id } = await report('fail')
+    await report('success')
+    expect(told.map(({ context }) => brief(context))).toEqual([
+      { event: 'fail', id: `${id}:fail`, attempt: 1, previous: undefined },
+    ])
+    expect(success.contexts.map(brief)).toEqual([
+      { event: 'success', id: `${id}:success`, attempt: 1, previous: undefined },
+      { event: 'success', id: `${id}:success`, attempt: 2, previous: { status: 'fail', goalComplete: false } },
+    ])
+  })
+
+  test('after a delivered success is the reversal, once', async () => {
+    const { told, handlers } = recorder()
+    const { report } = start(handlers)
+    const { id } = await report('success', { goal_complete: '1' })
+    await report('fail')
+    expect((await report('fail')).outcome).toBe('duplicate')
+    expect(told.slice(2).map(({ context }) => brief(context))).toEqual([
+      { event: 'fail', id: `${id}:reversal`, attempt: 1, previous: { status: 'success', goalComplete: true } },
+    ])
+  })
+
+  describe('that arrives while the success runs', () => {
+    /** What the fail was told, once the success has ended. */
+    async function race(end: 'works' | 'fails') {
+      const started = deferred()
+      const running = deferred()
+      const { told, handlers } = recorder()
+      const onSuccess = () => {
+        started.resolve()
+        return running.promise
+      }
+      const { report } = start({ onFail: handlers.onFail, onSuccess })
+      const success = report('success')
+      await started.promise
+      const fail = report('fail')
+      if (end === 'works') running.resolve()
+      else running.reject(new Error('a handler that fails'))
+      const results = await Promise.allSettled([success, fail])
+      return {
+        results: results.map(({ status }) => status),
+        told: told.map(({ context: { id, previous } }) => [id.split(':')[1], previous]),
+      }
+    }
+
+    test('waits for it and then takes it back', async () => {
+      expect(await race('works')).toEqual({
+        results: ['fulfilled', 'fulfilled'],
+        told: [['reversal', { status: 'success', goalComplete: false }]],
+      })
+    })
+
+    test('is a plain one when the success failed', async () => {
+      expect(await race('fails')).toEqual({
+        results: ['rejected', 'fulfilled'],
+        told: [['fail', undefined]],
+      })
+    })
+  })
+})
+
+describe('callbacks at the same time', () => {
+  test('that are alike share one run and its result', async () => {
+    const running = deferred()
+    let calls = 0
+    const onSuccess = () => {
+      calls++
+      return running.promise
+    }
+    const { report } = start({ onSuccess })
+    const reports = [report('success'), report('success'), report('success')]
+    running.resolve()
+    expect((await Promise.all(reports)).map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted', 'accepted'])
+    expect(calls).toBe(1)
+  })
+
+  test('that are alike share one failure', async () => {
+    const success = failing(1)
+    const { report } = start({ onSuccess: success.handler })
+    const results = await Promise.allSettled([report('success'), report('success')])
+    expect(results).toMatchObject([
+      { status: 'rejected', reason: handlerFailed },
+      { status: 'rejected', reason: handlerFailed },
+    ])
+    expect(success.contexts).toHaveLength(1)
+  })
+
+  test('that share a reversal while it runs share its failure', async () => {
+    const [succeeding, succeeded, failing, failed] = [deferred(), deferred(), deferred(), deferred()]
+    let calls = 0
+    const { report } = start({
+      onSuccess: () => {
+        succeeding.resolve()
+        return succeeded.promise
+      },
+      onFail: () => {
+        calls++
+        failing.resolve()
+        return failed.promise
+      },
+    })
+    const reports = [report('success')]
+    await succeeding.promise
+    reports.push(report('fail'))
+    succeeded.resolve()
+    await failing.promise
+    reports.push(report('fail'))
+    failed.reject(new Error('a handler that fails'))
+    const results = await Promise.allSettled(reports)
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+    expect(calls).toBe(1)
+  })
+})
+
+describe('confirm', () => {
+  test("'hold' is 503 with Retry-After, and a repeat asks again", async () => {
+    const answers = ['hold', true] as const
+    let asked = 0
+    const { events, handlers } = recorder()
+    const { report } = start(handlers, { confirm: () => answers[asked++] ?? false })
+    await expect(report('success')).rejects.toMatchObject({
+      code: 'ERR_CONVERSION_DELIVERY_HELD',
+      status: 503,
+      headers: { 'Retry-After': expect.stringMatching(/^\d+$/) as string },
+    })
+    expect(events()).toEqual([])
+    expect((await report('success')).outcome).toBe('accepted')
+    expect(events()).toEqual(['success'])
+    expect(asked).toBe(2)
+  })
+
+  test('a failure counts more than a hold', async () => {
+    const { report } = start(
+      { onGoalComplete: failing(1).handler, onSuccess: () => undefined },
+      { confirm: (_conversion, { event }) => (event === 'success' ? 'hold' : true) },
+    )
+    await expect(report('success', { goal_complete: '1' })).rejects.toMatchObject(handlerFailed)
+  })
+
+  test('false settles the delivery, which then was never delivered', async () => {
+    const { told, handlers } = recorder()
+    const { report } = start(handlers, { confirm: () => false })
+    expect((await report('success')).outcome).toBe('accepted')
+    expect((await report('success')).outcome).toBe('duplicate')
+    const { id } = await report('fail')
+    expect(told.map(({ context }) => brief(context))).toEqual([
+      { event: 'fail', id: `${id}:fail`, attempt: 1, previous: undefined },
+    ])
+  })
+})

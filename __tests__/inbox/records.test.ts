@@ -1,0 +1,133 @@
+import { claim, isSettled, settle, withdrawOvertaken } from '../../lib/inbox/delivery.js'
+import { conflictOf, deliveryId, findDelivery, keyOf } from '../../lib/inbox/records.js'
+import { done, failed } from '../support/host.js'
+import { callbackOf, receive, recordOf } from '../support/ledger.js'
+
+const at = (status: 'pending' | 'success' | 'fail', receivedAt: number) => ({ ...callbackOf(status), receivedAt })
+const waiting = { pending: 'waiting', success: 'waiting', goalComplete: 'waiting', fail: 'waiting' } as const
+const all = () => true
+const none = () => false
+
+describe('a record', () => {
+  test('counts duplicates and stale callbacks with their first and last time, without a row each', () => {
+    let record = recordOf(at('success', 1))
+    for (const callback of [at('success', 2), at('success', 3), at('pending', 4), at('success', 5)]) {
+      record = receive(record, callback).record
+    }
+    expect(record.repeats).toEqual({
+      duplicate: { count: 3, firstAt: 2, lastAt: 5 },
+      stale: { count: 1, firstAt: 4, lastAt: 4 },
+    })
+    expect(record.deliveries).toHaveLength(1)
+  })
+
+  test('numbers its deliveries in the order in which they came', () => {
+    const record = recordOf(callbackOf('pending'), callbackOf('success', { goal_complete: '1' }), callbackOf('fail'))
+    expect(record.deliveries.map((delivery) => [keyOf(delivery), delivery.sequence])).toEqual([
+      ['pending', 1],
+      ['success', 2],
+      ['goalComplete', 3],
+      ['reversal', 4],
+    ])
+  })
+
+  test('gives a delivery that is brought back its new callback and place, and keeps its attempts', () => {
+    const first = recordOf([at('success', 1), waiting])
+    const tried = settle(claim(first, 'success', all).record, 'success', failed)
+    const record = receive(receive(tried, at('fail', 2)).record, at('success', 3)).record
+    expect(findDelivery(record, 'success')).toMatchObject({
+      sequence: 3,
+      state: 'waiting',
+      attempts: 1,
+      callback: { receivedAt: 3 },
+      previous: { status: 'fail', goalComplete: false },
+    })
+  })
+
+  test('lets a delivery that runs run on when it is brought back', () => {
+    const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
+    const record = receive(receive(running, callbackOf('fail')).record, callbackOf('success')).record
+    expect(findDelivery(record, 'success')).toMatchObject({ state: 'running', sequence: 3 })
+    const delivered = settle(record, 'success', done)
+    expect(claim(delivered, 'fail', all)).toEqual({
+      record: expect.objectContaining({ status: 'success' }) as object,
+    })
+  })
+})
+
+describe('claiming', () => {
+  test('starts an attempt', () => {
+    const { record, delivery } = claim(recordOf([callbackOf('success'), waiting]), 'success', all)
+    expect(delivery).toMatchObject({ event: 'success', state: 'running', attempts: 1, reversal: false })
+    expect(findDelivery(record, 'success')).toBe(delivery)
+  })
+
+  test('takes nothing that runs, is settled or does not exist', () => {
+    for (const state of ['running', 'done', 'refused', 'dead', 'withdrawn'] as const) {
+      const record = recordOf([callbackOf('success'), { success: state }])
+      expect(claim(record, 'success', all)).toEqual({ record })
+      expect(claim(record, 'pending', all)).toEqual({ record })
+    }
+  })
+
+  test('settles what nobody handles without an attempt, and withdraws what was overtaken all the same', () => {
+    const first = claim(recordOf([callbackOf('success'), waiting]), 'success', none)
+    expect(first.delivery).toBeUndefined()
+    expect(findDelivery(first.record, 'success')).toMatchObject({ state: 'done', isUnheard: true, attempts: 0 })
+    const second = claim(recordOf([callbackOf('success'), waiting], callbackOf('fail')), 'success', none)
+    expect(findDelivery(second.record, 'success')).toMatchObject({ state: 'withdrawn' })
+  })
+
+  test('forgets the previous of a success that was never delivered', () => {
+    const record = recordOf([callbackOf('success'), waiting], [callbackOf('fail'), waiting])
+    expect(findDelivery(record, 'fail')).toHaveProperty('previous')
+    expect(claim(record, 'fail', all).delivery).not.toHaveProperty('previous')
+  })
+})
+
+describe('settling', () => {
+  test('ends a delivery, or lets it wait with the code of what went wrong', () => {
+    const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
+    expect(findDelivery(settle(running, 'success', done), 'success')).toMatchObject({ state: 'done' })
+    const tried = findDelivery(settle(running, 'success', failed), 'success')
+    expect(tried).toMatchObject({ state: 'waiting', lastError: 'ERR_CONVERSION_HANDLER_FAILED', attempts: 1 })
+    expect(settle(running, 'pending', done)).toBe(running)
+  })
+
+  test('is all done when nothing waits or runs', () => {
+    const states = ['waiting', 'running', 'done', 'dead', 'withdrawn', 'refused'] as const
+    const settled = states.filter((success) => isSettled(recordOf([callbackOf('success'), { success }])))
+    expect(settled).toEqual(['done', 'dead', 'withdrawn', 'refused'])
+  })
+})
+
+test('what waits and was overtaken is withdrawn, unless its turn is coming', () => {
+  const record = recordOf([callbackOf('pending'), waiting], [callbackOf('success'), waiting], callbackOf('fail'))
+  const states = (changed: typeof record) => changed.deliveries.map(({ event, state }) => [event, state])
+  expect(states(withdrawOvertaken(record, none))).toEqual([
+    ['pending', 'withdrawn'],
+    ['success', 'withdrawn'],
+    ['fail', 'done'],
+  ])
+  expect(states(withdrawOvertaken(record, (key) => key === 'success'))).toContainEqual(['success', 'waiting'])
+  const current = recordOf([callbackOf('success'), waiting])
+  expect(withdrawOvertaken(current, none)).toEqual(current)
+})
+
+describe('ids', () => {
+  test('name the identity and the delivery', () => {
+    expect(deliveryId('abc', 'goalComplete')).toBe('abc:goalComplete')
+    expect(deliveryId('abc', 'reversal')).toBe('abc:reversal')
+  })
+
+  test('of a conflict are the same for the same contradiction, whatever the order and time of its parameters', () => {
+    const callback = callbackOf('success', { purchaseValue: '5' })
+    const { id } = conflictOf('abc', callback)
+    expect(id).toMatch(/^abc:conflict:[0-9a-f]{16}$/)
+    const reversed = Object.fromEntries(Object.entries(callback.params).reverse())
+    expect(conflictOf('abc', { ...callback, params: reversed, receivedAt: 9 }).id).toBe(id)
+    expect(conflictOf('abc', callbackOf('success', { purchaseValue: '6' })).id).not.toBe(id)
+    expect(conflictOf('abc', callbackOf('fail', { purchaseValue: '5' })).id).not.toBe(id)
+    expect(conflictOf('abd', callback).id).not.toBe(id)
+  })
+})

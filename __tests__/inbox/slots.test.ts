@@ -1,0 +1,40 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { Slots } from '../../lib/inbox/slots.js'
+
+function enter(slots: Slots, names: string) {
+  const entered: string[] = []
+  const releases = Array.from(names, async (name) => {
+    const release = await slots.acquire()
+    entered.push(name)
+    return release
+  })
+  return { entered, releases }
+}
+
+test('as many as there are slots enter, the others in the order in which they came', async () => {
+  const { entered, releases } = enter(new Slots(2), 'abcd')
+  await turn()
+  expect(entered).toEqual(['a', 'b'])
+  ;(await releases[1])?.()
+  await turn()
+  expect(entered).toEqual(['a', 'b', 'c'])
+  ;(await releases[0])?.()
+  await turn()
+  expect(entered).toEqual(['a', 'b', 'c', 'd'])
+})
+
+test('a slot is given back once, however often', async () => {
+  const { entered, releases } = enter(new Slots(1), 'abc')
+  const release = await releases[0]
+  release?.()
+  release?.()
+  await turn()
+  expect(entered).toEqual(['a', 'b'])
+})
+
+test('a free slot is taken at once', async () => {
+  const slots = new Slots(1)
+  const release = await slots.acquire()
+  release()
+  await expect(slots.acquire()).resolves.toBeInstanceOf(Function)
+})

@@ -1,0 +1,22 @@
+import { parseCallback, type CallbackInput, type Conversion, type ParseOptions } from '../../lib/index.js'
+
+/** The conversion of an input that is accepted; anything else fails the test with its issues. */
+export function conversionOf<Custom = string>(
+  input: CallbackInput,
+  options?: ParseOptions<Custom>,
+): Conversion<Custom> {
+  const result = parseCallback(input, options)
+  if (!result.ok) throw new Error(`refused: ${JSON.stringify(result.issues)}`)
+  return result.conversion
+}
+
+/** The issues of an input that is refused; none where it is accepted. */
+export function issuesOf(input: CallbackInput, options?: ParseOptions<unknown>) {
+  const result = parseCallback(input, options)
+  return result.ok ? [] : result.issues
+}
+
+/** The same as short texts: `purchaseValue pattern`. */
+export function rulesOf(input: CallbackInput, options?: ParseOptions<unknown>): string[] {
+  return issuesOf(input, options).map(({ parameter = '-', rule }) => `${parameter} ${rule}`)
+}

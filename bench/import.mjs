@@ -1,0 +1,38 @@
+/*
+ * Why: a package that an app imports is paid for at every start of every process, function and test file. Milliseconds and heap of
+ * importing the main entry, in fresh processes, less what an empty import takes; and a look at what must not be loaded with it.
+ */
+import { measure, report, spread, tell } from './support/report.mjs'
+
+const processes = 15
+const formats = ['esm', 'cjs']
+
+/** What importing costs a process beyond importing next to nothing. */
+async function cost(format, nodeArgs) {
+  const bare = await measure('import-once.mjs', [format, 'node:path'], { nodeArgs })
+  const ours = await measure('import-once.mjs', [format, 'conversion-webhook'], { nodeArgs })
+  if (ours.loaded.length > 0) throw new Error(`loaded before it is used: ${ours.loaded.join(', ')}`)
+  return { ms: ours.ms - bare.ms, mebibytes: (ours.heapBytes - bare.heapBytes) / 1_048_576 }
+}
+
+const runs = Object.fromEntries(formats.map((format) => [format, []]))
+for (let run = 0; run < processes; run++) {
+  for (const format of formats) {
+    const { ms } = await cost(format, [])
+    const { mebibytes } = await cost(format, ['--expose-gc'])
+    runs[format].push({ ms, mebibytes })
+  }
+  tell(`run ${run + 1} of ${processes}`)
+}
+
+const over = (format, figure) => spread(runs[format].map((run) => run[figure]))
+report(
+  'Importing the main entry',
+  [
+    { what: 'import, time', ...over('esm', 'ms'), unit: 'ms', digits: 1, atMost: 15 },
+    { what: 'import, heap', ...over('esm', 'mebibytes'), unit: 'MiB', atMost: 3 },
+    { what: 'require, time', ...over('cjs', 'ms'), unit: 'ms', digits: 1, atMost: 15 },
+    { what: 'require, heap', ...over('cjs', 'mebibytes'), unit: 'MiB', atMost: 3 },
+  ],
+  [`${processes} processes each; neither ajv's compiler nor express, pg or pg-boss was loaded.`],
+)
