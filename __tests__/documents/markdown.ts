@@ -12,6 +12,7 @@ export const documents = [
   'docs/reference.md',
   'docs/errors.md',
   'docs/security.md',
+  'docs/performance.md',
 ] as const
 
 export function readDocument(path: string): string {
