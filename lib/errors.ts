@@ -24,6 +24,18 @@ export const faults = {
   ERR_CONVERSION_SECRET_SHORT: { title: 'A secret is too short' },
   ERR_CONVERSION_INBOX_INVALID: { title: 'The inbox option is not an inbox' },
   ERR_CONVERSION_INBOX_ATTACHED: { title: 'The inbox belongs to another webhook' },
+  ERR_CONVERSION_INBOX_NEWER: { title: 'The inbox was made by a later version of the package' },
+  ERR_CONVERSION_INBOX_CORRUPT: { title: 'The file of the inbox is damaged, or no SQLite database' },
+  ERR_CONVERSION_NODE_UNSUPPORTED: { title: 'This version of Node has not what the inbox needs' },
+  ERR_CONVERSION_DRIVER_MISSING: { title: 'A package that the inbox needs is not installed' },
+
+  ERR_CONVERSION_ATTEMPT_LAPSED: { title: 'This attempt no longer owns its delivery' },
+  ERR_CONVERSION_COMMIT_INVALID: { title: 'The function given to commit cannot run in its transaction' },
+
+  ERR_CONVERSION_QUERY_INVALID: { title: 'An operator was asked in a way that cannot work' },
+  ERR_CONVERSION_RECORD_UNKNOWN: { title: 'Nothing is recorded under this id' },
+  ERR_CONVERSION_REPLAY_IMPOSSIBLE: { title: 'This cannot be replayed' },
+  ERR_CONVERSION_ERASE_INCOMPLETE: { title: 'What was erased may still be in the files of the inbox' },
 
   ERR_CONVERSION_CALLBACK_UNREADABLE: { status: 400, title: 'The callback cannot be read' },
   ERR_CONVERSION_BODY_ABORTED: { status: 400, title: 'The body ended before it was complete' },

@@ -1,9 +1,10 @@
-import type {
-  Callback,
-  Conversion,
-  FailConversion,
-  PendingConversion,
-  SuccessConversion,
+import {
+  toConversion,
+  type Callback,
+  type Conversion,
+  type FailConversion,
+  type PendingConversion,
+  type SuccessConversion,
 } from './callback/conversion.js'
 import { debug, shortId } from './debug.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
@@ -147,6 +148,22 @@ export class Events {
     return this.#handlers.has(event)
   }
 
+  /** The typed conversion; undefined where `parseCustomValue` does not take its text any more. */
+  conversionOf(callback: Callback): Conversion<unknown> | undefined {
+    try {
+      return this.#options.parse(callback)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** A delivery is tried no more. */
+  dead({ id, event, callback, attempt: attempts }: Job, error: unknown): void {
+    debug.delivery('%s %s dead, %d attempts', shortId(id), event, attempts)
+    const conversion = this.conversionOf(callback) ?? toConversion(callback)
+    this.#options.reporter.dead({ id, event, conversion, attempts, error })
+  }
+
   /** One attempt: confirm, then the handler, under one time limit. */
   deliver(job: Job): Delivering {
     const { handlerTimeoutMs, reporter } = this.#options
@@ -168,8 +185,8 @@ export class Events {
   }
 
   async #attempt(job: Job, signal: AbortSignal): Promise<Verdict> {
-    const { event, id, attempt, previous, callback } = job
-    const context = { event, id, attempt, ...(previous && { previous }), signal }
+    const { event, id, attempt, previous, callback, commit } = job
+    const context = { event, id, attempt, ...(previous && { previous }), signal, ...(commit && { commit }) }
     let stage: ErrorStage = 'handler'
     try {
       const parsed = this.#options.parse(callback)

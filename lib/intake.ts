@@ -6,6 +6,7 @@ import { pairsRecord, type Received } from './callback/params.js'
 import { read } from './callback/parse.js'
 import { debug } from './debug.js'
 import { ConversionWebhookError, isConversionWebhookError, type ConversionErrorCode, type Issue } from './errors.js'
+import type { Reread } from './inbox/inbox.js'
 import type { Outcome } from './inbox/ledger.js'
 import type { Reporter } from './observers.js'
 import type { Settings } from './options.js'
@@ -36,6 +37,16 @@ export async function take(sent: Received, scope: string, settings: Settings, re
   return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }
 }
 
+/** A refused callback once more, by today's options. */
+export function reread(received: Received, scope: string, receivedAt: number, settings: Settings): Reread {
+  const result = read(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
+  return result.ok ? result : { ok: false, code: codeOf(result.issues), issues: result.issues }
+}
+
+function codeOf(issues: readonly Issue[]): ConversionErrorCode {
+  return isUnreadable(issues) ? 'ERR_CONVERSION_CALLBACK_UNREADABLE' : 'ERR_CONVERSION_CALLBACK_REFUSED'
+}
+
 async function refuse(
   received: Received,
   scope: string,
@@ -44,9 +55,7 @@ async function refuse(
   { inbox }: Settings,
   reporter: Reporter,
 ): Promise<Taken> {
-  const code: ConversionErrorCode = isUnreadable(issues)
-    ? 'ERR_CONVERSION_CALLBACK_UNREADABLE'
-    : 'ERR_CONVERSION_CALLBACK_REFUSED'
+  const code = codeOf(issues)
   const error = new ConversionWebhookError(code, { issues })
   const id = randomUUID()
   debug.parse('%s: %s', code, issues.map(({ parameter, rule }) => `${parameter ?? '-'} ${rule}`).join(', '))
@@ -59,7 +68,10 @@ async function refuse(
     receivedAt: new Date(receivedAt),
   }
   try {
-    await recording(inbox.hold({ kind: 'refused', id, code, issues, received, scope, receivedAt }), reporter)
+    await recording(
+      inbox.hold({ kind: 'refused', id, state: 'refused', code, issues, received, scope, receivedAt, log: [] }),
+      reporter,
+    )
   } catch (failure) {
     reporter.refused(refused)
     throw failure

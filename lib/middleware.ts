@@ -21,7 +21,7 @@ import {
 import type { RequestConversion } from './express.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { ConversionEvent, Outcome } from './inbox/ledger.js'
-import { take } from './intake.js'
+import { reread, take } from './intake.js'
 import { createReporter } from './observers.js'
 import { resolveOptions, type ConversionWebhookOptions } from './options.js'
 
@@ -126,8 +126,18 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   inbox.attach({
     hasHandler: (event) => events.has(event),
     deliver: (job) => events.deliver(job),
+    reread: ({ received, scope, receivedAt }) => reread(received, scope, receivedAt, settings),
+    conversionOf: (callback) => events.conversionOf(callback),
+    onDead: ({ job, error }) => {
+      events.dead(job, error)
+    },
+    onError: (error) => {
+      reporter.error('inbox', error)
+    },
     concurrency: settings.concurrency,
     handlerTimeoutMs: settings.handlerTimeoutMs,
+    maxAttempts: settings.maxAttempts,
+    holdForMs: settings.holdForMs,
     closeTimeoutMs: settings.closeTimeoutMs,
   })
 

@@ -48,6 +48,7 @@ export interface DeadDelivery<Custom = string> {
 export interface Reporter {
   refused(refused: RefusedCallback): void
   conflict(conflict: ConflictingCallback<unknown>): void
+  dead(dead: DeadDelivery<unknown>): void
   error(stage: ErrorStage, error: unknown): void
   warn(code: ConversionWarningCode, message: string): void
 }
@@ -77,6 +78,9 @@ export function createReporter(observers: ConversionObservers<never>): Reporter 
     },
     conflict(conflict) {
       tell('onConflict', () => observers.onConflict?.(conflict as ConflictingCallback<never>))
+    },
+    dead(dead) {
+      tell('onDead', () => observers.onDead?.(dead as DeadDelivery<never>))
     },
     error(stage, error) {
       if (observers.onError === undefined) console.error(`conversion-webhook: ${stage} failed:`, error)

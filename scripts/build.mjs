@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const entries = ['index']
+const entries = ['index', 'sqlite']
 
 // What loads late is required, which an ES module has to be taught.
 const banner = `import { createRequire as createRequireOfWebhook } from 'node:module'

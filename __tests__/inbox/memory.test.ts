@@ -139,7 +139,7 @@ describe('a fail', () => {
     ])
     expect(success.contexts.map(brief)).toEqual([
       { event: 'success', id: `${id}:success`, attempt: 1, previous: undefined },
-      { event: 'success', id: `${id}:success`, attempt: 2, previous: { status: 'fail', goalComplete: false } },
+      { event: 'success', id: `${id}:success`, attempt: 1, previous: { status: 'fail', goalComplete: false } },
     ])
   })
 

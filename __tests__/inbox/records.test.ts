@@ -1,12 +1,14 @@
-import { claim, isSettled, settle, withdrawOvertaken } from '../../lib/inbox/delivery.js'
-import { conflictOf, deliveryId, findDelivery, keyOf } from '../../lib/inbox/records.js'
+import { claim, isSettled, lastErrorOf, settle, withdrawOvertaken } from '../../lib/inbox/delivery.js'
+import { conflictOf, deliveryId, findDelivery, keyOf, type Delivery } from '../../lib/inbox/records.js'
 import { done, failed } from '../support/host.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
 
 const at = (status: 'pending' | 'success' | 'fail', receivedAt: number) => ({ ...callbackOf(status), receivedAt })
 const waiting = { pending: 'waiting', success: 'waiting', goalComplete: 'waiting', fail: 'waiting' } as const
-const all = () => true
 const none = () => false
+const all = { hasHandler: () => true, owner: 'me', now: 10 }
+const nobody = { ...all, hasHandler: none }
+const patience = { now: 20, random: 0.5, maxAttempts: 12, holdForMs: 1_000 }
 
 describe('a record', () => {
   test('counts duplicates and stale callbacks with their first and last time, without a row each', () => {
@@ -31,16 +33,21 @@ describe('a record', () => {
     ])
   })
 
-  test('gives a delivery that is brought back its new callback and place, and keeps its attempts', () => {
+  test('gives a delivery that is brought back its new callback and place, new patience, and keeps what happened to it', () => {
     const first = recordOf([at('success', 1), waiting])
-    const tried = settle(claim(first, 'success', all).record, 'success', failed)
+    const tried = settle(claim(first, 'success', all).record, 'success', failed, patience)
     const record = receive(receive(tried, at('fail', 2)).record, at('success', 3)).record
     expect(findDelivery(record, 'success')).toMatchObject({
       sequence: 3,
       state: 'waiting',
-      attempts: 1,
+      attempts: 0,
+      dueAt: 0,
       callback: { receivedAt: 3 },
       previous: { status: 'fail', goalComplete: false },
+      log: [
+        { at: 20, what: 'failed', attempt: 1, code: 'ERR_CONVERSION_HANDLER_FAILED' },
+        { at: 1, what: 'recorded' },
+      ],
     })
   })
 
@@ -48,7 +55,7 @@ describe('a record', () => {
     const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
     const record = receive(receive(running, callbackOf('fail')).record, callbackOf('success')).record
     expect(findDelivery(record, 'success')).toMatchObject({ state: 'running', sequence: 3 })
-    const delivered = settle(record, 'success', done)
+    const delivered = settle(record, 'success', done, patience)
     expect(claim(delivered, 'fail', all)).toEqual({
       record: expect.objectContaining({ status: 'success' }) as object,
     })
@@ -71,10 +78,10 @@ describe('claiming', () => {
   })
 
   test('settles what nobody handles without an attempt, and withdraws what was overtaken all the same', () => {
-    const first = claim(recordOf([callbackOf('success'), waiting]), 'success', none)
+    const first = claim(recordOf([callbackOf('success'), waiting]), 'success', nobody)
     expect(first.delivery).toBeUndefined()
     expect(findDelivery(first.record, 'success')).toMatchObject({ state: 'done', isUnheard: true, attempts: 0 })
-    const second = claim(recordOf([callbackOf('success'), waiting], callbackOf('fail')), 'success', none)
+    const second = claim(recordOf([callbackOf('success'), waiting], callbackOf('fail')), 'success', nobody)
     expect(findDelivery(second.record, 'success')).toMatchObject({ state: 'withdrawn' })
   })
 
@@ -88,10 +95,11 @@ describe('claiming', () => {
 describe('settling', () => {
   test('ends a delivery, or lets it wait with the code of what went wrong', () => {
     const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
-    expect(findDelivery(settle(running, 'success', done), 'success')).toMatchObject({ state: 'done' })
-    const tried = findDelivery(settle(running, 'success', failed), 'success')
-    expect(tried).toMatchObject({ state: 'waiting', lastError: 'ERR_CONVERSION_HANDLER_FAILED', attempts: 1 })
-    expect(settle(running, 'pending', done)).toBe(running)
+    expect(findDelivery(settle(running, 'success', done, patience), 'success')).toMatchObject({ state: 'done' })
+    const tried = findDelivery(settle(running, 'success', failed, patience), 'success')
+    expect(tried).toMatchObject({ state: 'waiting', attempts: 1, dueAt: 1_020 })
+    expect(lastErrorOf(tried as Delivery)).toEqual({ code: 'ERR_CONVERSION_HANDLER_FAILED' })
+    expect(settle(running, 'pending', done, patience)).toBe(running)
   })
 
   test('is all done when nothing waits or runs', () => {
@@ -104,14 +112,14 @@ describe('settling', () => {
 test('what waits and was overtaken is withdrawn, unless its turn is coming', () => {
   const record = recordOf([callbackOf('pending'), waiting], [callbackOf('success'), waiting], callbackOf('fail'))
   const states = (changed: typeof record) => changed.deliveries.map(({ event, state }) => [event, state])
-  expect(states(withdrawOvertaken(record, none))).toEqual([
+  expect(states(withdrawOvertaken(record, 20, none))).toEqual([
     ['pending', 'withdrawn'],
     ['success', 'withdrawn'],
     ['fail', 'done'],
   ])
-  expect(states(withdrawOvertaken(record, (key) => key === 'success'))).toContainEqual(['success', 'waiting'])
+  expect(states(withdrawOvertaken(record, 20, (key) => key === 'success'))).toContainEqual(['success', 'waiting'])
   const current = recordOf([callbackOf('success'), waiting])
-  expect(withdrawOvertaken(current, none)).toEqual(current)
+  expect(withdrawOvertaken(current, 20, none)).toEqual(current)
 })
 
 describe('ids', () => {

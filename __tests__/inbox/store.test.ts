@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { memoryInbox } from '../../lib/index.js'
 import type { InboxHost } from '../../lib/inbox/inbox.js'
+import { conflictOf } from '../../lib/inbox/records.js'
 import { done, ending, failed, late, testHost, working } from '../support/host.js'
 import { callbackOf } from '../support/ledger.js'
 
@@ -192,7 +193,7 @@ describe('closing', () => {
     await inbox.close()
     const closed = { code: 'ERR_CONVERSION_INBOX_CLOSED', status: 503 }
     await expect(inbox.accept(success)).rejects.toMatchObject(closed)
-    await expect((async () => inbox.hold({ kind: 'conflict', id: 'x', callback: success }))()).rejects.toMatchObject(
+    await expect((async () => inbox.hold(conflictOf('x', success)))()).rejects.toMatchObject(
       closed,
     )
   })

@@ -16,6 +16,14 @@ export function testHost(changes: Partial<InboxHost> = {}) {
   const waiting: { count: number; resolve: () => void }[] = []
   const host: InboxHost = {
     hasHandler: () => true,
+    reread: () => ({ ok: false, code: 'ERR_CONVERSION_CALLBACK_REFUSED', issues: [] }),
+    conversionOf: () => undefined,
+    onDead: () => undefined,
+    onError: (error) => {
+      throw error
+    },
+    maxAttempts: 12,
+    holdForMs: 60_000,
     concurrency: 10,
     handlerTimeoutMs: 60_000,
     closeTimeoutMs: 60_000,

@@ -45,10 +45,11 @@ export function recordOf(
 /** Claims a delivery, as its turn comes, and settles it. */
 function bring(record: IdentityRecord, key: DeliveryKey, state: DeliveryState): IdentityRecord {
   if (state === 'waiting') return record
-  const claimed = claim(record, key, () => true)
+  const claimed = claim(record, key, { hasHandler: () => true, owner: 'test', now: 0 })
   if (claimed.delivery === undefined || state === 'running') return claimed.record
   const fixed = claimed.delivery.reversal ? 'reversal' : claimed.delivery.event
-  if (state === 'done' || state === 'refused') return settle(claimed.record, fixed, { state })
+  if (state === 'done' || state === 'refused')
+    return settle(claimed.record, fixed, { state }, { now: 0, random: 0, maxAttempts: 12, holdForMs: 0 })
   const delivery = findDelivery(claimed.record, fixed)
   return {
     ...claimed.record,

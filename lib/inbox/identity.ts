@@ -6,12 +6,17 @@ import type { Callback } from '../callback/conversion.js'
  * are compared and no two lists of parts read alike. 160 bits as hex, without anything personal to be read from it.
  */
 export function identityOf({ scope, params }: Callback): string {
-  const order = params.orderID?.trim().normalize('NFC')
+  const order = params.orderID === undefined ? undefined : orderKey(params.orderID)
   return hashOf(
     order === undefined
       ? ['emails', scope, emailKey(params.referee_email) ?? '', emailKey(params.referrer_email) ?? '']
       : ['order', scope, order],
   )
+}
+
+/** An order id as identities compare it: every byte, but for blanks around it and two spellings of one letter. */
+export function orderKey(text: string): string {
+  return text.trim().normalize('NFC')
 }
 
 /** An e-mail address as identities and conflicts compare it. */

@@ -1,15 +1,17 @@
-import type { Callback } from '../callback/conversion.js'
-import type { ConversionErrorCode } from '../errors.js'
+import type { Callback, Conversion } from '../callback/conversion.js'
+import type { ConversionErrorCode, Issue } from '../errors.js'
 import type { ConversionEvent, Outcome, Previous } from './ledger.js'
-import type { HeldCallback } from './records.js'
+import type { Operators } from './operators.js'
+import type { HeldCallback, RefusedRecord } from './records.js'
 
 declare const commitType: unique symbol
 
 /**
  * Where conversions and deliveries are recorded before the answer. One inbox serves one webhook of a process; durable ones are shared
  * by processes. `Commit` is the type of `context.commit` in the handlers of a webhook with this inbox; undefined where there is none.
+ * The operators work without a webhook too, so that a script can look after an inbox; what they mark, a process with handlers delivers.
  */
-export interface Inbox<Commit = unknown> {
+export interface Inbox<Commit = unknown> extends Operators {
   /** Carries the type only. */
   readonly [commitType]?: Commit
   /** Whether what was answered with 200 survives the process. */
@@ -44,10 +46,24 @@ export interface InboxHost {
   hasHandler(event: ConversionEvent): boolean
   /** Asks `confirm` and runs the handler under its time limit. Never throws. */
   deliver(job: Job): Delivering
+  /** Reads a refused callback once more, with today's options. Never throws. */
+  reread(refused: RefusedRecord): Reread
+  /** The typed conversion; undefined where it cannot be typed any more. Never throws. */
+  conversionOf(callback: Callback): Conversion<unknown> | undefined
+  /** A delivery is tried no more. */
+  onDead(dead: { job: Job; error: unknown }): void
+  /** Something failed that no caller is told of. */
+  onError(error: unknown): void
   readonly concurrency: number
   readonly handlerTimeoutMs: number
+  readonly maxAttempts: number
+  readonly holdForMs: number
   readonly closeTimeoutMs: number
 }
+
+export type Reread =
+  | { readonly ok: true; readonly callback: Callback }
+  | { readonly ok: false; readonly code: ConversionErrorCode; readonly issues: readonly Issue[] }
 
 /** One attempt at one delivery. */
 export interface Job {
@@ -58,6 +74,8 @@ export interface Job {
   readonly attempt: number
   readonly previous?: Previous
   readonly callback: Callback
+  /** Runs a function in the transaction that marks the delivery done; absent in memory. */
+  readonly commit?: (fn: (tx: never) => unknown) => Promise<unknown>
 }
 
 export interface Delivering {

@@ -27,6 +27,8 @@ export interface Facts {
   readonly refereeEmail?: string
   /** The first amount that a success said; later successes must agree. */
   readonly purchaseValue?: number
+  /** Addresses and amount were dropped, and are not learnt again from repeats: contradictions are no longer seen. */
+  readonly isForgotten?: boolean
 }
 
 /** What the ledger must know of a delivery. */
@@ -82,7 +84,8 @@ export function decide(recorded: Recorded | undefined, callback: Callback): Deci
   const counts = status === 'success' || (status === 'pending' && verdict !== 'stale')
   const goal = (known?.goal ?? false) || (saysGoal && counts)
   const isEvent = verdict === 'event'
-  const merged: Facts = { ...said, ...known, status: known && !isEvent ? known.status : status, goal }
+  const learnt = known?.isForgotten === true ? {} : said
+  const merged: Facts = { ...learnt, ...known, status: known && !isEvent ? known.status : status, goal }
   const previous: { previous?: Previous } = recorded ? { previous: previousOf(recorded) } : {}
 
   if (isEvent) {
@@ -175,13 +178,14 @@ function factsOf({ status, params }: Callback): Omit<Facts, 'status' | 'goal'> {
   }
 }
 
-function factsFrom({ status, goal, referrerEmail, refereeEmail, purchaseValue }: Facts): Facts {
+function factsFrom({ status, goal, referrerEmail, refereeEmail, purchaseValue, isForgotten }: Facts): Facts {
   return {
     status,
     goal,
     ...(referrerEmail !== undefined && { referrerEmail }),
     ...(refereeEmail !== undefined && { refereeEmail }),
     ...(purchaseValue !== undefined && { purchaseValue }),
+    ...(isForgotten === true && { isForgotten }),
   }
 }
 

@@ -1,17 +1,51 @@
 import type { Callback } from '../callback/conversion.js'
 import type { Received } from '../callback/params.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
-import { hashOf } from './identity.js'
-import { isDelivered, isFailTold, type ConversionEvent, type Decision, type Entry, type Recorded } from './ledger.js'
+import { hashOf, orderKey } from './identity.js'
+import {
+  isDelivered,
+  isFailTold,
+  type ConversionEvent,
+  type Decision,
+  type DeliveryState,
+  type Entry,
+  type Recorded,
+} from './ledger.js'
 
 /** One event of one conversion on its way to its handler, as every store keeps it. */
 export interface Delivery extends Entry {
   /** The callback that brought the event; a later one takes its place when it brings a withdrawn delivery back. */
   readonly callback: Callback
-  /** Attempts that were started. */
+  /** Attempts that were started and not held, since it was recorded or replayed. */
   readonly attempts: number
-  /** The code of what ended the last attempt. */
-  readonly lastError?: string
+  /** How often `confirm` held it since then. */
+  readonly holds: number
+  /** When `confirm` held it first. */
+  readonly heldSince?: number
+  /** While it waits: not before this time, in milliseconds since 1970. */
+  readonly dueAt: number
+  /** While it runs: whose attempt it is, as the store tells attempts apart. */
+  readonly owner?: string
+  readonly settledAt?: number
+  /** What happened to it, but for being recorded and being settled now; the oldest give way. */
+  readonly log: readonly LogEntry[]
+}
+
+/** One thing that happened to a delivery or a held callback. */
+export interface LogEntry {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly what: 'recorded' | 'failed' | 'held' | 'lapsed' | 'replayed' | DeliveryState
+  readonly attempt?: number
+  readonly code?: ConversionErrorCode
+  /** An error's own text, cut to 1,000 characters. */
+  readonly message?: string
+}
+
+const maxLogEntries = 100
+
+export function logged(log: readonly LogEntry[], ...entries: readonly LogEntry[]): readonly LogEntry[] {
+  return [...log, ...entries].slice(-maxLogEntries)
 }
 
 /** How often something came again, and when; times in milliseconds since 1970. */
@@ -29,10 +63,18 @@ export interface IdentityRecord extends Recorded {
   readonly repeats: Readonly<Partial<Record<'duplicate' | 'stale', Repeats>>>
 }
 
-/** A callback that was refused, as it was received: the quarantine. */
-export interface RefusedRecord {
-  readonly kind: 'refused'
+interface Held {
   readonly id: string
+  /** What a replay made of it: the identity that it was recorded as. */
+  readonly identity?: string
+  readonly log: readonly LogEntry[]
+}
+
+/** A callback that was refused, as it was received: the quarantine. */
+export interface RefusedRecord extends Held {
+  readonly kind: 'refused'
+  /** `waiting` after a replay, until a process with handlers has read it again; `done` when that one could. */
+  readonly state: 'refused' | 'waiting' | 'done'
   readonly code: ConversionErrorCode
   readonly issues: readonly Issue[]
   readonly received: Received
@@ -42,9 +84,12 @@ export interface RefusedRecord {
 }
 
 /** A valid callback that contradicts what is recorded of its identity. */
-export interface ConflictRecord {
+export interface ConflictRecord extends Held {
   readonly kind: 'conflict'
-  readonly id: string
+  /** `done` after a replay: it was recorded as a conversion of its own. */
+  readonly state: 'conflict' | 'done'
+  /** The identity that it contradicts, and after a replay its own. */
+  readonly identity: string
   readonly callback: Callback
 }
 
@@ -55,7 +100,8 @@ export type HeldCallback = RefusedRecord | ConflictRecord
 export function conflictOf(identity: string, callback: Callback): ConflictRecord {
   const { status, params } = callback
   const content = Object.entries({ ...params, conversion: status }).sort(([a], [b]) => (a < b ? -1 : 1))
-  return { kind: 'conflict', id: `${identity}:conflict:${hashOf(content.flat()).slice(0, 16)}`, callback }
+  const id = `${identity}:conflict:${hashOf(content.flat()).slice(0, 16)}`
+  return { kind: 'conflict', id, state: 'conflict', identity, callback, log: [] }
 }
 
 /** What tells the deliveries of one identity apart. */
@@ -90,11 +136,10 @@ export function applyDecision(
     const key = keyOf({ event, reversal })
     const old = deliveries.find((delivery) => keyOf(delivery) === key)
     const delivery: Delivery = {
+      ...(old ? broughtBack(old) : fresh),
       event,
       reversal,
       sequence: ++sequence,
-      state: old?.state === 'running' ? 'running' : 'waiting',
-      attempts: old?.attempts ?? 0,
       callback,
       ...(previous && { previous }),
     }
@@ -105,6 +150,17 @@ export function applyDecision(
   const counted = outcome === 'duplicate' || outcome === 'stale' ? { [outcome]: again(repeats[outcome], callback) } : {}
   const record = { id, scope: callback.scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
   return { record, keys }
+}
+
+const fresh = { state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log: [] } as const
+
+/** What stays of a delivery that a later callback brings again: an attempt that runs, and what happened so far. */
+function broughtBack({ state, attempts, owner, callback, settledAt, log }: Delivery) {
+  const recorded: LogEntry = { at: callback.receivedAt, what: 'recorded' }
+  if (state === 'running' && owner !== undefined) {
+    return { ...fresh, state, attempts, owner, log: logged(log, recorded) }
+  }
+  return { ...fresh, log: logged(log, recorded, ...(settledAt === undefined ? [] : [{ at: settledAt, what: state }])) }
 }
 
 function again(repeats: Repeats | undefined, { receivedAt }: Callback): Repeats {
@@ -118,4 +174,64 @@ export function findDelivery({ deliveries }: IdentityRecord, key: DeliveryKey): 
 /** The record with another delivery in the place of one. */
 export function withDelivery(record: IdentityRecord, key: DeliveryKey, delivery: Delivery): IdentityRecord {
   return { ...record, deliveries: record.deliveries.map((each) => (keyOf(each) === key ? delivery : each)) }
+}
+
+const deliveryKeys: readonly string[] = ['success', 'fail', 'pending', 'goalComplete', 'reversal']
+
+/** The identity and key of a delivery's id; without a key where the id is of something else. */
+export function splitDeliveryId(id: string): readonly [identity: string, key?: DeliveryKey] {
+  const colon = id.lastIndexOf(':')
+  const key = id.slice(colon + 1)
+  return colon !== -1 && isDeliveryKey(key) ? [id.slice(0, colon), key] : [id]
+}
+
+function isDeliveryKey(key: string): key is DeliveryKey {
+  return deliveryKeys.includes(key)
+}
+
+export function receivedAtOf(held: HeldCallback): number {
+  return held.kind === 'refused' ? held.receivedAt : held.callback.receivedAt
+}
+
+/** A record without anything personal: its identity, what was delivered, and when. */
+export function emptied(record: IdentityRecord): IdentityRecord {
+  const { referrerEmail: _referrer, refereeEmail: _referee, purchaseValue: _value, ...rest } = record
+  const deliveries = record.deliveries.map((delivery) => ({
+    ...delivery,
+    callback: { ...delivery.callback, params: {}, extra: {}, repairs: [] },
+    log: delivery.log.map(({ message: _message, ...entry }) => entry),
+  }))
+  return { ...rest, isForgotten: true, deliveries }
+}
+
+/** Whether what was received was dropped: a valid callback says its status at least. */
+export function isEmptied({ params }: Callback): boolean {
+  return Object.keys(params).length === 0
+}
+
+/** Every text of a record that came from outside. */
+export function textsOf(record: IdentityRecord): readonly string[] {
+  const facts = [record.referrerEmail, record.refereeEmail].filter((text) => text !== undefined)
+  const ofDeliveries = record.deliveries.flatMap(({ callback, log }) => [
+    ...textsOfCallback(callback),
+    ...log.map(({ message }) => message).filter((text) => text !== undefined),
+  ])
+  return [...facts, ...ofDeliveries]
+}
+
+export function textsOfHeld(held: HeldCallback): readonly string[] {
+  return held.kind === 'refused' ? held.received.pairs.flat() : textsOfCallback(held.callback)
+}
+
+function textsOfCallback({ params, extra }: Callback): readonly string[] {
+  return [...Object.values(params), ...Object.entries(extra).flat()]
+}
+
+/** The order that a record is found by. */
+export function orderIdOf({ deliveries }: IdentityRecord): string | undefined {
+  for (const { callback } of deliveries) {
+    const text = callback.params.orderID
+    if (text !== undefined) return orderKey(text)
+  }
+  return undefined
 }

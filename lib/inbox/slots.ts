@@ -5,9 +5,24 @@ export type Release = () => void
 export class Slots {
   #free: number
   readonly #queue: ((release: Release) => void)[] = []
+  readonly #size: number
+  readonly #whenIdle: (() => void)[] = []
 
   constructor(size: number) {
+    this.#size = size
     this.#free = size
+  }
+
+  get free(): number {
+    return this.#free
+  }
+
+  /** Resolves when every slot is free. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#free === this.#size) resolve()
+      else this.#whenIdle.push(resolve)
+    })
   }
 
   /** A slot that is free now, if there is one. */
@@ -20,6 +35,8 @@ export class Slots {
       isHeld = false
       this.#free++
       this.#serve()
+      if (this.#free < this.#size) return
+      for (const resolve of this.#whenIdle.splice(0)) resolve()
     }
   }
 

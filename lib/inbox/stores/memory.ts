@@ -1,24 +1,17 @@
 import type { Callback } from '../../callback/conversion.js'
 import { debug, shortId } from '../../debug.js'
 import { ConversionWebhookError } from '../../errors.js'
+import { within } from '../../within.js'
+import { BaseInbox } from '../base.js'
 import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.js'
 import { identityOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
-import { decide, previousOf } from '../ledger.js'
-import {
-  applyDecision,
-  conflictOf,
-  isUnsettled,
-  keyOf,
-  type DeliveryKey,
-  type HeldCallback,
-  type IdentityRecord,
-} from '../records.js'
-import { within } from '../../within.js'
-import { Slots, type Release } from '../slots.js'
-
-const maxIdentities = 10_000
-const maxHeld = 1_000
+import { decide, previousOf, type ConversionEvent } from '../ledger.js'
+import { applyDecision, conflictOf, isUnsettled, keyOf, type DeliveryKey, type HeldCallback } from '../records.js'
+import { recordReread } from '../replay.js'
+import type { Release } from '../slots.js'
+import { Identities, type Identity } from './identities.js'
+import { MemoryStore } from './memory-store.js'
 
 /**
  * The inbox of a process that forgets: 10,000 identities (settled ones give way, oldest first) and the last 1,000 held callbacks.
@@ -26,7 +19,8 @@ const maxHeld = 1_000
  * and no other second try. For development, or for handlers that are idempotent themselves.
  */
 export function memoryInbox(): Inbox<undefined> {
-  return new MemoryInbox()
+  const identities = new Identities<Work>()
+  return new MemoryInbox(identities, new MemoryStore(identities))
 }
 
 /** What an attempt came to; undefined where the delivery is settled. */
@@ -42,32 +36,19 @@ interface Work {
   readonly running: Map<DeliveryKey, Delivering>
 }
 
-interface Identity {
-  record: IdentityRecord
-  /** Absent while nothing is under way. */
-  work: Work | undefined
-}
-
-class MemoryInbox implements Inbox<undefined> {
+class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   readonly isDurable = false
-  readonly #identities = new Map<string, Identity>()
-  /** The ids of those without an unsettled delivery or work; `#oldest` goes through them in the order in which they came to rest. */
-  readonly #settled = new Set<string>()
-  readonly #oldest = this.#settled.values()
-  readonly #held = new Map<string, HeldCallback>()
-  readonly #running = new Set<Delivering>()
-  #host: InboxHost | undefined
-  #slots = new Slots(1)
+  readonly #identities: Identities<Work>
+  readonly #store: MemoryStore
   #started: Promise<void> | undefined
-  #closed: Promise<void> | undefined
 
-  attach(host: InboxHost): void {
-    if (this.#host !== undefined) {
-      const message = 'This inbox belongs to another webhook: make one inbox for each, or mount the one webhook twice.'
-      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED', { message })
-    }
-    this.#host = host
-    this.#slots = new Slots(host.concurrency)
+  constructor(identities: Identities<Work>, store: MemoryStore) {
+    super(store)
+    this.#identities = identities
+    this.#store = store
+  }
+
+  protected start(): void {
     this.#started = new Promise((resolve) => {
       setImmediate(() => {
         this.#started = undefined
@@ -77,88 +58,83 @@ class MemoryInbox implements Inbox<undefined> {
   }
 
   async accept(callback: Callback): Promise<Accepted> {
-    const host = this.#requireHost()
+    const host = this.requireHost()
     const id = identityOf(callback)
-    const known = this.#identities.get(id)
+    const known = this.#identities.find(id)
     const decision = decide(known?.record, callback)
     const { outcome } = decision
-    if (known === undefined) this.#makeRoom()
+    if (known === undefined) this.#identities.makeRoom()
     const { record, keys: news } = applyDecision(id, known?.record, callback, decision)
-    const identity: Identity = known ?? { record, work: undefined }
-    if (known === undefined) this.#identities.set(id, identity)
+    const identity = known ?? this.#identities.add(record)
     // A repeat asks for whatever is unsettled, even where it brings the goal as news.
     const isRepeat = known?.record.status === callback.status
-    this.#change(identity, record)
+    this.#identities.change(identity, record)
+    this.#store.count(outcome)
     debug.inbox('%s %s %s', shortId(id), callback.status, outcome)
     if (outcome === 'conflict') {
-      await this.hold(conflictOf(id, callback))
+      this.#store.hold(conflictOf(id, callback))
       return { outcome, id, recorded: previousOf(record) }
     }
     const keys = isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
     if (outcome === 'stale' || keys.length === 0) return { outcome, id }
 
     if (this.#started !== undefined) await this.#started
-    const results = await Promise.all(keys.map((key) => this.#join(identity, key, host)))
-    const failures = results.filter((failure) => failure !== undefined)
-    this.#change(
-      identity,
-      withdrawOvertaken(identity.record, (key) => identity.work?.attempts.has(attemptKey(key)) ?? false),
-    )
+    const failures = await this.#runAll(identity, keys, host)
     // What failed and was overtaken meanwhile needs no repeat.
     if (failures.length > 0 && !isSettled(identity.record)) throw failureError(failures)
     return { outcome: 'accepted', id }
   }
 
   hold(callback: HeldCallback): Promise<void> {
-    this.#requireHost()
-    this.#held.delete(callback.id)
-    this.#held.set(callback.id, callback)
-    for (const id of this.#held.keys()) {
-      if (this.#held.size <= maxHeld) break
-      this.#held.delete(id)
-    }
+    this.requireHost()
+    this.#store.hold(callback)
+    this.#store.count(callback.kind)
     return Promise.resolve()
   }
 
-  close(): Promise<void> {
-    this.#closed ??= (async () => {
-      if (this.#host === undefined) return
-      const finished = Array.from(this.#running, (delivering) => delivering.finished)
-      if (!(await within(this.#host.closeTimeoutMs, Promise.all(finished)))) {
-        const reason = new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
-        for (const delivering of this.#running) delivering.abort(reason)
-      }
-      debug.inbox('closed, %d handlers left running', this.#running.size)
-    })()
-    return this.#closed
+  /** Runs what a replay marked, in the background: a failure is told to `onError`, and waits for the next replay or repeat. */
+  protected wake(id?: string): void {
+    const { host } = this
+    if (host === undefined || this.isClosed) return
+    const identity = id === undefined ? undefined : this.#identities.find(id)
+    const work = identity
+      ? this.#runAll(identity, identity.record.deliveries.filter(isUnsettled).map(keyOf), host)
+      : this.#rereadAll(host)
+    work.catch((error: unknown) => {
+      host.onError(error)
+    })
   }
 
-  #requireHost(): InboxHost {
-    if (this.#closed !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
-    if (this.#host === undefined)
-      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', {
-        message: 'The inbox belongs to no webhook yet.',
-      })
-    return this.#host
+  async #rereadAll(host: InboxHost): Promise<void> {
+    for (const held of await this.#store.holds({ state: 'waiting', limit: Infinity })) {
+      if (held.kind !== 'refused') continue
+      const reread = host.reread(held)
+      const id = reread.ok ? identityOf(reread.callback) : undefined
+      if (await recordReread(this.#store, held, reread, id)) this.wake(id)
+    }
   }
 
-  #makeRoom(): void {
-    if (this.#identities.size < maxIdentities) return
-    // The iterator goes on where it was, and what it passed is gone: while there are settled ones, they are ahead of it.
-    const oldest = this.#settled.size > 0 ? this.#oldest.next().value : undefined
-    if (oldest === undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_FULL')
-    this.#settled.delete(oldest)
-    this.#identities.delete(oldest)
+  protected stop(): void {
+    debug.inbox('closing, %d handlers run', this.running.size)
   }
 
-  #change(identity: Identity, record: IdentityRecord): void {
-    identity.record = record
-    if (identity.work === undefined && isSettled(record)) this.#settled.add(record.id)
-    else this.#settled.delete(record.id)
+  protected end(): Promise<void> {
+    debug.inbox('closed, %d handlers left running', this.running.size)
+    return Promise.resolve()
+  }
+
+  /** Attempts of several deliveries of an identity; what failed. */
+  async #runAll(identity: Identity<Work>, keys: readonly DeliveryKey[], host: InboxHost): Promise<readonly Failure[]> {
+    const results = await Promise.all(keys.map((key) => this.#join(identity, key, host)))
+    this.#identities.change(
+      identity,
+      withdrawOvertaken(identity.record, Date.now(), (key) => identity.work?.attempts.has(attemptKey(key)) ?? false),
+    )
+    return results.filter((failure) => failure !== undefined)
   }
 
   /** The attempt that is under way for a delivery, or a new one behind the last of its identity. */
-  #join(identity: Identity, key: DeliveryKey, host: InboxHost): Promise<Failure | undefined> {
+  #join(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): Promise<Failure | undefined> {
     const work: Work = (identity.work ??= { attempts: new Map(), tail: undefined, running: new Map() })
     const id = attemptKey(key)
     const underWay = work.attempts.get(id)
@@ -175,14 +151,14 @@ class MemoryInbox implements Inbox<undefined> {
     return attempt
   }
 
-  #rest(identity: Identity, { attempts, running }: Work): void {
+  #rest(identity: Identity<Work>, { attempts, running }: Work): void {
     if (attempts.size > 0 || running.size > 0) return
     identity.work = undefined
-    this.#change(identity, identity.record)
+    this.#identities.change(identity, identity.record)
   }
 
   async #attempt(
-    identity: Identity,
+    identity: Identity<Work>,
     work: Work,
     key: DeliveryKey,
     turn: Promise<unknown> | undefined,
@@ -190,12 +166,13 @@ class MemoryInbox implements Inbox<undefined> {
   ): Promise<Failure | undefined> {
     const release = await this.#slotAfter(turn, host.handlerTimeoutMs)
     if (release === undefined) return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
-    if (this.#closed !== undefined) {
+    if (this.isClosed) {
       release()
       return { state: 'waiting', code: 'ERR_CONVERSION_INBOX_CLOSED' }
     }
-    const { record, delivery } = claim(identity.record, key, (event) => host.hasHandler(event))
-    this.#change(identity, record)
+    const hasHandler = (event: ConversionEvent): boolean => host.hasHandler(event)
+    const { record, delivery } = claim(identity.record, key, { hasHandler, owner: 'memory', now: Date.now() })
+    this.#identities.change(identity, record)
     if (delivery === undefined) {
       release()
       return undefined
@@ -203,23 +180,23 @@ class MemoryInbox implements Inbox<undefined> {
     const claimedKey = keyOf(delivery)
     const delivering = host.deliver(jobOf(record.id, delivery))
     work.running.set(claimedKey, delivering)
-    this.#running.add(delivering)
+    this.running.add(delivering)
     void delivering.finished.then(() => {
       release()
-      this.#running.delete(delivering)
+      this.running.delete(delivering)
       work.running.delete(claimedKey)
       this.#rest(identity, work)
     })
     const verdict = await delivering.verdict
-    this.#change(identity, settle(identity.record, claimedKey, verdict))
+    this.#identities.change(identity, settle(identity.record, claimedKey, verdict, { now: Date.now(), ...endless }))
     return verdict.state === 'waiting' ? verdict : undefined
   }
 
   /** A slot once it is one's turn; undefined where that takes too long. */
   async #slotAfter(turn: Promise<unknown> | undefined, ms: number): Promise<Release | undefined> {
-    const free = turn === undefined ? this.#slots.take() : undefined
+    const free = turn === undefined ? this.slots.take() : undefined
     if (free !== undefined) return free
-    const slot = Promise.resolve(turn).then(() => this.#slots.acquire())
+    const slot = Promise.resolve(turn).then(() => this.slots.acquire())
     if (await within(ms, slot)) return slot
     void slot.then((release) => {
       release()
@@ -227,6 +204,9 @@ class MemoryInbox implements Inbox<undefined> {
     return undefined
   }
 }
+
+/** Nothing is tried again by itself, so nothing is dead. */
+const endless = { random: 0, maxAttempts: Infinity, holdForMs: Infinity }
 
 /** A fail that is claimed as the reversal keeps the attempt that was asked for. */
 function attemptKey(key: DeliveryKey): DeliveryKey {

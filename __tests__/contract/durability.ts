@@ -1,0 +1,219 @@
+import type { ConversionContext } from '../../lib/index.js'
+import { deferred } from '../support/recorder.js'
+import { eventually, settled, workbench, type Kind, type Storage } from './inboxes.js'
+
+/** What only inboxes promise that survive their process. */
+export function describeDurability(kind: Kind): void {
+  const { start, newStorage } = workbench(kind)
+  const failing = (times: number) => {
+    let count = 0
+    return () => {
+      if (++count <= times) throw new Error(`failure ${String(count)}`)
+    }
+  }
+  const effectOf =
+    ({ effect }: Storage, then?: () => void) =>
+    ({ id }: { id: string }, context: ConversionContext) =>
+      effect?.(context, id, then)
+
+  test('the answer does not wait for the handler', async () => {
+    const gate = deferred()
+    const { report, toldTimes, inbox } = await start({ handle: () => gate.promise })
+    expect(await report('success', 'A')).toMatchObject({ outcome: 'accepted' })
+    await toldTimes(1)
+    expect((await inbox.stats()).deliveries).toMatchObject({ running: 1 })
+    gate.resolve()
+    await settled(inbox)
+  })
+
+  test('a delivery that fails is tried again by itself, under the same id', async () => {
+    const { report, told, inbox } = await start({ handle: failing(1) })
+    const { id } = await report('success', 'A')
+    await settled(inbox)
+    expect(told).toMatchObject([
+      { id: `${id}:success`, attempt: 1 },
+      { id: `${id}:success`, attempt: 2 },
+    ])
+    const entry = await inbox.get(`${id}:success`)
+    expect(entry?.history.map(({ what, attempt, message }) => [what, attempt, message])).toEqual([
+      ['recorded', undefined, undefined],
+      ['failed', 1, 'failure 1'],
+      ['done', undefined, undefined],
+    ])
+  })
+
+  test('one that used up its attempts is dead, told, listed and replayed under the same id', async () => {
+    const dead = deferred<unknown>()
+    const { report, told, inbox, toldTimes } = await start({
+      handle: failing(1),
+      maxAttempts: 1,
+      observers: { onDead: (what) => dead.resolve(what) },
+    })
+    const { id } = await report('success', 'A')
+    expect(await dead.promise).toMatchObject({
+      id: `${id}:success`,
+      event: 'success',
+      attempts: 1,
+      conversion: { orderId: 'A' },
+      error: { message: 'failure 1' },
+    })
+    expect(await inbox.list({ state: 'dead' })).toMatchObject([{ id: `${id}:success`, attempts: 1 }])
+    await inbox.replay(`${id}:success`)
+    await toldTimes(2)
+    await settled(inbox)
+    expect(told.map((each) => each.id)).toEqual([`${id}:success`, `${id}:success`])
+    expect((await inbox.stats()).deliveries).toMatchObject({ dead: 0, done: 1 })
+  })
+
+  test('a dead delivery that a later one has overtaken is withdrawn instead of replayed', async () => {
+    const { report, told, inbox } = await start({
+      handle: ({ event }) => {
+        if (event === 'pending') throw new Error('no')
+      },
+      maxAttempts: 1,
+    })
+    const { id } = await report('pending', 'A')
+    await settled(inbox)
+    await report('success', 'A')
+    await settled(inbox)
+    await inbox.replay(`${id}:pending`)
+    await eventually(
+      () => inbox.get(`${id}:pending`),
+      (entry) => entry?.state === 'withdrawn',
+    )
+    expect(told.map(({ event }) => event)).toEqual(['pending', 'success'])
+  })
+
+  test('one that waits for a retry lets its siblings pass', async () => {
+    const { report, told, inbox, toldTimes } = await start({
+      handle: ({ event, attempt }) => {
+        if (event === 'success' && attempt === 1) throw new Error('not yet')
+      },
+    })
+    await report('success', 'A', { goal_complete: '1' })
+    await toldTimes(3)
+    await settled(inbox)
+    expect(told.map(({ event, attempt }) => [event, attempt])).toEqual([
+      ['success', 1],
+      ['goalComplete', 1],
+      ['success', 2],
+    ])
+  })
+
+  test('hold asks again without using up attempts, and is dead when it was held for too long', async () => {
+    const answers: (boolean | 'hold')[] = ['hold', true]
+    const { report, told, inbox } = await start({ confirm: () => answers.shift() ?? 'hold', maxAttempts: 1 })
+    await report('success', 'A')
+    await settled(inbox)
+    expect(told).toMatchObject([{ event: 'success', attempt: 1 }])
+    const impatient = await start({ confirm: () => 'hold', holdForMs: 1 })
+    await impatient.report('success', 'A')
+    await settled(impatient.inbox)
+    expect(await impatient.inbox.list()).toMatchObject([
+      { state: 'dead', attempts: 0, lastError: { code: 'ERR_CONVERSION_DELIVERY_HELD' } },
+    ])
+    expect(impatient.told).toEqual([])
+  })
+
+  test('a process without handlers only receives; another one delivers', async () => {
+    const storage = await newStorage()
+    const receiver = await start({ storage, on: [] })
+    const { id } = await receiver.report('success', 'A')
+    await receiver.webhook.accept('conversion=nonsense')
+    expect((await receiver.inbox.stats()).deliveries).toMatchObject({ waiting: 1 })
+    const [deliverer, other] = [await start({ storage }), await start({ storage })]
+    await settled(receiver.inbox)
+    await receiver.report('success', 'B')
+    await settled(receiver.inbox)
+    const told = [...deliverer.told, ...other.told]
+    expect(told.map(({ orderId }) => orderId).sort()).toEqual(['A', 'B'])
+    expect(told.find(({ orderId }) => orderId === 'A')?.id).toBe(`${id}:success`)
+    expect(await deliverer.report('success', 'A')).toEqual({ outcome: 'duplicate', id })
+  })
+
+  test('what waits when a process closes is delivered by the next one', async () => {
+    const storage = await newStorage()
+    const gate = deferred()
+    const first = await start({ storage, concurrency: 1, handle: () => gate.promise })
+    await Promise.all(['A', 'B', 'C'].map((order) => first.report('success', order)))
+    await first.toldTimes(1)
+    const closed = first.webhook.close()
+    gate.resolve()
+    await closed
+    expect(first.told).toHaveLength(1)
+    const second = await start({ storage })
+    await settled(second.inbox)
+    expect([...first.told, ...second.told].map(({ orderId }) => orderId).sort()).toEqual(['A', 'B', 'C'])
+  })
+
+  describe('commit', () => {
+    test('makes effect and delivery one, and gives back what the function returned', async () => {
+      const storage = await newStorage()
+      let value: unknown
+      const { report, told, inbox } = await start({
+        storage,
+        handle: async ({ id }, context) => {
+          value = await storage.effect?.(context, id)
+        },
+      })
+      const { id } = await report('success', 'A')
+      await settled(inbox)
+      expect(value).toBe(`${id}:success`)
+      expect(await storage.effects?.(`${id}:success`)).toBe(1)
+      expect(told).toHaveLength(1)
+    })
+
+    test('leaves nothing when the function throws, and the delivery is tried again', async () => {
+      const storage = await newStorage()
+      const { report, told, inbox } = await start({ storage, handle: effectOf(storage, failing(1)) })
+      const { id } = await report('success', 'A')
+      await settled(inbox)
+      expect(told.map(({ attempt }) => attempt)).toEqual([1, 2])
+      expect(await storage.effects?.(`${id}:success`)).toBe(1)
+    })
+
+    test('that succeeded is not undone by a handler that fails afterwards', async () => {
+      const storage = await newStorage()
+      const { report, told, inbox } = await start({
+        storage,
+        handle: async ({ id }, context) => {
+          await storage.effect?.(context, id)
+          throw new Error('too late to matter')
+        },
+      })
+      const { id } = await report('success', 'A')
+      await settled(inbox)
+      expect((await inbox.stats()).deliveries).toMatchObject({ done: 1 })
+      expect(await storage.effects?.(`${id}:success`)).toBe(1)
+      expect(told).toHaveLength(1)
+    })
+
+    test('is refused the second time, and after the time of the handler', async () => {
+      const storage = await newStorage()
+      const codes: unknown[] = []
+      const { report, told, inbox } = await start({
+        storage,
+        handlerTimeoutMs: 50,
+        handle: async ({ id, attempt, orderId }, context) => {
+          const commit = () =>
+            storage.effect?.(context, id).catch((error: unknown) => codes.push((error as { code: string }).code))
+          if (orderId === 'twice') await commit()
+          else if (attempt === 1) await new Promise((resolve) => context.signal.addEventListener('abort', resolve))
+          await new Promise(setImmediate)
+          await commit()
+        },
+      })
+      await report('success', 'twice')
+      await settled(inbox)
+      const { id } = await report('success', 'late')
+      await settled(inbox)
+      expect(codes).toEqual(['ERR_CONVERSION_ATTEMPT_LAPSED', 'ERR_CONVERSION_ATTEMPT_LAPSED'])
+      expect(told.map(({ orderId, attempt }) => [orderId, attempt])).toEqual([
+        ['twice', 1],
+        ['late', 1],
+        ['late', 2],
+      ])
+      expect(await storage.effects?.(`${id}:success`)).toBe(1)
+    })
+  })
+}

@@ -1,0 +1,245 @@
+import { eventually, settled, workbench, type Kind } from './inboxes.js'
+
+/** What people do with an inbox: the same on all of them. */
+export function describeOperators(kind: Kind): void {
+  const { start } = workbench(kind)
+
+  test('list gives deliveries and held callbacks, newest first, by every filter and in pages', async () => {
+    const { report, webhook, inbox } = await start({ scope: 'spring' })
+    await report('success', 'A')
+    await settled(inbox)
+    await report('success', 'A', { purchaseValue: '7' })
+    await webhook.accept('conversion=success&orderID=B&purchaseValue=0x10&referee_email=Q@X.example')
+    await report('pending', 'C', { referrer_email: 'Other@x.example' })
+    await settled(inbox)
+    const kinds = async (query: Parameters<typeof inbox.list>[0]) => (await inbox.list(query)).map(({ kind: is }) => is)
+    const all = await inbox.list()
+    expect(all.map(({ kind: is, state, event }) => [is, state, event]).sort()).toEqual([
+      ['conflict', 'conflict', undefined],
+      ['delivery', 'done', 'pending'],
+      ['delivery', 'done', 'success'],
+      ['refused', 'refused', undefined],
+    ])
+    const times = all.map(({ receivedAt }) => receivedAt.getTime())
+    expect(times).toEqual([...times].sort((a, b) => b - a))
+    expect(await kinds({ state: 'done' })).toEqual(['delivery', 'delivery'])
+    expect(await kinds({ state: 'refused' })).toEqual(['refused'])
+    expect(await kinds({ state: 'conflict' })).toEqual(['conflict'])
+    expect(await kinds({ state: 'dead' })).toEqual([])
+    expect((await kinds({ orderId: ' A ' })).sort()).toEqual(['conflict', 'delivery'])
+    expect(await kinds({ orderId: 'B' })).toEqual(['refused'])
+    expect(await kinds({ orderId: 'a' })).toEqual([])
+    expect(await kinds({ email: 'OTHER@X.example' })).toEqual(['delivery'])
+    expect(await kinds({ email: 'q@x.example' })).toEqual(['refused'])
+    expect(await kinds({ scope: 'spring' })).toHaveLength(4)
+    expect(await kinds({ scope: 'autumn' })).toEqual([])
+    const pages = []
+    for (let before: string | undefined; ;) {
+      const page = await inbox.list({ limit: 1, before })
+      if (page.length === 0) break
+      pages.push(...page)
+      before = page[0]?.id
+    }
+    expect(pages.map(({ id }) => id)).toEqual(all.map(({ id }) => id))
+  })
+
+  test('a row says everything about its delivery', async () => {
+    const { report, inbox } = await start({ parseCustomValue: (text) => text as never })
+    const { id } = await report('success', 'A')
+    await settled(inbox)
+    const [row] = await inbox.list()
+    expect(row).toMatchObject({
+      id: `${id}:success`,
+      kind: 'delivery',
+      state: 'done',
+      event: 'success',
+      scope: '',
+      conversion: { status: 'success', orderId: 'A', referrer: { name: 'Robert Downy' } },
+      params: { orderID: 'A', conversion: 'success' },
+      attempts: 1,
+    })
+    expect(row).not.toHaveProperty('lastError')
+    expect(row).not.toHaveProperty('nextAttemptAt')
+  })
+
+  test.each([
+    [{ state: 'gone' }, 'state'],
+    [{ limit: 0 }, 'limit'],
+    [{ limit: 1_001 }, 'limit'],
+    [{ limit: 1.5 }, 'limit'],
+    [{ orderId: 7 }, 'orderId'],
+    [{ email: {} }, 'email'],
+  ])('list refuses %j', async (query, name) => {
+    const { inbox } = await start()
+    const error = await inbox.list(query as never).catch((caught: unknown) => caught)
+    expect(error).toMatchObject({
+      code: 'ERR_CONVERSION_QUERY_INVALID',
+      message: expect.stringContaining(name) as string,
+    })
+  })
+
+  test('what is not recorded cannot be found, paged from or replayed', async () => {
+    const { inbox } = await start()
+    const unknown = { code: 'ERR_CONVERSION_RECORD_UNKNOWN' }
+    for (const id of ['nobody', 'nobody:success', 'nobody:conflict:1']) {
+      expect(await inbox.get(id)).toBeUndefined()
+      await expect(inbox.list({ before: id })).rejects.toMatchObject(unknown)
+      await expect(inbox.replay(id)).rejects.toMatchObject(unknown)
+    }
+  })
+
+  test('get tells everything that happened to an identity, in order', async () => {
+    const { report, inbox } = await start()
+    const { id } = await report('pending', 'A')
+    await settled(inbox)
+    await report('success', 'A')
+    await settled(inbox)
+    await report('success', 'A')
+    await report('success', 'A', { purchaseValue: '7' })
+    const entry = await inbox.get(`${id}:success`)
+    expect(entry).toMatchObject({ state: 'done', event: 'success' })
+    const summary = entry?.history.map(({ what, event, count }) => [what, event ?? count ?? ''].join(' ').trim())
+    expect(summary?.sort()).toEqual(
+      ['conflict', 'done pending', 'done success', 'duplicate 1', 'recorded pending', 'recorded success'].sort(),
+    )
+    const times = entry?.history.map(({ at }) => at.getTime()) ?? []
+    expect(times).toEqual([...times].sort((a, b) => a - b))
+  })
+
+  test('a conflict is replayed once, under an id of its own, and changes nothing else', async () => {
+    const { report, told, inbox, toldTimes } = await start()
+    const { id } = await report('success', 'A')
+    await settled(inbox)
+    await report('success', 'A', { purchaseValue: '7' })
+    const [conflict] = await inbox.list({ state: 'conflict' })
+    expect(conflict).toMatchObject({ kind: 'conflict', params: { purchaseValue: '7' } })
+    const conflictId = conflict?.id ?? ''
+    await inbox.replay(conflictId)
+    await toldTimes(2)
+    await settled(inbox)
+    expect(told.map((each) => each.id)).toEqual([`${id}:success`, `${conflictId}:success`])
+    await expect(inbox.replay(conflictId)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
+    expect(await report('success', 'A', { purchaseValue: '7' })).toMatchObject({ outcome: 'conflict' })
+    expect(await report('success', 'A')).toEqual({ outcome: 'duplicate', id })
+    expect((await inbox.get(conflictId))?.state).toBe('done')
+    expect(told).toHaveLength(2)
+  })
+
+  test("a refused callback is replayed through the whole way, with today's options", async () => {
+    let isKnown = false
+    const parseCustomValue = (text: string): string => {
+      if (!isKnown) throw new Error('not yet')
+      return text
+    }
+    const { report, told, inbox, toldTimes } = await start({ parseCustomValue })
+    const { id } = await report('success', 'A')
+    expect(await inbox.get(id)).toMatchObject({
+      kind: 'refused',
+      state: 'refused',
+      code: 'ERR_CONVERSION_CALLBACK_REFUSED',
+      issues: [{ parameter: 'referrer_customValue', rule: 'customValue' }],
+      params: { orderID: 'A', referrer_customValue: 'xxxxxxx' },
+    })
+    await inbox.replay(id)
+    const again = await eventually(
+      () => inbox.get(id),
+      (entry) => entry?.state === 'refused',
+    )
+    expect(again?.history.map(({ what }) => what)).toEqual(['refused', 'replayed', 'refused'])
+    isKnown = true
+    await inbox.replay(id)
+    await toldTimes(1)
+    await settled(inbox)
+    expect(told.map(({ event, orderId }) => [event, orderId])).toEqual([['success', 'A']])
+    const entry = await inbox.get(id)
+    expect(entry?.state).toBe('done')
+    expect(entry?.history.map(({ what }) => what)).toEqual(expect.arrayContaining(['replayed', 'recorded', 'done']))
+    await expect(inbox.replay(id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
+    expect(await report('success', 'A')).toMatchObject({ outcome: 'duplicate' })
+  })
+
+  test('what confirm refused is asked again by a replay, under the same id; what is done is not replayed', async () => {
+    let isPaid = false
+    const { report, told, inbox, toldTimes } = await start({ confirm: () => isPaid })
+    const { id } = await report('success', 'A')
+    await settled(inbox)
+    isPaid = true
+    await inbox.replay(`${id}:success`)
+    await toldTimes(1)
+    await settled(inbox)
+    expect(told.map((each) => each.id)).toEqual([`${id}:success`])
+    await expect(inbox.replay(`${id}:success`)).rejects.toMatchObject({
+      code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE',
+      message: 'This cannot be replayed: it is done.',
+    })
+  })
+
+  test('prune drops what was received of settled conversions; repeats stay duplicates, conflicts are unseen', async () => {
+    const { report, told, inbox, webhook } = await start()
+    const { id } = await report('success', 'A')
+    await settled(inbox)
+    await webhook.accept('conversion=nonsense')
+    expect(await inbox.prune({ olderThanDays: 1 })).toEqual({ pruned: 0 })
+    await new Promise((resolve) => setTimeout(resolve, 2)) // "older than" is strict
+    expect(await inbox.prune({ olderThanDays: 0 })).toEqual({ pruned: 1 })
+    expect(await inbox.prune({ olderThanDays: 0 })).toEqual({ pruned: 0 })
+    const rows = await inbox.list()
+    expect(rows).toMatchObject([{ id: `${id}:success`, state: 'done', params: {} }])
+    expect(rows[0]).not.toHaveProperty('conversion')
+    expect(await inbox.list({ orderId: 'A' })).toEqual([])
+    expect(await report('success', 'A')).toMatchObject({ outcome: 'duplicate' })
+    expect(await report('success', 'A', { purchaseValue: '7' })).toMatchObject({ outcome: 'duplicate' })
+    expect(told).toHaveLength(1)
+    await expect(inbox.prune({ olderThanDays: -1 })).rejects.toMatchObject({ code: 'ERR_CONVERSION_QUERY_INVALID' })
+  })
+
+  test('erase forgets a person wherever the address was said; others stay', async () => {
+    const { report, inbox, webhook, told } = await start({
+      handle: ({ orderId }) => {
+        if (orderId === 'fails') throw new Error('no account of anna@shop.example here')
+      },
+    })
+    const anna = 'anna@shop.example'
+    await report('success', 'A', { referrer_email: 'Anna@Shop.Example' })
+    await report('success', anna)
+    await report('success', 'C', { referrer_customValue: `for ${anna}!` })
+    await webhook.accept(`conversion=success&orderID=D&note=${anna}`)
+    await report('success', 'E', { referrer_email: `joh${anna}` })
+    await report('success', 'F', { referrer_email: `${anna}.org` })
+    await webhook.accept(`conversion=nonsense&referee_email=${anna}`)
+    await settled(inbox)
+    await report('success', 'F', { referrer_email: anna })
+    const before = told.length
+    expect(await inbox.erase({ email: 'ANNA@shop.example' })).toEqual({ erased: 6, waiting: [] })
+    expect(JSON.stringify(await inbox.list())).not.toMatch(/(?<!joh)anna@shop\.example(?!\.org)/i)
+    expect((await inbox.list({ email: `joh${anna}` })).length).toBe(1)
+    expect((await inbox.list({ email: `${anna}.org` })).length).toBe(1)
+    for (const order of ['A', anna, 'C', 'D']) {
+      expect(await report('success', order, { referrer_email: 'somebody@else.example' })).toMatchObject({
+        outcome: 'duplicate',
+      })
+    }
+    expect(told).toHaveLength(before)
+    await expect(inbox.erase({ email: 'anna' })).rejects.toMatchObject({ code: 'ERR_CONVERSION_QUERY_INVALID' })
+  })
+
+  test('a conversion that still waits is not erased but reported', async () => {
+    const { report, inbox } = await start({
+      handle: () => {
+        throw new Error('not now')
+      },
+    })
+    await report('success', 'A').catch(() => undefined)
+    const [row] = await eventually(
+      () => inbox.list(),
+      ([first]) => first?.state === 'waiting',
+    )
+    const identity = row?.id.split(':')[0] ?? ''
+    expect(await inbox.erase({ email: 'example@gmail.com' })).toEqual({ erased: 0, waiting: [identity] })
+    expect(row).toMatchObject({
+      attempts: 1,
+      lastError: { code: 'ERR_CONVERSION_HANDLER_FAILED', message: 'not now' },
+    })
+    expect((await inbox.stats()).oldestWaitingMs).toBeGreaterThanOrEqual(0)
+  })
+}

@@ -1,0 +1,43 @@
+import type { ConversionContext, Inbox } from '../../lib/index.js'
+import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
+import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
+import { describeConversions } from './conversions.js'
+import { describeDurability } from './durability.js'
+import type { Kind } from './inboxes.js'
+import { describeOperators } from './operators.js'
+
+const sqlite: Kind = {
+  isDurable: true,
+  storage: () => {
+    const folder = temporaryFolder()
+    const file = folder.file('inbox.db')
+    return Promise.resolve({
+      open: () => Promise.resolve(sqliteInbox(file) as Inbox),
+      dispose: () => Promise.resolve(folder.remove()),
+      effect: (context, key, then) =>
+        (context as ConversionContext<SqliteCommit>).commit((db) => {
+          db.exec('CREATE TABLE IF NOT EXISTS effects (key TEXT)')
+          db.prepare('INSERT INTO effects VALUES (?)').run(key)
+          then?.()
+          return key
+        }),
+      effects: (key) => {
+        const db = openFile(file)
+        try {
+          if (!db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'effects'").get()) return Promise.resolve(0)
+          return Promise.resolve(Number(db.prepare('SELECT count(*) AS n FROM effects WHERE key = ?').get(key)?.n))
+        } finally {
+          db.close()
+        }
+      },
+    })
+  },
+}
+
+const describeSqlite = hasSqlite ? describe : describe.skip
+
+describeSqlite('sqliteInbox', () => {
+  describe('conversions', () => describeConversions(sqlite))
+  describe('operators', () => describeOperators(sqlite))
+  describe('durability', () => describeDurability(sqlite))
+})

@@ -1,0 +1,27 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+type Driver = typeof import('node:sqlite')
+
+const driver = process.getBuiltinModule('node:sqlite') as Driver | undefined
+
+/** Whether this Node has the driver of the SQLite inbox: the core's tests run on older ones, too. */
+export const hasSqlite = driver !== undefined
+
+/** A connection of the test's own. */
+export function openFile(file: string): InstanceType<Driver['DatabaseSync']> {
+  if (driver === undefined) throw new Error('this Node has no node:sqlite')
+  return new driver.DatabaseSync(file)
+}
+
+/** A folder for a test's own file. */
+export function temporaryFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-'))
+  return {
+    file: (name: string) => join(folder, name),
+    remove: () => {
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}

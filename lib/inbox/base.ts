@@ -1,0 +1,85 @@
+import { ConversionWebhookError } from '../errors.js'
+import { within } from '../within.js'
+import type { Delivering, InboxHost } from './inbox.js'
+import { createOperators, type Operators } from './operators.js'
+import { Slots } from './slots.js'
+import type { Store } from './store.js'
+
+/** What all inboxes have in common: one webhook, slots for deliveries, operators, and an end. */
+export abstract class BaseInbox implements Operators {
+  readonly list: Operators['list']
+  readonly get: Operators['get']
+  readonly replay: Operators['replay']
+  readonly stats: Operators['stats']
+  readonly prune: Operators['prune']
+  readonly erase: Operators['erase']
+  /** What runs; a handler past its time too. */
+  protected readonly running = new Set<Delivering>()
+  protected slots = new Slots(1)
+  protected host: InboxHost | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(store: Store) {
+    const operators = createOperators(
+      store,
+      () => this.host,
+      (identity) => {
+        this.wake(identity)
+      },
+    )
+    this.list = operators.list
+    this.get = operators.get
+    this.replay = operators.replay
+    this.stats = operators.stats
+    this.prune = operators.prune
+    this.erase = operators.erase
+  }
+
+  attach(host: InboxHost): void {
+    if (this.host !== undefined) {
+      const message = 'This inbox belongs to another webhook: make one inbox for each, or mount the one webhook twice.'
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED', { message })
+    }
+    this.host = host
+    this.slots = new Slots(host.concurrency)
+    this.start(host)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.stop()
+    const { host } = this
+    if (host !== undefined && !(await within(host.closeTimeoutMs, this.slots.idle()))) {
+      const reason = new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
+      for (const delivering of this.running) delivering.abort(reason)
+    }
+    await this.end()
+  }
+
+  protected get isClosed(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** Throws `ERR_CONVERSION_INBOX_CLOSED`, and `ERR_CONVERSION_INBOX_INVALID` where there is no webhook yet. */
+  protected requireHost(): InboxHost {
+    if (this.#closed !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
+    if (this.host === undefined) {
+      const message = 'The inbox belongs to no webhook yet.'
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { message })
+    }
+    return this.host
+  }
+
+  /** Starts one macrotask later, so that handlers may still be registered. */
+  protected abstract start(host: InboxHost): void
+  /** Something was marked that a process with handlers is to pick up. */
+  protected abstract wake(identity?: string): void
+  /** Claims nothing any more. */
+  protected abstract stop(): void
+  /** Lets go of everything; what runs on has been aborted. */
+  protected abstract end(): Promise<void>
+}

@@ -1,0 +1,53 @@
+import type { ConversionErrorCode } from '../errors.js'
+import type { ConversionEvent } from './ledger.js'
+import { deliveryId, keyOf, receivedAtOf, type HeldCallback, type IdentityRecord, type LogEntry } from './records.js'
+
+/** One thing that happened to a conversion. */
+export interface HistoryEntry {
+  readonly at: Date
+  /**
+   * `recorded`, `failed`, `held`, `lapsed` (its process was gone), `replayed`, or the state in which it came to rest; `duplicate` and
+   * `stale` for repeats, `conflict` and `refused` for held callbacks.
+   */
+  readonly what: LogEntry['what'] | 'duplicate' | 'stale' | 'conflict'
+  /** What it happened to: a delivery or a held callback. */
+  readonly id?: string
+  readonly event?: ConversionEvent
+  readonly attempt?: number
+  readonly code?: ConversionErrorCode
+  readonly message?: string
+  /** How many repeats, up to this one. */
+  readonly count?: number
+}
+
+export function historyOf(record: IdentityRecord | undefined, held: readonly HeldCallback[]): readonly HistoryEntry[] {
+  return [...(record ? historyOfRecord(record) : []), ...held.flatMap(historyOfHeld)].sort(
+    (a, b) => a.at.getTime() - b.at.getTime(),
+  )
+}
+
+function historyOfRecord({ id: identity, deliveries, repeats }: IdentityRecord): HistoryEntry[] {
+  const ofDeliveries = deliveries.flatMap((delivery) => {
+    const { event, callback, state, settledAt, log } = delivery
+    const subject = { id: deliveryId(identity, keyOf(delivery)), event }
+    return [
+      { at: new Date(callback.receivedAt), what: 'recorded' as const, ...subject },
+      ...log.map(({ at, ...entry }) => ({ at: new Date(at), ...entry, ...subject })),
+      ...(settledAt === undefined ? [] : [{ at: new Date(settledAt), what: state, ...subject }]),
+    ]
+  })
+  const ofRepeats = (['duplicate', 'stale'] as const).flatMap((what) => {
+    const counted = repeats[what]
+    return counted ? [{ at: new Date(counted.lastAt), what, count: counted.count }] : []
+  })
+  return [...ofDeliveries, ...ofRepeats]
+}
+
+function historyOfHeld(held: HeldCallback): HistoryEntry[] {
+  const { id, kind, log } = held
+  const code = held.kind === 'refused' ? { code: held.code } : {}
+  return [
+    { at: new Date(receivedAtOf(held)), what: kind, id, ...code },
+    ...log.map(({ at, ...entry }) => ({ at: new Date(at), ...entry, id })),
+  ]
+}

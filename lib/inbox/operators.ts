@@ -1,0 +1,241 @@
+import type { Conversion } from '../callback/conversion.js'
+import { ConversionWebhookError, type ConversionErrorCode, type Issue } from '../errors.js'
+import { lastErrorOf } from './delivery.js'
+import { emailKey, orderKey } from './identity.js'
+import type { InboxHost } from './inbox.js'
+import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
+import { eraser, type Erased, type Pruned, pruner } from './forgetting.js'
+import { historyOf, type HistoryEntry } from './history.js'
+import {
+  deliveryId,
+  findDelivery,
+  isEmptied,
+  keyOf,
+  receivedAtOf,
+  splitDeliveryId,
+  textsOfHeld,
+  type HeldCallback,
+} from './records.js'
+import { replayer, unknownRecord } from './replay.js'
+import type { Position, Store, StoredDelivery } from './store.js'
+
+/** `waiting`, `running`, `done`, `dead`, `withdrawn` and `refused` (by `confirm`) of deliveries; the rest of held callbacks. */
+export type InboxState = DeliveryState | 'conflict'
+
+export interface InboxQuery {
+  readonly state?: InboxState | undefined
+  /** The whole order id, case and all. */
+  readonly orderId?: string | undefined
+  /** The referrer's or the referee's, whatever its case; of refused callbacks any value. */
+  readonly email?: string | undefined
+  readonly scope?: string | undefined
+  /** From 1 to 1,000. @defaultValue 50 */
+  readonly limit?: number | undefined
+  /** The id of the last row of the page before. */
+  readonly before?: string | undefined
+}
+
+/** One delivery, or one callback that is held. */
+export interface InboxRow {
+  /** A delivery's `context.id`; `onRefused` told that of a refused callback. */
+  readonly id: string
+  readonly kind: 'delivery' | 'refused' | 'conflict'
+  readonly state: InboxState
+  readonly event?: ConversionEvent
+  readonly scope: string
+  readonly receivedAt: Date
+  /** Absent where no webhook is there to type it, where it was refused, and after `prune` and `erase`. */
+  readonly conversion?: Conversion<unknown>
+  /** By documented name; of refused callbacks what was received, by wire name. Empty after `prune` and `erase`. */
+  readonly params: Readonly<Record<string, string>>
+  /** Why a callback was refused. */
+  readonly code?: ConversionErrorCode
+  readonly issues?: readonly Issue[]
+  /** Attempts that count against `maxAttempts`. */
+  readonly attempts: number
+  readonly nextAttemptAt?: Date
+  /** What ended the last attempt that did not succeed; the message is your handler's own. */
+  readonly lastError?: { readonly code: ConversionErrorCode; readonly message?: string }
+}
+
+export interface InboxEntry extends InboxRow {
+  /** Everything that happened to its identity, the oldest first. */
+  readonly history: readonly HistoryEntry[]
+}
+
+export interface InboxStats {
+  /** Callbacks since the inbox was made, by outcome. */
+  readonly callbacks: Readonly<Record<Outcome, number>>
+  /** Deliveries that are recorded, by state; `refused` by `confirm`. */
+  readonly deliveries: Readonly<Record<DeliveryState, number>>
+  /** How long ago the callback of the oldest waiting delivery was received; 0 where none waits. */
+  readonly oldestWaitingMs: number
+}
+
+/** What people do with an inbox. Each rejects where the storage fails. */
+export interface Operators {
+  /** Rows, newest first. Rejects with `ERR_CONVERSION_QUERY_INVALID`, or with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
+  list(query?: InboxQuery): Promise<readonly InboxRow[]>
+  /** A row with everything that happened to its identity. */
+  get(id: string): Promise<InboxEntry | undefined>
+  /**
+   * Marks for one more try: a dead or refused delivery under the same id, so that nothing is paid twice; a waiting one at once; a refused
+   * callback through the whole way with today's options; a conflict, once, as a conversion of its own. A process with handlers picks it up.
+   * Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` and `ERR_CONVERSION_REPLAY_IMPOSSIBLE`.
+   */
+  replay(id: string): Promise<void>
+  stats(): Promise<InboxStats>
+  /**
+   * Drops what was received of conversions that settled longer ago than this, and of callbacks held as long; repeats stay duplicates,
+   * conflicts are no longer seen. Conversions with a waiting, running or dead delivery stay.
+   */
+  prune(options: { readonly olderThanDays: number }): Promise<Pruned>
+  /**
+   * Drops what was received of every conversion that mentions an e-mail address, in any parameter, extra or error text, from the files
+   * too; repeats stay duplicates. Reports the conversions that cannot be erased yet. Reads the whole inbox, in portions.
+   * Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where the storage still holds what was dropped; call it again.
+   */
+  erase(person: { readonly email: string }): Promise<Erased>
+}
+
+const heldStates: readonly InboxState[] = ['refused', 'conflict', 'waiting', 'done'] satisfies HeldCallback['state'][]
+const states: readonly string[] = [...heldStates, 'running', 'dead', 'withdrawn']
+
+function isHeldState(state: InboxState): state is HeldCallback['state'] {
+  return heldStates.includes(state)
+}
+
+const maxLimit = 1_000
+
+/** The operators over any store. `wake` is called after something was marked. */
+export function createOperators(
+  store: Store,
+  host: () => InboxHost | undefined,
+  wake: (identity?: string) => void,
+): Operators {
+  const rowOf = ({ identity, scope, delivery }: StoredDelivery): InboxRow => {
+    const { event, state, callback, attempts, dueAt } = delivery
+    const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
+    const lastError = lastErrorOf(delivery)
+    return {
+      id: deliveryId(identity, keyOf(delivery)),
+      kind: 'delivery',
+      state,
+      event,
+      scope,
+      receivedAt: new Date(callback.receivedAt),
+      ...(conversion && { conversion }),
+      params: callback.params,
+      attempts,
+      ...(state === 'waiting' && { nextAttemptAt: new Date(dueAt) }),
+      ...(lastError && { lastError }),
+    }
+  }
+
+  const rowOfHeld = (held: HeldCallback): InboxRow => {
+    const { id, kind, state } = held
+    const row = { id, kind, state, receivedAt: new Date(receivedAtOf(held)), attempts: 0 }
+    if (held.kind === 'refused') {
+      const { code, issues, scope, received } = held
+      return { ...row, scope, params: Object.fromEntries(received.pairs), code, issues }
+    }
+    const conversion = host()?.conversionOf(held.callback)
+    return { ...row, scope: held.callback.scope, params: held.callback.params, ...(conversion && { conversion }) }
+  }
+
+  async function find(id: string): Promise<InboxRow | undefined> {
+    const [identity, key] = splitDeliveryId(id)
+    if (key === undefined) {
+      const held = await store.held(id)
+      return held && rowOfHeld(held)
+    }
+    const record = await store.record(identity)
+    const delivery = record && findDelivery(record, key)
+    return delivery && rowOf({ identity, scope: record.scope, delivery })
+  }
+
+  async function* heldRows(query: InboxQuery, before: Position | undefined): AsyncGenerator<InboxRow> {
+    const order = query.orderId === undefined ? undefined : orderKey(query.orderId)
+    const email = emailKey(query.email)
+    const isWanted = (held: HeldCallback): boolean => {
+      const texts = textsOfHeld(held)
+      return (
+        (order === undefined || texts.some((text) => orderKey(text) === order)) &&
+        (email === undefined || texts.some((text) => emailKey(text) === email))
+      )
+    }
+    const { state, scope } = query
+    if (state !== undefined && !isHeldState(state)) return
+    const limit = 200
+    for (let position = before; ;) {
+      const page = await store.holds({ limit, state, scope, before: position })
+      for (const held of page) if (isWanted(held)) yield rowOfHeld(held)
+      const last = page.at(-1)
+      if (last === undefined || page.length < limit) return
+      position = { id: last.id, receivedAt: receivedAtOf(last) }
+    }
+  }
+
+  async function list(query: InboxQuery = {}): Promise<readonly InboxRow[]> {
+    const limit = checkQuery(query)
+    const last = query.before === undefined ? undefined : await find(query.before)
+    if (query.before !== undefined && last === undefined) throw unknownRecord()
+    const before = last && { id: last.id, receivedAt: last.receivedAt.getTime() }
+    const { state, scope } = query
+    const orderId = query.orderId === undefined ? undefined : orderKey(query.orderId)
+    const email = emailKey(query.email)
+    const stored = state === 'conflict' ? [] : await store.deliveries({ limit, state, scope, before, orderId, email })
+    const held: InboxRow[] = []
+    for await (const row of heldRows(query, before)) {
+      held.push(row)
+      if (held.length === limit) break
+    }
+    return [...stored.map(rowOf), ...held].sort(newestFirst).slice(0, limit)
+  }
+
+  async function get(id: string): Promise<InboxEntry | undefined> {
+    const row = await find(id)
+    if (row === undefined) return undefined
+    const held = row.kind === 'delivery' ? undefined : await store.held(id)
+    const identity = held ? held.identity : splitDeliveryId(id)[0]
+    if (identity === undefined) return { ...row, history: historyOf(undefined, held ? [held] : []) }
+    const conflicts = await store.conflicts(identity)
+    const kept = held && !conflicts.some((conflict) => conflict.id === id) ? [...conflicts, held] : conflicts
+    return { ...row, history: historyOf(await store.record(identity), kept) }
+  }
+
+  return {
+    list,
+    get,
+    replay: replayer(store, wake),
+    async stats() {
+      const [callbacks, deliveries, oldest] = await Promise.all([
+        store.callbackCounts(),
+        store.deliveryCounts(),
+        store.oldestWaitingAt(),
+      ])
+      return { callbacks, deliveries, oldestWaitingMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) }
+    },
+    prune: pruner(store),
+    erase: eraser(store),
+  }
+}
+
+function newestFirst(a: InboxRow, b: InboxRow): number {
+  return b.receivedAt.getTime() - a.receivedAt.getTime() || (a.id < b.id ? 1 : -1)
+}
+
+function checkQuery({ state, limit = 50, orderId, email, scope, before }: InboxQuery): number {
+  if (state !== undefined && !states.includes(state)) throw badQuery(`state is one of ${states.join(', ')}`)
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxLimit) {
+    throw badQuery(`limit is a whole number from 1 to ${String(maxLimit)}`)
+  }
+  for (const [name, value] of Object.entries({ orderId, email, scope, before })) {
+    if (value !== undefined && typeof value !== 'string') throw badQuery(`${name} is a text`)
+  }
+  return limit
+}
+
+function badQuery(message: string): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message: `In a query ${message}.` })
+}

@@ -1,0 +1,97 @@
+import { ConversionWebhookError } from '../errors.js'
+import { replayed } from './delivery.js'
+import type { InboxHost } from './inbox.js'
+import { decide } from './ledger.js'
+import {
+  applyDecision,
+  findDelivery,
+  isEmptied,
+  logged,
+  splitDeliveryId,
+  withDelivery,
+  type DeliveryKey,
+  type RefusedRecord,
+} from './records.js'
+import type { Store } from './store.js'
+
+/** Marks a delivery or a held callback for one more try. `wake` is called after that. */
+export function replayer(store: Store, wake: (identity?: string) => void) {
+  return async (id: string): Promise<void> => {
+    const [identity, key] = splitDeliveryId(id)
+    wake(key === undefined ? await replayHeld(store, id) : await replayDelivery(store, identity, key))
+  }
+}
+
+async function replayDelivery(store: Store, identity: string, key: DeliveryKey): Promise<string> {
+  await store.change({
+    identity,
+    apply: ({ record }) => {
+      if (record === undefined) throw unknownRecord()
+      const delivery = findDelivery(record, key)
+      if (delivery === undefined) throw unknownRecord()
+      if (!['dead', 'refused', 'waiting'].includes(delivery.state)) throw impossible(`it is ${delivery.state}`)
+      if (isEmptied(delivery.callback)) throw impossible('what was received of it has been dropped')
+      return { record: withDelivery(record, key, replayed(delivery, Date.now())), result: undefined }
+    },
+  })
+  return identity
+}
+
+async function replayHeld(store: Store, id: string): Promise<string | undefined> {
+  const held = await store.held(id)
+  if (held === undefined) throw unknownRecord()
+  const identity = held.kind === 'conflict' ? id : undefined // a conversion of its own
+  await store.change({
+    held: id,
+    ...(identity !== undefined && { identity }),
+    apply: ({ held: found, record }) => {
+      if (found === undefined) throw unknownRecord() // it gave way meanwhile
+      if (found.state === 'done') throw impossible('it was replayed already')
+      const log = logged(found.log, { at: Date.now(), what: 'replayed' })
+      if (found.kind === 'refused') return { held: { ...found, state: 'waiting', log }, result: undefined }
+      const { callback } = found
+      const applied = applyDecision(id, record, callback, decide(record, callback))
+      return { held: { ...found, state: 'done', log }, record: applied.record, result: undefined }
+    },
+  })
+  return identity
+}
+
+/** A refused callback that was read again: recorded by the ledger, or refused once more. Nothing where another process was faster. */
+export function recordReread(
+  store: Store,
+  refused: RefusedRecord,
+  reread: ReturnType<InboxHost['reread']>,
+  identity: string | undefined,
+): Promise<boolean> {
+  return store.change({
+    held: refused.id,
+    ...(identity !== undefined && { identity }),
+    apply: ({ held, record }) => {
+      if (held?.kind !== 'refused' || held.state !== 'waiting') return { result: false }
+      if (!reread.ok || identity === undefined) {
+        const { code, issues } = reread.ok ? held : reread
+        const log = logged(held.log, { at: Date.now(), what: 'refused', code })
+        return { held: { ...held, state: 'refused', code, issues, log }, result: false }
+      }
+      const decision = decide(record, reread.callback)
+      const applied = applyDecision(identity, record, reread.callback, decision)
+      return {
+        record: applied.record,
+        held: { ...held, state: 'done', identity },
+        counted: decision.outcome,
+        result: true,
+      }
+    },
+  })
+}
+
+export function unknownRecord(): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_RECORD_UNKNOWN')
+}
+
+function impossible(reason: string): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_REPLAY_IMPOSSIBLE', {
+    message: `This cannot be replayed: ${reason}.`,
+  })
+}

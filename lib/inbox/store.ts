@@ -1,0 +1,118 @@
+import type { DeliveryState, Outcome } from './ledger.js'
+import type { Delivery, HeldCallback, IdentityRecord } from './records.js'
+
+/** What one change finds, inside its transaction. */
+export interface Found {
+  readonly record?: IdentityRecord
+  readonly held?: HeldCallback
+}
+
+/** What it leaves; what is not named stays. */
+export interface Changed<T> {
+  readonly record?: IdentityRecord
+  readonly held?: HeldCallback
+  /** A callback to keep; where one of its id is kept already, that one stays. */
+  readonly hold?: HeldCallback
+  readonly counted?: Outcome
+  readonly result: T
+}
+
+/** A read and a write of one identity, one held callback, or both, that nothing comes between. */
+export interface Change<T, Tx = never> {
+  readonly identity?: string
+  /** The id of a held callback. */
+  readonly held?: string
+  /** Pure. May run again, with what is found then, where a transaction had to be repeated. */
+  apply(found: Found): Changed<T>
+  /** Runs in the same transaction, after the change was written; where it throws, nothing of this change stays. */
+  readonly effect?: (tx: Tx) => unknown
+}
+
+/** Something that waits for a process with handlers. */
+export type Candidate =
+  | {
+      readonly identity: string
+      /** Whose attempt this candidate is. */
+      readonly owner: string
+      /** Whether the attempt of this owner has lapsed: its process is gone. */
+      isLapsed(owner: string): boolean
+    }
+  /** A refused callback that was replayed. */
+  | { readonly held: string }
+
+/** A place in the listing, which goes from the newest to the oldest. */
+export interface Position {
+  readonly receivedAt: number
+  readonly id: string
+}
+
+export interface Selection {
+  readonly scope?: string | undefined
+  readonly before?: Position | undefined
+  readonly limit: number
+}
+
+export interface HeldSelection extends Selection {
+  readonly state?: HeldCallback['state'] | undefined
+}
+
+export interface DeliverySelection extends Selection {
+  readonly state?: DeliveryState | undefined
+  /** Trimmed and NFC-normalised. */
+  readonly orderId?: string | undefined
+  /** As `emailKey` gives it. */
+  readonly email?: string | undefined
+}
+
+export interface StoredDelivery {
+  readonly identity: string
+  readonly scope: string
+  readonly delivery: Delivery
+}
+
+export type Counts<Name extends string> = Readonly<Record<Name, number>>
+
+/**
+ * What a store does: lock, read, write, find. No rules. Every method rejects where the storage fails; nothing of a change that rejects
+ * is recorded.
+ */
+export interface Store<Tx = never> {
+  /**
+   * Makes one change in a transaction, which it may share with others that come at the same time; resolves after the commit.
+   * Changes of one identity are made one after another, whichever process asks.
+   */
+  change<T>(change: Change<T, Tx>): Promise<T>
+  record(identity: string): Promise<IdentityRecord | undefined>
+  held(id: string): Promise<HeldCallback | undefined>
+  /** The conflicts of an identity. */
+  conflicts(identity: string): Promise<readonly HeldCallback[]>
+  /** Deliveries, newest first. */
+  deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]>
+  /** Held callbacks, newest first. */
+  holds(selection: HeldSelection): Promise<readonly HeldCallback[]>
+  callbackCounts(): Promise<Counts<Outcome>>
+  deliveryCounts(): Promise<Counts<DeliveryState>>
+  /** When the callback of the oldest waiting delivery was received. */
+  oldestWaitingAt(): Promise<number | undefined>
+  /** All records, in the order of their ids. */
+  records(after: string, limit: number): Promise<readonly IdentityRecord[]>
+  /** Removes held callbacks. */
+  drop(ids: readonly string[]): Promise<void>
+  /** Makes what was overwritten unreadable in the storage as well. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where it cannot. */
+  scrub(): Promise<void>
+}
+
+/** A store that outlives the process, and what delivering from it takes. */
+export interface DurableStore<Tx> extends Store<Tx> {
+  /** Whose attempts are claimed outside candidates: where a change may claim by itself. */
+  readonly owner?: string
+  /** Milliseconds between two looks for candidates that nobody announced. */
+  readonly pollMs: number
+  /** What waits for a process with handlers, oldest first. What is found is still to be claimed: another process may be faster. */
+  candidates(now: number, limit: number): Promise<readonly Candidate[]>
+  /** Says that this process lives, and that its attempts do. Called every five seconds while it may have any. */
+  beat(): Promise<void>
+  /** Tells whenever there may be candidates. */
+  listen(wake: () => void): void
+  close(): Promise<void>
+}

@@ -1,0 +1,128 @@
+import type { DeliveryState, Outcome } from '../ledger.js'
+import { deliveryId, keyOf, orderIdOf, receivedAtOf, type HeldCallback, type IdentityRecord } from '../records.js'
+import type { Identities } from './identities.js'
+import type { Change, Counts, DeliverySelection, HeldSelection, Position, Store, StoredDelivery } from '../store.js'
+
+const maxHeld = 1_000
+
+/** The store of a process that forgets: a change is made at once, and queries look at everything there is. */
+export class MemoryStore implements Store {
+  readonly #identities: Identities<unknown>
+  readonly #held = new Map<string, HeldCallback>()
+  readonly #counts = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
+
+  constructor(identities: Identities<unknown>) {
+    this.#identities = identities
+  }
+
+  change<T>({ identity, held: heldId, apply }: Change<T>): Promise<T> {
+    return new Promise((resolve) => {
+      const record = identity === undefined ? undefined : this.#identities.find(identity)?.record
+      const held = heldId === undefined ? undefined : this.#held.get(heldId)
+      const changed = apply({ ...(record && { record }), ...(held && { held }) })
+      if (changed.record) this.#identities.put(changed.record)
+      if (changed.held) this.#held.set(changed.held.id, changed.held)
+      if (changed.hold) this.hold(changed.hold)
+      if (changed.counted) this.count(changed.counted)
+      resolve(changed.result)
+    })
+  }
+
+  hold(callback: HeldCallback): void {
+    if (this.#held.has(callback.id)) return
+    this.#held.set(callback.id, callback)
+    for (const id of this.#held.keys()) {
+      if (this.#held.size <= maxHeld) break
+      this.#held.delete(id)
+    }
+  }
+
+  count(outcome: Outcome): void {
+    this.#counts[outcome]++
+  }
+
+  record(identity: string): Promise<IdentityRecord | undefined> {
+    return Promise.resolve(this.#identities.find(identity)?.record)
+  }
+
+  held(id: string): Promise<HeldCallback | undefined> {
+    return Promise.resolve(this.#held.get(id))
+  }
+
+  conflicts(identity: string): Promise<readonly HeldCallback[]> {
+    return Promise.resolve([...this.#held.values()].filter((held) => held.identity === identity))
+  }
+
+  deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): Promise<readonly StoredDelivery[]> {
+    const found = [...this.#identities.records()]
+      .filter(
+        (record) =>
+          (scope === undefined || record.scope === scope) &&
+          (orderId === undefined || orderIdOf(record) === orderId) &&
+          (email === undefined || record.referrerEmail === email || record.refereeEmail === email),
+      )
+      .flatMap(({ id, scope: recorded, deliveries }) =>
+        deliveries.map((delivery) => ({ identity: id, scope: recorded, delivery })),
+      )
+      .filter(({ delivery }) => state === undefined || delivery.state === state)
+      .map((stored) => ({ stored, position: positionOf(stored) }))
+      .filter(({ position }) => before === undefined || newestFirst(before, position) < 0)
+      .sort((a, b) => newestFirst(a.position, b.position))
+    return Promise.resolve(found.slice(0, limit).map(({ stored }) => stored))
+  }
+
+  holds({ state, scope, before, limit }: HeldSelection): Promise<readonly HeldCallback[]> {
+    const found = [...this.#held.values()]
+      .filter(
+        (held) =>
+          (state === undefined || held.state === state) &&
+          (scope === undefined || (held.kind === 'refused' ? held.scope : held.callback.scope) === scope),
+      )
+      .map((held) => ({ held, position: { receivedAt: receivedAtOf(held), id: held.id } }))
+      .filter(({ position }) => before === undefined || newestFirst(before, position) < 0)
+      .sort((a, b) => newestFirst(a.position, b.position))
+    return Promise.resolve(found.slice(0, limit).map(({ held }) => held))
+  }
+
+  callbackCounts(): Promise<Counts<Outcome>> {
+    return Promise.resolve({ ...this.#counts })
+  }
+
+  deliveryCounts(): Promise<Counts<DeliveryState>> {
+    const counts = { waiting: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
+    for (const { deliveries } of this.#identities.records()) for (const { state } of deliveries) counts[state]++
+    return Promise.resolve(counts)
+  }
+
+  oldestWaitingAt(): Promise<number | undefined> {
+    let oldest: number | undefined
+    for (const { deliveries } of this.#identities.records()) {
+      for (const { state, callback } of deliveries) {
+        if (state === 'waiting') oldest = Math.min(oldest ?? Infinity, callback.receivedAt)
+      }
+    }
+    return Promise.resolve(oldest)
+  }
+
+  records(after: string, limit: number): Promise<readonly IdentityRecord[]> {
+    const sorted = [...this.#identities.records()].filter(({ id }) => id > after).sort((a, b) => (a.id < b.id ? -1 : 1))
+    return Promise.resolve(sorted.slice(0, limit))
+  }
+
+  drop(ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#held.delete(id)
+    return Promise.resolve()
+  }
+
+  scrub(): Promise<void> {
+    return Promise.resolve() // what was let go of is nowhere else
+  }
+}
+
+function positionOf({ identity, delivery }: StoredDelivery): Position {
+  return { receivedAt: delivery.callback.receivedAt, id: deliveryId(identity, keyOf(delivery)) }
+}
+
+function newestFirst(a: Position, b: Position): number {
+  return b.receivedAt - a.receivedAt || (a.id === b.id ? 0 : a.id < b.id ? 1 : -1)
+}

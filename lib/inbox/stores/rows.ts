@@ -1,0 +1,157 @@
+import type { Callback, ConversionStatus } from '../../callback/conversion.js'
+import type { DeliveryState, Facts, Previous } from '../ledger.js'
+import {
+  keyOf,
+  orderIdOf,
+  receivedAtOf,
+  splitDeliveryId,
+  type Delivery,
+  type HeldCallback,
+  type IdentityRecord,
+  type LogEntry,
+} from '../records.js'
+
+/** What a column holds. A driver may give whole numbers as texts. */
+export type Cell = string | number | null
+export type Row = Readonly<Record<string, unknown>>
+
+/** The columns of an identity, in the order of `identityCells`. */
+export const identityColumns = [
+  'id',
+  'scope',
+  'status',
+  'goal',
+  'referrer_email',
+  'referee_email',
+  'purchase_value',
+  'is_forgotten',
+  'order_id',
+  'repeats',
+] as const
+
+export function identityCells(record: IdentityRecord): Cell[] {
+  const { id, scope, status, goal, referrerEmail, refereeEmail, purchaseValue, repeats } = record
+  return [
+    id,
+    scope,
+    status,
+    goal ? 1 : 0,
+    referrerEmail ?? null,
+    refereeEmail ?? null,
+    purchaseValue ?? null,
+    record.isForgotten === true ? 1 : 0,
+    orderIdOf(record) ?? null,
+    repeats.duplicate || repeats.stale ? JSON.stringify(repeats) : null,
+  ]
+}
+
+/** The columns of a delivery, in the order of `deliveryCells`; the first two tell deliveries apart. */
+export const deliveryColumns = [
+  'identity',
+  'event_key',
+  'sequence',
+  'state',
+  'attempts',
+  'holds',
+  'held_since',
+  'due_at',
+  'owner',
+  'received_at',
+  'settled_at',
+  'is_unheard',
+  'previous',
+  'log',
+  'callback',
+] as const
+
+/** All but the last, which is long and seldom changes. */
+export function deliveryCells(identity: string, delivery: Delivery): Cell[] {
+  const { sequence, state, attempts, holds, heldSince, dueAt, owner, settledAt, isUnheard, previous, log } = delivery
+  return [
+    identity,
+    keyOf(delivery),
+    sequence,
+    state,
+    attempts,
+    holds,
+    heldSince ?? null,
+    dueAt,
+    owner ?? null,
+    delivery.callback.receivedAt,
+    settledAt ?? null,
+    isUnheard === true ? 1 : 0,
+    previous ? JSON.stringify(previous) : null,
+    log.length > 0 ? JSON.stringify(log) : null,
+  ]
+}
+
+export function callbackCell({ callback }: Delivery): string {
+  return JSON.stringify(callback)
+}
+
+export function toDelivery(row: Row): Delivery {
+  const key = text(row.event_key)
+  const [, known] = splitDeliveryId(`:${key}`)
+  if (known === undefined) throw new TypeError('a delivery of an unknown event')
+  const heldSince = optional(row.held_since)
+  const settledAt = optional(row.settled_at)
+  return {
+    event: known === 'reversal' ? 'fail' : known,
+    reversal: known === 'reversal',
+    sequence: Number(row.sequence),
+    state: text(row.state) as DeliveryState,
+    attempts: Number(row.attempts),
+    holds: Number(row.holds),
+    dueAt: Number(row.due_at),
+    callback: JSON.parse(text(row.callback)) as Callback,
+    log: row.log === null ? [] : (JSON.parse(text(row.log)) as LogEntry[]),
+    ...(heldSince !== undefined && { heldSince }),
+    ...(settledAt !== undefined && { settledAt }),
+    ...(row.owner !== null && { owner: text(row.owner) }),
+    ...(Number(row.is_unheard) === 1 && { isUnheard: true }),
+    ...(row.previous !== null && { previous: JSON.parse(text(row.previous)) as Previous }),
+  }
+}
+
+export function toRecord(row: Row, deliveries: readonly Delivery[]): IdentityRecord {
+  const facts: Facts = {
+    status: text(row.status) as ConversionStatus,
+    goal: Number(row.goal) === 1,
+    ...(row.referrer_email !== null && { referrerEmail: text(row.referrer_email) }),
+    ...(row.referee_email !== null && { refereeEmail: text(row.referee_email) }),
+    ...(row.purchase_value !== null && { purchaseValue: Number(row.purchase_value) }),
+    ...(Number(row.is_forgotten) === 1 && { isForgotten: true }),
+  }
+  const repeats = row.repeats === null ? {} : (JSON.parse(text(row.repeats)) as IdentityRecord['repeats'])
+  return { id: text(row.id), scope: text(row.scope), ...facts, deliveries, repeats }
+}
+
+export const heldColumns = ['id', 'state', 'scope', 'identity', 'received_at', 'body'] as const
+
+export function heldCells(held: HeldCallback): Cell[] {
+  const scope = held.kind === 'refused' ? held.scope : held.callback.scope
+  return [held.id, held.state, scope, held.identity ?? null, receivedAtOf(held), JSON.stringify(held)]
+}
+
+export function toHeld(row: Row): HeldCallback {
+  return JSON.parse(text(row.body)) as HeldCallback
+}
+
+/** The deliveries of a record that another one does not hold as they are, and the keys that are gone. */
+export function changedDeliveries(before: IdentityRecord | undefined, after: IdentityRecord) {
+  const known = new Set(before?.deliveries)
+  const keys = new Set(after.deliveries.map(keyOf))
+  return {
+    changed: after.deliveries.filter((delivery) => !known.has(delivery)),
+    gone: (before?.deliveries ?? []).map(keyOf).filter((key) => !keys.has(key)),
+  }
+}
+
+export function text(cell: unknown): string {
+  if (typeof cell !== 'string') throw new TypeError('a column is not a text')
+  return cell
+}
+
+function optional(cell: unknown): number | undefined {
+  return cell === null ? undefined : Number(cell)
+}

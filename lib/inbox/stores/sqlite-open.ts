@@ -1,0 +1,51 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
+import { migrate } from './sqlite-schema.js'
+
+/** While it waits for a lock the driver blocks the process, so it waits briefly and is asked again. */
+const busyTimeoutMs = 50
+const busyTimeoutAtStartMs = 5_000
+
+/** SQLite's result codes for a file that is not what it should be. */
+const damaged: readonly number[] = [11, 26]
+
+/** Opens a file with the durability that the inbox promises, and brings its tables up to date. */
+export function openSqlite(file: string): DatabaseSync {
+  const Database = requireDriver()
+  let db: DatabaseSync | undefined
+  try {
+    db = new Database(file)
+    db.exec(`PRAGMA busy_timeout = ${String(busyTimeoutAtStartMs)}`)
+    const mode = db.prepare('PRAGMA journal_mode = WAL').get()?.journal_mode
+    if (mode !== 'wal') {
+      const message = `The inbox needs a file that SQLite can log ahead of; its journal mode is ${String(mode)} instead of wal.`
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { message })
+    }
+    // FULL: a commit is on the disk when it returns. secure_delete: what is erased is overwritten.
+    db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON')
+    migrate(db)
+    db.exec(`PRAGMA busy_timeout = ${String(busyTimeoutMs)}`)
+    return db
+  } catch (cause) {
+    db?.close()
+    if (isConversionWebhookError(cause)) throw cause
+    const isDamaged = damaged.includes(resultCode(cause))
+    throw new ConversionWebhookError(isDamaged ? 'ERR_CONVERSION_INBOX_CORRUPT' : 'ERR_CONVERSION_INBOX_UNAVAILABLE', {
+      cause,
+    })
+  }
+}
+
+function requireDriver(): typeof DatabaseSync {
+  try {
+    return (require('node:sqlite') as typeof import('node:sqlite')).DatabaseSync
+  } catch (cause) {
+    const message = `sqliteInbox needs Node 22.13 or later, for its module node:sqlite; this is ${process.version}.`
+    throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { message, cause })
+  }
+}
+
+/** The primary result code of an error of the driver; 0 for other errors. */
+export function resultCode(error: unknown): number {
+  return typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) & 0xff : 0
+}

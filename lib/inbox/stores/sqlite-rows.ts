@@ -1,0 +1,269 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { DeliveryState, Outcome } from '../ledger.js'
+import type { HeldCallback, IdentityRecord } from '../records.js'
+import type { Counts, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
+import {
+  callbackCell,
+  changedDeliveries,
+  deliveryCells,
+  deliveryColumns,
+  heldCells,
+  heldColumns,
+  identityCells,
+  identityColumns,
+  text,
+  toDelivery,
+  toHeld,
+  toRecord,
+} from './rows.js'
+
+const identities = 'conversion_webhook_identities'
+const deliveries = 'conversion_webhook_deliveries'
+const held = 'conversion_webhook_held'
+const counters = 'conversion_webhook_counters'
+const workers = 'conversion_webhook_workers'
+
+const maxHeld = 10_000
+const maxHeldMs = 30 * 86_400_000
+/** Nothing is put off by so much. */
+const jumpMs = 2 * 3_600_000
+
+/** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
+const inState = (state: DeliveryState): string =>
+  ['dead', 'withdrawn', 'refused'].includes(state)
+    ? `state IN ('dead', 'withdrawn', 'refused') AND state = '${state}'`
+    : `state = '${state}'`
+
+const insertInto = (table: string, columns: readonly string[]): string =>
+  `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
+const assign = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ')
+
+/** The statements of the SQLite store, and what their rows mean. */
+export class SqliteRows {
+  readonly #db: DatabaseSync
+  /** Statements are prepared once, when they are first used. */
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+  }
+
+  #sql(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  record(id: string): IdentityRecord | undefined {
+    const row = this.#sql(`SELECT * FROM ${identities} WHERE id = ?`).get(id)
+    return row && toRecord(row, this.#deliveriesOf(id))
+  }
+
+  #deliveriesOf(id: string) {
+    const rows = this.#sql(`SELECT * FROM ${deliveries} WHERE identity = ? ORDER BY sequence`).all(id)
+    return rows.map(toDelivery)
+  }
+
+  writeRecord(before: IdentityRecord | undefined, after: IdentityRecord): void {
+    const cells = identityCells(after)
+    if (before === undefined) {
+      this.#sql(insertInto(identities, identityColumns)).run(...cells)
+    } else {
+      const old = identityCells(before)
+      if (cells.some((cell, index) => cell !== old[index])) {
+        const [id, ...rest] = cells
+        this.#sql(`UPDATE ${identities} SET ${assign(identityColumns.slice(1))} WHERE id = ?`).run(...rest, id ?? null)
+      }
+    }
+    const { changed, gone } = changedDeliveries(before, after)
+    for (const key of gone) {
+      this.#sql(`DELETE FROM ${deliveries} WHERE identity = ? AND event_key = ?`).run(after.id, key)
+    }
+    for (const delivery of changed) {
+      const [identity = null, key = null, ...state] = deliveryCells(after.id, delivery)
+      const isKnown = before?.deliveries.some(
+        (old) =>
+          old.callback === delivery.callback && old.event === delivery.event && old.reversal === delivery.reversal,
+      )
+      if (isKnown === true) {
+        this.#sql(
+          `UPDATE ${deliveries} SET ${assign(deliveryColumns.slice(2, -1))} WHERE identity = ? AND event_key = ?`,
+        ).run(...state, identity, key)
+      } else {
+        this.#sql(insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE')).run(
+          identity,
+          key,
+          ...state,
+          callbackCell(delivery),
+        )
+      }
+    }
+  }
+
+  deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): readonly StoredDelivery[] {
+    const where = conditions([
+      [state, state === undefined ? '' : inState(state)],
+      [scope, 'i.scope = ?', scope],
+      [orderId, 'i.order_id = ?', orderId],
+      [email, '(i.referrer_email = ? OR i.referee_email = ?)', email, email],
+      [
+        before,
+        `d.received_at <= ? AND (d.received_at < ? OR d.identity || ':' || d.event_key < ?)`,
+        before?.receivedAt,
+        before?.receivedAt,
+        before?.id,
+      ],
+    ])
+    // A person's few rows are found by who it is, everything else in the order of time.
+    const from =
+      orderId === undefined && email === undefined
+        ? `${deliveries} d CROSS JOIN ${identities} i ON i.id = d.identity`
+        : `${identities} i CROSS JOIN ${deliveries} d ON d.identity = i.id`
+    const rows = this.#sql(
+      `SELECT d.*, i.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, d.identity || ':' || d.event_key DESC LIMIT ?`,
+    ).all(...where.values, limit)
+    return rows.map((row) => ({ identity: text(row.identity), scope: text(row.scope), delivery: toDelivery(row) }))
+  }
+
+  records(after: string, limit: number): readonly IdentityRecord[] {
+    const rows = this.#sql(`SELECT * FROM ${identities} WHERE id > ? ORDER BY id LIMIT ?`).all(after, limit)
+    return rows.map((row) => toRecord(row, this.#deliveriesOf(text(row.id))))
+  }
+
+  held(id: string): HeldCallback | undefined {
+    const row = this.#sql(`SELECT body FROM ${held} WHERE id = ?`).get(id)
+    return row && toHeld(row)
+  }
+
+  conflicts(identity: string): readonly HeldCallback[] {
+    return this.#sql(`SELECT body FROM ${held} WHERE identity = ? ORDER BY number`).all(identity).map(toHeld)
+  }
+
+  insertHeld(callback: HeldCallback): void {
+    this.#sql(insertInto(held, heldColumns).replace('INSERT', 'INSERT OR IGNORE')).run(...heldCells(callback))
+  }
+
+  updateHeld(callback: HeldCallback): void {
+    const [id = null, ...rest] = heldCells(callback)
+    this.#sql(`UPDATE ${held} SET ${assign(heldColumns.slice(1))} WHERE id = ?`).run(...rest, id)
+  }
+
+  limitHeld(now: number): void {
+    this.#sql(`DELETE FROM ${held} WHERE received_at < ?`).run(now - maxHeldMs)
+    this.#sql(
+      `DELETE FROM ${held} WHERE number IN (SELECT number FROM ${held} ORDER BY number DESC LIMIT -1 OFFSET ${String(maxHeld)})`,
+    ).run()
+  }
+
+  holds({ state, scope, before, limit }: HeldSelection): readonly HeldCallback[] {
+    const where = conditions([
+      [state, 'state = ?', state],
+      [scope, 'scope = ?', scope],
+      [before, 'received_at <= ? AND (received_at < ? OR id < ?)', before?.receivedAt, before?.receivedAt, before?.id],
+    ])
+    const rows = this.#sql(`SELECT body FROM ${held} ${where.sql} ORDER BY received_at DESC, id DESC LIMIT ?`)
+    return rows.all(...where.values, limit).map(toHeld)
+  }
+
+  drop(ids: readonly string[]): void {
+    for (const id of ids) this.#sql(`DELETE FROM ${held} WHERE id = ?`).run(id)
+  }
+
+  waitingHeld(limit: number): readonly string[] {
+    const rows = this.#sql(`SELECT id FROM ${held} WHERE state = 'waiting' LIMIT ?`).all(limit)
+    return rows.map(({ id }) => text(id))
+  }
+
+  /** Identities with a delivery whose time has come and none that runs, oldest first. */
+  dueIdentities(now: number, limit: number): readonly string[] {
+    const find = (condition: string): StatementSync =>
+      this.#sql(
+        `SELECT identity FROM ${deliveries} d WHERE state = 'waiting' AND ${condition}
+         AND NOT EXISTS (SELECT 1 FROM ${deliveries} r WHERE r.identity = d.identity AND r.state = 'running')
+         ORDER BY due_at LIMIT ?`,
+      )
+    const rows = [
+      ...find('due_at <= ?').all(now, limit),
+      ...find('due_at > ?').all(now + jumpMs, limit), // the clock has jumped back
+    ]
+    return rows.map(({ identity }) => text(identity))
+  }
+
+  /** Identities with a delivery that runs for one of these owners. */
+  leftIdentities(owners: readonly string[], limit: number): readonly string[] {
+    if (owners.length === 0) return []
+    const rows = this.#sql(
+      `SELECT identity FROM ${deliveries} WHERE state = 'running' AND owner IN (SELECT value FROM json_each(?)) LIMIT ?`,
+    ).all(JSON.stringify(owners), limit)
+    return rows.map(({ identity }) => text(identity))
+  }
+
+  count(outcome: Outcome, count: number): void {
+    this.#sql(
+      `INSERT INTO ${counters} (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`,
+    ).run(outcome, count)
+  }
+
+  callbackCounts(): Counts<Outcome> {
+    const rows = this.#sql(`SELECT name, value FROM ${counters}`).all()
+    const counts = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
+    return { ...counts, ...Object.fromEntries(rows.map(({ name, value }) => [text(name), Number(value)])) }
+  }
+
+  deliveryCounts(): Counts<DeliveryState> {
+    const count = (where: string): number =>
+      Number(this.#sql(`SELECT count(*) AS count FROM ${deliveries} ${where}`).get()?.count)
+    const inEach = (state: DeliveryState): number => count(`WHERE ${inState(state)}`)
+    const others = {
+      waiting: inEach('waiting'),
+      running: inEach('running'),
+      dead: inEach('dead'),
+      withdrawn: inEach('withdrawn'),
+      refused: inEach('refused'),
+    }
+    // What is done is most of it, and in no index of its own.
+    return { ...others, done: count('') - Object.values(others).reduce((sum, each) => sum + each, 0) }
+  }
+
+  oldestWaitingAt(): number | undefined {
+    const row = this.#sql(`SELECT min(received_at) AS oldest FROM ${deliveries} WHERE state = 'waiting'`).get()
+    return row?.oldest === null ? undefined : Number(row?.oldest)
+  }
+
+  beat(owner: string): void {
+    this.#sql(`INSERT INTO ${workers} (id, beat) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET beat = beat + 1`).run(
+      owner,
+    )
+  }
+
+  /** The beats of the other workers. */
+  beats(owner: string): (readonly [string, number])[] {
+    const rows = this.#sql(`SELECT id, beat FROM ${workers} WHERE id <> ?`).all(owner)
+    return rows.map(({ id, beat }) => [text(id), Number(beat)] as const)
+  }
+
+  /** Owners of running deliveries that are no worker: they were taken for gone. */
+  unknownOwners(): readonly string[] {
+    const rows = this.#sql(
+      `SELECT DISTINCT owner FROM ${deliveries} WHERE state = 'running' AND owner NOT IN (SELECT id FROM ${workers})`,
+    ).all()
+    return rows.map(({ owner }) => text(owner))
+  }
+
+  /** Removes a worker that runs nothing. */
+  forgetWorker(owner: string): void {
+    this.#sql(
+      `DELETE FROM ${workers} WHERE id = ? AND NOT EXISTS (SELECT 1 FROM ${deliveries} WHERE state = 'running' AND owner = ?)`,
+    ).run(owner, owner)
+  }
+}
+
+/** The conditions whose first part is there, with their values. */
+function conditions(all: readonly (readonly [unknown, string, ...(SQLInputValue | undefined)[]])[]) {
+  const present = all.filter(([wanted]) => wanted !== undefined)
+  const sql = present.length === 0 ? '' : `WHERE ${present.map(([, condition]) => condition).join(' AND ')}`
+  return { sql, values: present.flatMap(([, , ...values]) => values.map((value) => value ?? null)) }
+}

@@ -1,0 +1,91 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { ConversionWebhookError } from '../../errors.js'
+
+/**
+ * Every version of the tables, each as what makes it of the one before. The names have a prefix, so that the tables can live in the app's
+ * own database, and no pragma that belongs to a whole file (`user_version`) is used.
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE conversion_webhook_identities (
+    id TEXT PRIMARY KEY,
+    scope TEXT NOT NULL,
+    status TEXT NOT NULL,
+    goal INTEGER NOT NULL,
+    referrer_email TEXT,
+    referee_email TEXT,
+    purchase_value REAL,
+    is_forgotten INTEGER NOT NULL,
+    order_id TEXT,
+    repeats TEXT
+  ) WITHOUT ROWID;
+  CREATE INDEX conversion_webhook_by_referrer ON conversion_webhook_identities (referrer_email) WHERE referrer_email IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_identities (referee_email) WHERE referee_email IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_order ON conversion_webhook_identities (order_id) WHERE order_id IS NOT NULL;
+
+  CREATE TABLE conversion_webhook_deliveries (
+    identity TEXT NOT NULL,
+    event_key TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    holds INTEGER NOT NULL,
+    held_since INTEGER,
+    due_at INTEGER NOT NULL,
+    owner TEXT,
+    received_at INTEGER NOT NULL,
+    settled_at INTEGER,
+    is_unheard INTEGER NOT NULL,
+    previous TEXT,
+    log TEXT,
+    callback TEXT NOT NULL,
+    PRIMARY KEY (identity, event_key)
+  ) WITHOUT ROWID;
+  CREATE INDEX conversion_webhook_by_time ON conversion_webhook_deliveries (received_at);
+  CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (due_at) WHERE state = 'waiting';
+  CREATE INDEX conversion_webhook_running ON conversion_webhook_deliveries (owner) WHERE state = 'running';
+  CREATE INDEX conversion_webhook_undone ON conversion_webhook_deliveries (state, received_at)
+    WHERE state IN ('dead', 'withdrawn', 'refused');
+
+  CREATE TABLE conversion_webhook_held (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    identity TEXT,
+    received_at INTEGER NOT NULL,
+    body TEXT NOT NULL
+  );
+  CREATE INDEX conversion_webhook_held_by_time ON conversion_webhook_held (received_at);
+  CREATE INDEX conversion_webhook_held_by_identity ON conversion_webhook_held (identity) WHERE identity IS NOT NULL;
+  CREATE INDEX conversion_webhook_held_waiting ON conversion_webhook_held (state) WHERE state = 'waiting';
+
+  CREATE TABLE conversion_webhook_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE conversion_webhook_workers (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;
+  `,
+]
+
+/** Brings the tables to the version that this code knows. Throws `ERR_CONVERSION_INBOX_NEWER` for tables of a later one. */
+export function migrate(db: DatabaseSync): void {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    db.exec('CREATE TABLE IF NOT EXISTS conversion_webhook_schema (version INTEGER NOT NULL)')
+    const row = db.prepare('SELECT max(version) AS version FROM conversion_webhook_schema').get()
+    const version = Number(row?.version ?? 0)
+    if (version > migrations.length) throw newer(version, migrations.length)
+    for (const [index, sql] of migrations.entries()) {
+      if (index < version) continue
+      db.exec(sql)
+      db.prepare('INSERT INTO conversion_webhook_schema (version) VALUES (?)').run(index + 1)
+    }
+    db.exec('COMMIT')
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+export function newer(found: number, known: number): ConversionWebhookError {
+  const message = `The inbox has tables of version ${String(found)}, and this version of the package knows ${String(known)}: update the package.`
+  return new ConversionWebhookError('ERR_CONVERSION_INBOX_NEWER', { message })
+}

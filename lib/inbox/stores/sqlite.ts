@@ -1,0 +1,260 @@
+import { randomUUID } from 'node:crypto'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { setTimeout as wait } from 'node:timers/promises'
+import { types } from 'node:util'
+import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
+import { Group, type Ended } from '../group.js'
+import type { DeliveryState, Outcome } from '../ledger.js'
+import type { HeldCallback, IdentityRecord } from '../records.js'
+import type {
+  Candidate,
+  Change,
+  Changed,
+  Counts,
+  DeliverySelection,
+  DurableStore,
+  HeldSelection,
+  StoredDelivery,
+} from '../store.js'
+import { resultCode } from './sqlite-open.js'
+import { SqliteRows } from './sqlite-rows.js'
+
+const busyForMs = 5_000
+const busyPauseMs = 10
+/** A worker that has not beaten for so long is gone. Measured by each process for itself, since clocks jump. */
+const lapsedAfterMs = 20_000
+
+type AnyChange = Change<unknown, DatabaseSync>
+
+/**
+ * The inbox in a SQLite file. The driver is synchronous, so a group is what comes in one turn of the event loop; it is committed by one
+ * fsync, and every method is done when its promise is made.
+ */
+export class SqliteStore implements DurableStore<DatabaseSync> {
+  readonly owner = randomUUID()
+  readonly pollMs = 100
+  readonly #db: DatabaseSync
+  readonly #rows: SqliteRows
+  readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
+  readonly #begin: StatementSync
+  readonly #end: StatementSync
+  /** When each other worker's beat was last seen to change, by this process's own clock. */
+  readonly #beats = new Map<string, { readonly beat: number; readonly seenAt: number }>()
+  #isClosed = false
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+    this.#rows = new SqliteRows(db)
+    this.#begin = db.prepare('BEGIN IMMEDIATE')
+    this.#end = db.prepare('COMMIT')
+  }
+
+  async change<T>(change: Change<T, DatabaseSync>): Promise<T> {
+    if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
+    return (await this.#group.submit(change)) as T
+  }
+
+  /** One transaction; again for a while where another process holds the lock. */
+  async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
+    const giveUpAt = performance.now() + busyForMs
+    for (;;) {
+      try {
+        return this.#transact(changes)
+      } catch (error) {
+        if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+        if (!isBusy(error) || performance.now() > giveUpAt) throw unavailable(error)
+        await wait(busyPauseMs)
+      }
+    }
+  }
+
+  #transact(changes: readonly AnyChange[]): readonly Ended[] {
+    this.#begin.run()
+    const records = new Map<string, IdentityRecord | undefined>()
+    const counted = new Map<Outcome, number>()
+    let isHeld = false
+    const ends = changes.map((change): Ended => {
+      const { identity, held: heldId } = change
+      let record: IdentityRecord | undefined
+      let changed: Changed<unknown>
+      try {
+        if (identity !== undefined && !records.has(identity)) records.set(identity, this.#rows.record(identity))
+        record = identity === undefined ? undefined : records.get(identity)
+        const held = heldId === undefined ? undefined : this.#rows.held(heldId)
+        changed = change.apply({ ...(record && { record }), ...(held && { held }) })
+      } catch (error) {
+        return { error: unavailable(error) }
+      }
+      const write = (): void => {
+        if (changed.record) this.#rows.writeRecord(record, changed.record)
+        if (changed.held) this.#rows.updateHeld(changed.held)
+        if (changed.hold) this.#rows.insertHeld(changed.hold)
+      }
+      if (change.effect) {
+        const failure = this.#savepoint(() => {
+          write()
+          this.#requireDone(change.effect?.(this.#db))
+        })
+        if (failure) return failure
+      } else {
+        write()
+      }
+      if (changed.hold) isHeld = true
+      if (changed.record) records.set(changed.record.id, changed.record)
+      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
+      return { value: changed.result }
+    })
+    if (isHeld) this.#rows.limitHeld(Date.now())
+    for (const [outcome, count] of counted) this.#rows.count(outcome, count)
+    this.#end.run()
+    return ends
+  }
+
+  /** Runs a user's function in a transaction that others share: what it did goes with it when it throws. */
+  #savepoint(run: () => void): Ended | undefined {
+    this.#db.exec('SAVEPOINT conversion_webhook')
+    try {
+      run()
+    } catch (error) {
+      if (!this.#db.isTransaction) throw error
+      this.#db.exec('ROLLBACK TO conversion_webhook')
+      this.#db.exec('RELEASE conversion_webhook')
+      return { error }
+    }
+    this.#db.exec('RELEASE conversion_webhook')
+    return undefined
+  }
+
+  #requireDone(value: unknown): void {
+    if (!this.#db.isTransaction) {
+      const message = 'The function given to commit ended the transaction that it runs in.'
+      throw new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { message })
+    }
+    if (!types.isPromise(value)) return
+    value.catch(() => undefined)
+    const message = 'The function given to commit must be synchronous: it runs inside a SQLite transaction.'
+    throw new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { message })
+  }
+
+  record(identity: string): Promise<IdentityRecord | undefined> {
+    return this.#read(() => this.#rows.record(identity))
+  }
+
+  held(id: string): Promise<HeldCallback | undefined> {
+    return this.#read(() => this.#rows.held(id))
+  }
+
+  conflicts(identity: string): Promise<readonly HeldCallback[]> {
+    return this.#read(() => this.#rows.conflicts(identity))
+  }
+
+  deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
+    return this.#read(() => this.#rows.deliveries(selection))
+  }
+
+  holds(selection: HeldSelection): Promise<readonly HeldCallback[]> {
+    return this.#read(() => this.#rows.holds(selection))
+  }
+
+  callbackCounts(): Promise<Counts<Outcome>> {
+    return this.#read(() => this.#rows.callbackCounts())
+  }
+
+  deliveryCounts(): Promise<Counts<DeliveryState>> {
+    return this.#read(() => this.#rows.deliveryCounts())
+  }
+
+  oldestWaitingAt(): Promise<number | undefined> {
+    return this.#read(() => this.#rows.oldestWaitingAt())
+  }
+
+  records(after: string, limit: number): Promise<readonly IdentityRecord[]> {
+    return this.#read(() => this.#rows.records(after, limit))
+  }
+
+  drop(ids: readonly string[]): Promise<void> {
+    return this.#read(() => {
+      this.#rows.drop(ids)
+    })
+  }
+
+  /** The log that is written ahead still has the old pages: it is moved into the file and cut. */
+  scrub(): Promise<void> {
+    return this.#read(() => {
+      const result = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
+      if (Number(result?.busy) !== 0) throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE')
+    })
+  }
+
+  candidates(now: number, limit: number): Promise<readonly Candidate[]> {
+    return this.#read(() => {
+      const held = this.#rows.waitingHeld(limit).map((id) => ({ held: id }))
+      const lapsed = new Set([...this.#silentWorkers(), ...this.#rows.unknownOwners()])
+      const left = this.#rows.leftIdentities([...lapsed], limit)
+      const identities = [...new Set([...left, ...this.#rows.dueIdentities(now, limit)])].slice(0, limit)
+      const isLapsed = (owner: string): boolean => lapsed.has(owner)
+      return [...held, ...identities.map((identity) => ({ identity, owner: this.owner, isLapsed }))]
+    })
+  }
+
+  beat(): Promise<void> {
+    return this.#read(() => {
+      this.#rows.beat(this.owner)
+      const beats = new Map(this.#rows.beats(this.owner))
+      const seenAt = performance.now()
+      for (const [id, beat] of beats) {
+        if (this.#beats.get(id)?.beat !== beat) this.#beats.set(id, { beat, seenAt })
+      }
+      for (const id of this.#beats.keys()) if (!beats.has(id)) this.#beats.delete(id)
+      for (const id of this.#silentWorkers()) this.#rows.forgetWorker(id)
+    })
+  }
+
+  #silentWorkers(): string[] {
+    const before = performance.now() - lapsedAfterMs
+    return [...this.#beats].filter(([, { seenAt }]) => seenAt < before).map(([id]) => id)
+  }
+
+  listen(): void {
+    // Nothing tells of another process's commits: they are found by polling, and our own wake us anyway.
+  }
+
+  async close(): Promise<void> {
+    await this.#group.idle()
+    if (this.#isClosed) return
+    this.#isClosed = true
+    try {
+      this.#rows.forgetWorker(this.owner)
+    } catch {
+      // A worker without attempts is forgotten by others.
+    }
+    this.#db.close()
+  }
+
+  /** Runs at once; what another process locks is asked for again. */
+  async #read<T>(query: () => T): Promise<T> {
+    const giveUpAt = performance.now() + busyForMs
+    for (;;) {
+      if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
+      try {
+        return query()
+      } catch (error) {
+        if (isConversionWebhookError(error)) throw error
+        if (!isBusy(error) || performance.now() > giveUpAt) throw unavailable(error)
+        await wait(busyPauseMs)
+      }
+    }
+  }
+}
+
+const sqliteBusy = 5
+
+function isBusy(error: unknown): boolean {
+  return resultCode(error) === sqliteBusy
+}
+
+function unavailable(cause: unknown): ConversionWebhookError {
+  return isConversionWebhookError(cause)
+    ? cause
+    : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
+}

@@ -1,0 +1,33 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { ConversionWebhookError } from './errors.js'
+import { DurableInbox } from './inbox/durable.js'
+import type { Inbox } from './inbox/inbox.js'
+import { openSqlite } from './inbox/stores/sqlite-open.js'
+import { SqliteStore } from './inbox/stores/sqlite.js'
+
+export { ConversionWebhookError, isConversionWebhookError } from './errors.js'
+export type { Inbox } from './inbox/inbox.js'
+
+/**
+ * Runs `fn` in the transaction that marks the delivery done: both or neither, and never twice. `fn` is synchronous and gets the inbox's own
+ * connection: its tables live in the same file. It must not end the transaction. Resolves after the commit with what `fn` returned.
+ * Rejects with what `fn` threw, and with `ERR_CONVERSION_ATTEMPT_LAPSED` where the delivery is no longer this attempt's (it ran out of time,
+ * or has been committed already), `ERR_CONVERSION_COMMIT_INVALID` for a promise, `ERR_CONVERSION_INBOX_UNAVAILABLE`.
+ */
+export type SqliteCommit = <T>(fn: (db: DatabaseSync) => T extends PromiseLike<unknown> ? never : T) => Promise<T>
+
+/**
+ * An inbox in a SQLite file, for one machine: what was answered with 200 is on disk, and is delivered whatever crashes. Several processes
+ * may share the file. The file may be the app's own database; our tables begin with `conversion_webhook_`.
+ * Throws `ERR_CONVERSION_NODE_UNSUPPORTED` before Node 22.13, `ERR_CONVERSION_INBOX_CORRUPT`, `ERR_CONVERSION_INBOX_NEWER`, and
+ * `ERR_CONVERSION_INBOX_UNAVAILABLE` where the file cannot be opened.
+ *
+ * @example app.use('/webhook', conversionWebhook(handlers, { inbox: sqliteInbox('conversions.db') }))
+ */
+export function sqliteInbox(file: string): Inbox<SqliteCommit> {
+  if (typeof file !== 'string' || file === '') {
+    const message = 'sqliteInbox takes the path of a file, such as conversions.db.'
+    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { message })
+  }
+  return new DurableInbox<DatabaseSync, SqliteCommit>(new SqliteStore(openSqlite(file)))
+}
