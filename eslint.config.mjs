@@ -21,7 +21,7 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-require-imports': [
         'error',
-        { allow: ['^ajv(/dist/2020\\.js)?$', '^(ipaddr\\.js|debug|node:net)$'] },
+        { allow: ['^ajv(/dist/2020\\.js)?$', '^(ipaddr\\.js|debug|node:net|node:sqlite|pg|pg-boss)$'] },
       ],
       '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       'no-control-regex': 'off', // control characters are what these patterns are about

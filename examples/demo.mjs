@@ -71,14 +71,15 @@ const script = [
   },
 ]
 
-/** Sends the script to a URL, prints a row each, and gives the exit code: 1 where anything came out differently. */
-export async function runDemo({ url, ran }) {
+/** Sends the script to a URL, waits for the deliveries, prints a row each, and gives the exit code: 1 where anything came out differently. */
+export async function runDemo({ url, ran, settled }) {
   const rows = []
   for (const { what, send, secret, answer, runs } of script) {
     const target = secret ? url.replace(/[^/]+$/, secret) : url
     const actual = await describe(
       await fetch(`${target}?${typeof send === 'string' ? send : new URLSearchParams(send)}`),
     )
+    await settled()
     const events = ran.splice(0)
     const isExpected = actual === answer && events.join() === runs.join()
     rows.push([

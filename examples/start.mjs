@@ -1,14 +1,20 @@
 /*
- * `npm start`: an app that receives callbacks, and a curl line to send one. `npm start -- --demo` sends a scripted set itself, prints
- * what was answered and which handlers ran, and ends.
+ * `npm start`: an app that receives callbacks into the file conversions.db, and a curl line to send one. `npm start -- --demo` sends a
+ * scripted set itself, prints what was answered and which handlers ran, and ends.
  */
 import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { resolve } from 'node:path'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
+import { sqliteInbox } from 'conversion-webhook/sqlite'
 import { runDemo } from './demo.mjs'
 
 const isDemo = process.argv.includes('--demo')
 const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')
+const folder = isDemo ? mkdtempSync(resolve(tmpdir(), 'conversion-webhook-demo-')) : '.'
+const inbox = sqliteInbox(resolve(folder, process.env.FILE ?? 'conversions.db'))
 
 /** The events whose handlers ran, in order; the demo reads and empties it. */
 const ran = []
@@ -26,7 +32,7 @@ const webhook = conversionWebhook(
     onRefused: ({ issues }) => isDemo || console.log('  refused:', issues.map(({ message }) => message).join('; ')),
     onConflict: ({ recorded }) => isDemo || console.log('  conflict with what is recorded:', recorded),
   },
-  { secret },
+  { secret, inbox },
 )
 
 const app = express()
@@ -49,8 +55,8 @@ const server = app.listen(wanted, '127.0.0.1', async (error) => {
   }
   const url = `http://localhost:${server.address().port}/webhook/${secret}`
   if (isDemo) {
-    process.exitCode = await runDemo({ url, ran })
-    close()
+    process.exitCode = await runDemo({ url, ran, settled })
+    await close()
     return
   }
   console.log(`Callbacks go to
@@ -64,9 +70,19 @@ Ctrl-C ends it.
 `)
 })
 
-function close() {
+/** Handlers run after the answer: resolves when all of them have. */
+async function settled() {
+  for (;;) {
+    const { waiting, running } = (await inbox.stats()).deliveries
+    if (waiting + running === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+async function close() {
   server.close()
   server.closeAllConnections()
-  void webhook.close()
+  await webhook.close()
+  if (isDemo) rmSync(folder, { recursive: true })
 }
 process.once('SIGINT', close).once('SIGTERM', close)

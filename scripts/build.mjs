@@ -1,41 +1,104 @@
 /*
- * dist/esm and dist/cjs: one bundled file an entry, since many small ES modules cost more to load than to run, and the declarations of
- * both formats. Dependencies stay imports.
+ * dist/esm and dist/cjs: one bundled file an entry, since many small modules cost more to load than to run, and the declarations of both
+ * formats. Dependencies stay imports, names stay readable in stack traces. Entries that need a Node which can require ES modules exist
+ * once: their CommonJS form loads the other one.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const entries = ['index', 'sqlite']
+const dist = join(root, 'dist')
+const entries = ['index', 'sqlite', 'postgres']
+/** Entries for Node 22.13 and later, by what they export there. */
+const modern = { sqlite: 'sqliteInbox', postgres: 'postgresInbox' }
 
 // What loads late is required, which an ES module has to be taught.
 const banner = `import { createRequire as createRequireOfWebhook } from 'node:module'
 const require = createRequireOfWebhook(import.meta.url)`
 
-const formats = [
-  { format: 'esm', type: 'module', banner: { js: banner } },
-  { format: 'cjs', type: 'commonjs', banner: {} },
-]
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  platform: 'node',
+  target: 'node20',
+  packages: 'external',
+  logLevel: 'warning',
+}
+const files = (names) => names.map((name) => `lib/${name}.ts`)
 
-rmSync(`${root}/dist`, { recursive: true, force: true })
-for (const { format, type, banner } of formats) {
-  const outdir = `${root}/dist/${format}`
-  await build({
-    absWorkingDir: root,
-    entryPoints: entries.map((entry) => `lib/${entry}.ts`),
+rmSync(dist, { recursive: true, force: true })
+await build({
+  ...common,
+  entryPoints: files(entries),
+  outdir: 'dist/esm',
+  format: 'esm',
+  splitting: true,
+  chunkNames: 'shared-[hash]',
+  banner: { js: banner },
+})
+await build({
+  ...common,
+  entryPoints: files(entries.filter((name) => !(name in modern))),
+  outdir: 'dist/cjs',
+  format: 'cjs',
+})
+for (const [name, factory] of Object.entries(modern)) {
+  writeFileSync(
+    join(dist, 'cjs', `${name}.js`),
+    `'use strict'
+try {
+  module.exports = require('../esm/${name}.js')
+} catch (cause) {
+  if (cause.code !== 'ERR_REQUIRE_ESM') throw cause
+  const errors = require('./index.js')
+  module.exports = {
+    ConversionWebhookError: errors.ConversionWebhookError,
+    isConversionWebhookError: errors.isConversionWebhookError,
+    ${factory}() {
+      const message = '${factory} needs Node 22.13 or later; this is ' + process.version + '.'
+      throw new errors.ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { message, cause })
+    },
+  }
+}
+`,
+  )
+}
+
+for (const [format, type] of [
+  ['esm', 'module'],
+  ['cjs', 'commonjs'],
+]) {
+  const outdir = join(dist, format)
+  writeFileSync(join(outdir, 'package.json'), `${JSON.stringify({ type })}\n`)
+  const tsc = [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    join(root, 'tsconfig.build.json'),
+    '--outDir',
     outdir,
-    format,
-    banner,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'warning',
-  })
-  mkdirSync(outdir, { recursive: true })
-  writeFileSync(`${outdir}/package.json`, `${JSON.stringify({ type })}\n`)
-  const tsc = [`${root}/node_modules/typescript/bin/tsc`, '-p', `${root}/tsconfig.build.json`, '--outDir', outdir]
+  ]
   execFileSync(process.execPath, tsc, { stdio: 'inherit' })
+  removeUnused(outdir)
+}
+
+/** Declarations that no entry leads to are of no use to anybody. */
+function removeUnused(outdir) {
+  const used = new Set()
+  const visit = (file) => {
+    if (used.has(file) || !existsSync(file)) return
+    used.add(file)
+    for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?['"](\.[^'"]+)\.js['"]/g)) {
+      visit(resolve(dirname(file), `${path}.d.ts`))
+    }
+  }
+  for (const name of entries) visit(join(outdir, `${name}.d.ts`))
+  for (const path of readdirSync(outdir, { recursive: true })) {
+    const file = join(outdir, path)
+    if (path.endsWith('.d.ts') && !used.has(file)) rmSync(file)
+  }
 }

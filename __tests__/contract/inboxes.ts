@@ -20,9 +20,9 @@ export interface Storage {
   open(): Promise<Inbox>
   dispose(): Promise<void>
   /** Makes a handler's effect in the transaction of its delivery. `then` runs in it, too. */
-  effect?(context: ConversionContext, key: string, then?: () => void): Promise<unknown>
+  readonly effect?: (context: ConversionContext, key: string, then?: () => void) => Promise<unknown>
   /** How often an effect is there. */
-  effects?(key: string): Promise<number>
+  readonly effects?: (key: string) => Promise<number>
 }
 
 export interface Told {

@@ -31,7 +31,11 @@ const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.s
 }
 const options: ts.CompilerOptions = {
   ...ts.convertCompilerOptionsFromJson(config.compilerOptions, root).options,
-  paths: { 'conversion-webhook': [join(root, 'lib/index.ts')] },
+  paths: {
+    'conversion-webhook': [join(root, 'lib/index.ts')],
+    'conversion-webhook/sqlite': [join(root, 'lib/sqlite.ts')],
+    'conversion-webhook/postgres': [join(root, 'lib/postgres.ts')],
+  },
   types: ['node'],
   noEmit: true,
   noUnusedLocals: false,

@@ -12,6 +12,7 @@ export const documents = [
   'docs/reference.md',
   'docs/errors.md',
   'docs/security.md',
+  'docs/durability.md',
   'docs/performance.md',
 ] as const
 

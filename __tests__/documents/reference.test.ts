@@ -40,7 +40,7 @@ describe('defaults', () => {
   const unheard = (): never => {
     throw new Error('nothing to tell')
   }
-  const reporter = { refused: unheard, conflict: unheard, error: unheard, warn: unheard }
+  const reporter = { refused: unheard, conflict: unheard, dead: unheard, error: unheard, warn: unheard }
   const settings = resolveOptions({ secret: false }, reporter)
   const withNumbers = Object.entries(settings).filter(
     (entry): entry is [string, number] => typeof entry[1] === 'number',

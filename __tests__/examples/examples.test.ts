@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { params } from '../support/callbacks.js'
 import { query } from '../support/callbacks.js'
+import { openFile, temporaryFolder } from '../support/sqlite.js'
 
 /* Each example as its reader starts it: a process of its own on a free port, sent real callbacks, and ended. */
 
@@ -12,9 +13,13 @@ const root = join(__dirname, '../..')
 const secret = 'a-secret-of-the-tests'
 const running = new Set<ChildProcess>()
 
+const temporary = temporaryFolder()
+
 beforeAll(() => {
   if (!existsSync(join(root, 'dist/esm/index.js'))) throw new Error('dist is missing: run `npm run build` first.')
 })
+
+afterAll(() => temporary.remove())
 
 afterEach(async () => {
   for (const child of running) {
@@ -25,13 +30,15 @@ afterEach(async () => {
 })
 
 /** Starts an example and waits for the line with its URL. */
-async function start(file: string) {
+async function start(file: string, environment: Readonly<Record<string, string>> = {}) {
   const child = spawn(process.execPath, [join(root, 'examples', file)], {
     cwd: root,
     env: {
       ...process.env,
       NODE_ENV: 'development',
       PORT: '0',
+      DATABASE_URL: undefined,
+      ...environment,
       CONVERSION_WEBHOOK_SECRET: file === 'express.mjs' || file === 'commonjs.cjs' ? undefined : secret,
     },
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -104,7 +111,7 @@ test('typescript.ts pays from its own orders, by campaign, and closes on SIGTERM
 })
 
 test('npm start prints a curl line that works as it stands, and shows no secret in its log', async () => {
-  const { child, url, seen, output } = await start('start.mjs')
+  const { child, url, seen, output } = await start('start.mjs', { FILE: temporary.file('start.db') })
   const [, line = ''] = await seen(/curl "(http:[^"]+)"/)
   expect(line.startsWith(url)).toBe(true)
   expect(await (await fetch(line)).json()).toEqual({ outcome: 'accepted' })
@@ -123,3 +130,44 @@ test('the demo ends with 0 after every callback was answered as it should be', a
   expect(stdout).toMatch(/success, now with the goal +200 accepted +goalComplete\n/)
   expect(stdout).toMatch(/forged: wrong secret +404 the app's own +-\n/)
 })
+
+test('rewards.ts books each reward and each reversal once, also when it is killed in between', async () => {
+  const file = temporary.file('rewards.db')
+  const order = { orderID: 'A-1', referrer_email: 'anna@shop.example' }
+  const first = await start('rewards.ts', { FILE: file })
+  const url = first.url.replace('<secret>', secret)
+  expect(await send(url, order)).toEqual({ outcome: 'accepted' })
+  await first.seen(/A-1 rewards anna@shop.example with 12, balance 12\n/)
+  expect(await send(url, { ...order, orderID: 'never-paid' })).toEqual({ outcome: 'accepted' })
+  first.child.kill('SIGKILL')
+  await once(first.child, 'exit')
+
+  const second = await start('rewards.ts', { FILE: file })
+  const again = second.url.replace('<secret>', secret)
+  expect(await send(again, order)).toEqual({ outcome: 'duplicate' })
+  expect(await send(again, { ...order, conversion: 'fail' })).toEqual({ outcome: 'accepted' })
+  await second.seen(/A-1 failed, -12 for anna@shop.example, balance 0\n/)
+  second.child.kill('SIGTERM')
+  await second.seen(/closed\n/)
+  const db = openFile(file)
+  expect(
+    db
+      .prepare('SELECT amount FROM rewards ORDER BY amount')
+      .all()
+      .map(({ amount }) => amount),
+  ).toEqual([-12, 12])
+  db.close()
+})
+
+test('two-processes.mjs delivers once, whichever process receives', async () => {
+  const { child, seen, output } = await start('two-processes.mjs')
+  await seen(/Ctrl-C/)
+  const urls = [...output().matchAll(/http:\S+/g)].map(([url]) => url.replace('<secret>', secret))
+  expect(urls).toHaveLength(2)
+  const outcomes = await Promise.all(urls.map((url) => send(url)))
+  expect(outcomes).toEqual(expect.arrayContaining([{ outcome: 'accepted' }, { outcome: 'duplicate' }]))
+  await seen(/process \d+ rewarded example@gmail.com for ASDXXXXX\n/)
+  child.kill('SIGTERM')
+  await seen(/closed\n/)
+  expect(output().match(/rewarded/g)).toHaveLength(1)
+}, 60_000)

@@ -57,12 +57,12 @@ function nodes(): string[] {
   return machine === undefined ? [process.execPath] : [process.execPath, machine]
 }
 
-function typeErrors(folder: string, module: string, moduleResolution: string): string {
+function typeErrors(folder: string, module: string, moduleResolution: string, sample = 'types.ts'): string {
   const options = ['--strict', '--noEmit', '--exactOptionalPropertyTypes', '--target', 'es2022', '--types', 'node']
   try {
     return run(
       process.execPath,
-      [tsc, ...options, '--module', module, '--moduleResolution', moduleResolution, 'types.ts'],
+      [tsc, ...options, '--module', module, '--moduleResolution', moduleResolution, sample],
       folder,
     )
   } catch (error) {
@@ -106,7 +106,7 @@ describe('installed beside Express 5', () => {
     expect(bytes).toBeLessThanOrEqual(3_000_000)
   })
 
-  test.each(['require.cjs', 'import.mjs'])('%s runs on every Node here', (sample) => {
+  test.each(['require.cjs', 'import.mjs', 'sqlite.mjs'])('%s runs on every Node here', (sample) => {
     for (const node of nodes()) expect(run(node, [sample], app.folder)).toContain('works on')
   })
 
@@ -126,11 +126,16 @@ describe('installed beside Express 5', () => {
 describe('installed beside Express 4', () => {
   let app: ReturnType<typeof makeApp>
   beforeAll(() => {
-    app = makeApp('express4', 'express@4', '@types/express@4', '@types/node@20', 'expect-type')
+    app = makeApp('express4', 'express@4', '@types/express@4', '@types/node@24', 'expect-type')
   }, 180_000)
 
   test('runs and is typed', () => {
     expect(run(process.execPath, ['import.mjs'], app.folder)).toContain('works on')
     expect(typeErrors(app.folder, 'nodenext', 'nodenext')).toBe('')
+  }, 60_000)
+
+  test('the durable inboxes are typed, with nothing else installed', () => {
+    expect(typeErrors(app.folder, 'nodenext', 'nodenext', 'durable.ts')).toBe('')
+    expect(typeErrors(app.folder, 'esnext', 'bundler', 'durable.ts')).toBe('')
   }, 60_000)
 })

@@ -1,16 +1,15 @@
+import type * as Driver from 'node:sqlite'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-type Driver = typeof import('node:sqlite')
-
-const driver = process.getBuiltinModule('node:sqlite') as Driver | undefined
+const driver = process.getBuiltinModule('node:sqlite') as typeof Driver | undefined
 
 /** Whether this Node has the driver of the SQLite inbox: the core's tests run on older ones, too. */
 export const hasSqlite = driver !== undefined
 
 /** A connection of the test's own. */
-export function openFile(file: string): InstanceType<Driver['DatabaseSync']> {
+export function openFile(file: string): Driver.DatabaseSync {
   if (driver === undefined) throw new Error('this Node has no node:sqlite')
   return new driver.DatabaseSync(file)
 }

@@ -5,6 +5,9 @@ import { createOperators, type Operators } from './operators.js'
 import { Slots } from './slots.js'
 import type { Store } from './store.js'
 
+/** What handlers have, once their signal has been aborted by the end of the inbox, to end in order. */
+const graceMs = 500
+
 /** What all inboxes have in common: one webhook, slots for deliveries, operators, and an end. */
 export abstract class BaseInbox implements Operators {
   readonly list: Operators['list']
@@ -56,6 +59,7 @@ export abstract class BaseInbox implements Operators {
     if (host !== undefined && !(await within(host.closeTimeoutMs, this.slots.idle()))) {
       const reason = new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
       for (const delivering of this.running) delivering.abort(reason)
+      await within(graceMs, this.slots.idle())
     }
     await this.end()
   }

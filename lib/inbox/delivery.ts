@@ -16,7 +16,7 @@ import {
 
 /** Who claims, when, and what can be delivered there. */
 export interface Claimer {
-  hasHandler(event: ConversionEvent): boolean
+  readonly hasHandler: (event: ConversionEvent) => boolean
   readonly owner: string
   readonly now: number
 }
@@ -140,9 +140,8 @@ function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | '
 }
 
 function messageOf(error: unknown): { message?: string } {
-  if (error === undefined) return {}
-  const text = error instanceof Error ? error.message : String(error)
-  return { message: text.slice(0, 1_000) }
+  const text = error instanceof Error ? error.message : error
+  return typeof text === 'string' ? { message: text.slice(0, 1_000) } : {}
 }
 
 /** What ended the last attempt that did not succeed. */

@@ -2,19 +2,12 @@ import type { Callback } from '../callback/conversion.js'
 import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
 import { BaseInbox } from './base.js'
-import { claimNext, jobOf, lapse, settle, type Patience } from './delivery.js'
+import { commitAttempt, recordCallback, settleAttempt, takeOver, type Claim, type Claiming } from './changes.js'
+import { jobOf, type Claimer, type Patience } from './delivery.js'
 import { identityOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost, Job, Verdict } from './inbox.js'
-import { decide, previousOf, type ConversionEvent } from './ledger.js'
-import {
-  applyDecision,
-  conflictOf,
-  findDelivery,
-  keyOf,
-  type Delivery,
-  type HeldCallback,
-  type IdentityRecord,
-} from './records.js'
+import type { ConversionEvent } from './ledger.js'
+import type { Delivery, HeldCallback, IdentityRecord } from './records.js'
 import { recordReread } from './replay.js'
 import type { Release } from './slots.js'
 import type { Candidate, Changed, DurableStore } from './store.js'
@@ -23,15 +16,11 @@ const beatMs = 5_000
 const settleAgainMs = 1_000
 const maxCandidates = 100
 
-/** Tells the time, in milliseconds since 1970. */
-export interface Clock {
-  now(): number
-}
-
-/** A delivery that was claimed, before it runs. */
-interface Claim {
+/** A change that may claim. */
+interface SlotChange<T> {
   readonly identity: string
-  readonly delivery: Delivery
+  readonly candidate?: string
+  readonly apply: (record: IdentityRecord | undefined, slot: () => boolean) => Changed<T>
 }
 
 /**
@@ -47,12 +36,9 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   #isStarted = false
   #isFailing = false
 
-  readonly #clock: Clock
-
-  constructor(store: DurableStore<Tx>, clock: Clock = Date) {
+  constructor(store: DurableStore<Tx>) {
     super(store)
     this.#store = store
-    this.#clock = clock
   }
 
   protected start(host: InboxHost): void {
@@ -73,34 +59,13 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   async accept(callback: Callback): Promise<Accepted> {
     const host = this.requireHost()
     const id = identityOf(callback)
-    let slot: Release | undefined
-    try {
-      const { accepted, claim } = await this.#store.change<{ accepted: Accepted; claim?: Claim }>({
-        identity: id,
-        apply: ({ record: recorded }) => {
-          const decision = decide(recorded, callback)
-          const { outcome } = decision
-          const applied = applyDecision(id, recorded, callback, decision)
-          if (outcome === 'conflict') {
-            const accepted: Accepted = { outcome, id, recorded: previousOf(applied.record) }
-            return { record: applied.record, hold: conflictOf(id, callback), counted: outcome, result: { accepted } }
-          }
-          const accepted: Accepted = { outcome, id }
-          if (!this.#claimsNow(host)) return { record: applied.record, counted: outcome, result: { accepted } }
-          slot ??= this.slots.take()
-          const claimed = this.#claimIn(applied.record, slot !== undefined, host)
-          return { ...claimed, counted: outcome, result: { accepted, ...claimed.result } }
-        },
-      })
-      debug.inbox('%s %s %s', shortId(id), callback.status, accepted.outcome)
-      const taken = slot
-      slot = undefined
-      this.#runOrRelease(claim, taken, host)
-      if (accepted.outcome === 'accepted' && claim === undefined) this.wake()
-      return accepted
-    } finally {
-      slot?.()
-    }
+    const { accepted, claim } = await this.#changeWithSlot(host, {
+      identity: id,
+      apply: (record, slot) => recordCallback(record, id, callback, this.#claiming(host, slot)),
+    })
+    debug.inbox('%s %s %s', shortId(id), callback.status, accepted.outcome)
+    if (accepted.outcome === 'accepted' && claim === undefined) this.wake()
+    return accepted
   }
 
   async hold(callback: HeldCallback): Promise<void> {
@@ -118,44 +83,43 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     await this.#store.close()
   }
 
-  /** Whether a change may claim by itself: this process delivers, and the store needs no candidate for it. */
-  #claimsNow(host: InboxHost): boolean {
-    return this.#isStarted && !this.isClosed && this.#store.owner !== undefined && delivers(host)
+  /** Makes a change that may claim a delivery, and runs what it claimed. `slot` takes a slot, if there is a free one. */
+  async #changeWithSlot<T extends { claim?: Claim }>(host: InboxHost, { apply, ...change }: SlotChange<T>): Promise<T> {
+    let taken: Release | undefined
+    const slot = (): boolean => (taken ??= this.slots.take()) !== undefined
+    try {
+      const result = await this.#store.change({ ...change, apply: ({ record }) => apply(record, slot) })
+      const { claim } = result
+      if (claim !== undefined && taken !== undefined) {
+        void this.#run(claim, taken, host)
+        taken = undefined
+      }
+      return result
+    } finally {
+      taken?.()
+    }
   }
 
-  /** The part of a change that claims the next delivery of its identity. */
-  #claimIn(
-    record: IdentityRecord,
-    mayRun: boolean,
-    host: InboxHost,
-    owner = this.#store.owner,
-  ): Changed<{ claim?: Claim }> {
-    if (owner === undefined) return { record, result: {} }
-    const claimer = { hasHandler: (event: ConversionEvent) => host.hasHandler(event), owner, now: this.#clock.now() }
-    const { record: claimed, delivery } = claimNext(record, claimer, mayRun)
-    return { record: claimed, result: delivery ? { claim: { identity: record.id, delivery } } : {} }
+  /** How a change may claim by itself: where this process delivers, and the store needs no candidate for it. */
+  #claiming(host: InboxHost, slot: () => boolean): Claiming | undefined {
+    const { owner } = this.#store
+    if (!this.#isStarted || this.isClosed || owner === undefined || !delivers(host)) return undefined
+    return { ...this.#claimer(host, owner), mayRun: slot() }
   }
 
-  #runOrRelease(claim: Claim | undefined, slot: Release | undefined, host: InboxHost): void {
-    if (claim !== undefined && slot !== undefined) void this.#run(claim, slot, host)
-    else slot?.()
+  #claimer(host: InboxHost, owner: string): Claimer {
+    return { hasHandler: (event) => host.hasHandler(event), owner, now: this.#store.now() }
   }
 
   /** One attempt, to its end; then the next of the same identity, or a look around. Never rejects. */
   async #run({ identity, delivery }: Claim, slot: Release, host: InboxHost): Promise<void> {
-    const key = keyOf(delivery)
     let isOver = false
     const commit = (fn: (tx: never) => unknown): Promise<unknown> => {
       let value: unknown
       return this.#store
         .change({
           identity,
-          apply: ({ record }) => {
-            if (isOver || !record || !isOurs(record, delivery)) {
-              throw new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
-            }
-            return { record: settle(record, key, { state: 'done' }, this.#patience(host)), result: undefined }
-          },
+          apply: ({ record }) => commitAttempt(isOver ? undefined : record, delivery, this.#patience(host)),
           effect: (tx: Tx) => {
             value = fn(tx as never)
             return value
@@ -187,22 +151,22 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     job: Job,
     host: InboxHost,
   ): Promise<Claim | undefined> {
-    const key = keyOf(delivery)
     for (;;) {
       try {
-        const { claim, isDead } = await this.#store.change<{ claim?: Claim; isDead?: boolean }>({
+        const { claim, isDead } = await this.#store.change<{ claim?: Claim; isDead: boolean }>({
           identity,
-          apply: ({ record }) => {
-            if (record === undefined) return { result: {} }
-            const isMine = isOurs(record, delivery)
-            const judged = isMine ? settle(record, key, verdict, this.#patience(host)) : record
-            const isDead = isMine && findDelivery(judged, key)?.state === 'dead'
-            if (!this.#claimsNow(host)) return { record: judged, result: { isDead } }
-            const claimed = this.#claimIn(judged, true, host)
-            return { ...claimed, result: { ...claimed.result, isDead } }
-          },
+          apply: ({ record }) =>
+            record === undefined
+              ? { result: { isDead: false } }
+              : settleAttempt(
+                  record,
+                  delivery,
+                  verdict,
+                  this.#patience(host),
+                  this.#claiming(host, () => true),
+                ),
         })
-        if (isDead === true) host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })
+        if (isDead) host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })
         return claim
       } catch (error) {
         debug.delivery('%s could not be settled', shortId(identity))
@@ -245,49 +209,34 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
         this.#mustLookAgain = true
         return
       }
-      const candidates = await this.#store.candidates(this.#clock.now(), limit)
+      const candidates = await this.#store.candidates(limit)
       const taken = await Promise.all(candidates.map((candidate) => this.#take(candidate, host)))
-      if (candidates.length < limit || !taken.includes(true)) return
+      if (!taken.includes(true)) return
     }
   }
 
   /** Makes something of a candidate; false where another process was faster. */
   async #take(candidate: Candidate, host: InboxHost): Promise<boolean> {
     if ('held' in candidate) return this.#reread(candidate.held, host)
-    const { identity, owner } = candidate
-    let slot: Release | undefined
-    try {
-      const { claim, dead, isChanged } = await this.#store.change<{
-        claim?: Claim
-        dead: Delivery[]
-        isChanged: boolean
-      }>({
-        identity,
-        apply: ({ record }) => {
-          if (record === undefined) return { result: { dead: [], isChanged: false } }
-          const lapsed = record.deliveries.filter(
-            (delivery) => delivery.owner !== undefined && candidate.isLapsed(delivery.owner),
-          )
-          const taken = lapsed.reduce((found, delivery) => lapse(found, keyOf(delivery), this.#patience(host)), record)
-          const dead = lapsed.filter((delivery) => findDelivery(taken, keyOf(delivery))?.state === 'dead')
-          slot ??= !this.isClosed ? this.slots.take() : undefined
-          const claimed = this.#claimIn(taken, slot !== undefined, host, owner)
-          return { ...claimed, result: { ...claimed.result, dead, isChanged: claimed.record !== record } }
-        },
-      })
-      for (const delivery of dead) {
-        host.onDead({
-          job: jobOf(identity, delivery),
-          error: new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED'),
-        })
-      }
-      const free = slot
-      slot = undefined
-      this.#runOrRelease(claim, free, host)
-      return isChanged
-    } finally {
-      slot?.()
+    const { identity, owner, isLapsed } = candidate
+    const { dead, isChanged } = await this.#changeWithSlot<{
+      claim?: Claim
+      dead: readonly Delivery[]
+      isChanged: boolean
+    }>(host, {
+      identity,
+      candidate: owner,
+      apply: (record, slot) => {
+        if (record === undefined) return { result: { dead: [], isChanged: false } }
+        const claiming = { ...this.#claimer(host, owner), mayRun: !this.isClosed && slot() }
+        return takeOver(record, isLapsed, this.#patience(host), claiming)
+      },
+    })
+    for (const delivery of dead) {
+      const error = new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
+      host.onDead({ job: jobOf(identity, delivery), error })
     }
+    return isChanged
   }
 
   async #reread(id: string, host: InboxHost): Promise<boolean> {
@@ -320,7 +269,12 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   }
 
   #patience({ maxAttempts, holdForMs }: InboxHost): Patience {
-    return { now: this.#clock.now(), random: Math.random(), maxAttempts, holdForMs }
+    return { now: this.#store.now(), random: Math.random(), maxAttempts, holdForMs }
+  }
+
+  /** A failure of the storage that nobody asked for. */
+  report(error: unknown): void {
+    if (this.host !== undefined) this.#failed(error, this.host)
   }
 
   /** A storage that is down is told once, until it works again. */
@@ -336,10 +290,4 @@ const events: readonly ConversionEvent[] = ['pending', 'success', 'goalComplete'
 /** Without any handler a process only receives. */
 function delivers(host: InboxHost): boolean {
   return events.some((event) => host.hasHandler(event))
-}
-
-/** Whether the attempt that a delivery was claimed for is still the one that runs. */
-function isOurs(record: IdentityRecord, claimed: Delivery): boolean {
-  const delivery = findDelivery(record, keyOf(claimed))
-  return delivery?.state === 'running' && delivery.owner === claimed.owner
 }

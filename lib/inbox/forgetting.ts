@@ -41,7 +41,7 @@ export function pruner(store: Store) {
 export function eraser(store: Store) {
   return async ({ email }: { readonly email: string }): Promise<Erased> => {
     const address = typeof email === 'string' ? emailKey(email) : undefined
-    if (address === undefined || !address.includes('@')) {
+    if (!address?.includes('@')) {
       throw new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message: 'email is an e-mail address.' })
     }
     const mentions = mentioning(address)
@@ -85,8 +85,7 @@ function empty(store: Store, identity: string, mayBe: (record: IdentityRecord) =
   return store.change({
     identity,
     apply: ({ record }) => {
-      if (record === undefined || !mayBe(record)) return { result: false }
-      return { record: emptied(record), result: true }
+      return record && mayBe(record) ? { record: emptied(record), result: true } : { result: false }
     },
   })
 }

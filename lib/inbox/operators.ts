@@ -75,27 +75,27 @@ export interface InboxStats {
 /** What people do with an inbox. Each rejects where the storage fails. */
 export interface Operators {
   /** Rows, newest first. Rejects with `ERR_CONVERSION_QUERY_INVALID`, or with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
-  list(query?: InboxQuery): Promise<readonly InboxRow[]>
+  readonly list: (query?: InboxQuery) => Promise<readonly InboxRow[]>
   /** A row with everything that happened to its identity. */
-  get(id: string): Promise<InboxEntry | undefined>
+  readonly get: (id: string) => Promise<InboxEntry | undefined>
   /**
    * Marks for one more try: a dead or refused delivery under the same id, so that nothing is paid twice; a waiting one at once; a refused
    * callback through the whole way with today's options; a conflict, once, as a conversion of its own. A process with handlers picks it up.
    * Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` and `ERR_CONVERSION_REPLAY_IMPOSSIBLE`.
    */
-  replay(id: string): Promise<void>
-  stats(): Promise<InboxStats>
+  readonly replay: (id: string) => Promise<void>
+  readonly stats: () => Promise<InboxStats>
   /**
    * Drops what was received of conversions that settled longer ago than this, and of callbacks held as long; repeats stay duplicates,
    * conflicts are no longer seen. Conversions with a waiting, running or dead delivery stay.
    */
-  prune(options: { readonly olderThanDays: number }): Promise<Pruned>
+  readonly prune: (options: { readonly olderThanDays: number }) => Promise<Pruned>
   /**
    * Drops what was received of every conversion that mentions an e-mail address, in any parameter, extra or error text, from the files
    * too; repeats stay duplicates. Reports the conversions that cannot be erased yet. Reads the whole inbox, in portions.
    * Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where the storage still holds what was dropped; call it again.
    */
-  erase(person: { readonly email: string }): Promise<Erased>
+  readonly erase: (person: { readonly email: string }) => Promise<Erased>
 }
 
 const heldStates: readonly InboxState[] = ['refused', 'conflict', 'waiting', 'done'] satisfies HeldCallback['state'][]

@@ -22,9 +22,11 @@ export interface Change<T, Tx = never> {
   readonly identity?: string
   /** The id of a held callback. */
   readonly held?: string
+  /** The owner of the candidate that this change is about: where it does not run afterwards, it has served. */
+  readonly candidate?: string
   /** Pure. May run again, with what is found then, where a transaction had to be repeated. */
-  apply(found: Found): Changed<T>
-  /** Runs in the same transaction, after the change was written; where it throws, nothing of this change stays. */
+  readonly apply: (found: Found) => Changed<T>
+  /** Runs in the same transaction; where it throws, nothing of this change stays. */
   readonly effect?: (tx: Tx) => unknown
 }
 
@@ -35,7 +37,7 @@ export type Candidate =
       /** Whose attempt this candidate is. */
       readonly owner: string
       /** Whether the attempt of this owner has lapsed: its process is gone. */
-      isLapsed(owner: string): boolean
+      readonly isLapsed: (owner: string) => boolean
     }
   /** A refused callback that was replayed. */
   | { readonly held: string }
@@ -108,8 +110,10 @@ export interface DurableStore<Tx> extends Store<Tx> {
   readonly owner?: string
   /** Milliseconds between two looks for candidates that nobody announced. */
   readonly pollMs: number
+  /** Milliseconds since 1970, by the clock that deliveries are due by. */
+  readonly now: () => number
   /** What waits for a process with handlers, oldest first. What is found is still to be claimed: another process may be faster. */
-  candidates(now: number, limit: number): Promise<readonly Candidate[]>
+  candidates(limit: number): Promise<readonly Candidate[]>
   /** Says that this process lives, and that its attempts do. Called every five seconds while it may have any. */
   beat(): Promise<void>
   /** Tells whenever there may be candidates. */

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type * as Driver from 'node:sqlite'
 import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
 import { migrate } from './sqlite-schema.js'
 
@@ -10,9 +10,9 @@ const busyTimeoutAtStartMs = 5_000
 const damaged: readonly number[] = [11, 26]
 
 /** Opens a file with the durability that the inbox promises, and brings its tables up to date. */
-export function openSqlite(file: string): DatabaseSync {
+export function openSqlite(file: string): Driver.DatabaseSync {
   const Database = requireDriver()
-  let db: DatabaseSync | undefined
+  let db: Driver.DatabaseSync | undefined
   try {
     db = new Database(file)
     db.exec(`PRAGMA busy_timeout = ${String(busyTimeoutAtStartMs)}`)
@@ -36,9 +36,9 @@ export function openSqlite(file: string): DatabaseSync {
   }
 }
 
-function requireDriver(): typeof DatabaseSync {
+function requireDriver(): typeof Driver.DatabaseSync {
   try {
-    return (require('node:sqlite') as typeof import('node:sqlite')).DatabaseSync
+    return (require('node:sqlite') as typeof Driver).DatabaseSync
   } catch (cause) {
     const message = `sqliteInbox needs Node 22.13 or later, for its module node:sqlite; this is ${process.version}.`
     throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { message, cause })

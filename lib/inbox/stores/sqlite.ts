@@ -31,6 +31,7 @@ type AnyChange = Change<unknown, DatabaseSync>
  * fsync, and every method is done when its promise is made.
  */
 export class SqliteStore implements DurableStore<DatabaseSync> {
+  readonly now: () => number
   readonly owner = randomUUID()
   readonly pollMs = 100
   readonly #db: DatabaseSync
@@ -42,7 +43,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #beats = new Map<string, { readonly beat: number; readonly seenAt: number }>()
   #isClosed = false
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, now: () => number = Date.now) {
+    this.now = now
     this.#db = db
     this.#rows = new SqliteRows(db)
     this.#begin = db.prepare('BEGIN IMMEDIATE')
@@ -72,7 +74,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     this.#begin.run()
     const records = new Map<string, IdentityRecord | undefined>()
     const counted = new Map<Outcome, number>()
-    let isHeld = false
+    const kept: HeldCallback[] = []
     const ends = changes.map((change): Ended => {
       const { identity, held: heldId } = change
       let record: IdentityRecord | undefined
@@ -99,12 +101,12 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       } else {
         write()
       }
-      if (changed.hold) isHeld = true
+      if (changed.hold) kept.push(changed.hold)
       if (changed.record) records.set(changed.record.id, changed.record)
       if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
-    if (isHeld) this.#rows.limitHeld(Date.now())
+    if (kept.length > 0) this.#rows.limitHeld(this.now())
     for (const [outcome, count] of counted) this.#rows.count(outcome, count)
     this.#end.run()
     return ends
@@ -178,20 +180,29 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     })
   }
 
-  /** The log that is written ahead still has the old pages: it is moved into the file and cut. */
-  scrub(): Promise<void> {
-    return this.#read(() => {
-      const result = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
-      if (Number(result?.busy) !== 0) throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE')
-    })
+  /**
+   * Overwriting what is deleted (`secure_delete`) is not enough: pages that were split keep old bytes, and so does the log. So the file is
+   * written anew, and the log is moved into it and cut.
+   */
+  async scrub(): Promise<void> {
+    try {
+      await this.#read(() => {
+        this.#db.exec('VACUUM')
+        const result = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
+        if (Number(result?.busy) !== 0) throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE')
+      })
+    } catch (cause) {
+      if (isConversionWebhookError(cause) && cause.code !== 'ERR_CONVERSION_INBOX_UNAVAILABLE') throw cause
+      throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE', { cause })
+    }
   }
 
-  candidates(now: number, limit: number): Promise<readonly Candidate[]> {
+  candidates(limit: number): Promise<readonly Candidate[]> {
     return this.#read(() => {
       const held = this.#rows.waitingHeld(limit).map((id) => ({ held: id }))
       const lapsed = new Set([...this.#silentWorkers(), ...this.#rows.unknownOwners()])
       const left = this.#rows.leftIdentities([...lapsed], limit)
-      const identities = [...new Set([...left, ...this.#rows.dueIdentities(now, limit)])].slice(0, limit)
+      const identities = [...new Set([...left, ...this.#rows.dueIdentities(this.now(), limit)])].slice(0, limit)
       const isLapsed = (owner: string): boolean => lapsed.has(owner)
       return [...held, ...identities.map((identity) => ({ identity, owner: this.owner, isLapsed }))]
     })

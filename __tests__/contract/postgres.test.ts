@@ -1,0 +1,51 @@
+import { Client } from 'pg'
+import type { ConversionContext, Inbox } from '../../lib/index.js'
+import { postgresInbox, type PostgresCommit } from '../../lib/postgres.js'
+import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { describeConversions } from './conversions.js'
+import { describeDurability } from './durability.js'
+import type { Kind } from './inboxes.js'
+import { describeOperators } from './operators.js'
+
+let server: Server
+let count = 0
+
+const postgres: Kind = {
+  isDurable: true,
+  storage: async () => {
+    const schema = `test_${String(++count)}`
+    const client = new Client({ connectionString: server.url })
+    await client.connect()
+    await client.query(`CREATE TABLE effects_${schema} (key text)`)
+    return {
+      open: () => Promise.resolve(postgresInbox({ connectionString: server.url, schema }) as Inbox),
+      dispose: () => client.end(),
+      effect: (context, key, then) =>
+        (context as ConversionContext<PostgresCommit>).commit(async (tx) => {
+          await tx.query(`INSERT INTO effects_${schema} VALUES ($1)`, [key])
+          then?.()
+          return key
+        }),
+      effects: async (key) => {
+        const { rows } = await client.query<{ n: string }>(
+          `SELECT count(*) AS n FROM effects_${schema} WHERE key = $1`,
+          [key],
+        )
+        return Number(rows[0]?.n)
+      },
+    }
+  },
+}
+
+const describePostgres = hasPostgres ? describe : describe.skip
+
+describePostgres('postgresInbox', () => {
+  beforeAll(async () => {
+    server = await startServer()
+  })
+  afterAll(() => server.stop())
+
+  describe('conversions', () => describeConversions(postgres))
+  describe('operators', () => describeOperators(postgres))
+  describe('durability', () => describeDurability(postgres))
+})

@@ -1,0 +1,127 @@
+import { Client, Pool } from 'pg'
+import { conversionWebhook, type Inbox } from '../../lib/index.js'
+import { postgresInbox, type PostgresPool } from '../../lib/postgres.js'
+import { eventually, settled } from '../contract/inboxes.js'
+import { params } from '../support/callbacks.js'
+import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+
+/* What is particular to PostgreSQL: how it is reached, what goes wrong with it, and jobs that are lost. */
+
+const describePostgres = hasPostgres ? describe : describe.skip
+
+let server: Server
+let client: Client
+let closing: (() => unknown)[] = []
+let schemas = 0
+
+describePostgres('postgresInbox', () => {
+  beforeAll(async () => {
+    server = await startServer()
+    client = new Client({ connectionString: server.url })
+    await client.connect()
+  })
+  afterEach(async () => {
+    for (const close of closing.reverse()) await close()
+    closing = []
+  })
+  afterAll(async () => {
+    await client.end()
+    await server.stop()
+  })
+
+  function start(options: object = {}, handlers: object = { onSuccess: () => undefined }, more: object = {}) {
+    const schema = `own_${String(++schemas)}`
+    const inbox = postgresInbox({ connectionString: server.url, schema, ...options }) as Inbox
+    const webhook = conversionWebhook({ onError: () => undefined, ...handlers }, { secret: false, inbox, ...more })
+    closing.push(() => webhook.close())
+    const report = (orderID: string) => webhook.accept(params({ conversion: 'success', orderID, goal_complete: '0' }))
+    return { schema, inbox, webhook, report }
+  }
+
+  test.each([
+    [{}, 'either a connectionString or a pool'],
+    [{ connectionString: 'postgres://x', pool: {} }, 'either a connectionString or a pool'],
+    [{ connectionString: 7 }, 'connectionString must be a text'],
+    [{ connectionString: 'postgres://x', schema: 'Drop table;' }, 'schema must be a name'],
+  ])('refuses %j', (options, message) => {
+    expect(() => postgresInbox(options as never)).toThrow(message)
+  })
+
+  test('works on a pool of the app, which stays open', async () => {
+    const pool = new Pool({ connectionString: server.url, max: 4 })
+    const { report, inbox, webhook } = start({ connectionString: undefined, pool: pool as unknown as PostgresPool })
+    await report('A')
+    await settled(inbox)
+    expect((await inbox.stats()).deliveries.done).toBe(1)
+    await webhook.close()
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    await pool.end()
+  })
+
+  test('a pool that gives no connection is a 503, and the next callback is recorded', async () => {
+    const pool = new Pool({ connectionString: server.url, max: 2 })
+    closing.push(() => pool.end())
+    const { report, inbox } = start({ connectionString: undefined, pool: pool as unknown as PostgresPool }, {})
+    await report('A')
+    const taken = [await pool.connect(), await pool.connect()]
+    await expect(report('B')).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_UNAVAILABLE', status: 503 })
+    for (const each of taken) each.release()
+    expect(await report('C')).toMatchObject({ outcome: 'accepted' })
+    expect((await inbox.stats()).callbacks.accepted).toBe(2)
+  })
+
+  test('a database that cannot be reached is a 503', async () => {
+    const { report, inbox } = start({ connectionString: 'postgres://postgres@127.0.0.1:1/postgres' })
+    const unavailable = { code: 'ERR_CONVERSION_INBOX_UNAVAILABLE', status: 503, headers: { 'Retry-After': '60' } }
+    await expect(report('A')).rejects.toMatchObject(unavailable)
+    await expect(inbox.stats()).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_UNAVAILABLE' })
+  })
+
+  test('tables of a later version are refused', async () => {
+    const { report, schema, webhook } = start()
+    await report('A')
+    await webhook.close()
+    await client.query(`UPDATE ${schema}.migrations SET version = 99`)
+    const again = start({ schema })
+    await expect(again.report('B')).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_NEWER' })
+  })
+
+  test('a connection that is ended under it is replaced', async () => {
+    const { report, inbox } = start()
+    await report('A')
+    await settled(inbox)
+    await client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()',
+    )
+    await eventually(
+      () =>
+        report('B').then(
+          () => true,
+          () => false,
+        ),
+      (isRecorded) => isRecorded,
+    )
+    await settled(inbox)
+    expect((await inbox.stats()).deliveries).toMatchObject({ done: 2 })
+  }, 60_000) // a job that was fetched by a connection which is gone comes again when its lease has ended
+
+  test('deliveries whose jobs somebody removed get new ones, those that seem to run as well', async () => {
+    const first = start({}, {})
+    const { id } = await first.report('A')
+    await first.report('B')
+    await client.query(`TRUNCATE ${first.schema}.job`)
+    await client.query(`UPDATE ${first.schema}.deliveries SET received_at = received_at - 60000`)
+    await client.query(
+      `UPDATE ${first.schema}.deliveries SET state = 'running', attempts = 1, owner = '00000000-0000-4000-8000-000000000000:0' WHERE identity = $1`,
+      [id],
+    )
+    const told: string[] = []
+    const second = start(
+      { schema: first.schema },
+      { onSuccess: ({ orderId }: { orderId: string }) => told.push(orderId) },
+    )
+    await settled(second.inbox)
+    expect(told.sort()).toEqual(['A', 'B'])
+    expect((await second.inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('lapsed')
+  })
+})

@@ -1,0 +1,260 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
+import { conversionWebhook, type ConversionContext, type ConversionHandlers, type Inbox } from '../../lib/index.js'
+import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
+import { eventually, settled } from '../contract/inboxes.js'
+import { params } from '../support/callbacks.js'
+import { deferred } from '../support/recorder.js'
+import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
+
+/* What is particular to a SQLite file: opening it, what goes wrong with it, and what erasing leaves in it. */
+
+const describeSqlite = hasSqlite ? describe : describe.skip
+
+let folder: ReturnType<typeof temporaryFolder>
+let closing: (() => unknown)[]
+beforeEach(() => {
+  folder = temporaryFolder()
+  closing = []
+})
+afterEach(async () => {
+  for (const close of closing.reverse()) await close()
+  folder.remove()
+})
+
+function open(name = 'inbox.db') {
+  const inbox = sqliteInbox(folder.file(name))
+  closing.push(() => inbox.close())
+  return inbox
+}
+
+function connect(name = 'inbox.db'): DatabaseSync {
+  const db = openFile(folder.file(name))
+  closing.push(() => {
+    if (db.isOpen) db.close()
+  })
+  return db
+}
+
+type Handler = (conversion: unknown, context: ConversionContext<SqliteCommit>) => unknown
+
+function start(onSuccess?: Handler, more: ConversionHandlers = {}, options: object = {}) {
+  const inbox = open()
+  const handlers = { onError: () => undefined, ...(onSuccess && { onSuccess }), ...more }
+  const webhook = conversionWebhook<string, SqliteCommit>(handlers as object, { secret: false, inbox, ...options })
+  closing.push(() => webhook.close())
+  const report = (orderID: string, changes = {}) =>
+    webhook.accept(params({ conversion: 'success', orderID, goal_complete: '0', ...changes }))
+  return { inbox, webhook, report }
+}
+
+const codeOf = (run: () => unknown): unknown => {
+  try {
+    run()
+    return undefined
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+}
+
+describeSqlite('opening', () => {
+  test.each([undefined, '', 7])('refuses %p as a path', (file) => {
+    expect(codeOf(() => sqliteInbox(file as string))).toBe('ERR_CONVERSION_OPTION_INVALID')
+  })
+
+  test('says of a file that cannot be used what is wrong with it', () => {
+    writeFileSync(folder.file('text.db'), 'This is no database. '.repeat(100))
+    expect(codeOf(() => open('text.db'))).toBe('ERR_CONVERSION_INBOX_CORRUPT')
+    expect(codeOf(() => open('missing/inbox.db'))).toBe('ERR_CONVERSION_INBOX_UNAVAILABLE')
+    expect(() => sqliteInbox(':memory:')).toThrow('journal mode is memory instead of wal')
+  })
+
+  test('refuses the tables of a later version, and leaves them alone', async () => {
+    await open().close()
+    const db = connect()
+    db.exec('UPDATE conversion_webhook_schema SET version = 99')
+    expect(() => open()).toThrow('has tables of version 99')
+    expect(codeOf(() => open())).toBe('ERR_CONVERSION_INBOX_NEWER')
+  })
+
+  test("lives in the app's own database, and commits with every guarantee that there is", async () => {
+    const db = connect('shop.db')
+    db.exec('PRAGMA user_version = 7; CREATE TABLE orders (id TEXT)')
+    const inbox = open('shop.db')
+    expect(db.prepare('PRAGMA user_version').get()).toMatchObject({ user_version: 7 })
+    expect(db.prepare('PRAGMA journal_mode').get()).toMatchObject({ journal_mode: 'wal' })
+    await inbox.close()
+    const again = open('shop.db')
+    expect(await again.list()).toEqual([])
+  })
+})
+
+describeSqlite('a file that cannot be written', () => {
+  test('that is locked for a while only delays the answer', async () => {
+    const { report } = start()
+    const other = connect()
+    other.exec('BEGIN IMMEDIATE')
+    const answer = report('A')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    other.exec('COMMIT')
+    expect(await answer).toMatchObject({ outcome: 'accepted' })
+  })
+
+  test('that stays locked is a 503, and the next callback is recorded', async () => {
+    const { report, inbox } = start()
+    const other = connect()
+    other.exec('BEGIN IMMEDIATE')
+    await expect(report('A')).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_UNAVAILABLE', status: 503 })
+    other.exec('ROLLBACK')
+    expect(await report('A')).toMatchObject({ outcome: 'accepted' })
+    expect((await inbox.stats()).callbacks.accepted).toBe(1)
+  })
+
+  test('on a full disk is a 503, nothing is delivered, and it recovers', async () => {
+    const told: string[] = []
+    const errors: unknown[] = []
+    const limit = { pages: 0 }
+    const { report, inbox } = start(
+      async (conversion, { commit }) => {
+        const { orderId } = conversion as { orderId: string }
+        told.push(orderId)
+        if (!orderId.startsWith('limit')) return
+        await commit((db) => {
+          const { page_count: used } = db.prepare('PRAGMA page_count').get() as { page_count: number }
+          db.exec(`PRAGMA max_page_count = ${String(limit.pages || used + 2)}`)
+        })
+      },
+      { onError: ({ error }) => errors.push(error) },
+    )
+    await report('limit')
+    await settled(inbox)
+    const results = []
+    for (let order = 0; order < 40; order++) {
+      const changes = { referrer_customValue: 'x'.repeat(2_000) }
+      results.push(await report(`order ${String(order)}`, changes).catch((error: unknown) => error))
+    }
+    const refused = results.filter((result) => result instanceof Error)
+    expect(refused.length).toBeGreaterThan(0)
+    for (const error of refused) {
+      expect(error).toMatchObject({
+        code: 'ERR_CONVERSION_INBOX_UNAVAILABLE',
+        status: 503,
+        headers: { 'Retry-After': '60' },
+      })
+    }
+    // The limit is of the connection, so the way out goes through it too: what was accepted still makes room for settling.
+    const inserted = Number((await inbox.stats()).callbacks.accepted) - 1
+    expect(inserted).toBe(40 - refused.length)
+    expect(new Set(told.filter((order) => order !== 'limit')).size).toBeLessThanOrEqual(inserted)
+    expect(errors.length).toBeGreaterThan(0)
+  })
+})
+
+describeSqlite('what a process left running', () => {
+  async function leaveRunning() {
+    const { report, webhook } = start()
+    const { id } = await report('A')
+    await webhook.close()
+    const db = connect()
+    db.exec("UPDATE conversion_webhook_deliveries SET state = 'running', owner = 'gone', attempts = 1")
+    return id
+  }
+
+  test('is taken over, and says so in its history', async () => {
+    const id = await leaveRunning()
+    const attempts: number[] = []
+    const { inbox } = start((_conversion, { attempt }) => attempts.push(attempt))
+    await settled(inbox)
+    expect(attempts).toEqual([2])
+    expect((await inbox.get(`${id}:success`))?.history.map(({ what, code }) => [what, code])).toEqual([
+      ['recorded', undefined],
+      ['lapsed', 'ERR_CONVERSION_ATTEMPT_LAPSED'],
+      ['done', undefined],
+    ])
+  })
+
+  test('is dead when that was its last attempt', async () => {
+    const id = await leaveRunning()
+    const dead = deferred<unknown>()
+    const { inbox } = start(() => undefined, { onDead: (what) => dead.resolve(what) }, { maxAttempts: 1 })
+    expect(await dead.promise).toMatchObject({
+      id: `${id}:success`,
+      attempts: 1,
+      error: { code: 'ERR_CONVERSION_ATTEMPT_LAPSED' },
+    })
+    expect((await inbox.stats()).deliveries).toMatchObject({ dead: 1 })
+  })
+})
+
+describeSqlite('commit', () => {
+  test.each([
+    ['a promise', async (db: DatabaseSync) => Promise.resolve(db.exec("INSERT INTO effects VALUES ('x')"))],
+    [
+      'the end of the transaction',
+      (db: DatabaseSync) => {
+        db.exec('ROLLBACK')
+      },
+    ],
+  ])('refuses %s, and leaves nothing of it', async (_what, fn) => {
+    const db = connect()
+    db.exec('CREATE TABLE effects (key TEXT)')
+    const codes: unknown[] = []
+    const { inbox, report } = start(async (_conversion, { commit, attempt }) => {
+      if (attempt === 1) await commit(fn as never).catch((error: unknown) => codes.push(error))
+    })
+    await report('A')
+    await settled(inbox)
+    expect(codes).toMatchObject([{ code: expect.stringMatching(/COMMIT_INVALID|UNAVAILABLE/) as string }])
+    expect(db.prepare('SELECT count(*) AS n FROM effects').get()).toMatchObject({ n: 0 })
+    expect(await report('B')).toMatchObject({ outcome: 'accepted' })
+  })
+})
+
+describeSqlite('erase', () => {
+  const files = () => ['', '-wal'].map((end) => readFileSync(folder.file(`inbox.db${end}`)).toString('latin1'))
+  /** How often the bytes of the file and its log hold a text. */
+  const count = (text: string) => files().reduce((sum, bytes) => sum + bytes.split(text).length - 1, 0)
+
+  test('leaves the address nowhere in the bytes of the file and its log', async () => {
+    const anna = 'anna.of.the.tests@shop.example'
+    const { inbox, report, webhook } = start(
+      (conversion) => {
+        if ((conversion as { orderId?: string }).orderId === 'dead') throw new Error(`no account of ${anna}`)
+      },
+      {},
+      { maxAttempts: 1 },
+    )
+    for (let order = 0; order < 400; order++) {
+      const referrer = order % 3 === 0 ? { referrer_email: anna, referrer_customValue: 'x'.repeat(order) } : {}
+      await report(`order ${String(order)}`, referrer)
+    }
+    await report(anna)
+    await report('dead', { referrer_email: anna })
+    await report('order 0', { referrer_email: anna, purchaseValue: '7' })
+    await webhook.accept(`conversion=nonsense&referee_email=${anna}`)
+    await settled(inbox)
+    expect(count(anna)).toBeGreaterThan(138)
+    expect(await inbox.erase({ email: anna })).toEqual({ erased: 138, waiting: [] })
+    expect(count(anna)).toBe(0)
+    expect(count('example@gmail.com')).toBeGreaterThan(0)
+  })
+
+  test('says when a reader keeps the log from being cut, and finishes the next time', async () => {
+    const { inbox, report } = start(() => undefined)
+    await report('A')
+    await settled(inbox)
+    const reader = connect()
+    reader.exec('BEGIN; SELECT * FROM conversion_webhook_identities')
+    reader.prepare('SELECT count(*) FROM conversion_webhook_identities').get()
+    await expect(inbox.erase({ email: 'example@gmail.com' })).rejects.toMatchObject({
+      code: 'ERR_CONVERSION_ERASE_INCOMPLETE',
+    })
+    reader.exec('COMMIT')
+    await inbox.erase({ email: 'example@gmail.com' })
+    expect(count('example@gmail.com')).toBe(0)
+    await eventually(
+      () => inbox.list(),
+      ([row]) => row?.params.orderID === undefined,
+    )
+  })
+})

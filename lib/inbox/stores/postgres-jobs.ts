@@ -1,0 +1,146 @@
+import type { Job, PgBoss } from 'pg-boss'
+import type { PostgresPool, Queryable } from './postgres-client.js'
+
+const queue = 'deliveries'
+/** A process whose jobs have not been touched for so long is gone; pg-boss looks every ten seconds, and we touch every five. */
+const heartbeatSeconds = 20
+const superviseSeconds = 10
+const yearSeconds = 365 * 86_400
+
+interface JobData {
+  readonly deliveryId: string
+  /** An attempt that has no job any more, and whose delivery is to be taken over. */
+  readonly orphan?: string
+}
+
+/** A wake-up with a lease: the right to run one delivery until it is done or we fall silent. */
+export interface Ticket {
+  readonly id: string
+  readonly retryCount: number
+  readonly deliveryId: string
+  readonly orphan?: string | undefined
+}
+
+export interface WakeUp {
+  readonly deliveryId: string
+  /** Milliseconds since 1970, by the server's clock. */
+  readonly at: number
+}
+
+/** The owner that a delivery's row names while a ticket's attempt runs. */
+export function ownerOf({ id, retryCount }: Pick<Ticket, 'id' | 'retryCount'>): string {
+  return `${id}:${String(retryCount)}`
+}
+
+export function ticketOf(owner: string): Pick<Ticket, 'id' | 'retryCount'> {
+  const colon = owner.lastIndexOf(':')
+  return { id: owner.slice(0, colon), retryCount: Number(owner.slice(colon + 1)) }
+}
+
+/**
+ * The jobs of pg-boss. They are wake-ups only: which deliveries there are, and what state they are in, our own tables say. A job is made
+ * and completed in the transaction that changes the delivery.
+ */
+export class PostgresJobs {
+  readonly #boss: PgBoss
+  readonly #schema: string
+  /** Tickets whose job is ours until it is completed. */
+  readonly #held = new Map<string, Pick<Ticket, 'id' | 'retryCount'>>()
+
+  constructor(Boss: typeof PgBoss, pool: PostgresPool, schema: string, onError: (error: unknown) => void) {
+    this.#schema = schema
+    this.#boss = new Boss({
+      db: { executeSql: (text, values) => pool.query(text, values) },
+      schema,
+      createSchema: false,
+      schedule: false,
+      superviseIntervalSeconds: superviseSeconds,
+      monitorIntervalSeconds: superviseSeconds,
+      persistWarnings: false,
+      registerInstance: false,
+    })
+    this.#boss.on('error', onError)
+  }
+
+  async start(): Promise<void> {
+    await this.#boss.start()
+    const options = {
+      heartbeatSeconds,
+      retryLimit: 1_000_000_000, // attempts are counted in our rows: a job must never fail for good
+      retryDelay: 0,
+      expireInSeconds: 23 * 3_600,
+      retentionSeconds: 10 * yearSeconds, // an unfetched job is not to vanish
+      deleteAfterSeconds: 300,
+    }
+    if (await this.#boss.getQueue(queue)) await this.#boss.updateQueue(queue, options)
+    else await this.#boss.createQueue(queue, { ...options, policy: 'standard' })
+  }
+
+  async insert(client: Queryable, wakeUps: readonly WakeUp[]): Promise<void> {
+    if (wakeUps.length === 0) return
+    const jobs = wakeUps.map(({ deliveryId, at }) => ({
+      data: { deliveryId },
+      singletonKey: deliveryId,
+      ...(at > 0 && { startAfter: new Date(at) }),
+    }))
+    await this.#boss.insert(queue, jobs, { db: adapter(client) })
+  }
+
+  async fetch(limit: number): Promise<readonly Ticket[]> {
+    const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { batchSize: limit })
+    return jobs.map(({ id, retryCount, data }) => {
+      this.#held.set(ownerOf({ id, retryCount }), { id, retryCount })
+      return { id, retryCount, ...data }
+    })
+  }
+
+  /** Ends jobs in a transaction; what another process has got meanwhile stays. */
+  async complete(client: Queryable, owners: readonly string[]): Promise<void> {
+    if (owners.length === 0) return
+    await this.#boss.complete(queue, owners.map(ticketOf), null, { db: adapter(client) })
+  }
+
+  /** After the commit of what completed them. */
+  forget(owners: readonly string[]): void {
+    for (const owner of owners) this.#held.delete(owner)
+  }
+
+  /** Renews the lease of everything that is ours. */
+  async touch(): Promise<void> {
+    if (this.#held.size > 0) await this.#boss.touch(queue, [...this.#held.values()])
+  }
+
+  /**
+   * Makes jobs for deliveries that lost theirs: those that are due and wait, and those whose attempt has no job. Both happen only to a
+   * queue that somebody emptied, or to a row that was changed by hand.
+   */
+  async reconcile(pool: Queryable, now: number): Promise<void> {
+    const jobs = `${this.#schema}.job j WHERE j.name = '${queue}' AND j.state IN ('created', 'retry', 'active')`
+    const overdueMs = 30_000
+    const { rows } = await pool.query(
+      `SELECT d.identity || ':' || d.event_key AS id, CASE WHEN d.state = 'running' THEN d.owner END AS orphan
+       FROM ${this.#schema}.deliveries d
+       WHERE (d.state = 'waiting' AND d.due_at < $1 AND d.received_at < $1
+              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.identity || ':' || d.event_key)
+              AND NOT EXISTS (SELECT 1 FROM ${this.#schema}.deliveries r WHERE r.identity = d.identity AND r.state = 'running'))
+          OR (d.state = 'running' AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.id::text = split_part(d.owner, ':', 1))
+              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.identity || ':' || d.event_key))
+       LIMIT 1000`,
+      [now - overdueMs],
+    )
+    if (rows.length === 0) return
+    const lost = rows.map(({ id, orphan }) => ({
+      data: { deliveryId: String(id), ...(typeof orphan === 'string' && { orphan }) },
+      singletonKey: String(id),
+    }))
+    await this.#boss.insert(queue, lost)
+  }
+
+  async stop(): Promise<void> {
+    await this.#boss.stop({ graceful: false, close: false })
+  }
+}
+
+function adapter(client: Queryable) {
+  return { executeSql: (text: string, values?: unknown[]) => client.query(text, values) }
+}

@@ -1,0 +1,266 @@
+import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Delivery, HeldCallback, IdentityRecord } from '../records.js'
+import type { Counts, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
+import type { Queryable } from './postgres-client.js'
+import { columnsOf, Conditions, lockKey } from './postgres-sql.js'
+import {
+  callbackCell,
+  changedDeliveries,
+  deliveryCells,
+  deliveryColumns,
+  heldCells,
+  heldColumns,
+  identityCells,
+  identityColumns,
+  text,
+  toDelivery,
+  toHeld,
+  toRecord,
+  type Cell,
+  type Row,
+} from './rows.js'
+
+const maxHeld = 10_000
+const maxHeldMs = 30 * 86_400_000
+
+export interface Written {
+  readonly before: IdentityRecord | undefined
+  readonly after: IdentityRecord
+}
+
+/** The statements of the PostgreSQL store, and what their rows mean. */
+export class PostgresRows {
+  readonly #schema: string
+
+  constructor(schema: string) {
+    this.#schema = schema
+  }
+
+  /** Locks identities, in an order that all processes keep, whether they are recorded already or not. */
+  async lock(client: Queryable, identities: readonly string[]): Promise<void> {
+    if (identities.length === 0) return
+    const keys = identities.map(lockKey)
+    await client.query(
+      'SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT key FROM unnest($1::bigint[]) AS key ORDER BY key) AS keys',
+      [keys],
+    )
+  }
+
+  async records(client: Queryable, ids: readonly string[]): Promise<Map<string, IdentityRecord>> {
+    if (ids.length === 0) return new Map()
+    const [identities, deliveries] = await Promise.all([
+      client.query(`SELECT * FROM ${this.#schema}.identities WHERE id = ANY($1)`, [ids]),
+      client.query(`SELECT * FROM ${this.#schema}.deliveries WHERE identity = ANY($1) ORDER BY sequence`, [ids]),
+    ])
+    return recordsOf(identities.rows, deliveries.rows)
+  }
+
+  async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly IdentityRecord[]> {
+    const { rows } = await client.query(
+      `SELECT * FROM ${this.#schema}.identities WHERE id COLLATE "C" > $1 ORDER BY id COLLATE "C" LIMIT $2`,
+      [after, limit],
+    )
+    const ids = rows.map(({ id }) => text(id))
+    const deliveries = await client.query(
+      `SELECT * FROM ${this.#schema}.deliveries WHERE identity = ANY($1) ORDER BY sequence`,
+      [ids],
+    )
+    return [...recordsOf(rows, deliveries.rows).values()]
+  }
+
+  /** Writes what changed, all records in one statement a table. */
+  async write(client: Queryable, changes: readonly Written[]): Promise<void> {
+    const identities: Cell[][] = []
+    const states: Cell[][] = []
+    const wholes: Cell[][] = []
+    const gone: [string, string][] = []
+    for (const { before, after } of changes) {
+      const cells = identityCells(after)
+      const old = before && identityCells(before)
+      if (old === undefined || cells.some((cell, index) => cell !== old[index])) identities.push(cells)
+      const changed = changedDeliveries(before, after)
+      for (const key of changed.gone) gone.push([after.id, key])
+      for (const delivery of changed.changed) {
+        const row = deliveryCells(after.id, delivery)
+        const isKnown = before?.deliveries.some(
+          (known) =>
+            known.callback === delivery.callback &&
+            known.event === delivery.event &&
+            known.reversal === delivery.reversal,
+        )
+        if (isKnown === true) states.push(row)
+        else wholes.push([...row, callbackCell(delivery)])
+      }
+    }
+    await this.#upsert(client, 'identities', ['id'], identityColumns, identities)
+    for (const [identity, key] of gone) {
+      await client.query(`DELETE FROM ${this.#schema}.deliveries WHERE identity = $1 AND event_key = $2`, [
+        identity,
+        key,
+      ])
+    }
+    await this.#upsert(client, 'deliveries', ['identity', 'event_key'], deliveryColumns, wholes)
+    if (states.length === 0) return
+    const columns = deliveryColumns.slice(0, -1)
+    const { arrays, values } = columnsOf(columns, states)
+    const assignments = columns.slice(2).map((column) => `${column} = v.${column}`)
+    await client.query(
+      `UPDATE ${this.#schema}.deliveries d SET ${assignments.join(', ')}
+       FROM unnest(${arrays}) AS v (${columns.join(', ')})
+       WHERE d.identity = v.identity AND d.event_key = v.event_key`,
+      values,
+    )
+  }
+
+  async #upsert(
+    client: Queryable,
+    table: string,
+    keys: readonly string[],
+    columns: readonly string[],
+    rows: readonly (readonly Cell[])[],
+  ): Promise<void> {
+    if (rows.length === 0) return
+    const { arrays, values } = columnsOf(columns, rows)
+    const assignments = columns
+      .filter((column) => !keys.includes(column))
+      .map((column) => `${column} = excluded.${column}`)
+    await client.query(
+      `INSERT INTO ${this.#schema}.${table} (${columns.join(', ')}) SELECT * FROM unnest(${arrays})
+       ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${assignments.join(', ')}`,
+      values,
+    )
+  }
+
+  async deliveries(
+    client: Queryable,
+    { state, scope, orderId, email, before, limit }: DeliverySelection,
+  ): Promise<readonly StoredDelivery[]> {
+    const id = `(d.identity || ':' || d.event_key) COLLATE "C"`
+    const where = new Conditions()
+      .add('d.state = ?', state)
+      .add('i.scope = ?', scope)
+      .add('i.order_id = ?', orderId)
+      .add('(i.referrer_email = ? OR i.referee_email = ?)', email, email)
+      .add(
+        `(d.received_at < ? OR (d.received_at = ? AND ${id} < ?))`,
+        before?.receivedAt,
+        before?.receivedAt,
+        before?.id,
+      )
+    const { rows } = await client.query(
+      `SELECT d.*, i.scope FROM ${this.#schema}.deliveries d JOIN ${this.#schema}.identities i ON i.id = d.identity
+       ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ${String(limit)}`,
+      where.values,
+    )
+    return rows.map((row) => ({ identity: text(row.identity), scope: text(row.scope), delivery: toDelivery(row) }))
+  }
+
+  async held(client: Queryable, ids: readonly string[]): Promise<Map<string, HeldCallback>> {
+    if (ids.length === 0) return new Map()
+    const { rows } = await client.query(`SELECT body FROM ${this.#schema}.held WHERE id = ANY($1) FOR UPDATE`, [ids])
+    return new Map(rows.map(toHeld).map((held) => [held.id, held]))
+  }
+
+  async conflicts(client: Queryable, identity: string): Promise<readonly HeldCallback[]> {
+    const { rows } = await client.query(`SELECT body FROM ${this.#schema}.held WHERE identity = $1 ORDER BY number`, [
+      identity,
+    ])
+    return rows.map(toHeld)
+  }
+
+  async insertHeld(client: Queryable, callbacks: readonly HeldCallback[]): Promise<void> {
+    if (callbacks.length === 0) return
+    const { arrays, values } = columnsOf(heldColumns, callbacks.map(heldCells))
+    await client.query(
+      `INSERT INTO ${this.#schema}.held (${heldColumns.join(', ')}) SELECT * FROM unnest(${arrays}) ON CONFLICT (id) DO NOTHING`,
+      values,
+    )
+    await client.query(
+      `DELETE FROM ${this.#schema}.held WHERE received_at < $1
+       OR number <= (SELECT number FROM ${this.#schema}.held ORDER BY number DESC OFFSET ${String(maxHeld)} LIMIT 1)`,
+      [Date.now() - maxHeldMs],
+    )
+  }
+
+  async updateHeld(client: Queryable, callbacks: readonly HeldCallback[]): Promise<void> {
+    for (const callback of callbacks) {
+      const [id, ...rest] = heldCells(callback)
+      const assignments = heldColumns.slice(1).map((column, index) => `${column} = $${String(index + 2)}`)
+      await client.query(`UPDATE ${this.#schema}.held SET ${assignments.join(', ')} WHERE id = $1`, [id, ...rest])
+    }
+  }
+
+  async holds(client: Queryable, { state, scope, before, limit }: HeldSelection): Promise<readonly HeldCallback[]> {
+    const where = new Conditions()
+      .add('state = ?', state)
+      .add('scope = ?', scope)
+      .add(
+        '(received_at < ? OR (received_at = ? AND id COLLATE "C" < ?))',
+        before?.receivedAt,
+        before?.receivedAt,
+        before?.id,
+      )
+    const { rows } = await client.query(
+      `SELECT body FROM ${this.#schema}.held ${where.sql} ORDER BY received_at DESC, id COLLATE "C" DESC LIMIT ${String(limit)}`,
+      where.values,
+    )
+    return rows.map(toHeld)
+  }
+
+  async waitingHeld(client: Queryable, limit: number): Promise<readonly string[]> {
+    const { rows } = await client.query(`SELECT id FROM ${this.#schema}.held WHERE state = 'waiting' LIMIT $1`, [limit])
+    return rows.map(({ id }) => text(id))
+  }
+
+  async drop(client: Queryable, ids: readonly string[]): Promise<void> {
+    await client.query(`DELETE FROM ${this.#schema}.held WHERE id = ANY($1)`, [ids])
+  }
+
+  /** Counters have several rows each, so that processes seldom wait for one another. */
+  async count(client: Queryable, counted: ReadonlyMap<Outcome, number>, slot: number): Promise<void> {
+    if (counted.size === 0) return
+    const names = [...counted.keys()].sort()
+    await client.query(
+      `INSERT INTO ${this.#schema}.counters AS c (name, slot, value) SELECT name, $3, value FROM unnest($1::text[], $2::bigint[]) AS v (name, value)
+       ON CONFLICT (name, slot) DO UPDATE SET value = c.value + excluded.value`,
+      [names, names.map((name) => counted.get(name)), slot],
+    )
+  }
+
+  async callbackCounts(client: Queryable): Promise<Counts<Outcome>> {
+    const { rows } = await client.query(`SELECT name, sum(value) AS value FROM ${this.#schema}.counters GROUP BY name`)
+    const none = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
+    return { ...none, ...Object.fromEntries(rows.map(({ name, value }) => [text(name), Number(value)])) }
+  }
+
+  async deliveryCounts(client: Queryable): Promise<Counts<DeliveryState>> {
+    const { rows } = await client.query(
+      `SELECT state, count(*) AS count FROM ${this.#schema}.deliveries GROUP BY state`,
+    )
+    const none = { waiting: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
+    return { ...none, ...Object.fromEntries(rows.map(({ state, count }) => [text(state), Number(count)])) }
+  }
+
+  async oldestWaitingAt(client: Queryable): Promise<number | undefined> {
+    const { rows } = await client.query(
+      `SELECT min(received_at) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting'`,
+    )
+    const oldest = rows[0]?.oldest
+    return oldest === null || oldest === undefined ? undefined : Number(oldest)
+  }
+}
+
+function recordsOf(identities: readonly Row[], deliveries: readonly Row[]): Map<string, IdentityRecord> {
+  const byIdentity = new Map<string, Delivery[]>()
+  for (const row of deliveries) {
+    const identity = text(row.identity)
+    const siblings = byIdentity.get(identity) ?? []
+    byIdentity.set(identity, [...siblings, toDelivery(row)])
+  }
+  return new Map(
+    identities.map((row) => {
+      const id = text(row.id)
+      return [id, toRecord(row, byIdentity.get(id) ?? [])]
+    }),
+  )
+}

@@ -1,0 +1,80 @@
+import { newer } from './sqlite-schema.js'
+import type { Queryable } from './postgres-client.js'
+
+/** Every version of the tables, each as what makes it of the one before. */
+const migrations: readonly ((schema: string) => string)[] = [
+  (schema) => `
+  CREATE TABLE ${schema}.identities (
+    id text PRIMARY KEY,
+    scope text NOT NULL,
+    status text NOT NULL,
+    goal smallint NOT NULL,
+    referrer_email text,
+    referee_email text,
+    purchase_value double precision,
+    is_forgotten smallint NOT NULL,
+    order_id text,
+    repeats text
+  );
+  CREATE INDEX ON ${schema}.identities (referrer_email) WHERE referrer_email IS NOT NULL;
+  CREATE INDEX ON ${schema}.identities (referee_email) WHERE referee_email IS NOT NULL;
+  CREATE INDEX ON ${schema}.identities (order_id) WHERE order_id IS NOT NULL;
+
+  CREATE TABLE ${schema}.deliveries (
+    identity text NOT NULL REFERENCES ${schema}.identities (id),
+    event_key text NOT NULL,
+    sequence integer NOT NULL,
+    state text NOT NULL,
+    attempts integer NOT NULL,
+    holds integer NOT NULL,
+    held_since bigint,
+    due_at bigint NOT NULL,
+    owner text,
+    received_at bigint NOT NULL,
+    settled_at bigint,
+    is_unheard smallint NOT NULL,
+    previous text,
+    log text,
+    callback text NOT NULL,
+    PRIMARY KEY (identity, event_key)
+  ) WITH (fillfactor = 80);
+  CREATE INDEX ON ${schema}.deliveries (received_at);
+  CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at) WHERE state <> 'done';
+
+  CREATE TABLE ${schema}.held (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    state text NOT NULL,
+    scope text NOT NULL,
+    identity text,
+    received_at bigint NOT NULL,
+    body text NOT NULL
+  );
+  CREATE INDEX ON ${schema}.held (received_at);
+  CREATE INDEX ON ${schema}.held (identity) WHERE identity IS NOT NULL;
+  CREATE INDEX ON ${schema}.held (state) WHERE state = 'waiting';
+
+  CREATE TABLE ${schema}.counters (
+    name text NOT NULL,
+    slot integer NOT NULL,
+    value bigint NOT NULL,
+    PRIMARY KEY (name, slot)
+  );
+  `,
+]
+
+/** Brings the tables to the version that this code knows, in a transaction. Throws `ERR_CONVERSION_INBOX_NEWER` for tables of a later one. */
+export async function migrate(client: Queryable, schema: string): Promise<void> {
+  // One process at a time, also while the schema itself is not there yet.
+  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('conversion-webhook ${schema}', 0))`)
+  await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`)
+  await client.query(`CREATE TABLE IF NOT EXISTS ${schema}.migrations (version integer NOT NULL)`)
+  const { rows } = await client.query(`SELECT coalesce(max(version), 0) AS version FROM ${schema}.migrations`)
+  const version = Number(rows[0]?.version)
+  if (version > migrations.length) throw newer(version, migrations.length)
+  for (const [index, sql] of migrations.entries()) {
+    if (index < version) continue
+    await client.query(sql(schema))
+    await client.query(`INSERT INTO ${schema}.migrations (version) VALUES ($1)`, [index + 1])
+  }
+}

@@ -1,0 +1,41 @@
+import { deliveryId, keyOf, type Delivery, type IdentityRecord } from '../records.js'
+import type { WakeUp } from './postgres-jobs.js'
+import type { Written } from './postgres-rows.js'
+
+/* Which jobs a transaction makes and ends, told from what it changed. Pure. */
+
+/** Owners whose attempt ended in these changes, and candidates that came to nothing: their jobs have served. */
+export function endedOwners(written: readonly Written[], candidates: readonly string[]): readonly string[] {
+  const running = new Set(written.flatMap(({ after }) => ownersIn(after)))
+  const before = written.flatMap((each) => (each.before ? ownersIn(each.before) : []))
+  return [...new Set([...before, ...candidates])].filter((owner) => !running.has(owner))
+}
+
+/**
+ * Whom to wake: what is new or is to be tried at another time; what had to wait for a sibling that ran; and what a candidate came for
+ * in vain (`unused`, ids of deliveries), so that nothing that waits is without a job.
+ */
+export function wakeUpsFor(written: readonly Written[], unused: readonly string[], now: number): readonly WakeUp[] {
+  const cameInVain = new Set(unused)
+  return written.flatMap(({ before, after }) => {
+    const isFree = !after.deliveries.some(isRunning)
+    const wasRunning = before?.deliveries.some(isRunning) === true
+    return after.deliveries
+      .filter(({ state }) => state === 'waiting')
+      .map((delivery) => ({ delivery, id: deliveryId(after.id, keyOf(delivery)) }))
+      .filter(({ delivery, id }) => {
+        const old = before?.deliveries.find((known) => keyOf(known) === keyOf(delivery))
+        const isNews = old?.state !== 'waiting' || old.dueAt !== delivery.dueAt
+        return isNews || (isFree && (cameInVain.has(id) || (wasRunning && delivery.dueAt <= now)))
+      })
+      .map(({ delivery, id }) => ({ deliveryId: id, at: delivery.dueAt }))
+  })
+}
+
+function ownersIn({ deliveries }: IdentityRecord): string[] {
+  return deliveries.map(({ owner }) => owner).filter((owner) => owner !== undefined)
+}
+
+function isRunning({ state }: Delivery): boolean {
+  return state === 'running'
+}

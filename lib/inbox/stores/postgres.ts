@@ -1,0 +1,269 @@
+import { Group, type Ended } from '../group.js'
+import type { DeliveryState, Outcome } from '../ledger.js'
+import { splitDeliveryId, type HeldCallback, type IdentityRecord } from '../records.js'
+import type {
+  Candidate,
+  Change,
+  Changed,
+  Counts,
+  DeliverySelection,
+  DurableStore,
+  HeldSelection,
+  StoredDelivery,
+} from '../store.js'
+import { ConversionWebhookError } from '../../errors.js'
+import { transaction, unavailable, type PostgresClient, type PostgresPool, type Queryable } from './postgres-client.js'
+import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
+import type { PostgresRows, Written } from './postgres-rows.js'
+import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
+
+const reconcileMs = 60_000
+const lookForHeldMs = 500
+
+type AnyChange = Change<unknown, PostgresClient>
+
+export interface PostgresParts {
+  readonly pool: PostgresPool
+  readonly rows: PostgresRows
+  readonly jobs: PostgresJobs
+  /** Milliseconds that the server's clock is ahead of ours. */
+  readonly skewMs: () => Promise<number>
+  /** Tells when another process may have made a job. Resolves when it listens. */
+  readonly listen: (wake: () => void) => Promise<void>
+  /** Lets go of everything that was made for the store. */
+  close(): Promise<void>
+}
+
+/**
+ * The inbox in PostgreSQL. While one transaction is under way, everything that comes meanwhile makes the next one. Rows are the truth;
+ * what runs is claimed by a job of pg-boss, whose lease ends with the process.
+ */
+export class PostgresStore implements DurableStore<PostgresClient> {
+  readonly pollMs = 500
+  readonly #open: () => Promise<PostgresParts>
+  readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
+  readonly #slot = Math.floor(Math.random() * 16)
+  #opening: Promise<PostgresParts> | undefined
+  readonly #tickets = new Map<string, Ticket>()
+  #skewMs = 0
+  #reconciledAt = -Infinity
+  #lookedForHeldAt = -Infinity
+  #isClosed = false
+
+  /** `open` is asked when the store is used first, and again after it failed. */
+  constructor(open: () => Promise<PostgresParts>) {
+    this.#open = open
+  }
+
+  async #parts(): Promise<PostgresParts> {
+    if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
+    this.#opening ??= this.#open()
+    try {
+      return await this.#opening
+    } catch (error) {
+      this.#opening = undefined
+      throw unavailable(error)
+    }
+  }
+
+  async change<T>(change: Change<T, PostgresClient>): Promise<T> {
+    await this.#parts()
+    try {
+      return (await (change.effect ? this.#effect(change) : this.#group.submit(change))) as T
+    } catch (error) {
+      // A ticket that could not be used is not held on to: its lease ends, and it comes again, to whomever.
+      if (change.candidate !== undefined) this.#forget([change.candidate])
+      throw error
+    }
+  }
+
+  async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
+    const { pool } = await this.#parts()
+    try {
+      const { ends, completed } = await transaction(pool, (client) => this.#transact(client, changes))
+      this.#forget(completed)
+      return ends
+    } catch (error) {
+      throw unavailable(error)
+    }
+  }
+
+  /** A change with an effect has a transaction of its own; its identity is locked after the effect, so that nobody waits for it. */
+  async #effect({ effect, ...change }: AnyChange): Promise<unknown> {
+    const { pool } = await this.#parts()
+    let failure: { readonly error: unknown } | undefined
+    try {
+      const { end, completed } = await transaction(
+        pool,
+        async (client) => {
+          try {
+            await effect?.(client)
+          } catch (error) {
+            failure = { error }
+            throw error
+          }
+          const { ends, completed } = await this.#transact(client, [change])
+          const [end] = ends
+          if (end && 'error' in end) {
+            failure = end
+            throw end.error
+          }
+          return { end, completed }
+        },
+        Infinity,
+      )
+      this.#forget(completed)
+      return end && 'value' in end ? end.value : undefined
+    } catch (error) {
+      throw failure ? failure.error : unavailable(error)
+    }
+  }
+
+  #forget(owners: readonly string[]): void {
+    for (const owner of owners) this.#tickets.delete(owner)
+    void this.#opening?.then(({ jobs }) => {
+      jobs.forget(owners)
+    })
+  }
+
+  async #transact(client: Queryable, changes: readonly AnyChange[]) {
+    const { rows, jobs } = await this.#parts()
+    const identities = [...new Set(changes.map(({ identity }) => identity).filter((id) => id !== undefined))]
+    const heldIds = changes.map(({ held }) => held).filter((id) => id !== undefined)
+    await rows.lock(client, identities)
+    const before = await rows.records(client, identities)
+    const held = await rows.held(client, heldIds)
+    const after = new Map(before)
+    const counted = new Map<Outcome, number>()
+    const kept: HeldCallback[] = []
+    const updated = new Map<string, HeldCallback>()
+    const ends = changes.map((change): Ended => {
+      const record = change.identity === undefined ? undefined : after.get(change.identity)
+      const found = change.held === undefined ? undefined : held.get(change.held)
+      let changed: Changed<unknown>
+      try {
+        changed = change.apply({ ...(record && { record }), ...(found && { held: found }) })
+      } catch (error) {
+        return { error }
+      }
+      if (changed.record) after.set(changed.record.id, changed.record)
+      if (changed.held) {
+        held.set(changed.held.id, changed.held)
+        updated.set(changed.held.id, changed.held)
+      }
+      if (changed.hold) kept.push(changed.hold)
+      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
+      return { value: changed.result }
+    })
+    const written: Written[] = [...after.values()].map((record) => ({ before: before.get(record.id), after: record }))
+    await rows.write(client, written)
+    await rows.insertHeld(client, kept)
+    await rows.updateHeld(client, [...updated.values()])
+    await rows.count(client, counted, this.#slot)
+    const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
+    const completed = endedOwners(written, candidates)
+    await jobs.complete(client, completed)
+    const unused = completed.map((owner) => this.#tickets.get(owner)?.deliveryId).filter((id) => id !== undefined)
+    const wakeUps = wakeUpsFor(written, unused, this.now())
+    await jobs.insert(client, wakeUps)
+    if (wakeUps.length > 0) await client.query(`SELECT pg_notify('conversion_webhook', '')`)
+    return { ends, completed }
+  }
+
+  async #read<T>(query: (parts: PostgresParts) => Promise<T>): Promise<T> {
+    const parts = await this.#parts()
+    try {
+      return await query(parts)
+    } catch (error) {
+      throw unavailable(error)
+    }
+  }
+
+  record(identity: string): Promise<IdentityRecord | undefined> {
+    return this.#read(async ({ rows, pool }) => (await rows.records(pool, [identity])).get(identity))
+  }
+
+  held(id: string): Promise<HeldCallback | undefined> {
+    return this.#read(async ({ rows, pool }) => (await rows.held(pool, [id])).get(id))
+  }
+
+  conflicts(identity: string): Promise<readonly HeldCallback[]> {
+    return this.#read(({ rows, pool }) => rows.conflicts(pool, identity))
+  }
+
+  deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
+    return this.#read(({ rows, pool }) => rows.deliveries(pool, selection))
+  }
+
+  holds(selection: HeldSelection): Promise<readonly HeldCallback[]> {
+    return this.#read(({ rows, pool }) => rows.holds(pool, selection))
+  }
+
+  callbackCounts(): Promise<Counts<Outcome>> {
+    return this.#read(({ rows, pool }) => rows.callbackCounts(pool))
+  }
+
+  deliveryCounts(): Promise<Counts<DeliveryState>> {
+    return this.#read(({ rows, pool }) => rows.deliveryCounts(pool))
+  }
+
+  oldestWaitingAt(): Promise<number | undefined> {
+    return this.#read(({ rows, pool }) => rows.oldestWaitingAt(pool))
+  }
+
+  records(after: string, limit: number): Promise<readonly IdentityRecord[]> {
+    return this.#read(({ rows, pool }) => rows.recordsAfter(pool, after, limit))
+  }
+
+  drop(ids: readonly string[]): Promise<void> {
+    return this.#read(({ rows, pool }) => rows.drop(pool, ids))
+  }
+
+  scrub(): Promise<void> {
+    return Promise.resolve() // no query shows what was overwritten; vacuum and backups are the server's
+  }
+
+  readonly now = (): number => Date.now() + this.#skewMs
+
+  candidates(limit: number): Promise<readonly Candidate[]> {
+    return this.#read(async ({ rows, jobs, pool }) => {
+      const isTimeForHeld = performance.now() - this.#lookedForHeldAt > lookForHeldMs
+      if (isTimeForHeld) this.#lookedForHeldAt = performance.now()
+      const held = isTimeForHeld ? await rows.waitingHeld(pool, limit) : []
+      const tickets = await jobs.fetch(limit)
+      return [...held.map((id) => ({ held: id })), ...tickets.map((ticket) => this.#candidateOf(ticket))]
+    })
+  }
+
+  #candidateOf(ticket: Ticket): Candidate {
+    const owner = ownerOf(ticket)
+    this.#tickets.set(owner, ticket)
+    const [identity] = splitDeliveryId(ticket.deliveryId)
+    // The same job came again, so its process fell silent.
+    const isLapsed = (other: string): boolean =>
+      other === ticket.orphan || (other !== owner && other.startsWith(`${ticket.id}:`))
+    return { identity, owner, isLapsed }
+  }
+
+  beat(): Promise<void> {
+    return this.#read(async ({ jobs, pool, skewMs }) => {
+      await jobs.touch()
+      if (performance.now() - this.#reconciledAt < reconcileMs) return
+      this.#reconciledAt = performance.now()
+      this.#skewMs = await skewMs()
+      await jobs.reconcile(pool, this.now())
+    })
+  }
+
+  listen(wake: () => void): void {
+    this.#read(({ listen }) => listen(wake)).catch(() => undefined) // polling finds everything, a little later
+  }
+
+  async close(): Promise<void> {
+    await this.#group.idle()
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const parts = await this.#opening?.catch(() => undefined)
+    await parts?.close()
+  }
+}

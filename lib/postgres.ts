@@ -1,0 +1,59 @@
+import { ConversionWebhookError } from './errors.js'
+import { DurableInbox } from './inbox/durable.js'
+import type { Inbox } from './inbox/inbox.js'
+import type { PostgresClient, PostgresPool } from './inbox/stores/postgres-client.js'
+import { openPostgres, requireDrivers } from './inbox/stores/postgres-open.js'
+import { PostgresStore } from './inbox/stores/postgres.js'
+
+export { ConversionWebhookError, isConversionWebhookError } from './errors.js'
+export type { Inbox } from './inbox/inbox.js'
+export type { PostgresClient, PostgresPool } from './inbox/stores/postgres-client.js'
+
+/**
+ * Runs `fn` in the transaction that marks the delivery done: both or neither, and never twice. `fn` gets a client of the package pg inside
+ * an open transaction; what it does through other connections is not part of it. It must not end the transaction. Resolves after the
+ * commit with what `fn` returned. Rejects with what `fn` threw, and with `ERR_CONVERSION_ATTEMPT_LAPSED` where the delivery is no longer
+ * this attempt's, `ERR_CONVERSION_INBOX_UNAVAILABLE`.
+ */
+export type PostgresCommit = <T>(fn: (client: PostgresClient) => T | Promise<T>) => Promise<T>
+
+export interface PostgresInboxOptions {
+  /** Where the database is; the inbox makes a pool of its own, of at most 20 connections, and one more that listens. */
+  readonly connectionString?: string | undefined
+  /** A pool of the package pg, instead: it stays yours, and open when the inbox closes. */
+  readonly pool?: PostgresPool | undefined
+  /** The schema of all tables, those of pg-boss too. @defaultValue 'conversion_webhook' */
+  readonly schema?: string | undefined
+}
+
+/**
+ * An inbox in PostgreSQL, for several processes or machines: what was answered with 200 is committed, and is delivered by any process that
+ * has handlers. Needs the packages pg-boss 12 and pg 8. Connects when it is first used, and makes its tables itself.
+ * Throws `ERR_CONVERSION_DRIVER_MISSING`, `ERR_CONVERSION_NODE_UNSUPPORTED`, `ERR_CONVERSION_OPTION_INVALID`; while the database cannot be
+ * reached, callbacks are answered with `ERR_CONVERSION_INBOX_UNAVAILABLE` (503).
+ *
+ * @example app.use('/webhook', conversionWebhook(handlers, { inbox: postgresInbox({ connectionString: process.env.DATABASE_URL }) }))
+ */
+export function postgresInbox(options: PostgresInboxOptions): Inbox<PostgresCommit> {
+  const { connectionString, pool, schema = 'conversion_webhook' } = options
+  if ((connectionString === undefined) === (pool === undefined)) {
+    throw invalid('postgresInbox takes either a connectionString or a pool.')
+  }
+  if (connectionString !== undefined && typeof connectionString !== 'string') {
+    throw invalid('connectionString must be a text.')
+  }
+  if (typeof schema !== 'string' || !/^[a-z_][a-z0-9_]{0,48}$/.test(schema)) {
+    throw invalid('schema must be a name of lower-case letters, digits and _, of at most 49 characters.')
+  }
+  const drivers = requireDrivers()
+  const onError = (error: unknown): void => {
+    inbox.report(error)
+  }
+  const store = new PostgresStore(() => openPostgres(drivers, { connectionString, pool, schema, onError }))
+  const inbox = new DurableInbox<PostgresClient, PostgresCommit>(store)
+  return inbox
+}
+
+function invalid(message: string): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { message })
+}

