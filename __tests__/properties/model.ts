@@ -1,8 +1,9 @@
 import type { ConversionEvent, ConversionStatus } from '../../lib/index.js'
 
 /*
- * Section 7 of the design, written once more and independently: what one identity comes to in the memory inbox when callbacks
- * arrive one after another. Nothing here is shared with lib/.
+ * Section 7 of the design, written once more and independently: what one identity comes to when callbacks arrive one after another.
+ * In the memory inbox a repeat runs what failed; in a durable one, whose attempts are used up with the first, only a replay does.
+ * Nothing here is shared with lib/.
  */
 
 export interface Sent {
@@ -16,6 +17,8 @@ export interface Shop {
   readonly failures?: Readonly<Partial<Record<ConversionEvent, number>>>
   /** The events that have a handler; all of them unless said. */
   readonly handled?: readonly ConversionEvent[]
+  /** What failed is dead. */
+  readonly isDurable?: boolean
 }
 
 /** What one handler completed: the end of its idempotency key, and what it was told of before. */
@@ -46,16 +49,28 @@ export class LedgerModel {
   #waiting: Waiting[] = []
   /** What was recorded before the last success: what a fail finds when that success never reached anybody. */
   #beforeSuccess: Completed['previous']
-  readonly #failures: Map<ConversionEvent, number>
+  #failures: Map<ConversionEvent, number>
   readonly #handled: readonly ConversionEvent[] | undefined
+  readonly #isDurable: boolean
 
-  constructor({ failures = {}, handled }: Shop = {}) {
+  constructor({ failures = {}, handled, isDurable = false }: Shop = {}) {
+    this.#isDurable = isDurable
     this.#failures = new Map(Object.entries(failures) as [ConversionEvent, number][])
     this.#handled = handled
   }
 
   get previous(): Completed['previous'] {
     return this.status && { status: this.status, goalComplete: this.#has('goalComplete') }
+  }
+
+  /** The events whose next attempt fails; the others work. */
+  failNext(events: readonly ConversionEvent[]): void {
+    this.#failures = new Map(events.map((event) => [event, 1]))
+  }
+
+  /** What failed of an event, once more. */
+  replay(event: ConversionEvent): void {
+    this.#run(this.#waiting.filter((delivery) => delivery.event === event))
   }
 
   receive({ status, goal }: Sent): Answer {
@@ -67,15 +82,17 @@ export class LedgerModel {
     if (isGoalNews) this.#isGoalSaid = true
     const events: ConversionEvent[] = isRepeat ? [] : [status]
     if (status === 'success' && (isRepeat ? isGoalNews : this.#isGoalSaid)) events.push('goalComplete')
-    if (isRepeat && events.length === 0 && this.#waiting.length === 0) return 'duplicate'
+    if (isRepeat && events.length === 0 && (this.#isDurable || this.#waiting.length === 0)) return 'duplicate'
 
     const { previous } = this
     if (!isRepeat && status === 'success') this.#beforeSuccess = previous
     this.status = status
     const kept = this.#waiting.filter(({ event }) => !events.includes(event) && !(status === 'fail' && isPaid(event)))
     this.#waiting = [...kept, ...events.map((event) => ({ event, previous }))]
-    const asked = isRepeat ? this.#waiting : this.#waiting.filter(({ event }) => events.includes(event))
-    return this.#run(asked)
+    const asked =
+      isRepeat && !this.#isDurable ? this.#waiting : this.#waiting.filter(({ event }) => events.includes(event))
+    const answer = this.#run(asked)
+    return this.#isDurable ? 'accepted' : answer
   }
 
   /** A repeat asks for everything that waits, news for their own deliveries. */
