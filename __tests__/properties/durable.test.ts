@@ -42,7 +42,8 @@ class Shop {
   readonly #storage: Storage
   #webhook: ReturnType<typeof conversionWebhook<string, (fn: () => unknown) => Promise<unknown>>>
   #fails: readonly ConversionEvent[] = []
-  #gate: { readonly started: ReturnType<typeof deferred<void>>; readonly end: ReturnType<typeof deferred<void>> } | undefined
+  #gate:
+    { readonly started: ReturnType<typeof deferred<void>>; readonly end: ReturnType<typeof deferred<void>> } | undefined
 
   constructor(storage: Storage) {
     this.#storage = storage
@@ -123,6 +124,19 @@ class Shop {
   }
 }
 
+/** A life that comes to a standstill is a failure of its own, with its steps. */
+function inTime(life: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error('it came to a standstill'))
+    }, 15_000)
+  })
+  return Promise.race([life, late]).finally(() => {
+    clearTimeout(timer)
+  })
+}
+
 async function live(storage: Storage, steps: readonly (typeof step extends fc.Arbitrary<infer S> ? S : never)[]) {
   const shop = new Shop(storage)
   const model = new LedgerModel({ isDurable: true })
@@ -152,10 +166,10 @@ async function live(storage: Storage, steps: readonly (typeof step extends fc.Ar
         }
         expected = model.receive(each.crashAt)
       }
-      expect({ trace, outcome, completed: shop.completed }).toEqual({
+      expect({ trace, outcome, completed: shop.completed.map(brief) }).toEqual({
         trace,
         outcome: expected,
-        completed: model.completed,
+        completed: model.completed.map(brief),
       })
     }
     expect(shop.violations).toEqual([])
@@ -167,6 +181,11 @@ async function live(storage: Storage, steps: readonly (typeof step extends fc.Ar
     await shop.close()
     await storage.dispose()
   }
+}
+
+/** What was before a plain fail that is replayed after a later success, nobody can say any more: that success has taken its place. */
+function brief({ key, previous }: Completed): Completed {
+  return { key, previous: key === 'fail' ? undefined : previous }
 }
 
 function sqliteStorage(): Storage {
@@ -195,8 +214,8 @@ describeDurable('random lives of a conversion are those of the model', () => {
 
   test('on SQLite', async () => {
     await fc.assert(
-      fc.asyncProperty(lives, (steps) => live(sqliteStorage(), steps)),
-      { numRuns: 100 },
+      fc.asyncProperty(lives, (steps) => inTime(live(sqliteStorage(), steps))),
+      { numRuns: 100, endOnFailure: true },
     )
   }, 120_000)
 
@@ -217,7 +236,7 @@ describeDurable('random lives of a conversion are those of the model', () => {
     const postgresStorage = (): Storage => {
       const schema = `life_${String(++count)}`
       return {
-        open: () => postgresInbox({ connectionString: server.url, schema }) as Inbox,
+        open: () => postgresInbox({ connectionString: server.url, schema }),
         silence: () => client.query(`UPDATE ${schema}.job SET state = 'retry' WHERE state = 'active'`),
         jump: () => undefined, // deliveries are due by the server's clock
         dispose: async () => {
@@ -228,8 +247,8 @@ describeDurable('random lives of a conversion are those of the model', () => {
 
     test('with its jobs', async () => {
       await fc.assert(
-        fc.asyncProperty(lives, (steps) => live(postgresStorage(), steps)),
-        { numRuns: 12 },
+        fc.asyncProperty(lives, (steps) => inTime(live(postgresStorage(), steps))),
+        { numRuns: 12, endOnFailure: true },
       )
     }, 120_000)
   })

@@ -54,7 +54,7 @@ export function claimNext(record: IdentityRecord, claimer: Claimer, mayRun = tru
   for (let current = record; ;) {
     if (current.deliveries.some(({ state }) => state === 'running')) return { record: current }
     const [next] = current.deliveries
-      .filter(({ state, dueAt }) => state === 'waiting' && dueAt <= claimer.now)
+      .filter(({ state, dueAt }) => state === 'waiting' && isDue(dueAt, claimer.now))
       .sort((a, b) => a.sequence - b.sequence)
     if (next === undefined) return { record: current }
     const claimed = claim(current, keyOf(next), claimer)
@@ -121,6 +121,13 @@ function again(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, pati
 
 const hourMs = 3_600_000
 
+/** Nothing is put off by so much: what seems to be was put off by a clock that has jumped back since. */
+export const jumpMs = 2 * hourMs
+
+function isDue(dueAt: number, now: number): boolean {
+  return dueAt <= now || dueAt > now + jumpMs
+}
+
 /** Milliseconds before the next attempt: 1 s after the first, twice as long each time, at most an hour; a fifth more or less by chance. */
 export function retryDelayMs(tries: number, random: number): number {
   return Math.round(Math.min(hourMs, 1_000 * 2 ** Math.min(tries - 1, 20) * (0.8 + 0.4 * random)))
@@ -131,7 +138,7 @@ export function replayed(delivery: Delivery, now: number): Delivery {
   const { heldSince: _held, settledAt, state, ...rest } = delivery
   const before: readonly LogEntry[] = settledAt === undefined ? [] : [{ at: settledAt, what: state }]
   const log = logged(delivery.log, ...before, { at: now, what: 'replayed' })
-  return { ...rest, state: 'waiting', attempts: 0, holds: 0, dueAt: now, log }
+  return { ...rest, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log }
 }
 
 function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | 'dead', now: number): Delivery {

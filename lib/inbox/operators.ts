@@ -127,7 +127,7 @@ export function createOperators(
       ...(conversion && { conversion }),
       params: callback.params,
       attempts,
-      ...(state === 'waiting' && { nextAttemptAt: new Date(dueAt) }),
+      ...(state === 'waiting' && { nextAttemptAt: new Date(Math.max(dueAt, callback.receivedAt)) }),
       ...(lastError && { lastError }),
     }
   }

@@ -65,7 +65,7 @@ export const deliveryColumns = [
 ] as const
 
 /** All but the last, which is long and seldom changes. */
-export function deliveryCells(identity: string, delivery: Delivery): Cell[] {
+export function deliveryCells(identity: Cell, delivery: Delivery): Cell[] {
   const { sequence, state, attempts, holds, heldSince, dueAt, owner, settledAt, isUnheard, previous, log } = delivery
   return [
     identity,

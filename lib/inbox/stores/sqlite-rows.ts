@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import { jumpMs } from '../delivery.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { HeldCallback, IdentityRecord } from '../records.js'
 import type { Counts, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
@@ -15,6 +16,7 @@ import {
   toDelivery,
   toHeld,
   toRecord,
+  type Row,
 } from './rows.js'
 
 const identities = 'conversion_webhook_identities'
@@ -25,8 +27,6 @@ const workers = 'conversion_webhook_workers'
 
 const maxHeld = 10_000
 const maxHeldMs = 30 * 86_400_000
-/** Nothing is put off by so much. */
-const jumpMs = 2 * 3_600_000
 
 /** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
 const inState = (state: DeliveryState): string =>
@@ -38,11 +38,21 @@ const insertInto = (table: string, columns: readonly string[]): string =>
   `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
 const assign = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ')
 
+const statements = {
+  insertIdentity: insertInto(identities, identityColumns),
+  updateIdentity: `UPDATE ${identities} SET ${assign(identityColumns)} WHERE number = ?`,
+  removeDelivery: `DELETE FROM ${deliveries} WHERE identity = ? AND event_key = ?`,
+  updateDelivery: `UPDATE ${deliveries} SET ${assign(deliveryColumns.slice(2, -1))} WHERE identity = ? AND event_key = ?`,
+  putDelivery: insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE'),
+}
+
 /** The statements of the SQLite store, and what their rows mean. */
 export class SqliteRows {
   readonly #db: DatabaseSync
   /** Statements are prepared once, when they are first used. */
   readonly #statements = new Map<string, StatementSync>()
+  /** The numbers of the identities of records that were read or written. */
+  readonly #numbers = new WeakMap<IdentityRecord, number>()
 
   constructor(db: DatabaseSync) {
     this.#db = db
@@ -59,51 +69,52 @@ export class SqliteRows {
 
   record(id: string): IdentityRecord | undefined {
     const row = this.#sql(`SELECT * FROM ${identities} WHERE id = ?`).get(id)
-    return row && toRecord(row, this.#deliveriesOf(id))
+    return row && this.#recordOf(row)
   }
 
-  #deliveriesOf(id: string) {
-    const rows = this.#sql(`SELECT * FROM ${deliveries} WHERE identity = ? ORDER BY sequence`).all(id)
-    return rows.map(toDelivery)
+  records(after: string, limit: number): readonly IdentityRecord[] {
+    const rows = this.#sql(`SELECT * FROM ${identities} WHERE id > ? ORDER BY id LIMIT ?`).all(after, limit)
+    return rows.map((row) => this.#recordOf(row))
+  }
+
+  #recordOf(row: Row): IdentityRecord {
+    const number = Number(row.number)
+    const rows = this.#sql(`SELECT * FROM ${deliveries} WHERE identity = ? ORDER BY sequence`).all(number)
+    const record = toRecord(row, rows.map(toDelivery))
+    this.#numbers.set(record, number)
+    return record
   }
 
   writeRecord(before: IdentityRecord | undefined, after: IdentityRecord): void {
-    const cells = identityCells(after)
-    if (before === undefined) {
-      this.#sql(insertInto(identities, identityColumns)).run(...cells)
-    } else {
-      const old = identityCells(before)
-      if (cells.some((cell, index) => cell !== old[index])) {
-        const [id, ...rest] = cells
-        this.#sql(`UPDATE ${identities} SET ${assign(identityColumns.slice(1))} WHERE id = ?`).run(...rest, id ?? null)
-      }
-    }
+    const number = this.#writeIdentity(before, after)
+    this.#numbers.set(after, number)
     const { changed, gone } = changedDeliveries(before, after)
-    for (const key of gone) {
-      this.#sql(`DELETE FROM ${deliveries} WHERE identity = ? AND event_key = ?`).run(after.id, key)
-    }
+    for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const [identity = null, key = null, ...state] = deliveryCells(after.id, delivery)
+      const [identity = null, key = null, ...state] = deliveryCells(number, delivery)
       const isKnown = before?.deliveries.some(
         (old) =>
           old.callback === delivery.callback && old.event === delivery.event && old.reversal === delivery.reversal,
       )
-      if (isKnown === true) {
-        this.#sql(
-          `UPDATE ${deliveries} SET ${assign(deliveryColumns.slice(2, -1))} WHERE identity = ? AND event_key = ?`,
-        ).run(...state, identity, key)
-      } else {
-        this.#sql(insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE')).run(
-          identity,
-          key,
-          ...state,
-          callbackCell(delivery),
-        )
-      }
+      if (isKnown === true) this.#sql(statements.updateDelivery).run(...state, identity, key)
+      else this.#sql(statements.putDelivery).run(identity, key, ...state, callbackCell(delivery))
     }
   }
 
+  /** The number of the identity. */
+  #writeIdentity(before: IdentityRecord | undefined, after: IdentityRecord): number {
+    const cells = identityCells(after)
+    const number = before && this.#numbers.get(before)
+    if (before === undefined || number === undefined) {
+      return Number(this.#sql(statements.insertIdentity).run(...cells).lastInsertRowid)
+    }
+    const old = identityCells(before)
+    if (cells.some((cell, index) => cell !== old[index])) this.#sql(statements.updateIdentity).run(...cells, number)
+    return number
+  }
+
   deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): readonly StoredDelivery[] {
+    const id = `i.id || ':' || d.event_key`
     const where = conditions([
       [state, state === undefined ? '' : inState(state)],
       [scope, 'i.scope = ?', scope],
@@ -111,7 +122,7 @@ export class SqliteRows {
       [email, '(i.referrer_email = ? OR i.referee_email = ?)', email, email],
       [
         before,
-        `d.received_at <= ? AND (d.received_at < ? OR d.identity || ':' || d.event_key < ?)`,
+        `d.received_at <= ? AND (d.received_at < ? OR ${id} < ?)`,
         before?.receivedAt,
         before?.receivedAt,
         before?.id,
@@ -120,17 +131,12 @@ export class SqliteRows {
     // A person's few rows are found by who it is, everything else in the order of time.
     const from =
       orderId === undefined && email === undefined
-        ? `${deliveries} d CROSS JOIN ${identities} i ON i.id = d.identity`
-        : `${identities} i CROSS JOIN ${deliveries} d ON d.identity = i.id`
+        ? `${deliveries} d CROSS JOIN ${identities} i ON i.number = d.identity`
+        : `${identities} i CROSS JOIN ${deliveries} d ON d.identity = i.number`
     const rows = this.#sql(
-      `SELECT d.*, i.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, d.identity || ':' || d.event_key DESC LIMIT ?`,
+      `SELECT d.*, i.id, i.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ?`,
     ).all(...where.values, limit)
-    return rows.map((row) => ({ identity: text(row.identity), scope: text(row.scope), delivery: toDelivery(row) }))
-  }
-
-  records(after: string, limit: number): readonly IdentityRecord[] {
-    const rows = this.#sql(`SELECT * FROM ${identities} WHERE id > ? ORDER BY id LIMIT ?`).all(after, limit)
-    return rows.map((row) => toRecord(row, this.#deliveriesOf(text(row.id))))
+    return rows.map((row) => ({ identity: text(row.id), scope: text(row.scope), delivery: toDelivery(row) }))
   }
 
   held(id: string): HeldCallback | undefined {
@@ -181,24 +187,26 @@ export class SqliteRows {
   dueIdentities(now: number, limit: number): readonly string[] {
     const find = (condition: string): StatementSync =>
       this.#sql(
-        `SELECT identity FROM ${deliveries} d WHERE state = 'waiting' AND ${condition}
+        `SELECT i.id FROM ${deliveries} d CROSS JOIN ${identities} i ON i.number = d.identity
+         WHERE d.state = 'waiting' AND ${condition}
          AND NOT EXISTS (SELECT 1 FROM ${deliveries} r WHERE r.identity = d.identity AND r.state = 'running')
-         ORDER BY due_at LIMIT ?`,
+         ORDER BY d.due_at LIMIT ?`,
       )
     const rows = [
-      ...find('due_at <= ?').all(now, limit),
-      ...find('due_at > ?').all(now + jumpMs, limit), // the clock has jumped back
+      ...find('d.due_at <= ?').all(now, limit),
+      ...find('d.due_at > ?').all(now + jumpMs, limit), // the clock has jumped back
     ]
-    return rows.map(({ identity }) => text(identity))
+    return rows.map(({ id }) => text(id))
   }
 
   /** Identities with a delivery that runs for one of these owners. */
   leftIdentities(owners: readonly string[], limit: number): readonly string[] {
     if (owners.length === 0) return []
     const rows = this.#sql(
-      `SELECT identity FROM ${deliveries} WHERE state = 'running' AND owner IN (SELECT value FROM json_each(?)) LIMIT ?`,
+      `SELECT i.id FROM ${deliveries} d CROSS JOIN ${identities} i ON i.number = d.identity
+       WHERE d.state = 'running' AND d.owner IN (SELECT value FROM json_each(?)) LIMIT ?`,
     ).all(JSON.stringify(owners), limit)
-    return rows.map(({ identity }) => text(identity))
+    return rows.map(({ id }) => text(id))
   }
 
   count(outcome: Outcome, count: number): void {

@@ -8,7 +8,8 @@ import { ConversionWebhookError } from '../../errors.js'
 const migrations: readonly string[] = [
   `
   CREATE TABLE conversion_webhook_identities (
-    id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY, -- rows of one time lie side by side, so that a commit writes few pages
+    id TEXT NOT NULL UNIQUE,
     scope TEXT NOT NULL,
     status TEXT NOT NULL,
     goal INTEGER NOT NULL,
@@ -18,13 +19,14 @@ const migrations: readonly string[] = [
     is_forgotten INTEGER NOT NULL,
     order_id TEXT,
     repeats TEXT
-  ) WITHOUT ROWID;
+  );
   CREATE INDEX conversion_webhook_by_referrer ON conversion_webhook_identities (referrer_email) WHERE referrer_email IS NOT NULL;
   CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_identities (referee_email) WHERE referee_email IS NOT NULL;
   CREATE INDEX conversion_webhook_by_order ON conversion_webhook_identities (order_id) WHERE order_id IS NOT NULL;
 
   CREATE TABLE conversion_webhook_deliveries (
-    identity TEXT NOT NULL,
+    number INTEGER PRIMARY KEY,
+    identity INTEGER NOT NULL, -- the number of the identity
     event_key TEXT NOT NULL,
     sequence INTEGER NOT NULL,
     state TEXT NOT NULL,
@@ -39,8 +41,8 @@ const migrations: readonly string[] = [
     previous TEXT,
     log TEXT,
     callback TEXT NOT NULL,
-    PRIMARY KEY (identity, event_key)
-  ) WITHOUT ROWID;
+    UNIQUE (identity, event_key)
+  );
   CREATE INDEX conversion_webhook_by_time ON conversion_webhook_deliveries (received_at);
   CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (due_at) WHERE state = 'waiting';
   CREATE INDEX conversion_webhook_running ON conversion_webhook_deliveries (owner) WHERE state = 'running';

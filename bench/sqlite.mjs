@@ -1,0 +1,44 @@
+/*
+ * Why: a durable inbox is only used where it does not cost the shop its speed. Rows a second of the SQLite inbox over the same rows in the
+ * same tables without any rules, both in groups; over one commit a row; how fast a backlog is delivered; and how soon a first delivery starts.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { measure, report, spread, tell } from './support/report.mjs'
+
+const turns = 5
+const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-bench-'))
+const results = []
+for (let turn = 0; turn < turns; turn++) {
+  const result = {}
+  for (const what of ['inbox', 'raw', 'single', 'drain', 'raw-drain', 'latency']) {
+    result[what] = await measure('inbox-once.mjs', [what, join(folder, `${what}-${turn}.db`)])
+  }
+  results.push(result)
+  tell(`turn ${turn + 1} of ${turns}`)
+}
+rmSync(folder, { recursive: true })
+
+const rate = (what) => ({ ...spread(results.map((result) => result[what])), unit: 'rows/s', digits: 0 })
+const ratio = (a, b) => spread(results.map((result) => result[a] / result[b]))
+report(
+  'The SQLite inbox',
+  [
+    { what: 'recording ÷ raw group commit', ...ratio('inbox', 'raw'), atLeast: 0.85 },
+    { what: 'recording ÷ one commit a row', ...ratio('inbox', 'single'), atLeast: 5 },
+    { what: 'draining ÷ raw claim and ack', ...ratio('drain', 'raw-drain') },
+    {
+      what: 'first delivery after the answer',
+      ...spread(results.map(({ latency }) => latency)),
+      unit: 'ms',
+      atMost: 20,
+    },
+    { what: 'recording', ...rate('inbox') },
+    { what: 'raw group commit', ...rate('raw') },
+    { what: 'one commit a row', ...rate('single') },
+    { what: 'draining', ...rate('drain') },
+    { what: 'raw claim and ack', ...rate('raw-drain') },
+  ],
+  [`32 callers, ${turns} turns; draining with a concurrency of 100.`],
+)

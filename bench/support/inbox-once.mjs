@@ -1,0 +1,112 @@
+/*
+ * One measurement of bench/sqlite.mjs or bench/postgres.mjs: `node inbox-once.mjs <what> <file or URL>` prints JSON. What is `inbox`, `raw`,
+ * `single`, `drain`, `raw-drain` or `latency`.
+ */
+import { conversionWebhook, parseCallback } from 'conversion-webhook'
+import { postgresRaw } from './postgres-raw.mjs'
+import { sqliteRaw } from './sqlite-raw.mjs'
+
+const [what, where] = process.argv.slice(2)
+const isPostgres = where.startsWith('postgres:')
+const callers = isPostgres ? 100 : 32
+const rows = isPostgres ? 10_000 : 30_000
+const backlog = 5_000
+
+const sample =
+  'conversion=success&referrer_name=Robert+Downy&referrer_email=example%40gmail.com&referee_name=Cristian+Bale&referee_email=example%40gmail.com&orderID=ASDXXXXX&purchaseValue=1000&referrer_converts=2&referrer_customValue=xxxxxxx&goal_complete=0'
+const { conversion } = parseCallback(sample)
+let order = 0
+/** A callback as the inbox gets it, each about an order of its own. */
+const nextCallback = () => {
+  const { status, params, extra, repairs, scope } = conversion
+  const orderID = `order ${process.pid} ${order++}`
+  return { status, params: { ...params, orderID }, extra, repairs, scope, receivedAt: Date.now() }
+}
+
+async function openInbox() {
+  if (isPostgres) return (await import('conversion-webhook/postgres')).postgresInbox({ connectionString: where })
+  return (await import('conversion-webhook/sqlite')).sqliteInbox(where)
+}
+const attach = (inbox, handlers = {}, options = {}) => conversionWebhook(handlers, { secret: false, inbox, ...options })
+
+/** Rows a second of a function that records one, asked by so many callers at a time. */
+async function rate(record, total, atATime = callers) {
+  for (let index = 0; index < 20; index++) await record() // connections, statements
+  let left = total
+  const startedAt = performance.now()
+  await Promise.all(
+    Array.from({ length: atATime }, async () => {
+      while (left-- > 0) await record()
+    }),
+  )
+  return (total / (performance.now() - startedAt)) * 1_000
+}
+
+const measures = {
+  async inbox() {
+    const webhook = attach(await openInbox())
+    const perSecond = await rate(() => webhook.inbox.accept(nextCallback()), rows)
+    await webhook.close()
+    return perSecond
+  },
+  async raw() {
+    const raw = isPostgres ? await postgresRaw(where) : sqliteRaw(where)
+    const perSecond = await rate(() => raw.record(nextCallback()), rows)
+    await raw.close()
+    return perSecond
+  },
+  async single() {
+    const raw = sqliteRaw(where)
+    const perSecond = await rate(async () => raw.recordAlone(nextCallback()), 2_000, 1)
+    await raw.close()
+    return perSecond
+  },
+  /** A backlog of a process that only received, delivered by one with a handler that does nothing. */
+  async drain() {
+    const receiver = attach(await openInbox())
+    await rate(() => receiver.inbox.accept(nextCallback()), backlog)
+    await receiver.close()
+    const inbox = await openInbox()
+    let done = 0
+    let startedAt
+    const webhook = attach(
+      inbox,
+      { onSuccess: () => void ((startedAt ??= performance.now()), done++) },
+      { concurrency: 100 },
+    )
+    while (done < backlog) await new Promise((resolve) => setTimeout(resolve, 2))
+    while ((await inbox.stats()).deliveries.running > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+    const perSecond = (backlog / (performance.now() - startedAt)) * 1_000
+    await webhook.close()
+    return perSecond
+  },
+  async 'raw-drain'() {
+    const raw = isPostgres ? await postgresRaw(where) : sqliteRaw(where)
+    await rate(() => raw.record(nextCallback()), backlog)
+    const startedAt = performance.now()
+    let done = 0
+    for (let count; (count = await raw.claimAndAck(100)) > 0;) done += count
+    const perSecond = (done / (performance.now() - startedAt)) * 1_000
+    await raw.close()
+    return perSecond
+  },
+  /** Milliseconds from the commit's promise to the handler's first line: the median of 200. */
+  async latency() {
+    let started
+    const webhook = attach(await openInbox(), { onSuccess: () => started(performance.now()) })
+    await webhook.inbox.stats()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const times = []
+    for (let index = 0; index < 200; index++) {
+      const start = new Promise((resolve) => (started = resolve))
+      await webhook.inbox.accept(nextCallback())
+      const answeredAt = performance.now()
+      times.push(Math.max(0, (await start) - answeredAt))
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await webhook.close()
+    return times.sort((a, b) => a - b)[100]
+  },
+}
+
+console.log(JSON.stringify(await measures[what]()))
