@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connections, requestRate } from './support/load.mjs'
 import { measure, report, spread, tell } from './support/report.mjs'
 
 const turns = 5
@@ -15,6 +16,8 @@ for (let turn = 0; turn < turns; turn++) {
   for (const what of ['inbox', 'raw', 'single', 'drain', 'raw-drain', 'latency']) {
     result[what] = await measure('inbox-once.mjs', [what, join(folder, `${what}-${turn}.db`)])
   }
+  result.http = await requestRate('express', 'sqlite', { FILE: join(folder, `http-${turn}.db`) })
+  result['memory http'] = await requestRate('express', 'ours')
   results.push(result)
   tell(`turn ${turn + 1} of ${turns}`)
 }
@@ -27,6 +30,7 @@ report(
   [
     { what: 'recording ÷ raw group commit', ...ratio('inbox', 'raw'), atLeast: 0.85 },
     { what: 'recording ÷ one commit a row', ...ratio('inbox', 'single'), atLeast: 5 },
+    { what: 'Express 5: SQLite ÷ memory inbox', ...ratio('http', 'memory http'), atLeast: 0.6 },
     { what: 'draining ÷ raw claim and ack', ...ratio('drain', 'raw-drain') },
     {
       what: 'first delivery after the answer',
@@ -37,8 +41,12 @@ report(
     { what: 'recording', ...rate('inbox') },
     { what: 'raw group commit', ...rate('raw') },
     { what: 'one commit a row', ...rate('single') },
+    { what: 'Express 5 with the SQLite inbox', ...rate('http'), unit: 'requests/s' },
+    { what: 'Express 5 with the memory inbox', ...rate('memory http'), unit: 'requests/s' },
     { what: 'draining', ...rate('drain') },
     { what: 'raw claim and ack', ...rate('raw-drain') },
   ],
-  [`32 callers, ${turns} turns; draining with a concurrency of 100.`],
+  [
+    `32 callers, over HTTP ${connections} connections with deliveries running, ${turns} turns; draining with a concurrency of 100.`,
+  ],
 )

@@ -146,6 +146,34 @@ export function describeDurability(kind: Kind): void {
     expect([...first.told, ...second.told].map(({ orderId }) => orderId).sort()).toEqual(['A', 'B', 'C'])
   })
 
+  test('a refused callback is replayed after a restart with other statuses, fields and schema', async () => {
+    const storage = await newStorage()
+    const before = await start({ storage, schema: { required: ['campaign'] } })
+    const { outcome, id } = await before.webhook.accept('conversion=approved&order=A&referee_email=a@shop.example')
+    expect(outcome).toBe('refused')
+    await before.webhook.close()
+    const after = await start({ storage, statuses: { approved: 'success' }, fields: { orderID: 'order' } })
+    await after.inbox.replay(id)
+    await after.toldTimes(1)
+    await settled(after.inbox)
+    expect(after.told).toMatchObject([{ event: 'success', orderId: 'A' }])
+    expect(await after.inbox.get(id)).toMatchObject({ state: 'done', params: { conversion: 'approved', order: 'A' } })
+  })
+
+  test('a waiting delivery is tried at once when it is replayed', async () => {
+    const { report, told, inbox } = await start({ handle: failing(3), maxAttempts: 5 })
+    const { id } = await report('success', 'A')
+    for (const attempts of [1, 2]) {
+      await eventually(
+        () => inbox.get(`${id}:success`),
+        (entry) => entry?.state === 'waiting' && told.length === attempts,
+      )
+      await inbox.replay(`${id}:success`)
+    }
+    await settled(inbox)
+    expect(told.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 2])
+  })
+
   describe('commit', () => {
     test('makes effect and delivery one, and gives back what the function returned', async () => {
       const storage = await newStorage()

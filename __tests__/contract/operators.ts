@@ -172,6 +172,19 @@ export function describeOperators(kind: Kind): void {
       code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE',
       message: 'This cannot be replayed: it is done.',
     })
+    await expect(inbox.replay(`${id}:goalComplete`)).rejects.toMatchObject({ code: 'ERR_CONVERSION_RECORD_UNKNOWN' })
+  })
+
+  test('what was pruned is not replayed', async () => {
+    const { report, inbox } = await start({ confirm: () => false })
+    const { id } = await report('success', 'A')
+    await settled(inbox)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    await inbox.prune({ olderThanDays: 0 })
+    await expect(inbox.replay(`${id}:success`)).rejects.toMatchObject({
+      code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE',
+      message: 'This cannot be replayed: what was received of it has been dropped.',
+    })
   })
 
   test('prune drops what was received of settled conversions; repeats stay duplicates, conflicts are unseen', async () => {
@@ -191,6 +204,22 @@ export function describeOperators(kind: Kind): void {
     expect(await report('success', 'A', { purchaseValue: '7' })).toMatchObject({ outcome: 'duplicate' })
     expect(told).toHaveLength(1)
     await expect(inbox.prune({ olderThanDays: -1 })).rejects.toMatchObject({ code: 'ERR_CONVERSION_QUERY_INVALID' })
+  })
+
+  test('prune and erase go through more than they read at a time', async () => {
+    const { report, webhook, inbox } = await start({ concurrency: 100 })
+    const orders = Array.from({ length: 1_100 }, (_each, index) => `order ${String(index)}`)
+    await Promise.all(
+      orders.map((order, index) => report('success', order, { referrer_email: `p${String(index % 2)}@x.example` })),
+    )
+    for (let refused = 0; refused < 250; refused++)
+      await webhook.accept(`conversion=nonsense&orderID=${String(refused)}`)
+    await settled(inbox)
+    expect(await inbox.list({ state: 'refused', orderId: '3' })).toHaveLength(1)
+    expect(await inbox.erase({ email: 'p1@x.example' })).toEqual({ erased: 550, waiting: [] })
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    expect(await inbox.prune({ olderThanDays: 0 })).toEqual({ pruned: 550 })
+    expect(await inbox.list({ state: 'refused' })).toEqual([])
   })
 
   test('erase forgets a person wherever the address was said; others stay', async () => {

@@ -105,6 +105,39 @@ describePostgres('postgresInbox', () => {
     expect((await inbox.stats()).deliveries).toMatchObject({ done: 2 })
   }, 60_000) // a job that was fetched by a connection which is gone comes again when its lease has ended
 
+  test('erase leaves the address in no table', async () => {
+    const { report, inbox, schema, webhook } = start(
+      {},
+      {
+        onSuccess: ({ orderId }: { orderId: string }) => {
+          if (orderId === 'B') throw new Error('no account of example@gmail.com')
+        },
+      },
+      { maxAttempts: 1 },
+    )
+    await report('A')
+    await report('B')
+    await report('example@gmail.com')
+    await webhook.accept('conversion=nonsense&referee_email=example@gmail.com')
+    await settled(inbox)
+    const mentions = async () => {
+      const { rows } = await client.query<{ name: string }>(
+        `SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables WHERE table_schema = $1 AND table_type = 'BASE TABLE'`,
+        [schema],
+      )
+      const found = await Promise.all(
+        rows.map(async ({ name }) => {
+          const { rowCount } = await client.query(`SELECT 1 FROM ${name} t WHERE t::text LIKE '%example@gmail.com%'`)
+          return (rowCount ?? 0) > 0 ? [name] : []
+        }),
+      )
+      return found.flat()
+    }
+    expect((await mentions()).length).toBeGreaterThanOrEqual(3)
+    expect(await inbox.erase({ email: 'example@gmail.com' })).toEqual({ erased: 4, waiting: [] })
+    expect(await mentions()).toEqual([])
+  })
+
   test('deliveries whose jobs somebody removed get new ones, those that seem to run as well', async () => {
     const first = start({}, {})
     const { id } = await first.report('A')

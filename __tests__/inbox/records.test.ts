@@ -1,4 +1,12 @@
-import { claim, isSettled, lastErrorOf, settle, withdrawOvertaken } from '../../lib/inbox/delivery.js'
+import {
+  claim,
+  isSettled,
+  lapse,
+  lastErrorOf,
+  retryDelayMs,
+  settle,
+  withdrawOvertaken,
+} from '../../lib/inbox/delivery.js'
 import { conflictOf, deliveryId, findDelivery, keyOf } from '../../lib/inbox/records.js'
 import { done, failed } from '../support/host.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
@@ -100,6 +108,35 @@ describe('settling', () => {
     expect(tried).toMatchObject({ state: 'waiting', attempts: 1, dueAt: 1_020 })
     expect(tried && lastErrorOf(tried)).toEqual({ code: 'ERR_CONVERSION_HANDLER_FAILED' })
     expect(settle(running, 'pending', done, patience)).toBe(running)
+  })
+
+  test('of an attempt whose process is gone counts it, and is dead with the last one', () => {
+    const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
+    expect(findDelivery(lapse(running, 'success', patience), 'success')).toMatchObject({
+      state: 'waiting',
+      attempts: 1,
+      dueAt: 20,
+      log: [{ what: 'lapsed', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' }],
+    })
+    expect(findDelivery(lapse(running, 'success', { ...patience, maxAttempts: 1 }), 'success')).toMatchObject({
+      state: 'dead',
+      settledAt: 20,
+    })
+    expect(lapse(running, 'pending', patience)).toBe(running)
+    const done1 = settle(running, 'success', done, patience)
+    expect(lapse(done1, 'success', patience)).toBe(done1)
+  })
+
+  test.each([
+    [1, 0.5, 1_000],
+    [2, 0.5, 2_000],
+    [5, 0, 12_800],
+    [5, 1, 19_200],
+    [13, 0, 3_276_800],
+    [13, 1, 3_600_000],
+    [1_000, 0, 3_600_000],
+  ])('waits, after %i tries and with chance %d, for %i ms', (tries, random, ms) => {
+    expect(retryDelayMs(tries, random)).toBe(ms)
   })
 
   test('is all done when nothing waits or runs', () => {

@@ -150,6 +150,28 @@ describeSqlite('a file that cannot be written', () => {
   })
 })
 
+describeSqlite('a connection that may not write', () => {
+  test('is a 503, and nothing is delivered', async () => {
+    const told: unknown[] = []
+    const { report } = start(async (conversion, { commit }) => {
+      told.push(conversion)
+      await commit((db) => {
+        db.exec('PRAGMA query_only = ON')
+      }).catch(() => undefined)
+    })
+    await report('A')
+    await eventually(
+      () =>
+        report('B').then(
+          () => 'accepted',
+          (error: unknown) => (error as { code: string }).code,
+        ),
+      (result) => result === 'ERR_CONVERSION_INBOX_UNAVAILABLE',
+    )
+    expect(told.length).toBeLessThanOrEqual(2)
+  })
+})
+
 describeSqlite('what a process left running', () => {
   async function leaveRunning() {
     const { report, webhook } = start()

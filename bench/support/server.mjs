@@ -1,6 +1,6 @@
 /*
  * One app of bench/http.mjs: `node server.mjs <framework> <variant>`. All variants answer the same 200 JSON to the same callback:
- * `noop` has a middleware that only calls next(), `ours` is the package, the others check the ten parameters with a validation library.
+ * `noop` has a middleware that only calls next(), `ours` is the package, `sqlite` the package with that inbox, the others check the ten parameters with a validation library.
  */
 import { createServer } from 'node:http'
 import connect from 'connect'
@@ -8,6 +8,7 @@ import express from 'express'
 import { query, validationResult } from 'express-validator'
 import { z } from 'zod'
 import { conversionWebhook } from 'conversion-webhook'
+import { sqliteInbox } from 'conversion-webhook/sqlite'
 
 const [framework, variant] = process.argv.slice(2)
 
@@ -59,11 +60,18 @@ const schema = z.object({
 const variants = {
   noop: [(_req, _res, next) => next(), answer],
   ours: [conversionWebhook({ onSuccess: () => undefined }, { secret: 'a-secret-of-the-benchmark' })],
+  sqlite: () => [
+    conversionWebhook(
+      { onSuccess: () => undefined },
+      { secret: 'a-secret-of-the-benchmark', inbox: sqliteInbox(process.env.FILE) },
+    ),
+  ],
   'express-validator': [chain, (req, res) => (validationResult(req).isEmpty() ? answer(req, res) : refuse(res))],
   zod: [(req, res) => (schema.safeParse(req.query).success ? answer(req, res) : refuse(res))],
 }
 
-const middlewares = variants[variant].flat()
+const chosen = variants[variant]
+const middlewares = (typeof chosen === 'function' ? chosen() : chosen).flat()
 const listeners = {
   express: () => express().use('/webhook', ...middlewares),
   connect: () => middlewares.reduce((app, middleware) => app.use('/webhook', middleware), connect()),

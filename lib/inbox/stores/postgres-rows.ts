@@ -48,11 +48,8 @@ export class PostgresRows {
 
   async records(client: Queryable, ids: readonly string[]): Promise<Map<string, IdentityRecord>> {
     if (ids.length === 0) return new Map()
-    const [identities, deliveries] = await Promise.all([
-      client.query(`SELECT * FROM ${this.#schema}.identities WHERE id = ANY($1)`, [ids]),
-      client.query(`SELECT * FROM ${this.#schema}.deliveries WHERE identity = ANY($1) ORDER BY sequence`, [ids]),
-    ])
-    return recordsOf(identities.rows, deliveries.rows)
+    const { rows } = await client.query(`SELECT * FROM ${this.#schema}.identities WHERE id = ANY($1)`, [ids])
+    return this.#withDeliveries(client, rows)
   }
 
   async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly IdentityRecord[]> {
@@ -60,12 +57,17 @@ export class PostgresRows {
       `SELECT * FROM ${this.#schema}.identities WHERE id COLLATE "C" > $1 ORDER BY id COLLATE "C" LIMIT $2`,
       [after, limit],
     )
-    const ids = rows.map(({ id }) => text(id))
+    return [...(await this.#withDeliveries(client, rows)).values()]
+  }
+
+  /** Most callbacks are about something new: then there is nothing to ask for. */
+  async #withDeliveries(client: Queryable, rows: readonly Row[]): Promise<Map<string, IdentityRecord>> {
+    if (rows.length === 0) return new Map()
     const deliveries = await client.query(
       `SELECT * FROM ${this.#schema}.deliveries WHERE identity = ANY($1) ORDER BY sequence`,
-      [ids],
+      [rows.map(({ id }) => text(id))],
     )
-    return [...recordsOf(rows, deliveries.rows).values()]
+    return recordsOf(rows, deliveries.rows)
   }
 
   /** Writes what changed, all records in one statement a table. */

@@ -21,7 +21,7 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX ON ${schema}.identities (order_id) WHERE order_id IS NOT NULL;
 
   CREATE TABLE ${schema}.deliveries (
-    identity text NOT NULL REFERENCES ${schema}.identities (id),
+    identity text NOT NULL,
     event_key text NOT NULL,
     sequence integer NOT NULL,
     state text NOT NULL,
