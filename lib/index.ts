@@ -24,8 +24,7 @@ export type { Confirm, ConversionContext, ConversionHandler, ConversionHandlers 
 export type { RequestConversion } from './express.js'
 export type { Erased, Pruned } from './inbox/forgetting.js'
 export type { HistoryEntry } from './inbox/history.js'
-export type { Inbox } from './inbox/inbox.js'
-export type { InboxEntry, InboxQuery, InboxRow, InboxState, InboxStats, Operators } from './inbox/operators.js'
+export type { Inbox, InboxEntry, InboxQuery, InboxRow, InboxState, InboxStats, Operators } from './inbox/inbox.js'
 export type { ConversionEvent, Outcome, Previous } from './inbox/ledger.js'
 export type { ConversionWebhook } from './middleware.js'
 export type {

@@ -80,13 +80,14 @@ async function refuse(
   return { outcome: 'refused', id, error }
 }
 
-/** An inbox that rejects without a code could not record. */
+/** An inbox that rejects without a code could not record; why it could not is for `onError`, the caller is only told that. */
 async function recording<T>(promise: Promise<T>, reporter: Reporter): Promise<T> {
   try {
     return await promise
-  } catch (cause) {
-    if (isConversionWebhookError(cause)) throw cause
-    reporter.error('inbox', cause)
-    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
+  } catch (error) {
+    const isCoded = isConversionWebhookError(error)
+    const cause = isCoded ? error.cause : error
+    if (!isCoded || error.code === 'ERR_CONVERSION_INBOX_UNAVAILABLE') reporter.error('inbox', cause ?? error)
+    throw isCoded ? error : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
   }
 }

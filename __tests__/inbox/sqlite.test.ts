@@ -101,10 +101,12 @@ describeSqlite('a file that cannot be written', () => {
   })
 
   test('that stays locked is a 503, and the next callback is recorded', async () => {
-    const { report, inbox } = start()
+    const errors: unknown[] = []
+    const { report, inbox } = start(undefined, { onError: (failure) => errors.push(failure) })
     const other = connect()
     other.exec('BEGIN IMMEDIATE')
     await expect(report('A')).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_UNAVAILABLE', status: 503 })
+    expect(errors).toMatchObject([{ stage: 'inbox', error: { errstr: 'database is locked' } }])
     other.exec('ROLLBACK')
     expect(await report('A')).toMatchObject({ outcome: 'accepted' })
     expect((await inbox.stats()).callbacks.accepted).toBe(1)
@@ -231,6 +233,48 @@ describeSqlite('commit', () => {
     expect(await report('B')).toMatchObject({ outcome: 'accepted' })
   })
 })
+
+test.each(['COMMIT', 'ROLLBACK'])(
+  'an effect that ends the transaction by %s harms no other change of its group',
+  async (end) => {
+    if (!hasSqlite) return
+    const codes: unknown[] = []
+    const told: string[] = []
+    const both = deferred()
+    const { inbox, report } = start(async (conversion, { commit, attempt }) => {
+      const { orderId } = conversion as { orderId: string }
+      told.push(orderId)
+      if (told.length === 2) both.resolve()
+      await both.promise // so that the two commits share a group
+      const fn = (db: DatabaseSync) => {
+        if (orderId === 'bad' && attempt === 1) db.exec(end)
+      }
+      await commit(fn).catch((error: unknown) => codes.push((error as { code: string }).code))
+    })
+    const [good] = await Promise.all([report('good'), report('bad')])
+    const late = await report('late')
+    await settled(inbox)
+    expect(codes).toContain('ERR_CONVERSION_COMMIT_INVALID')
+    expect(await inbox.get(`${good.id}:success`)).toMatchObject({ state: 'done' })
+    expect(await inbox.get(`${late.id}:success`)).toMatchObject({ state: 'done' })
+  },
+)
+
+test('what is recorded as running here, and does not run, is taken over from ourselves', async () => {
+  if (!hasSqlite) return
+  const attempts: number[] = []
+  const { inbox, report } = start((_conversion, { attempt }) => attempts.push(attempt))
+  const { id } = await report('A')
+  await settled(inbox)
+  const db = connect()
+  const [worker] = db.prepare('SELECT id FROM conversion_webhook_workers').all()
+  db.prepare("UPDATE conversion_webhook_deliveries SET state = 'running', owner = ?, settled_at = NULL").run(
+    worker?.id ?? '',
+  )
+  await settled(inbox)
+  expect(attempts).toEqual([1, 2])
+  expect((await inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('lapsed')
+}, 30_000)
 
 describeSqlite('erase', () => {
   const files = () => ['', '-wal'].map((end) => readFileSync(folder.file(`inbox.db${end}`)).toString('latin1'))

@@ -1,7 +1,7 @@
 import { ConversionWebhookError } from '../errors.js'
 import { within } from '../within.js'
-import type { Delivering, InboxHost } from './inbox.js'
-import { createOperators, type Operators } from './operators.js'
+import type { Delivering, InboxHost, Operators } from './inbox.js'
+import { createOperators } from './operators.js'
 import { Slots } from './slots.js'
 import type { Store } from './store.js'
 

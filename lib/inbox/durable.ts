@@ -6,7 +6,6 @@ import { commitAttempt, recordCallback, settleAttempt, takeOver, type Claim, typ
 import { jobOf, type Claimer, type Patience } from './delivery.js'
 import { identityOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost, Job, Verdict } from './inbox.js'
-import type { ConversionEvent } from './ledger.js'
 import type { Delivery, HeldCallback, IdentityRecord } from './records.js'
 import { recordReread } from './replay.js'
 import type { Release } from './slots.js'
@@ -33,6 +32,8 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   #timers: readonly NodeJS.Timeout[] = []
   #look: Promise<void> | undefined
   #mustLookAgain = false
+  /** Identities of which a delivery runs here. */
+  readonly #active = new Set<string>()
   #isStarted = false
   #isFailing = false
 
@@ -130,11 +131,13 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     const job: Job = { ...jobOf(identity, delivery), commit }
     const delivering = host.deliver(job)
     this.running.add(delivering)
+    this.#active.add(identity)
     const verdict = await delivering.verdict
     isOver = true
     await delivering.finished // its retry waits for it, and so does its slot
     this.running.delete(delivering)
     const next = await this.#settle(identity, delivery, verdict, job, host)
+    this.#active.delete(identity)
     if (next !== undefined) {
       void this.#run(next, slot, host)
       return
@@ -259,6 +262,10 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     if (!delivers(host)) return
     try {
       await this.#store.beat()
+      const { owner } = this.#store
+      for (const identity of await this.#store.leftBehind(this.#active)) {
+        if (owner !== undefined) await this.#take({ identity, owner, isLapsed: (other) => other === owner }, host)
+      }
     } catch (error) {
       this.#failed(error, host)
       return
@@ -285,9 +292,7 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   }
 }
 
-const events: readonly ConversionEvent[] = ['pending', 'success', 'goalComplete', 'fail']
-
 /** Without any handler a process only receives. */
 function delivers(host: InboxHost): boolean {
-  return events.some((event) => host.hasHandler(event))
+  return (['pending', 'success', 'goalComplete', 'fail'] as const).some((event) => host.hasHandler(event))
 }

@@ -1,11 +1,9 @@
-import type { Conversion } from '../callback/conversion.js'
-import { ConversionWebhookError, type ConversionErrorCode, type Issue } from '../errors.js'
+import { ConversionWebhookError } from '../errors.js'
 import { lastErrorOf } from './delivery.js'
 import { emailKey, orderKey } from './identity.js'
-import type { InboxHost } from './inbox.js'
-import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
-import { eraser, type Erased, type Pruned, pruner } from './forgetting.js'
-import { historyOf, type HistoryEntry } from './history.js'
+import type { InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
+import { eraser, pruner } from './forgetting.js'
+import { historyOf } from './history.js'
 import {
   deliveryId,
   findDelivery,
@@ -18,85 +16,6 @@ import {
 } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
 import type { Position, Store, StoredDelivery } from './store.js'
-
-/** `waiting`, `running`, `done`, `dead`, `withdrawn` and `refused` (by `confirm`) of deliveries; the rest of held callbacks. */
-export type InboxState = DeliveryState | 'conflict'
-
-export interface InboxQuery {
-  readonly state?: InboxState | undefined
-  /** The whole order id, case and all. */
-  readonly orderId?: string | undefined
-  /** The referrer's or the referee's, whatever its case; of refused callbacks any value. */
-  readonly email?: string | undefined
-  readonly scope?: string | undefined
-  /** From 1 to 1,000. @defaultValue 50 */
-  readonly limit?: number | undefined
-  /** The id of the last row of the page before. */
-  readonly before?: string | undefined
-}
-
-/** One delivery, or one callback that is held. */
-export interface InboxRow {
-  /** A delivery's `context.id`; `onRefused` told that of a refused callback. */
-  readonly id: string
-  readonly kind: 'delivery' | 'refused' | 'conflict'
-  readonly state: InboxState
-  readonly event?: ConversionEvent
-  readonly scope: string
-  readonly receivedAt: Date
-  /** Absent where no webhook is there to type it, where it was refused, and after `prune` and `erase`. */
-  readonly conversion?: Conversion<unknown>
-  /** By documented name; of refused callbacks what was received, by wire name. Empty after `prune` and `erase`. */
-  readonly params: Readonly<Record<string, string>>
-  /** Why a callback was refused. */
-  readonly code?: ConversionErrorCode
-  readonly issues?: readonly Issue[]
-  /** Attempts that count against `maxAttempts`. */
-  readonly attempts: number
-  readonly nextAttemptAt?: Date
-  /** What ended the last attempt that did not succeed; the message is your handler's own. */
-  readonly lastError?: { readonly code: ConversionErrorCode; readonly message?: string }
-}
-
-export interface InboxEntry extends InboxRow {
-  /** Everything that happened to its identity, the oldest first. */
-  readonly history: readonly HistoryEntry[]
-}
-
-export interface InboxStats {
-  /** Callbacks since the inbox was made, by outcome. */
-  readonly callbacks: Readonly<Record<Outcome, number>>
-  /** Deliveries that are recorded, by state; `refused` by `confirm`. */
-  readonly deliveries: Readonly<Record<DeliveryState, number>>
-  /** How long ago the callback of the oldest waiting delivery was received; 0 where none waits. */
-  readonly oldestWaitingMs: number
-}
-
-/** What people do with an inbox. Each rejects where the storage fails. */
-export interface Operators {
-  /** Rows, newest first. Rejects with `ERR_CONVERSION_QUERY_INVALID`, or with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
-  readonly list: (query?: InboxQuery) => Promise<readonly InboxRow[]>
-  /** A row with everything that happened to its identity. */
-  readonly get: (id: string) => Promise<InboxEntry | undefined>
-  /**
-   * Marks for one more try: a dead or refused delivery under the same id, so that nothing is paid twice; a waiting one at once; a refused
-   * callback through the whole way with today's options; a conflict, once, as a conversion of its own. A process with handlers picks it up.
-   * Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` and `ERR_CONVERSION_REPLAY_IMPOSSIBLE`.
-   */
-  readonly replay: (id: string) => Promise<void>
-  readonly stats: () => Promise<InboxStats>
-  /**
-   * Drops what was received of conversions that settled longer ago than this, and of callbacks held as long; repeats stay duplicates,
-   * conflicts are no longer seen. Conversions with a waiting, running or dead delivery stay.
-   */
-  readonly prune: (options: { readonly olderThanDays: number }) => Promise<Pruned>
-  /**
-   * Drops what was received of every conversion that mentions an e-mail address, in any parameter, extra or error text, from the files
-   * too; repeats stay duplicates. Reports the conversions that cannot be erased yet. Reads the whole inbox, in portions.
-   * Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where the storage still holds what was dropped; call it again.
-   */
-  readonly erase: (person: { readonly email: string }) => Promise<Erased>
-}
 
 const heldStates: readonly InboxState[] = ['refused', 'conflict', 'waiting', 'done'] satisfies HeldCallback['state'][]
 const states: readonly string[] = [...heldStates, 'running', 'dead', 'withdrawn']

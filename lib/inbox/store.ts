@@ -116,6 +116,8 @@ export interface DurableStore<Tx> extends Store<Tx> {
   candidates(limit: number): Promise<readonly Candidate[]>
   /** Says that this process lives, and that its attempts do. Called every five seconds while it may have any. */
   beat(): Promise<void>
+  /** Identities that are recorded as running for this process, but are not active here: to be taken over from ourselves. */
+  leftBehind(active: ReadonlySet<string>): Promise<readonly string[]>
   /** Tells whenever there may be candidates. */
   listen(wake: () => void): void
   close(): Promise<void>

@@ -67,7 +67,9 @@ const migrations: readonly ((schema: string) => string)[] = [
 export async function migrate(client: Queryable, schema: string): Promise<void> {
   // One process at a time, also while the schema itself is not there yet.
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('conversion-webhook ${schema}', 0))`)
-  await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`)
+  // Asked first, since even IF NOT EXISTS wants the right to create one.
+  const known = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
+  if (known.rows.length === 0) await client.query(`CREATE SCHEMA ${schema}`)
   await client.query(`CREATE TABLE IF NOT EXISTS ${schema}.migrations (version integer NOT NULL)`)
   const { rows } = await client.query(`SELECT coalesce(max(version), 0) AS version FROM ${schema}.migrations`)
   const version = Number(rows[0]?.version)

@@ -11,7 +11,7 @@ import type {
   HeldSelection,
   StoredDelivery,
 } from '../store.js'
-import { ConversionWebhookError } from '../../errors.js'
+import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
 import { transaction, unavailable, type PostgresClient, type PostgresPool, type Queryable } from './postgres-client.js'
 import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
 import type { PostgresRows, Written } from './postgres-rows.js'
@@ -67,7 +67,14 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   async change<T>(change: Change<T, PostgresClient>): Promise<T> {
-    await this.#parts()
+    try {
+      await this.#parts()
+    } catch (cause) {
+      // Whatever keeps it from opening, a callback is answered with 503.
+      throw isClosedError(cause)
+        ? cause
+        : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause: causeOf(cause) })
+    }
     try {
       return (await (change.effect ? this.#effect(change) : this.#group.submit(change))) as T
     } catch (error) {
@@ -255,6 +262,10 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     })
   }
 
+  leftBehind(): Promise<readonly string[]> {
+    return Promise.resolve([]) // a ticket whose claim failed is let go of, and comes again
+  }
+
   listen(wake: () => void): void {
     this.#read(({ listen }) => listen(wake)).catch(() => undefined) // polling finds everything, a little later
   }
@@ -266,4 +277,12 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     const parts = await this.#opening?.catch(() => undefined)
     await parts?.close()
   }
+}
+
+function isClosedError(error: unknown): boolean {
+  return isConversionWebhookError(error) && error.code === 'ERR_CONVERSION_INBOX_CLOSED'
+}
+
+function causeOf(error: unknown): unknown {
+  return isConversionWebhookError(error) && error.cause !== undefined ? error.cause : error
 }

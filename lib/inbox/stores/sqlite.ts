@@ -41,6 +41,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #end: StatementSync
   /** When each other worker's beat was last seen to change, by this process's own clock. */
   readonly #beats = new Map<string, { readonly beat: number; readonly seenAt: number }>()
+  #suspects: ReadonlySet<string> = new Set()
   #isClosed = false
 
   constructor(db: DatabaseSync, now: () => number = Date.now) {
@@ -56,26 +57,30 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return (await this.#group.submit(change)) as T
   }
 
-  /** One transaction; again for a while where another process holds the lock. */
+  /** One transaction; again for a while where another process holds the lock, and without an effect that ended it. */
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const giveUpAt = performance.now() + busyForMs
+    const broken = new Map<AnyChange, unknown>()
     for (;;) {
+      const before = broken.size
       try {
-        return this.#transact(changes)
+        return this.#transact(changes, broken)
       } catch (error) {
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+        if (broken.size > before) continue
         if (!isBusy(error) || performance.now() > giveUpAt) throw unavailable(error)
         await wait(busyPauseMs)
       }
     }
   }
 
-  #transact(changes: readonly AnyChange[]): readonly Ended[] {
+  #transact(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
     this.#begin.run()
     const records = new Map<string, IdentityRecord | undefined>()
     const counted = new Map<Outcome, number>()
     const kept: HeldCallback[] = []
     const ends = changes.map((change): Ended => {
+      if (broken.has(change)) return { error: broken.get(change) }
       const { identity, held: heldId } = change
       let record: IdentityRecord | undefined
       let changed: Changed<unknown>
@@ -97,6 +102,10 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
           write()
           this.#requireDone(change.effect?.(this.#db))
         })
+        if (failure && !this.#db.isTransaction) {
+          broken.set(change, failure.error)
+          throw failure.error
+        }
         if (failure) return failure
       } else {
         write()
@@ -113,14 +122,15 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   /** Runs a user's function in a transaction that others share: what it did goes with it when it throws. */
-  #savepoint(run: () => void): Ended | undefined {
+  #savepoint(run: () => void): { readonly error: unknown } | undefined {
     this.#db.exec('SAVEPOINT conversion_webhook')
     try {
       run()
     } catch (error) {
-      if (!this.#db.isTransaction) throw error
-      this.#db.exec('ROLLBACK TO conversion_webhook')
-      this.#db.exec('RELEASE conversion_webhook')
+      if (this.#db.isTransaction) {
+        this.#db.exec('ROLLBACK TO conversion_webhook')
+        this.#db.exec('RELEASE conversion_webhook')
+      }
       return { error }
     }
     this.#db.exec('RELEASE conversion_webhook')
@@ -218,6 +228,19 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       }
       for (const id of this.#beats.keys()) if (!beats.has(id)) this.#beats.delete(id)
       for (const id of this.#silentWorkers()) this.#rows.forgetWorker(id)
+    })
+  }
+
+  /**
+   * Identities that run for this process, though nothing of them does here: their claim was committed, and reported as failed. Twice in
+   * a row, since a claim that is being made looks alike.
+   */
+  leftBehind(active: ReadonlySet<string>): Promise<readonly string[]> {
+    return this.#read(() => {
+      const found = this.#rows.leftIdentities([this.owner], Number.MAX_SAFE_INTEGER).filter((id) => !active.has(id))
+      const again = found.filter((id) => this.#suspects.has(id))
+      this.#suspects = new Set(found)
+      return again
     })
   }
 
