@@ -1,5 +1,3 @@
-import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
-
 /** What can be asked of a pg client or pool: structural, so that no version's types are forced on anybody. */
 export interface Queryable {
   query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[]; rowCount?: number | null }>
@@ -96,10 +94,4 @@ async function connect(pool: PostgresPool): Promise<PostgresClient> {
     () => undefined,
   )
   throw new Error(`the pool gave no connection within ${String(connectWithinMs)} ms`)
-}
-
-export function unavailable(cause: unknown): ConversionWebhookError {
-  return isConversionWebhookError(cause)
-    ? cause
-    : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
 }

@@ -1,4 +1,4 @@
-import { newer } from './sqlite-schema.js'
+import { newer } from './failures.js'
 import type { Queryable } from './postgres-client.js'
 
 /** Every version of the tables, each as what makes it of the one before. */

@@ -12,7 +12,8 @@ import type {
   StoredDelivery,
 } from '../store.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
-import { transaction, unavailable, type PostgresClient, type PostgresPool, type Queryable } from './postgres-client.js'
+import { unavailable } from './failures.js'
+import { transaction, type PostgresClient, type PostgresPool, type Queryable } from './postgres-client.js'
 import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
 import type { PostgresRows, Written } from './postgres-rows.js'
 import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'

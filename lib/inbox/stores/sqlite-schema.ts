@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { ConversionWebhookError } from '../../errors.js'
+import { newer } from './failures.js'
 
 /**
  * Every version of the tables, each as what makes it of the one before. The names have a prefix, so that the tables can live in the app's
@@ -85,9 +85,4 @@ export function migrate(db: DatabaseSync): void {
     if (db.isTransaction) db.exec('ROLLBACK')
     throw error
   }
-}
-
-export function newer(found: number, known: number): ConversionWebhookError {
-  const message = `The inbox has tables of version ${String(found)}, and this version of the package knows ${String(known)}: update the package.`
-  return new ConversionWebhookError('ERR_CONVERSION_INBOX_NEWER', { message })
 }

@@ -16,6 +16,7 @@ import type {
   HeldSelection,
   StoredDelivery,
 } from '../store.js'
+import { unavailable } from './failures.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteRows } from './sqlite-rows.js'
 
@@ -285,10 +286,4 @@ const sqliteBusy = 5
 
 function isBusy(error: unknown): boolean {
   return resultCode(error) === sqliteBusy
-}
-
-function unavailable(cause: unknown): ConversionWebhookError {
-  return isConversionWebhookError(cause)
-    ? cause
-    : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
 }

@@ -1,0 +1,14 @@
+import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
+
+/** What went wrong with the storage, as callers are told; coded errors stay what they are. */
+export function unavailable(cause: unknown): ConversionWebhookError {
+  return isConversionWebhookError(cause)
+    ? cause
+    : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
+}
+
+/** Tables of a version that this code does not know. */
+export function newer(found: number, known: number): ConversionWebhookError {
+  const message = `The inbox has tables of version ${String(found)}, and this version of the package knows ${String(known)}: update the package.`
+  return new ConversionWebhookError('ERR_CONVERSION_INBOX_NEWER', { message })
+}
