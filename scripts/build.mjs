@@ -11,7 +11,7 @@ import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
-const entries = ['index', 'sqlite', 'postgres']
+const entries = ['index', 'sqlite', 'postgres', 'testing']
 /** Entries for Node 22.13 and later, by what they export there. */
 const modern = { sqlite: 'sqliteInbox', postgres: 'postgresInbox' }
 

@@ -13,6 +13,7 @@ export const documents = [
   'docs/errors.md',
   'docs/security.md',
   'docs/durability.md',
+  'docs/testing.md',
   'docs/performance.md',
 ] as const
 

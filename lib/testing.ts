@@ -1,0 +1,68 @@
+import type { Inbox, InboxRow } from './inbox/inbox.js'
+import type { ParameterName } from './callback/schema.js'
+
+export type { ParameterName } from './callback/schema.js'
+
+/** The platform's own documented example. */
+const documented: Readonly<Record<ParameterName, string>> = {
+  conversion: 'success',
+  referrer_name: 'Robert Downy',
+  referrer_email: 'example@gmail.com',
+  referee_name: 'Cristian Bale',
+  referee_email: 'example@gmail.com',
+  orderID: 'ASDXXXXX',
+  purchaseValue: '1000',
+  referrer_converts: '2',
+  referrer_customValue: 'xxxxxxx',
+  goal_complete: '1',
+}
+
+export type ParamOverrides = Readonly<
+  Partial<Record<ParameterName, string | number | undefined>> & Record<string, string | number | undefined>
+>
+
+/**
+ * The ten parameters of the platform's documented example, with some of them changed, others added, and those left out that are undefined.
+ *
+ * @example await request(app).get('/webhook').query(sampleParams({ orderID: 'A-1', goal_complete: 0 }))
+ */
+export function sampleParams(overrides: ParamOverrides = {}): Record<string, string> {
+  const params: Record<string, string | number | undefined> = { ...documented, ...overrides }
+  return Object.fromEntries(
+    Object.entries(params).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+  )
+}
+
+/**
+ * The URL that the platform calls, encoded as PHP's `http_build_query` does. A path (`/webhook/<secret>`) stays a path. Where the
+ * base has a query, the parameters follow it.
+ */
+export function callbackUrl(base: string | URL, params: Readonly<Record<string, string>> = sampleParams()): string {
+  const text = String(base)
+  return `${text}${text.includes('?') ? '&' : '?'}${String(new URLSearchParams(params)).replaceAll('*', '%2A')}`
+}
+
+/**
+ * Resolves when nothing of an inbox waits or runs any more, with its newest 50 rows. Rejects after `timeoutMs` (5,000), naming what is
+ * left: a handler that fails is tried again later and later, which no test should wait for.
+ *
+ * @example const [row] = await deliveries(webhook.inbox)
+ */
+export async function deliveries(inbox: Inbox, { timeoutMs = 5_000 } = {}): Promise<readonly InboxRow[]> {
+  const giveUpAt = performance.now() + timeoutMs
+  for (;;) {
+    const { waiting, running } = (await inbox.stats()).deliveries
+    if (waiting + running === 0) return inbox.list()
+    if (performance.now() > giveUpAt) throw new Error(await describe(inbox, timeoutMs))
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+async function describe(inbox: Inbox, timeoutMs: number): Promise<string> {
+  const left = [...(await inbox.list({ state: 'running' })), ...(await inbox.list({ state: 'waiting' }))]
+  const lines = left.map(({ event, state, attempts, lastError }) => {
+    const why = lastError ? `, ${lastError.code}: ${lastError.message ?? ''}` : ''
+    return `${event ?? 'a refused callback'} ${state}, attempt ${String(attempts)}${why}`
+  })
+  return [`Deliveries are left after ${String(timeoutMs)} ms:`, ...lines].join('\n  ')
+}
