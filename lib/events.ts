@@ -86,15 +86,40 @@ export function checkHandlers(handlers: unknown): asserts handlers is Conversion
       message: "conversionWebhook was mounted uncalled: write app.use('/webhook', conversionWebhook({ … })).",
     })
   }
-  const names: string[] = [...Object.values(handlerNames), ...observerNames]
-  for (const [name, value] of Object.entries(handlers)) {
-    if (!names.includes(name)) {
+  const known: readonly string[] = [...Object.values(handlerNames), ...observerNames]
+  const names = namesIn(handlers)
+  for (const name of names) {
+    if (!known.includes(name)) {
       throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_UNKNOWN', {
-        message: `There is no handler or observer ${name}; did you mean ${nearest(name, names)}?`,
+        message: `There is no handler or observer ${name}; did you mean ${nearest(name, known)}?`,
       })
     }
+    const value = (handlers as Readonly<Record<string, unknown>>)[name]
     if (value !== undefined) checkFunction(name, value)
   }
+}
+
+/**
+ * The names that handlers may have: all of a plain object, and of an instance of a class, which may have fields and methods of its own,
+ * inherited ones too, those that begin like a handler's.
+ */
+function namesIn(handlers: object): readonly string[] {
+  const prototype: unknown = Object.getPrototypeOf(handlers)
+  if (prototype === null || prototype === Object.prototype) return Object.keys(handlers)
+  const names = new Set<string>()
+  for (let level = handlers; level !== Object.prototype;) {
+    for (const name of Object.getOwnPropertyNames(level)) if (/^on[A-Z]/.test(name)) names.add(name)
+    const next = Object.getPrototypeOf(level) as object | null
+    if (next === null) break
+    level = next
+  }
+  if (names.size === 0) {
+    throw new ConversionWebhookError('ERR_CONVERSION_HANDLERS_INVALID', {
+      message:
+        'The first argument of conversionWebhook has no handler: is it a promise, or an instance of another class?',
+    })
+  }
+  return [...names]
 }
 
 function checkFunction(name: string, value: unknown): void {
@@ -123,7 +148,7 @@ export class Events {
     this.#options = options
     for (const event of Object.keys(handlerNames).filter(isEvent)) {
       const handler = handlers[handlerNames[event]]
-      if (handler !== undefined) this.#handlers.set(event, handler as unknown as AnyHandler)
+      if (handler !== undefined) this.#handlers.set(event, (handler as unknown as AnyHandler).bind(handlers))
     }
   }
 

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { Conversion } from './callback/conversion.js'
-import { withoutCredential } from './callback/credentials.js'
 import { isUnreadable } from './callback/issues.js'
 import { pairsRecord, type Received } from './callback/params.js'
 import { read } from './callback/parse.js'
@@ -26,7 +25,7 @@ export type Taken =
  */
 export async function take(sent: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
   const receivedAt = Date.now()
-  const received = settings.matchesSecret ? withoutCredential(sent) : sent
+  const received = settings.withoutCredential?.(sent) ?? sent
   const result = read(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 

@@ -3,11 +3,12 @@ import { accidentAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type A
 import { findAccident } from './callback/accident.js'
 import { requireCaller, requireKnownPath } from './callback/caller.js'
 import { toConversion, type Callback } from './callback/conversion.js'
-import { readInput, type CallbackInput } from './callback/parse.js'
+import { readInput, requireScope, type CallbackInput } from './callback/parse.js'
 import { readQuery } from './callback/params.js'
+import { requireOptions } from './callback/rules.js'
 import { scrubRequest } from './callback/redact.js'
 import { readRequest } from './callback/request.js'
-import { findRoute, type Route, type WebhookRequest } from './callback/route.js'
+import { routeFinder, type Route, type WebhookRequest } from './callback/route.js'
 import { scopeOf } from './callback/scope.js'
 import { debug } from './debug.js'
 import { ConversionWebhookError, isConversionWebhookError } from './errors.js'
@@ -58,6 +59,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   const reporter = createReporter(handlers)
   const settings = resolveOptions(options, reporter)
   const { inbox, rules, matchesSecret, parseCustomValue } = settings
+  const findRoute = routeFinder(matchesSecret)
   const events = new Events(handlers, {
     confirm: settings.confirm,
     parse: (callback: Callback) => toConversion(callback, parseCustomValue),
@@ -91,7 +93,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   }
 
   function conversionWebhookMiddleware(req: WebhookRequest, res: ServerResponse, next?: Next): void {
-    const route = findRoute(req, conversionWebhookMiddleware, next !== undefined, matchesSecret)
+    const route = findRoute(req, conversionWebhookMiddleware, next !== undefined)
     if (route === undefined) {
       debug.route('not ours')
       if (settings.respond) next?.()
@@ -146,9 +148,11 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
       events.on(event, handler)
       return webhook
     },
-    async accept(input: CallbackInput, { scope }: { readonly scope?: string } = {}) {
-      const fallback = typeof settings.scope === 'string' ? settings.scope : ''
-      const { outcome, id } = await take(readInput(input, rules.wireNames), scope ?? fallback, settings, reporter)
+    async accept(input: CallbackInput, options: { readonly scope?: string } = {}) {
+      requireOptions(options, ['scope'])
+      const { scope = typeof settings.scope === 'string' ? settings.scope : '' } = options
+      requireScope(scope)
+      const { outcome, id } = await take(readInput(input, rules.wireNames), scope, settings, reporter)
       return { outcome, id }
     },
     inbox: inbox as Inbox<Commit>,

@@ -53,6 +53,15 @@ export interface Reporter {
   warn(code: ConversionWarningCode, message: string): void
 }
 
+/** Never throws, whatever an error does when it is printed. */
+function print(message: string, error: unknown): void {
+  try {
+    console.error(message, error)
+  } catch {
+    console.error(message, 'an error that cannot be printed')
+  }
+}
+
 export function createReporter(observers: ConversionObservers<never>): Reporter {
   const warned = new Set<string>()
   const warn = (code: ConversionWarningCode, message: string): void => {
@@ -64,7 +73,7 @@ export function createReporter(observers: ConversionObservers<never>): Reporter 
   const tell = (name: string, observe: () => unknown): void => {
     const failed = (error: unknown): void => {
       warn('WRN_CONVERSION_OBSERVER_FAILED', `${name} failed; an observer must not throw.`)
-      console.error(`conversion-webhook: ${name} failed:`, error)
+      print(`conversion-webhook: ${name} failed:`, error)
     }
     try {
       Promise.resolve(observe()).catch(failed)
@@ -83,7 +92,7 @@ export function createReporter(observers: ConversionObservers<never>): Reporter 
       tell('onDead', () => observers.onDead?.(dead as DeadDelivery<never>))
     },
     error(stage, error) {
-      if (observers.onError === undefined) console.error(`conversion-webhook: ${stage} failed:`, error)
+      if (observers.onError === undefined) print(`conversion-webhook: ${stage} failed:`, error)
       else tell('onError', () => observers.onError?.({ stage, error }))
     },
     warn,

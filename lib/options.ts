@@ -1,14 +1,20 @@
 import { atOnce } from './at-once.js'
 import { addressMatcher } from './callback/address.js'
-import { minSecretLength, secretMatcher, type Matcher } from './callback/credentials.js'
+import {
+  credentialRemover,
+  minSecretLength,
+  secretMatcher,
+  tokenName,
+  type CredentialRemover,
+  type Matcher,
+} from './callback/credentials.js'
 import type { ReadingRules } from './callback/conversion.js'
 import type { WebhookRequest } from './callback/route.js'
-import { readingRules, type ReadingOptions } from './callback/rules.js'
+import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/rules.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { Confirm } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
 import { memoryInbox } from './inbox/stores/memory.js'
-import { nearest } from './nearest.js'
 import type { Reporter } from './observers.js'
 
 /** A function of the request, whichever framework's request type it names. */
@@ -70,6 +76,7 @@ export interface Settings {
   readonly confirm: ((conversion: never, context: never) => unknown) | undefined
   /** Absent where nothing but the path decides. */
   readonly matchesSecret: Matcher | undefined
+  readonly withoutCredential: CredentialRemover | undefined
   readonly isAllowed: ((req: WebhookRequest) => boolean) | undefined
   readonly inbox: Inbox
   readonly scope: string | ((req: WebhookRequest) => unknown) | undefined
@@ -94,47 +101,32 @@ const numbers = {
 } as const
 
 const optionNames: readonly string[] = [
-  ...[
-    'secret',
-    'allowFrom',
-    'confirm',
-    'inbox',
-    'scope',
-    'schema',
-    'fields',
-    'statuses',
-    'parseCustomValue',
-    'respond',
-    'scrubUrl',
-  ],
+  ...readingOptionNames,
+  ...['secret', 'allowFrom', 'confirm', 'inbox', 'scope', 'respond', 'scrubUrl'],
   ...Object.keys(numbers),
 ]
 
 /** Every option checked and every default filled in, once. Throws `ERR_CONVERSION_OPTION_…`, `…_SECRET_…`, `…_SCHEMA_…`, `…_INBOX_…`. */
 export function resolveOptions(options: unknown, reporter: Reporter): Settings {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid('The second argument of conversionWebhook is an object of options.')
-  }
-  for (const name of Object.keys(options)) {
-    if (!optionNames.includes(name)) {
-      const message = `There is no option ${name}; did you mean ${nearest(name, optionNames)}?`
-      throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { message })
-    }
-  }
+  requireOptions(options, optionNames)
   const given = options as ConversionWebhookOptions<unknown, unknown>
   const isProduction = process.env.NODE_ENV === 'production'
-  for (const name of ['confirm', 'parseCustomValue'] as const) {
-    if (given[name] !== undefined && typeof given[name] !== 'function') throw invalid(`${name} must be a function.`)
-  }
+  if (given.confirm !== undefined && typeof given.confirm !== 'function') throw invalid('confirm must be a function.')
   if (given.scope !== undefined && typeof given.scope !== 'string' && typeof given.scope !== 'function') {
     throw invalid('scope must be a text, or a function of the request that returns one.')
   }
+  const rules = readingRules(given)
+  const secrets = resolveSecrets(given.secret, isProduction, reporter)
+  if (secrets && rules.wireNames.has(tokenName)) {
+    throw invalid(`fields: while there is a secret, ${tokenName} is the parameter that may carry it.`)
+  }
   return Object.freeze({
     isProduction,
-    rules: readingRules(given),
+    rules,
     parseCustomValue: given.parseCustomValue,
     confirm: given.confirm,
-    matchesSecret: resolveSecret(given.secret, isProduction, reporter),
+    matchesSecret: secrets && secretMatcher(secrets),
+    withoutCredential: secrets && credentialRemover(secrets, rules.wireNames),
     isAllowed: resolveAllowFrom(given.allowFrom, reporter),
     inbox: resolveInbox(given.inbox, isProduction, reporter),
     scope: given.scope,
@@ -165,7 +157,7 @@ function toNumber(name: keyof typeof numbers, value: unknown): number {
   throw invalid(`${name} must be a whole number from 1 to ${String(max)}.`)
 }
 
-function resolveSecret(option: unknown, isProduction: boolean, reporter: Reporter): Matcher | undefined {
+function resolveSecrets(option: unknown, isProduction: boolean, reporter: Reporter): readonly string[] | undefined {
   if (option === false) return undefined
   const given: unknown = option === undefined ? process.env.CONVERSION_WEBHOOK_SECRET : option
   if (given === undefined) {
@@ -196,7 +188,7 @@ function resolveSecret(option: unknown, isProduction: boolean, reporter: Reporte
     const message = `A secret needs at least ${String(minSecretLength)} characters: node -p "crypto.randomBytes(24).toString('base64url')" makes a good one.`
     throw invalid(message, 'ERR_CONVERSION_SECRET_SHORT')
   }
-  return secretMatcher(secrets)
+  return secrets
 }
 
 function resolveAllowFrom(option: unknown, reporter: Reporter): ((req: WebhookRequest) => boolean) | undefined {
@@ -211,7 +203,9 @@ function resolveAllowFrom(option: unknown, reporter: Reporter): ((req: WebhookRe
       }
     }
   }
-  const matches = addressMatcher([option].flat())
+  const list: readonly unknown[] = [option].flat()
+  if (list.length === 0) throw invalid('allowFrom is an empty list: nobody could call.')
+  const matches = addressMatcher(list)
   return (req) => {
     if (trustsEverybody(req)) {
       reporter.warn(

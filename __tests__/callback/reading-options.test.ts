@@ -87,7 +87,42 @@ describe('statuses', () => {
   })
 })
 
+describe('options of parseCallback', () => {
+  const invalid = 'ERR_CONVERSION_OPTION_INVALID'
+
+  test('that cannot work throw', () => {
+    for (const options of [null, [], 'x', 5] as unknown as object[]) rejects(options, invalid, /object of options/)
+    rejects({ feilds: {} }, 'ERR_CONVERSION_OPTION_UNKNOWN', /did you mean fields\?$/)
+    rejects({ secret: 'x' }, 'ERR_CONVERSION_OPTION_UNKNOWN', /no option secret/)
+    for (const parseCustomValue of [null, 'x', {}]) rejects({ parseCustomValue }, invalid, /parseCustomValue must be/)
+    for (const scope of [null, 5, []]) rejects({ scope }, invalid, /^scope must be a text\.$/)
+    for (const receivedAt of [null, 5, '2026-01-01', new Date('x'), {}]) rejects({ receivedAt }, invalid, /valid Date/)
+  })
+
+  test('that are undefined are as good as left out', () => {
+    const options = {
+      fields: undefined,
+      statuses: undefined,
+      schema: undefined,
+      parseCustomValue: undefined,
+      scope: undefined,
+      receivedAt: undefined,
+    } as object
+    expect(conversionOf(query(), options)).toMatchObject({ scope: '', orderId: 'ASDXXXXX' })
+  })
+})
+
 describe('schema', () => {
+  test('judges no stranger under a documented name that is renamed', () => {
+    const options = { fields: { orderID: 'order_no' }, schema: { required: ['orderID'] } } as const
+    expect(rulesOf({ conversion: 'success', referee_email: 'a@b.c', orderID: 'X' }, options)).toEqual([
+      'orderID schema:required',
+    ])
+    expect(conversionOf({ conversion: 'success', order_no: 'A', orderID: 'X' }, options).extra).toMatchObject({
+      orderID: 'X',
+    })
+  })
+
   const schema = {
     type: 'object',
     required: ['orderID', 'campaign'],
@@ -158,6 +193,12 @@ describe('parseCustomValue', () => {
     expect(conversionOf(params({ referrer_customValue: ' ' }), { parseCustomValue }).referrer).not.toHaveProperty(
       'customValue',
     )
+  })
+
+  test('must answer at once: a promise refuses the callback, and its rejection is heard', async () => {
+    const parseCustomValue = () => Promise.reject(new Error('no such tier'))
+    expect(rulesOf(query(), { parseCustomValue })).toEqual(['referrer_customValue customValue'])
+    await new Promise(setImmediate)
   })
 
   test('a throw refuses the callback, without its text', () => {

@@ -1,3 +1,4 @@
+import { unkindErrors } from '../support/errors.js'
 import { eventually, settled, workbench, type Kind } from './inboxes.js'
 
 /** Recording and delivering: what every inbox does alike, whenever it does it. */
@@ -76,6 +77,33 @@ export function describeConversions(kind: Kind): void {
     await settled(inbox)
     expect(told.map(({ orderId }) => orderId).sort()).toEqual([...orders].sort())
     expect(most).toBe(3)
+  })
+
+  test('whatever a handler throws, its delivery is settled, and succeeds when it is replayed', async () => {
+    const unkind = unkindErrors()
+    const thrown = new Set<string>()
+    const { report, inbox, told } = await start({
+      handle: ({ orderId = '' }) => {
+        if (thrown.has(orderId)) return
+        thrown.add(orderId)
+        throw unkind[Number(orderId)]
+      },
+      maxAttempts: 1,
+    })
+    for (const orderID of unkind.keys()) {
+      await report('success', String(orderID)).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'ERR_CONVERSION_HANDLER_FAILED' })
+      })
+    }
+    const failed = kind.isDurable ? 'dead' : 'waiting'
+    const rows = await eventually(
+      () => inbox.list({ state: failed }),
+      ({ length }) => length === unkind.length,
+    )
+    for (const { id } of rows) await inbox.replay(id)
+    await settled(inbox)
+    expect((await inbox.stats()).deliveries).toMatchObject({ done: unkind.length, dead: 0, running: 0 })
+    expect(told).toHaveLength(2 * unkind.length)
   })
 
   test('after close nothing is recorded', async () => {

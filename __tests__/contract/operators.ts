@@ -88,6 +88,14 @@ export function describeOperators(kind: Kind): void {
     }
   })
 
+  test('an id is a text', async () => {
+    const { inbox } = await start()
+    for (const id of [undefined, 5, ['nobody'], {}] as unknown as string[]) {
+      await expect(inbox.get(id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_QUERY_INVALID' })
+      await expect(inbox.replay(id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_QUERY_INVALID' })
+    }
+  })
+
   test('get tells everything that happened to an identity, in order', async () => {
     const { report, inbox } = await start()
     const { id } = await report('pending', 'A')

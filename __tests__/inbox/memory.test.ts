@@ -31,6 +31,25 @@ const brief = ({ event, id, attempt, previous }: ConversionContext) => ({ event,
 const handlerFailed = { code: 'ERR_CONVERSION_HANDLER_FAILED', status: 500 }
 
 describe('a callback', () => {
+  test('is a new object for each that is told of it: what one changes, nobody else sees', async () => {
+    const seen: unknown[] = []
+    const spoil = (conversion: Conversion): void => {
+      seen.push(structuredClone([conversion.params, { ...conversion.extra }, conversion.repairs]))
+      const { params, extra, repairs } = conversion as unknown as Record<string, Record<string, string>>
+      Object.assign(params ?? {}, { orderID: 'stolen' })
+      Object.assign(extra ?? {}, { campaign: 'stolen' })
+      ;(repairs as unknown as unknown[]).pop()
+    }
+    const { webhook } = start({ onSuccess: spoil, onGoalComplete: spoil })
+    const input = { ...params(), campaign: 'spring', referrer_email: 'a b@c.example' }
+    await webhook.accept(input)
+    expect(seen).toHaveLength(2)
+    expect(seen[1]).toEqual(seen[0])
+    expect(seen[0]).toMatchObject([{ orderID: 'ASDXXXXX' }, { campaign: 'spring' }, [{ kind: 'plus' }]])
+    const [row] = await webhook.inbox.list()
+    expect(row).toMatchObject({ params: { orderID: 'ASDXXXXX' } })
+  })
+
   test('is answered after its handlers ran, under the id that they were told', async () => {
     const { told, handlers } = recorder()
     const { report } = start(handlers)

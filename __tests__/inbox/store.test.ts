@@ -94,13 +94,16 @@ test('a retry that waits longer than a handler may run gives up, and its turn is
   expect(attempts).toHaveLength(1)
 })
 
-test('a fail that comes while the late handler of the success still runs is told at once, as a plain one', async () => {
-  const { inbox, attempt } = start()
+test('a fail that comes while the late handler of the success still runs waits for its end, and is a plain one', async () => {
+  const { inbox, attempt, attempts } = start()
   const lateOne = inbox.accept(success)
   const first = await attempt(1)
   first.judge(late)
   await expect(lateOne).rejects.toMatchObject({ code: 'ERR_CONVERSION_HANDLER_LATE' })
   const fail = inbox.accept(callbackOf('fail'))
+  await new Promise(setImmediate)
+  expect(attempts).toHaveLength(1)
+  first.finish()
   const second = await attempt(2)
   expect(second.job.id).toMatch(/:fail$/)
   second.judge(done)

@@ -187,6 +187,33 @@ describe('a connection', () => {
     expect(events()).toEqual([])
   })
 
+  test.each([
+    ['with a body', 'Content-Type: application/json\r\nContent-Length: 9\r\n', 'ERR_CONVERSION_BODY_ABORTED'],
+    ['in chunks', 'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n', 'ERR_CONVERSION_BODY_ABORTED'],
+    ['without a body', 'Content-Length: 0\r\n', undefined],
+  ])('that is gone before its POST %s is looked at', async (_what, headers, code) => {
+    const { handlers, events } = recorder()
+    const refused: unknown[] = []
+    const onRefused = (one: unknown) => refused.push(one)
+    const webhook = conversionWebhook({ ...handlers, onRefused }, { secret: false, respond: false })
+    const outcome = deferred<unknown>()
+    const arrived = deferred()
+    const { port } = await listen((req, res) => {
+      arrived.resolve()
+      req.once('close', () => {
+        webhook(req, res, outcome.resolve)
+      })
+    })
+    const socket = openSocket(port, '127.0.0.1')
+    socket.write(`POST /${query()} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`)
+    await arrived.promise
+    socket.destroy()
+    if (code === undefined) expect(await outcome.promise).toBeUndefined()
+    else expect(await outcome.promise).toMatchObject({ code })
+    expect(events()).toEqual(code === undefined ? ['success', 'goalComplete'] : [])
+    expect(refused).toEqual([])
+  })
+
   test('whose body stands still is answered with 408 after its time, and closed', async () => {
     const outcome = deferred<unknown>()
     const server = createServer((req, res) => {

@@ -19,7 +19,7 @@ describe.each(Object.entries(frameworks))('the secret under %s', (_name, mount) 
     const { handlers: all, told } = recorder()
     const webhook = conversionWebhook({ ...all, ...handlers }, { secret: [secret, older], ...options })
     const { port } = await listen(mount('/webhook', webhook))
-    return { told, call: (url: string, sent?: Sent) => send(port, url, sent) }
+    return { told, inbox: webhook.inbox, call: (url: string, sent?: Sent) => send(port, url, sent) }
   }
 
   test.each([
@@ -101,6 +101,19 @@ describe.each(Object.entries(frameworks))('the secret under %s', (_name, mount) 
       { orderID: 'B-2', referrer_email: '%zz', campaign: 'summer' },
     ])
     expect(JSON.stringify(refused)).not.toContain(secret)
+  })
+
+  test('no secret is recorded or shown, wherever else a sender repeats it', async () => {
+    const refused: unknown[] = []
+    const { call, told, inbox } = await start({}, { onRefused: (one: unknown) => refused.push(one) })
+    const broken = `{"token":"${secret}", "orderID": "A-1", "note": "${secret}`
+    expect((await call(`/webhook?token=${secret}`, json(broken))).status).toBe(400)
+    expect(refused).toMatchObject([{ params: { '': '{"token":"[redacted]", "orderID": "A-1", "note": "[redacted]' } }])
+    expect((await call(`/webhook?${secret}&token=${secret}&conversion=maybe`)).status).toBe(422)
+    expect((await call(`/webhook${query()}&token=${secret}&amp;${secret}=%ff&from=${secret}`)).status).toBe(200)
+    expect({ ...told[0]?.conversion.extra }).toEqual({ '[redacted]': '\u00ff', from: '[redacted]' })
+    const everything = [refused, told, await inbox.list()]
+    expect(JSON.stringify(everything)).not.toContain(secret)
   })
 
   test('the environment has the secrets where the option is left out', async () => {

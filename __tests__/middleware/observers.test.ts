@@ -1,7 +1,9 @@
+import { format } from 'node:util'
 import { memoryInbox, type Inbox } from '../../lib/index.js'
 import { startApp } from '../support/app.js'
 import { params, sampleConversion } from '../support/callbacks.js'
 import { form, problemOf } from '../support/client.js'
+import { unkindErrors } from '../support/errors.js'
 import { closeServers } from '../support/servers.js'
 
 /* Observers are told and never asked: what they get, and that nothing they do changes an answer. */
@@ -143,6 +145,26 @@ describe('an observer that fails', () => {
     expect((await call({ conversion: 'maybe' })).status).toBe(422)
   })
 })
+
+test.each(unkindErrors().map((error, index) => [index, error]))(
+  'an error that cannot be printed ends nothing (%i)',
+  async (_index, thrown) => {
+    const print = jest.spyOn(console, 'error').mockImplementation((...parts) => void format(...parts))
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation()
+    try {
+      const fail = () => {
+        throw thrown
+      }
+      const { call } = await startApp({ onSuccess: fail, onRefused: fail, onError: undefined as never })
+      expect((await call()).status).toBe(500)
+      expect((await call({ conversion: 'maybe' })).status).toBe(422)
+      expect((await call({ conversion: 'fail' })).status).toBe(200)
+    } finally {
+      warn.mockRestore()
+      print.mockRestore()
+    }
+  },
+)
 
 test('without onError a failure is printed', async () => {
   const print = jest.spyOn(console, 'error').mockImplementation()

@@ -3,7 +3,7 @@ import express from 'express'
 import express4 from 'express4'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { conversionWebhook, isConversionWebhookError, memoryInbox } from '../../lib/index.js'
-import { secret } from '../support/callbacks.js'
+import { query, secret } from '../support/callbacks.js'
 import { send } from '../support/client.js'
 import { withEnvironment } from '../support/recorder.js'
 import { closeServers, listen } from '../support/servers.js'
@@ -64,6 +64,59 @@ describe('handlers', () => {
       expect(() => make({ [name]: undefined }, { secret: false })).not.toThrow()
     },
   )
+})
+
+describe('handlers of a class', () => {
+  class Rewards {
+    readonly paid: (string | undefined)[] = []
+    readonly currency = 'EUR'
+    onSuccess({ orderId }: { orderId?: string }): void {
+      this.paid.push(orderId)
+    }
+  }
+  class MoreRewards extends Rewards {
+    readonly refused: string[] = []
+    onGoalComplete(): void {
+      this.onSuccess({ orderId: this.currency })
+    }
+    onRefused({ code }: { code: string }): void {
+      this.refused.push(code)
+    }
+  }
+
+  test('keep their this, inherited ones too', async () => {
+    const rewards = new MoreRewards()
+    const webhook = conversionWebhook(rewards, { secret: false })
+    await webhook.accept(query())
+    await webhook.accept({})
+    expect(rewards).toMatchObject({ paid: ['ASDXXXXX', 'EUR'], refused: ['ERR_CONVERSION_CALLBACK_REFUSED'] })
+  })
+
+  test('are checked like those of a plain object', () => {
+    class Misspelt extends Rewards {
+      onSucess(): void {
+        this.paid.pop()
+      }
+    }
+    const code = 'ERR_CONVERSION_HANDLER_UNKNOWN'
+    expectFault(() => make(new Misspelt(), { secret: false }), code, /did you mean onSuccess\?$/)
+  })
+
+  test.each([
+    ['a promise', Promise.resolve({ onSuccess: () => undefined })],
+    ['a map', new Map()],
+    ['a date', new Date()],
+  ])('are not those of %s', (_what, handlers) => {
+    const message = /has no handler: is it a promise, or an instance of another class\?$/
+    expectFault(() => make(handlers, { secret: false }), 'ERR_CONVERSION_HANDLERS_INVALID', message)
+  })
+
+  test('an object without a prototype is a plain one', async () => {
+    const told: unknown[] = []
+    const handlers = Object.assign(Object.create(null), { onSuccess: () => told.push(1) }) as object
+    await make(handlers, { secret: false }).accept(query())
+    expect(told).toEqual([1])
+  })
 })
 
 describe('the factory passed uncalled', () => {
@@ -131,9 +184,11 @@ describe('options', () => {
       /^statuses\.approved must be success, fail or pending\.$/,
     ],
     ['statuses', [{ Success: 'fail' }], /^statuses\.Success: success is a status already/],
+    ['statuses', [{ Done: 'success', 'done ': 'fail' }], /^statuses\.done : done has two meanings\.$/],
+    ['allowFrom', [[]], /^allowFrom is an empty list: nobody could call\.$/],
     [
       'fields',
-      [null, 7, ['orderID'], { orderID: '' }, { orderID: [7] }],
+      [null, 7, ['orderID'], { orderID: '' }, { orderID: [7] }, { orderID: [] }],
       /^fields maps documented names to wire names/,
     ],
     ['fields', [{ orderId: 'order' }], /^fields: orderId is none of the ten parameters\.$/],
@@ -177,6 +232,17 @@ describe('options', () => {
       code,
       /make one inbox for each, or mount the one webhook twice\.$/,
     )
+  })
+
+  test('the parameter that may carry the secret carries nothing else', () => {
+    const message = /^fields: while there is a secret, token is the parameter that may carry it\.$/
+    const fields = { orderID: 'token' }
+    expectFault(() => make({}, { secret, fields }), 'ERR_CONVERSION_OPTION_INVALID', message)
+    expect(() => make({}, { secret: false, fields })).not.toThrow()
+  })
+
+  test('two words of a status may be the same word', () => {
+    expect(() => make({}, { secret: false, statuses: { done: 'success', DONE: 'success' } })).not.toThrow()
   })
 
   test('undefined is the same as left out', () => {

@@ -178,6 +178,18 @@ describe.each(Object.entries(apps))('a route of %s', (_name, framework) => {
     expect((await get(`/webhook${query()}`)).body).toBe('{"outcome":"accepted"}')
   })
 
+  test('a route that declined a wrong secret says nothing of a later mount of the same webhook', async () => {
+    const { call, told } = await start(
+      (app, webhook) => app.all('/webhook/:secret', webhook).use('/webhook', webhook),
+      { secret },
+    )
+    const right = { headers: { 'X-Webhook-Secret': secret } }
+    for (const sent of [{}, right]) expect((await call(`/webhook/not-the-secret${query()}`, sent)).status).toBe(404)
+    expect(told).toEqual([])
+    expect((await call(`/webhook/${secret}${query()}`)).body).toBe('{"outcome":"accepted"}')
+    expect((await call(`/webhook${query()}`, right)).body).toBe('{"outcome":"duplicate"}')
+  })
+
   test('the app goes on behind a path that is not ours', async () => {
     const { get } = await start(
       (app, webhook) =>

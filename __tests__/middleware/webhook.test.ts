@@ -62,6 +62,26 @@ describe('accept', () => {
     expect(told.map(({ conversion }) => conversion.scope)).toEqual(['summer', 'summer', 'winter', 'winter'])
   })
 
+  test('rejects options that cannot work', async () => {
+    const { webhook } = make()
+    const accept = (options: unknown) => webhook.accept(query(), options as { scope?: string })
+    for (const options of [null, 'summer', { scope: 5 }, { scope: null }]) {
+      await expect(accept(options)).rejects.toMatchObject({ code: 'ERR_CONVERSION_OPTION_INVALID' })
+    }
+    await expect(accept({ scop: 'x' })).rejects.toMatchObject({ code: 'ERR_CONVERSION_OPTION_UNKNOWN' })
+    expect(await accept({ scope: undefined })).toMatchObject({ outcome: 'accepted' })
+  })
+
+  test('refuses what throws when it is read', async () => {
+    const { webhook } = make()
+    const unreadable = {
+      get conversion() {
+        throw new Error('no')
+      },
+    }
+    expect(await webhook.accept(unreadable as never)).toMatchObject({ outcome: 'refused' })
+  })
+
   test('asks for no credential and keeps none', async () => {
     const { webhook, told } = make({ secret })
     await webhook.accept(`/webhook?token=${secret}&${query().slice(1)}`)

@@ -26,11 +26,15 @@ export async function readBody(
     const entries = Array.isArray(body) ? [] : Object.entries(body)
     return readValues(entries, wireNames, { source: typeOf(req)?.form ?? 'json' })
   }
-  if (req.readableDidRead || req.readableEnded || req.destroyed) {
+  const declared = Number(req.headers['content-length'] ?? 0)
+  if (req.readableDidRead || req.readableEnded) {
     debug.body('consumed before us')
     return undefined
   }
-  const declared = Number(req.headers['content-length'] ?? 0)
+  if (req.destroyed) {
+    if (declared === 0 && req.headers['transfer-encoding'] === undefined) return undefined // there was none
+    throw new ConversionWebhookError('ERR_CONVERSION_BODY_ABORTED')
+  }
   if (declared > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED')
   if (declared > 0) requireType(req) // before the body is waited for
   const bytes = await readStream(req, timeoutMs)

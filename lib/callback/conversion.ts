@@ -1,7 +1,8 @@
+import { atOnce } from '../at-once.js'
 import type { Issue } from '../errors.js'
 import type { Repair } from './issues.js'
 import { collect, type Received, type WireNames } from './params.js'
-import { parameterNames, type ParameterTexts } from './schema.js'
+import { isParameterName, parameterNames, type ParameterTexts } from './schema.js'
 import { checkParameters } from './check.js'
 
 /** What the platform said of the conversion. */
@@ -107,9 +108,14 @@ export function interpret(received: Received, rules: ReadingRules, scope: string
   const status = word === undefined ? undefined : (rules.statuses.get(word) ?? word)
   if (status !== undefined) texts.conversion = status
 
-  const refused = refusal([...checkParameters(texts), ...(rules.checkSchema?.({ ...extra, ...texts }) ?? [])])
+  const refused = refusal([...checkParameters(texts), ...(rules.checkSchema?.({ ...foreign(extra), ...texts }) ?? [])])
   if (refused) return refused
   return { ok: true, callback: { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt } }
+}
+
+/** With `fields`, the documented name of a renamed parameter is a stranger's and must not pass for it. */
+function foreign(extra: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(extra).filter(([name]) => !isParameterName(name)))
 }
 
 function refusal([first, ...rest]: readonly Issue[]) {
@@ -125,7 +131,7 @@ function repairPlus(address: string): string {
 
 /**
  * The typed object of a callback that was checked before. Runs at accept and again at each delivery.
- * Throws only what `parseCustomValue` throws.
+ * Nothing of it is shared with what is recorded. Throws only what `parseCustomValue` throws.
  */
 export function toConversion(callback: Callback, parseCustomValue?: (text: string) => unknown): Conversion<unknown> {
   const { params, status, extra, repairs, scope } = callback
@@ -134,7 +140,9 @@ export function toConversion(callback: Callback, parseCustomValue?: (text: strin
   if (params.referrer_name !== undefined) referrer.name = params.referrer_name
   if (params.referrer_email !== undefined) referrer.email = params.referrer_email.trim()
   if (params.referrer_converts !== undefined) referrer.conversions = toNumber(params.referrer_converts)
-  if (custom !== undefined) referrer.customValue = parseCustomValue ? parseCustomValue(custom) : custom
+  if (custom !== undefined) {
+    referrer.customValue = parseCustomValue ? atOnce('parseCustomValue', parseCustomValue(custom)) : custom
+  }
   const referee: Writable<Conversion['referee']> = {}
   if (params.referee_name !== undefined) referee.name = params.referee_name
   if (params.referee_email !== undefined) referee.email = params.referee_email.trim()
@@ -147,9 +155,9 @@ export function toConversion(callback: Callback, parseCustomValue?: (text: strin
     goalComplete: params.goal_complete?.trim() === '1',
     scope,
     receivedAt: new Date(callback.receivedAt),
-    extra,
-    params,
-    repairs,
+    extra: Object.assign(Object.create(null), extra) as Record<string, string>,
+    params: { ...params },
+    repairs: repairs.map((repair) => ({ ...repair })),
   }
 }
 

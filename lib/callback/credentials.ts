@@ -1,12 +1,15 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { Pair, Received } from './params.js'
+import type { Pair, Received, WireNames } from './params.js'
 
 /** The shortest secret that is accepted, in characters; so every longer path segment might be one. */
 export const minSecretLength = 16
 
 /** The query parameter that may carry the secret; it never reaches a conversion while a secret is configured. */
-const tokenName = 'token'
+export const tokenName = 'token'
+
+/** Stands where a secret was. */
+export const redacted = '[redacted]'
 
 /** Tells whether a text is one of the secrets, in a time that depends on neither. */
 export type Matcher = (candidate: string) => boolean
@@ -37,16 +40,25 @@ export function candidates(req: IncomingMessage, query: readonly Pair[]): string
   return found
 }
 
-/** What may be recorded and shown: without the credential. */
-export function withoutCredential(received: Received): Received {
-  if (!received.pairs.some(isToken)) return received
-  return {
-    pairs: received.pairs.filter((pair) => !isToken(pair)),
-    issues: received.issues,
-    repairs: received.repairs.filter(({ parameter }) => parameter !== tokenName),
-  }
-}
+/** Makes what was received into what may be recorded and shown. */
+export type CredentialRemover = (received: Received) => Received
 
-function isToken([name]: Pair): boolean {
-  return name === tokenName
+/** Drops the parameter `token`, and masks the secrets where strangers' names and texts, or a body that cannot be read, hold one. */
+export function credentialRemover(secrets: readonly string[], wireNames: WireNames): CredentialRemover {
+  const mask = (text: string) => secrets.reduce((masked, secret) => masked.replaceAll(secret, redacted), text)
+  const isOurs = (name: string) => wireNames.has(name)
+  return ({ pairs, issues, repairs }) => {
+    if (pairs.every(([name]) => isOurs(name))) return { pairs, issues, repairs }
+    return {
+      pairs: pairs.flatMap((pair): Pair[] => {
+        const [name, text] = pair
+        if (name === tokenName) return []
+        return [isOurs(name) ? pair : [mask(name), mask(text)]]
+      }),
+      issues,
+      repairs: repairs.flatMap(({ parameter, kind }) =>
+        parameter === tokenName ? [] : [{ parameter: mask(parameter), kind }],
+      ),
+    }
+  }
 }

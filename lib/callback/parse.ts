@@ -1,7 +1,15 @@
+import { types } from 'node:util'
 import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
 import type { Issue } from '../errors.js'
 import { readQuery, readValues, type Received, type WireNames } from './params.js'
-import { documentedRules, readingRules, type ReadingOptions } from './rules.js'
+import {
+  documentedRules,
+  invalid,
+  readingOptionNames,
+  readingRules,
+  requireOptions,
+  type ReadingOptions,
+} from './rules.js'
 
 /** A callback in any form: a query string (with or without `?`, or the URL that it ends), or values that were parsed already. */
 export type CallbackInput = string | URL | URLSearchParams | Readonly<Record<string, unknown>>
@@ -25,11 +33,21 @@ export function parseCallback<Custom = string>(
   input: CallbackInput,
   options: ParseOptions<Custom> = {},
 ): ParseResult<Custom> {
+  requireOptions(options, parseOptionNames)
   const { fields, statuses, schema, parseCustomValue, scope = '', receivedAt = new Date() } = options
-  const plain = fields === undefined && statuses === undefined && schema === undefined
-  const rules = plain ? documentedRules : readingRules(options)
+  const isPlain = [fields, statuses, schema, parseCustomValue].every((option) => option === undefined)
+  const rules = isPlain ? documentedRules : readingRules(options)
+  requireScope(scope)
+  if (!types.isDate(receivedAt) || Number.isNaN(receivedAt.getTime())) throw invalid('receivedAt must be a valid Date.')
   const result = read(readInput(input, rules.wireNames), rules, parseCustomValue, scope, receivedAt.getTime())
   return result.ok ? { ok: true, conversion: result.conversion as Conversion<Custom> } : result
+}
+
+const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 'receivedAt']
+
+/** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no text. */
+export function requireScope(scope: unknown): asserts scope is string {
+  if (typeof scope !== 'string') throw invalid('scope must be a text.')
 }
 
 type Read =
@@ -59,7 +77,12 @@ export function readInput(input: unknown, wireNames: WireNames): Received {
   if (typeof input === 'string') return readQuery(queryOf(input), wireNames)
   if (input instanceof URL) return readQuery(input.search.slice(1), wireNames)
   if (input instanceof URLSearchParams) return readValues(input, wireNames, { source: 'form' })
-  return readValues(typeof input === 'object' && input !== null ? Object.entries(input) : [], wireNames)
+  try {
+    return readValues(typeof input === 'object' && input !== null ? Object.entries(input) : [], wireNames)
+  } catch {
+    const message = 'the callback is an object that throws when it is read'
+    return { pairs: [], issues: [{ rule: 'type', message }], repairs: [] }
+  }
 }
 
 /** What follows the first `?` of a URL or path, or the text itself. */

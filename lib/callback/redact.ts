@@ -1,6 +1,4 @@
-import { minSecretLength, type Matcher } from './credentials.js'
-
-const redacted = '[redacted]'
+import { minSecretLength, redacted, type Matcher } from './credentials.js'
 
 /** A segment of a path as the text that it stands for, or as it is where it is not encoded well. */
 export function decodeSegment(segment: string): string {

@@ -26,13 +26,26 @@ export interface Route {
   readonly isDoubtful: boolean
 }
 
+export type FindRoute = (req: WebhookRequest, self: unknown, hasNext: boolean) => Route | undefined
+
 /**
  * Section 5.1: whether the request is ours. Undefined means `next()`, untouched, so that a wrong path secret cannot be told from
  * an unknown path.
  */
-export function findRoute(
+export function routeFinder(matches: Matcher | undefined): FindRoute {
+  /** Frameworks leave the last matched route on a request that goes on: one that we declined says nothing of a later mount. */
+  const declined = new WeakMap<WebhookRequest, unknown>()
+  return (req, self, hasNext) => {
+    const isRoute = isRouteOf(req, self) && declined.get(req) !== req.route
+    const route = findRoute(req, isRoute, hasNext, matches)
+    if (route === undefined) declined.set(req, req.route)
+    return route
+  }
+}
+
+function findRoute(
   req: WebhookRequest,
-  self: unknown,
+  isRoute: boolean,
   hasNext: boolean,
   matches: Matcher | undefined,
 ): Route | undefined {
@@ -47,7 +60,7 @@ export function findRoute(
   if (isSecretParameter && !matches(parameter)) return undefined
 
   const isRoot = path === '/' || path === ''
-  if (isRoot || isRouteOf(req, self)) return ours(isSecretParameter)
+  if (isRoot || isRoute) return ours(isSecretParameter)
   if (!hasNext) {
     const last = path.replace(/\/$/, '').split('/').pop() ?? ''
     const isSecret = matches?.(decodeSegment(last)) ?? false

@@ -1,4 +1,5 @@
 import { ConversionWebhookError, type Issue } from '../errors.js'
+import { nearest } from '../nearest.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
 import { documentedNames, wireNamesOf } from './params.js'
 import { callbackSchema, type ParameterName } from './schema.js'
@@ -29,8 +30,23 @@ const noStatuses: ReadonlyMap<string, ConversionStatus> = new Map()
 /** The rules of a webhook without options. */
 export const documentedRules: ReadingRules = { wireNames: documentedNames, statuses: noStatuses }
 
+export const readingOptionNames: readonly string[] = ['schema', 'fields', 'statuses', 'parseCustomValue']
+
+/** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no object, and `ERR_CONVERSION_OPTION_UNKNOWN` for a name that is none of these. */
+export function requireOptions(options: unknown, names: readonly string[]): void {
+  if (!isRecord(options)) throw invalid('The second argument is an object of options.')
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue
+    const message = `There is no option ${name}; did you mean ${nearest(name, names)}?`
+    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { message })
+  }
+}
+
 /** Checks the options and compiles the schema. Throws `ERR_CONVERSION_OPTION_INVALID` or `ERR_CONVERSION_SCHEMA_INVALID`. */
-export function readingRules({ fields, statuses, schema }: ReadingOptions<unknown>): ReadingRules {
+export function readingRules({ fields, statuses, schema, parseCustomValue }: ReadingOptions<unknown>): ReadingRules {
+  if (parseCustomValue !== undefined && typeof parseCustomValue !== 'function') {
+    throw invalid('parseCustomValue must be a function.')
+  }
   return {
     wireNames: fields === undefined ? documentedNames : resolveFields(fields),
     statuses: statuses === undefined ? noStatuses : resolveStatuses(statuses),
@@ -38,12 +54,15 @@ export function readingRules({ fields, statuses, schema }: ReadingOptions<unknow
   }
 }
 
-function invalid(message: string): ConversionWebhookError {
+export function invalid(message: string): ConversionWebhookError {
   return new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { message })
 }
 
 function resolveFields(fields: unknown) {
-  const isNames = (value: unknown) => [value].flat().every((name) => typeof name === 'string' && name !== '')
+  const isNames = (value: unknown) => {
+    const names: readonly unknown[] = [value].flat()
+    return names.length > 0 && names.every((name) => typeof name === 'string' && name !== '')
+  }
   if (!isRecord(fields) || !Object.values(fields).every(isNames)) {
     throw invalid("fields maps documented names to wire names, such as { orderID: 'order_no' }.")
   }
@@ -57,14 +76,15 @@ function resolveFields(fields: unknown) {
 function resolveStatuses(statuses: unknown): ReadonlyMap<string, ConversionStatus> {
   const known: readonly unknown[] = callbackSchema.properties.conversion.enum
   if (!isRecord(statuses)) throw invalid("statuses maps foreign words to statuses, such as { approved: 'success' }.")
-  return new Map(
-    Object.entries(statuses).map(([foreign, status]) => {
-      const word = foreign.trim().toLowerCase()
-      if (!known.includes(status)) throw invalid(`statuses.${foreign} must be success, fail or pending.`)
-      if (known.includes(word)) throw invalid(`statuses.${foreign}: ${word} is a status already and keeps its meaning.`)
-      return [word, status as ConversionStatus]
-    }),
-  )
+  const words = new Map<string, ConversionStatus>()
+  for (const [foreign, status] of Object.entries(statuses)) {
+    const word = foreign.trim().toLowerCase()
+    if (!known.includes(status)) throw invalid(`statuses.${foreign} must be success, fail or pending.`)
+    if (known.includes(word)) throw invalid(`statuses.${foreign}: ${word} is a status already and keeps its meaning.`)
+    if ((words.get(word) ?? status) !== status) throw invalid(`statuses.${foreign}: ${word} has two meanings.`)
+    words.set(word, status as ConversionStatus)
+  }
+  return words
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -146,9 +146,14 @@ function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | '
   return { ...rest, state, settledAt: now }
 }
 
+/** Anything can be thrown, also what throws when it is looked at. */
 function messageOf(error: unknown): { message?: string } {
-  const text = error instanceof Error ? error.message : error
-  return typeof text === 'string' ? { message: text.slice(0, 1_000) } : {}
+  try {
+    const text: unknown = error instanceof Error ? error.message : error
+    return typeof text === 'string' ? { message: text.slice(0, 1_000) } : {}
+  } catch {
+    return {}
+  }
 }
 
 /** What ended the last attempt that did not succeed. */

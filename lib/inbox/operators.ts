@@ -14,7 +14,7 @@ import {
   textsOfHeld,
   type HeldCallback,
 } from './records.js'
-import { replayer, unknownRecord } from './replay.js'
+import { replayer, requireId, unknownRecord } from './replay.js'
 import type { Position, Store, StoredDelivery } from './store.js'
 
 const heldStates: readonly InboxState[] = ['refused', 'conflict', 'waiting', 'done'] satisfies HeldCallback['state'][]
@@ -113,6 +113,7 @@ export function createOperators(
   }
 
   async function get(id: string): Promise<InboxEntry | undefined> {
+    requireId(id)
     const row = await find(id)
     if (row === undefined) return undefined
     const held = row.kind === 'delivery' ? undefined : await store.held(id)

@@ -17,6 +17,7 @@ import type { Store } from './store.js'
 /** Marks a delivery or a held callback for one more try. `wake` is called after that. */
 export function replayer(store: Store, wake: (identity?: string) => void) {
   return async (id: string): Promise<void> => {
+    requireId(id)
     const [identity, key] = splitDeliveryId(id)
     wake(key === undefined ? await replayHeld(store, id) : await replayDelivery(store, identity, key))
   }
@@ -84,6 +85,11 @@ export function recordReread(
       }
     },
   })
+}
+
+export function requireId(id: unknown): asserts id is string {
+  if (typeof id === 'string') return
+  throw new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message: 'An id is a text.' })
 }
 
 export function unknownRecord(): ConversionWebhookError {

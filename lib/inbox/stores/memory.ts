@@ -32,7 +32,7 @@ interface Work {
   readonly attempts: Map<DeliveryKey, Promise<Failure | undefined>>
   /** The last of them, which the next one waits for. */
   tail: Promise<unknown> | undefined
-  /** Handlers that run, some of them past their time: a retry waits for its predecessor. */
+  /** Handlers that run, some of them past their time: a retry waits for them, and so does what contradicts them. */
   readonly running: Map<DeliveryKey, Delivering>
 }
 
@@ -139,8 +139,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     const id = attemptKey(key)
     const underWay = work.attempts.get(id)
     if (underWay !== undefined) return underWay
-    const before = [work.tail, work.running.get(key)?.finished].filter((promise) => promise !== undefined)
-    const turn = before.length > 0 ? Promise.all(before) : undefined
+    const turn = work.tail !== undefined || work.running.size > 0 ? turnOf(work, key) : undefined
     const attempt = this.#attempt(identity, work, key, turn, host).finally(() => {
       work.attempts.delete(id)
       if (work.tail === attempt) work.tail = undefined
@@ -203,6 +202,18 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     })
     return undefined
   }
+}
+
+/** When all attempts before it have their verdicts, and no handler runs on past its time but its sibling's. */
+async function turnOf({ tail, running }: Work, key: DeliveryKey): Promise<void> {
+  await tail
+  const others = [...running].filter(([other]) => !areSiblings(key, other))
+  await Promise.all(others.map(([, { finished }]) => finished))
+}
+
+/** `success` and `goalComplete` do not contradict each other. */
+function areSiblings(one: DeliveryKey, other: DeliveryKey): boolean {
+  return one !== other && [one, other].every((key) => key === 'success' || key === 'goalComplete')
 }
 
 /** Nothing is tried again by itself, so nothing is dead. */

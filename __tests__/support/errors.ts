@@ -1,0 +1,20 @@
+import { inspect } from 'node:util'
+
+/** What nobody expects to catch: no errors, errors without a text, and errors that throw when they are looked at or printed. */
+export function unkindErrors(): readonly unknown[] {
+  const fail = (): never => {
+    throw new Error('do not look')
+  }
+  return [
+    undefined,
+    null,
+    Symbol('failed'),
+    Object.create(null),
+    Object.assign(new Error(), { message: { not: 'a text' } }),
+    Object.assign(new Error('a NUL \0 and half a pair \ud800'), {}),
+    Object.assign(new Error('unprintable'), { [inspect.custom]: fail }),
+    Object.defineProperty(new Error('no message'), 'message', { get: fail }),
+    Object.defineProperty(new Error('no stack'), 'stack', { get: fail }),
+    new Proxy(new Error('closed'), { get: fail, getPrototypeOf: fail, ownKeys: fail, has: fail }),
+  ]
+}
