@@ -130,6 +130,10 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     deliver: (job) => events.deliver(job),
     reread: ({ received, scope, receivedAt }) => reread(received, scope, receivedAt, settings),
     conversionOf: (callback) => events.conversionOf(callback),
+    onConflict: ({ callback, ...conflict }) => {
+      const conversion = events.conversionOf(callback)
+      if (conversion !== undefined) reporter.conflict({ ...conflict, conversion })
+    },
     onDead: ({ job, error }) => {
       events.dead(job, error)
     },

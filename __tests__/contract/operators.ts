@@ -2,7 +2,7 @@ import { eventually, settled, workbench, type Kind } from './inboxes.js'
 
 /** What people do with an inbox: the same on all of them. */
 export function describeOperators(kind: Kind): void {
-  const { start } = workbench(kind)
+  const { start, newStorage } = workbench(kind)
 
   test('list gives deliveries and held callbacks, newest first, by every filter and in pages', async () => {
     const { report, webhook, inbox } = await start({ scope: 'spring' })
@@ -164,6 +164,69 @@ export function describeOperators(kind: Kind): void {
     expect(entry?.history.map(({ what }) => what)).toEqual(expect.arrayContaining(['replayed', 'recorded', 'done']))
     await expect(inbox.replay(id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
     expect(await report('success', 'A')).toMatchObject({ outcome: 'duplicate' })
+  })
+
+  test('a refused callback that turns out to contradict what is recorded is a conflict like any other', async () => {
+    let isKnown = false
+    const parseCustomValue = (text: string): string => {
+      if (!isKnown) throw new Error('not yet')
+      return text
+    }
+    const conflicts: unknown[] = []
+    const onConflict = (conflict: object) => conflicts.push(conflict)
+    const { report, told, inbox } = await start({ parseCustomValue, observers: { onConflict } })
+    const { id } = await report('success', 'A', { referrer_customValue: undefined })
+    await settled(inbox)
+    const refused = await report('success', 'A', { purchaseValue: '7' })
+    isKnown = true
+    await inbox.replay(refused.id)
+    const [conflict] = await eventually(
+      () => inbox.list({ state: 'conflict' }),
+      ({ length }) => length > 0,
+    )
+    expect(conflict).toMatchObject({ kind: 'conflict', params: { purchaseValue: '7' } })
+    await eventually(
+      () => Promise.resolve(conflicts),
+      ({ length }) => length > 0,
+    )
+    expect(conflicts).toMatchObject([
+      { id, conversion: { purchaseValue: 7 }, recorded: { status: 'success', goalComplete: false } },
+    ])
+    expect((await inbox.get(refused.id))?.state).toBe('done')
+    expect((await inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('conflict')
+    expect((await inbox.stats()).callbacks).toMatchObject({ accepted: 1, conflict: 1, refused: 1 })
+    expect(told).toHaveLength(1)
+  })
+
+  test('a value that is no text does not become one by a replay with other fields', async () => {
+    const storage = await newStorage()
+    const first = await start({ storage })
+    const ids: string[] = []
+    for (const order of [{ a: 1 }, [1], 1e20, 1.5, true]) {
+      const input = { conversion: 'success', order_no: order, amount: 1.5, done: 1 }
+      ids.push((await first.webhook.accept(input)).id)
+    }
+    const good = await first.webhook.accept({ conversion: 'success', order_no: 17, amount: 1.5 })
+    await first.webhook.close()
+    if (!kind.isDurable) return
+    const { inbox } = await start({
+      storage,
+      fields: { orderID: 'order_no', purchaseValue: 'amount', goal_complete: 'done' },
+    })
+    for (const id of [...ids, good.id]) await inbox.replay(id)
+    await eventually(
+      () => inbox.get(good.id),
+      (entry) => entry?.state === 'done',
+    )
+    for (const id of ids) {
+      const entry = await eventually(
+        () => inbox.get(id),
+        (found) => found?.state === 'refused',
+      )
+      expect(entry?.issues).toEqual([expect.objectContaining({ parameter: 'orderID', rule: 'type' })])
+    }
+    const row = (await inbox.list({ orderId: '17' })).find(({ kind: of }) => of === 'delivery')
+    expect(row?.conversion).toMatchObject({ orderId: '17', purchaseValue: 1.5 })
   })
 
   test('what confirm refused is asked again by a replay, under the same id; what is done is not replayed', async () => {

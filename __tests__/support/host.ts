@@ -18,6 +18,7 @@ export function testHost(changes: Partial<InboxHost> = {}) {
     hasHandler: () => true,
     reread: () => ({ ok: false, code: 'ERR_CONVERSION_CALLBACK_REFUSED', issues: [] }),
     conversionOf: () => undefined,
+    onConflict: () => undefined,
     onDead: () => undefined,
     onError: (error) => {
       throw error

@@ -80,7 +80,7 @@ type Interpreted =
 
 /** Section 6 from decoded pairs to a callback: sort, repair, trim, fold, map, check. Issues about reading come alone. */
 export function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number): Interpreted {
-  const collected = collect(received.pairs, rules.wireNames)
+  const collected = collect(received, rules.wireNames)
   const unreadable = refusal([...received.issues, ...collected.issues])
   if (unreadable) return unreadable
 

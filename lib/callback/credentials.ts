@@ -47,15 +47,16 @@ export type CredentialRemover = (received: Received) => Received
 export function credentialRemover(secrets: readonly string[], wireNames: WireNames): CredentialRemover {
   const mask = (text: string) => secrets.reduce((masked, secret) => masked.replaceAll(secret, redacted), text)
   const isOurs = (name: string) => wireNames.has(name)
-  return ({ pairs, issues, repairs }) => {
-    if (pairs.every(([name]) => isOurs(name))) return { pairs, issues, repairs }
+  return (received) => {
+    const { pairs, repairs } = received
+    if (pairs.every(([name]) => isOurs(name))) return received
     return {
+      ...received,
       pairs: pairs.flatMap((pair): Pair[] => {
         const [name, text] = pair
         if (name === tokenName) return []
         return [isOurs(name) ? pair : [mask(name), mask(text)]]
       }),
-      issues,
       repairs: repairs.flatMap(({ parameter, kind }) =>
         parameter === tokenName ? [] : [{ parameter: mask(parameter), kind }],
       ),

@@ -12,6 +12,8 @@ export interface Received {
   /** What went wrong while it was read. */
   readonly issues: readonly Issue[]
   readonly repairs: readonly Repair[]
+  /** Names that were unknown when they were read, with values that were no texts: with other `fields` they may not pass for one. */
+  readonly untyped?: Readonly<Record<string, 'number' | 'other'>>
 }
 
 /** Wire name to documented name: the documented names themselves, changed by the `fields` option. */
@@ -122,16 +124,14 @@ export function readValues(
   { source = 'json', decode = (text) => ({ text, damaged: false }) }: ValuesOptions = {},
 ): Received {
   const reading = new Reading()
+  const untyped = Object.create(null) as Record<string, 'number' | 'other'>
   const add = (name: string, known: ParameterName | undefined, value: unknown): void => {
     if (value === null || value === undefined) return
+    if (known === undefined && !isTextLike(value)) untyped[name] = typeof value === 'number' ? 'number' : 'other'
     const text = scalarText(value, known)
     reading.add(name, known, text === undefined ? { text: describe(value), damaged: false } : decode(text))
     if (text !== undefined || known === undefined) return
-    reading.issues.push({
-      parameter: known,
-      rule: 'type',
-      message: `${known} is an object, an array or of another type`,
-    })
+    reading.issues.push(notAText(known))
   }
   for (const [wireName, value] of entries) {
     if (!reading.hasRoom()) break
@@ -141,7 +141,13 @@ export function readValues(
     if (isRepeated) for (const each of value as readonly unknown[]) add(name, known, each)
     else add(name, known, value)
   }
-  return reading
+  const { pairs, issues, repairs } = reading
+  return { pairs, issues, repairs, ...(Object.keys(untyped).length > 0 && { untyped }) }
+}
+
+/** What means the same as its text, whichever parameter it is. */
+function isTextLike(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'bigint' || Number.isSafeInteger(value)
 }
 
 function scalarText(value: unknown, known: ParameterName | undefined): string | undefined {
@@ -186,7 +192,7 @@ export interface Collected {
  * Sorts pairs into the ten parameters and the rest. A known name with two different texts is an issue, since one of the two is
  * forged or damaged; of a repeated unknown name the first text stays, since the shop's own URL comes first.
  */
-export function collect(pairs: readonly Pair[], wireNames: WireNames): Collected {
+export function collect({ pairs, untyped = {} }: Received, wireNames: WireNames): Collected {
   const params: ParameterTexts = {}
   const extra = Object.create(null) as Record<string, string>
   const issues: Issue[] = []
@@ -200,7 +206,15 @@ export function collect(pairs: readonly Pair[], wireNames: WireNames): Collected
       issues.push({ parameter: known, rule: 'repeated', message: `${known} was sent twice with different texts` })
     }
   }
+  for (const [name, type] of Object.entries(untyped)) {
+    const known = wireNames.get(name)
+    if (known !== undefined && !(type === 'number' && numericNames.has(known))) issues.push(notAText(known))
+  }
   return { params, extra, issues }
+}
+
+function notAText(parameter: ParameterName): Issue {
+  return { parameter, rule: 'type', message: `${parameter} is an object, an array or of another type` }
 }
 
 /** Pairs as one record, the first text of a name: what observers are shown of a refused callback. */

@@ -23,6 +23,7 @@ export async function readRequest(
   return {
     pairs: [...main.pairs, ...other.pairs.filter(([name]) => isExtra(name) && name !== '')],
     issues: main.issues,
+    ...((main.untyped ?? other.untyped) && { untyped: { ...other.untyped, ...main.untyped } }),
     repairs: [
       ...main.repairs,
       ...other.repairs.filter(({ parameter, kind }) => kind === 'charset' && isExtra(parameter)),

@@ -7,7 +7,7 @@ import { jobOf, type Claimer, type Patience } from './delivery.js'
 import { identityOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost, Job, Verdict } from './inbox.js'
 import type { Delivery, HeldCallback, IdentityRecord } from './records.js'
-import { recordReread } from './replay.js'
+import { rereadHeld } from './replay.js'
 import type { Release } from './slots.js'
 import type { Candidate, Changed, DurableStore } from './store.js'
 
@@ -245,13 +245,7 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   async #reread(id: string, host: InboxHost): Promise<boolean> {
     const held = await this.#store.held(id)
     if (held?.kind !== 'refused') return false
-    const reread = host.reread(held)
-    const isRecorded = await recordReread(
-      this.#store,
-      held,
-      reread,
-      reread.ok ? identityOf(reread.callback) : undefined,
-    )
+    const isRecorded = (await rereadHeld(this.#store, held, host)) !== undefined
     debug.inbox('%s read again, %s', shortId(id), isRecorded ? 'recorded' : 'refused')
     if (isRecorded) this.#mustLookAgain = true
     return isRecorded

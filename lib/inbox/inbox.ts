@@ -51,6 +51,8 @@ export interface InboxHost {
   reread(refused: RefusedRecord): Reread
   /** The typed conversion; undefined where it cannot be typed any more. Never throws. */
   conversionOf(callback: Callback): Conversion<unknown> | undefined
+  /** A refused callback that was replayed contradicts what is recorded. */
+  onConflict(conflict: { id: string; callback: Callback; recorded: Previous }): void
   /** A delivery is tried no more. */
   onDead(dead: { job: Job; error: unknown }): void
   /** Something failed that no caller is told of. */

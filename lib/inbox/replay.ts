@@ -1,9 +1,12 @@
+import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { replayed } from './delivery.js'
 import type { InboxHost } from './inbox.js'
-import { decide } from './ledger.js'
+import { identityOf } from './identity.js'
+import { decide, previousOf, type Previous } from './ledger.js'
 import {
   applyDecision,
+  conflictOf,
   findDelivery,
   isEmptied,
   logged,
@@ -58,33 +61,47 @@ async function replayHeld(store: Store, id: string): Promise<string | undefined>
   return identity
 }
 
-/** A refused callback that was read again: recorded by the ledger, or refused once more. Nothing where another process was faster. */
-export function recordReread(
-  store: Store,
-  refused: RefusedRecord,
-  reread: ReturnType<InboxHost['reread']>,
-  identity: string | undefined,
-): Promise<boolean> {
-  return store.change({
+/**
+ * Reads a replayed callback again and records it by the ledger, or refuses it once more. Resolves with the identity it was recorded as;
+ * undefined where it was refused, or another process was faster.
+ */
+export async function rereadHeld(store: Store, refused: RefusedRecord, host: InboxHost): Promise<string | undefined> {
+  const reread = host.reread(refused)
+  const identity = reread.ok ? identityOf(reread.callback) : undefined
+  const { isRecorded, conflict } = await store.change<Reread>({
     held: refused.id,
     ...(identity !== undefined && { identity }),
     apply: ({ held, record }) => {
-      if (held?.kind !== 'refused' || held.state !== 'waiting') return { result: false }
+      if (held?.kind !== 'refused' || held.state !== 'waiting') return { result: { isRecorded: false } }
       if (!reread.ok || identity === undefined) {
         const { code, issues } = reread.ok ? held : reread
         const log = logged(held.log, { at: Date.now(), what: 'refused', code })
-        return { held: { ...held, state: 'refused', code, issues, log }, result: false }
+        return { held: { ...held, state: 'refused', code, issues, log }, result: { isRecorded: false } }
       }
-      const decision = decide(record, reread.callback)
-      const applied = applyDecision(identity, record, reread.callback, decision)
+      const { callback } = reread
+      const decision = decide(record, callback)
+      const applied = applyDecision(identity, record, callback, decision)
+      const isConflict = decision.outcome === 'conflict'
       return {
         record: applied.record,
         held: { ...held, state: 'done', identity },
+        ...(isConflict && { hold: conflictOf(identity, callback) }),
         counted: decision.outcome,
-        result: true,
+        result: {
+          isRecorded: true,
+          ...(isConflict && { conflict: { callback, recorded: previousOf(applied.record) } }),
+        },
       }
     },
   })
+  if (conflict !== undefined && identity !== undefined) host.onConflict({ id: identity, ...conflict })
+  return isRecorded ? identity : undefined
+}
+
+/** What a change made of a callback that was read again. */
+interface Reread {
+  readonly isRecorded: boolean
+  readonly conflict?: { readonly callback: Callback; readonly recorded: Previous }
 }
 
 export function requireId(id: unknown): asserts id is string {

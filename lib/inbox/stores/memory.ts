@@ -8,7 +8,7 @@ import { identityOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
 import { decide, previousOf, type ConversionEvent } from '../ledger.js'
 import { applyDecision, conflictOf, isUnsettled, keyOf, type DeliveryKey, type HeldCallback } from '../records.js'
-import { recordReread } from '../replay.js'
+import { rereadHeld } from '../replay.js'
 import type { Release } from '../slots.js'
 import { Identities, type Identity } from './identities.js'
 import { MemoryStore } from './memory-store.js'
@@ -108,9 +108,8 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   async #rereadAll(host: InboxHost): Promise<void> {
     for (const held of await this.#store.holds({ state: 'waiting', limit: Infinity })) {
       if (held.kind !== 'refused') continue
-      const reread = host.reread(held)
-      const id = reread.ok ? identityOf(reread.callback) : undefined
-      if (await recordReread(this.#store, held, reread, id)) this.wake(id)
+      const id = await rereadHeld(this.#store, held, host)
+      if (id !== undefined) this.wake(id)
     }
   }
 
