@@ -1,5 +1,5 @@
 import { faults } from '../../lib/errors.js'
-import { prose, readDocument, sections } from './markdown.js'
+import { documents, prose, readDocument, sections } from './markdown.js'
 
 const markdown = readDocument('docs/errors.md')
 const documented = sections(markdown).filter(({ level }) => level === 2)
@@ -22,7 +22,7 @@ test.each(codes)('%s says when it comes and what to do', (code, fault) => {
 })
 
 test('no document names a code that does not exist', () => {
-  const named = ['README.md', 'docs/guide.md', 'docs/reference.md', 'docs/security.md', 'docs/errors.md'].flatMap(
+  const named = documents.flatMap(
     (path) => prose(readDocument(path)).match(/\b(?:ERR|WRN)_CONVERSION_[A-Z_]+\b/g) ?? [],
   )
   expect(named.filter((code) => !Object.hasOwn(faults, code))).toEqual([])
