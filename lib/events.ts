@@ -1,4 +1,5 @@
 import {
+  copyOf,
   toConversion,
   type Callback,
   type Conversion,
@@ -185,7 +186,7 @@ export class Events {
   /** A delivery is tried no more. */
   dead({ id, event, callback, attempt: attempts }: Job, error: unknown): void {
     debug.delivery('%s %s dead, %d attempts', shortId(id), event, attempts)
-    const conversion = this.conversionOf(callback) ?? toConversion(callback)
+    const conversion = this.conversionOf(callback) ?? toConversion(copyOf(callback))
     this.#options.reporter.dead({ id, event, conversion, attempts, error })
   }
 

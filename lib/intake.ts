@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Conversion } from './callback/conversion.js'
+import { copyOf, type Conversion } from './callback/conversion.js'
 import { isUnreadable } from './callback/issues.js'
 import { pairsRecord, type Received } from './callback/params.js'
 import { read } from './callback/parse.js'
@@ -30,7 +30,7 @@ export async function take(sent: Received, scope: string, settings: Settings, re
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 
   const { callback, conversion } = result
-  const { outcome, id, recorded } = await recording(settings.inbox.accept(callback), reporter)
+  const { outcome, id, recorded } = await recording(settings.inbox.accept(copyOf(callback)), reporter)
   if (outcome !== 'conflict') return { outcome, id, conversion }
   if (recorded) reporter.conflict({ id, conversion, recorded })
   return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { accidentAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type Answer } from './answer.js'
 import { findAccident } from './callback/accident.js'
 import { requireCaller, requireKnownPath } from './callback/caller.js'
-import { toConversion, type Callback } from './callback/conversion.js'
+import { copyOf, toConversion, type Callback } from './callback/conversion.js'
 import { readInput, requireScope, type CallbackInput } from './callback/parse.js'
 import { readQuery } from './callback/params.js'
 import { requireOptions } from './callback/rules.js'
@@ -62,7 +62,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   const findRoute = routeFinder(matchesSecret)
   const events = new Events(handlers, {
     confirm: settings.confirm,
-    parse: (callback: Callback) => toConversion(callback, parseCustomValue),
+    parse: (callback: Callback) => toConversion(copyOf(callback), parseCustomValue),
     handlerTimeoutMs: settings.handlerTimeoutMs,
     reporter,
   })

@@ -131,7 +131,7 @@ function repairPlus(address: string): string {
 
 /**
  * The typed object of a callback that was checked before. Runs at accept and again at each delivery.
- * Nothing of it is shared with what is recorded. Throws only what `parseCustomValue` throws.
+ * Throws only what `parseCustomValue` throws.
  */
 export function toConversion(callback: Callback, parseCustomValue?: (text: string) => unknown): Conversion<unknown> {
   const { params, status, extra, repairs, scope } = callback
@@ -155,8 +155,18 @@ export function toConversion(callback: Callback, parseCustomValue?: (text: strin
     goalComplete: params.goal_complete?.trim() === '1',
     scope,
     receivedAt: new Date(callback.receivedAt),
-    extra: Object.assign(Object.create(null), extra) as Record<string, string>,
+    extra,
+    params,
+    repairs,
+  }
+}
+
+/** What is recorded shares nothing with what handlers get: one of them may change its conversion. */
+export function copyOf({ params, extra, repairs, ...rest }: Callback): Callback {
+  return {
+    ...rest,
     params: { ...params },
+    extra: Object.assign(Object.create(null), extra) as Record<string, string>,
     repairs: repairs.map((repair) => ({ ...repair })),
   }
 }

@@ -192,7 +192,7 @@ export interface Collected {
  * Sorts pairs into the ten parameters and the rest. A known name with two different texts is an issue, since one of the two is
  * forged or damaged; of a repeated unknown name the first text stays, since the shop's own URL comes first.
  */
-export function collect({ pairs, untyped = {} }: Received, wireNames: WireNames): Collected {
+export function collect({ pairs, untyped }: Received, wireNames: WireNames): Collected {
   const params: ParameterTexts = {}
   const extra = Object.create(null) as Record<string, string>
   const issues: Issue[] = []
@@ -206,7 +206,7 @@ export function collect({ pairs, untyped = {} }: Received, wireNames: WireNames)
       issues.push({ parameter: known, rule: 'repeated', message: `${known} was sent twice with different texts` })
     }
   }
-  for (const [name, type] of Object.entries(untyped)) {
+  for (const [name, type] of untyped === undefined ? [] : Object.entries(untyped)) {
     const known = wireNames.get(name)
     if (known !== undefined && !(type === 'number' && numericNames.has(known))) issues.push(notAText(known))
   }

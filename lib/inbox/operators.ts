@@ -44,7 +44,7 @@ export function createOperators(
       scope,
       receivedAt: new Date(callback.receivedAt),
       ...(conversion && { conversion }),
-      params: callback.params,
+      params: { ...callback.params },
       attempts,
       ...(state === 'waiting' && { nextAttemptAt: new Date(Math.max(dueAt, callback.receivedAt)) }),
       ...(lastError && { lastError }),
@@ -59,7 +59,12 @@ export function createOperators(
       return { ...row, scope, params: Object.fromEntries(received.pairs), code, issues }
     }
     const conversion = host()?.conversionOf(held.callback)
-    return { ...row, scope: held.callback.scope, params: held.callback.params, ...(conversion && { conversion }) }
+    return {
+      ...row,
+      scope: held.callback.scope,
+      params: { ...held.callback.params },
+      ...(conversion && { conversion }),
+    }
   }
 
   async function find(id: string): Promise<InboxRow | undefined> {
