@@ -95,12 +95,12 @@ class Shop {
     this.#fails = []
     const before = this.#webhook
     const { outcome } = await before.accept(params({ conversion: sent.status, goal_complete: sent.goal ? '1' : '0' }))
-    const running = (await before.inbox.stats()).deliveries
-    const hasStarted = running.running + running.waiting > 0
-    if (hasStarted) {
-      await gate.started.promise
-      await this.#storage.silence()
-    }
+    // What nobody is to be told any more is withdrawn when it is claimed, without its handler.
+    const hasStarted = await Promise.race([
+      gate.started.promise.then(() => true),
+      settled(before.inbox).then(() => false),
+    ])
+    if (hasStarted) await this.#storage.silence()
     this.#gate = undefined
     this.#webhook = this.#open()
     await settled(this.#webhook.inbox)
