@@ -4,10 +4,12 @@
  * once: their CommonJS form loads the other one.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { rollup } from 'rollup'
+import { dts } from 'rollup-plugin-dts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
@@ -76,32 +78,22 @@ for (const [format, type] of [
   ['esm', 'module'],
   ['cjs', 'commonjs'],
 ]) {
-  const outdir = join(dist, format)
-  writeFileSync(join(outdir, 'package.json'), `${JSON.stringify({ type })}\n`)
-  const tsc = [
-    join(root, 'node_modules/typescript/bin/tsc'),
-    '-p',
-    join(root, 'tsconfig.build.json'),
-    '--outDir',
-    outdir,
-  ]
-  execFileSync(process.execPath, tsc, { stdio: 'inherit' })
-  removeUnused(outdir)
+  writeFileSync(join(dist, format, 'package.json'), `${JSON.stringify({ type })}\n`)
 }
 
-/** Declarations that no entry leads to are of no use to anybody. */
-function removeUnused(outdir) {
-  const used = new Set()
-  const visit = (file) => {
-    if (used.has(file) || !existsSync(file)) return
-    used.add(file)
-    for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?['"](\.[^'"]+)\.js['"]/g)) {
-      visit(resolve(dirname(file), `${path}.d.ts`))
-    }
-  }
-  for (const name of entries) visit(join(outdir, `${name}.d.ts`))
-  for (const path of readdirSync(outdir, { recursive: true })) {
-    const file = join(outdir, path)
-    if (path.endsWith('.d.ts') && !used.has(file)) rmSync(file)
-  }
+/*
+ * The declarations of both formats are the same texts: one file an entry and what they share, with nothing that no entry leads to.
+ */
+const declarations = join(dist, 'declarations')
+const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')]
+execFileSync(process.execPath, [...tsc, '--outDir', declarations], { stdio: 'inherit' })
+const bundle = await rollup({
+  input: Object.fromEntries(entries.map((name) => [name, join(declarations, `${name}.d.ts`)])),
+  plugins: [dts()],
+  external: (id) => !/^[./]/.test(id),
+})
+for (const format of ['esm', 'cjs']) {
+  await bundle.write({ dir: join(dist, format), entryFileNames: '[name].d.ts', chunkFileNames: 'shared-[hash].d.ts' })
 }
+await bundle.close()
+rmSync(declarations, { recursive: true })
