@@ -24,7 +24,16 @@ export type { Confirm, ConversionContext, ConversionHandler, ConversionHandlers 
 export type { RequestConversion } from './express.js'
 export type { Erased, Pruned } from './inbox/forgetting.js'
 export type { HistoryEntry } from './inbox/history.js'
-export type { Inbox, InboxEntry, InboxQuery, InboxRow, InboxState, InboxStats, Operators } from './inbox/inbox.js'
+export type {
+  DayCounts,
+  Inbox,
+  InboxEntry,
+  InboxQuery,
+  InboxRow,
+  InboxState,
+  InboxStats,
+  Operators,
+} from './inbox/inbox.js'
 export type { ConversionEvent, Outcome, Previous } from './inbox/ledger.js'
 export type { ConversionWebhook } from './middleware.js'
 export type {

@@ -43,6 +43,34 @@ export function describeOperators(kind: Kind): void {
     expect(pages.map(({ id }) => id)).toEqual(all.map(({ id }) => id))
   })
 
+  test('stats count what each day brought, by status', async () => {
+    const { report, inbox } = await start()
+    await report('success', 'A', { goal_complete: '1' })
+    await report('success', 'A', { goal_complete: '1' })
+    await report('pending', 'B')
+    await settled(inbox)
+    await report('fail', 'A')
+    await settled(inbox)
+    const { perDay } = await inbox.stats({ days: 3 })
+    const today = Date.now()
+    const dayOf = (ago: number) => new Date(today - ago * 86_400_000).toISOString().slice(0, 10)
+    const none = { success: 0, fail: 0, pending: 0 }
+    expect(perDay).toEqual([
+      { day: dayOf(2), ...none },
+      { day: dayOf(1), ...none },
+      { day: dayOf(0), success: 1, fail: 1, pending: 1 },
+    ])
+    expect(await inbox.stats()).not.toHaveProperty('perDay')
+  })
+
+  test.each([0, 367, 1.5, Number.NaN, '7'])('stats of %p days are an error that says which are', async (days) => {
+    const { inbox } = await start()
+    await expect(inbox.stats({ days: days as number })).rejects.toMatchObject({
+      code: 'ERR_CONVERSION_QUERY_INVALID',
+      message: 'In a query days is a whole number from 1 to 366.',
+    })
+  })
+
   test('a row says everything about its delivery', async () => {
     const { report, inbox } = await start({ parseCustomValue: (text) => text })
     const { id } = await report('success', 'A')

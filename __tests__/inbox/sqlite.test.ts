@@ -77,6 +77,17 @@ describeSqlite('opening', () => {
     expect(codeOf(() => open())).toBe('ERR_CONVERSION_INBOX_NEWER')
   })
 
+  test('counts by the day of the callback', async () => {
+    const { inbox, report } = start()
+    for (const order of ['A', 'B', 'C', 'D']) await report(order)
+    const db = connect()
+    const back = db.prepare('UPDATE conversion_webhook_deliveries SET received_at = received_at - ? WHERE number = ?')
+    const dayMs = 86_400_000
+    for (const [number, days] of [1, 1, 2, 3].entries()) back.run(days * dayMs, number + 1)
+    const { perDay } = await inbox.stats({ days: 3 })
+    expect(perDay?.map(({ success }) => success)).toEqual([1, 2, 0]) // the oldest is of an earlier day
+  })
+
   test("lives in the app's own database, and commits with every guarantee that there is", async () => {
     const db = connect('shop.db')
     db.exec('PRAGMA user_version = 7; CREATE TABLE orders (id TEXT)')

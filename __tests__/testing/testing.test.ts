@@ -54,6 +54,19 @@ describe.each(kinds)('deliveries of a %s inbox', (_name, open) => {
     await webhook.close()
   })
 
+  test('that still run are named', async () => {
+    let end: (() => void) | undefined
+    const onSuccess = () => new Promise<void>((resolve) => (end = resolve))
+    const webhook = conversionWebhook({ onSuccess }, { secret: false, inbox: open(folder.file('three.db')) })
+    const accepted = webhook.accept(sampleParams({ goal_complete: 0 }))
+    while (end === undefined) await new Promise(setImmediate)
+    await expect(deliveries(webhook.inbox, { timeoutMs: 10 })).rejects.toThrow(/ms:\n {2}success running, attempt 1$/)
+    end()
+    await accepted
+    expect(await deliveries(webhook.inbox)).toMatchObject([{ state: 'done' }])
+    await webhook.close()
+  })
+
   test('that do not end are named', async () => {
     const onSuccess = () => {
       throw new Error('no such account')

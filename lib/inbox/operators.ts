@@ -1,4 +1,3 @@
-import { ConversionWebhookError } from '../errors.js'
 import { lastErrorOf } from './delivery.js'
 import { emailKey, orderKey } from './identity.js'
 import type { InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
@@ -15,6 +14,7 @@ import {
   type HeldCallback,
 } from './records.js'
 import { replayer, requireId, unknownRecord } from './replay.js'
+import { badQuery, statistician } from './stats.js'
 import type { Position, Store, StoredDelivery } from './store.js'
 
 const heldStates: readonly InboxState[] = ['refused', 'conflict', 'waiting', 'done'] satisfies HeldCallback['state'][]
@@ -133,14 +133,7 @@ export function createOperators(
     list,
     get,
     replay: replayer(store, wake),
-    async stats() {
-      const [callbacks, deliveries, oldest] = await Promise.all([
-        store.callbackCounts(),
-        store.deliveryCounts(),
-        store.oldestWaitingAt(),
-      ])
-      return { callbacks, deliveries, oldestWaitingMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) }
-    },
+    stats: statistician(store),
     prune: pruner(store),
     erase: eraser(store),
   }
@@ -159,8 +152,4 @@ function checkQuery({ state, limit = 50, orderId, email, scope, before }: InboxQ
     if (value !== undefined && typeof value !== 'string') throw badQuery(`${name} is a text`)
   }
   return limit
-}
-
-function badQuery(message: string): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message: `In a query ${message}.` })
 }

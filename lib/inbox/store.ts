@@ -1,4 +1,4 @@
-import type { DeliveryState, Outcome } from './ledger.js'
+import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
 import type { Delivery, HeldCallback, IdentityRecord } from './records.js'
 
 /** What one change finds, inside its transaction. */
@@ -72,6 +72,14 @@ export interface StoredDelivery {
   readonly delivery: Delivery
 }
 
+/** Deliveries of one event whose callbacks one day brought. */
+export interface DailyCount {
+  /** Days since 1970, in UTC. */
+  readonly day: number
+  readonly event: ConversionEvent
+  readonly count: number
+}
+
 export type Counts<Name extends string> = Readonly<Record<Name, number>>
 
 /**
@@ -96,6 +104,8 @@ export interface Store<Tx = never> {
   deliveryCounts(): Promise<Counts<DeliveryState>>
   /** When the callback of the oldest waiting delivery was received. */
   oldestWaitingAt(): Promise<number | undefined>
+  /** From a time on, in milliseconds since 1970; in no order, perhaps several of one day and event. */
+  dailyCounts(since: number): Promise<readonly DailyCount[]>
   /** All records, in the order of their ids. */
   records(after: string, limit: number): Promise<readonly IdentityRecord[]>
   /** Removes held callbacks. */

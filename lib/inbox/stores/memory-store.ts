@@ -1,8 +1,18 @@
 import type { DeliveryState, Outcome } from '../ledger.js'
 import { deliveryId, keyOf, orderIdOf, receivedAtOf, type HeldCallback, type IdentityRecord } from '../records.js'
 import type { Identities } from './identities.js'
-import type { Change, Counts, DeliverySelection, HeldSelection, Position, Store, StoredDelivery } from '../store.js'
+import type {
+  Change,
+  Counts,
+  DailyCount,
+  DeliverySelection,
+  HeldSelection,
+  Position,
+  Store,
+  StoredDelivery,
+} from '../store.js'
 
+const dayMs = 86_400_000
 const maxHeld = 1_000
 
 /** The store of a process that forgets: a change is made at once, and queries look at everything there is. */
@@ -102,6 +112,14 @@ export class MemoryStore implements Store {
       }
     }
     return Promise.resolve(oldest)
+  }
+
+  dailyCounts(since: number): Promise<readonly DailyCount[]> {
+    const each = [...this.#identities.records()].flatMap(({ deliveries }) => deliveries)
+    const counted = each.filter(({ callback }) => callback.receivedAt >= since)
+    return Promise.resolve(
+      counted.map(({ event, callback }) => ({ day: Math.floor(callback.receivedAt / dayMs), event, count: 1 })),
+    )
   }
 
   records(after: string, limit: number): Promise<readonly IdentityRecord[]> {

@@ -1,6 +1,6 @@
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { Delivery, HeldCallback, IdentityRecord } from '../records.js'
-import type { Counts, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
 import type { Queryable } from './postgres-client.js'
 import { columnsOf, Conditions, lockKey } from './postgres-sql.js'
 import {
@@ -13,6 +13,7 @@ import {
   identityCells,
   identityColumns,
   text,
+  toDailyCount,
   toDelivery,
   toHeld,
   toRecord,
@@ -249,6 +250,15 @@ export class PostgresRows {
     )
     const oldest = rows[0]?.oldest
     return oldest === null || oldest === undefined ? undefined : Number(oldest)
+  }
+
+  async dailyCounts(client: Queryable, since: number): Promise<readonly DailyCount[]> {
+    const { rows } = await client.query(
+      `SELECT received_at / 86400000 AS day, event_key, count(*) AS count FROM ${this.#schema}.deliveries
+       WHERE received_at >= $1 GROUP BY day, event_key`,
+      [since],
+    )
+    return rows.map(toDailyCount)
   }
 }
 

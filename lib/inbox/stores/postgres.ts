@@ -6,6 +6,7 @@ import type {
   Change,
   Changed,
   Counts,
+  DailyCount,
   DeliverySelection,
   DurableStore,
   HeldSelection,
@@ -217,6 +218,10 @@ export class PostgresStore implements DurableStore<PostgresClient> {
 
   oldestWaitingAt(): Promise<number | undefined> {
     return this.#read(({ rows, pool }) => rows.oldestWaitingAt(pool))
+  }
+
+  dailyCounts(since: number): Promise<readonly DailyCount[]> {
+    return this.#read(({ rows, pool }) => rows.dailyCounts(pool, since))
   }
 
   records(after: string, limit: number): Promise<readonly IdentityRecord[]> {

@@ -10,6 +10,7 @@ import {
   type IdentityRecord,
   type LogEntry,
 } from '../records.js'
+import type { DailyCount } from '../store.js'
 
 /** What a column holds. A driver may give whole numbers as texts. */
 export type Cell = string | number | null
@@ -90,14 +91,10 @@ export function callbackCell({ callback }: Delivery): string {
 }
 
 export function toDelivery(row: Row): Delivery {
-  const key = text(row.event_key)
-  const [, known] = splitDeliveryId(`:${key}`)
-  if (known === undefined) throw new TypeError('a delivery of an unknown event')
   const heldSince = optional(row.held_since)
   const settledAt = optional(row.settled_at)
   return {
-    event: known === 'reversal' ? 'fail' : known,
-    reversal: known === 'reversal',
+    ...toEvent(row),
     sequence: Number(row.sequence),
     state: text(row.state) as DeliveryState,
     attempts: Number(row.attempts),
@@ -145,6 +142,16 @@ export function changedDeliveries(before: IdentityRecord | undefined, after: Ide
     changed: after.deliveries.filter((delivery) => !known.has(delivery)),
     gone: (before?.deliveries ?? []).map(keyOf).filter((key) => !keys.has(key)),
   }
+}
+
+function toEvent(row: Row): Pick<Delivery, 'event' | 'reversal'> {
+  const [, key] = splitDeliveryId(`:${text(row.event_key)}`)
+  if (key === undefined) throw new TypeError('a delivery of an unknown event')
+  return { event: key === 'reversal' ? 'fail' : key, reversal: key === 'reversal' }
+}
+
+export function toDailyCount(row: Row): DailyCount {
+  return { day: Number(row.day), event: toEvent(row).event, count: Number(row.count) }
 }
 
 export function text(cell: unknown): string {

@@ -2,7 +2,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { jumpMs } from '../delivery.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { HeldCallback, IdentityRecord } from '../records.js'
-import type { Counts, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -13,6 +13,7 @@ import {
   identityCells,
   identityColumns,
   text,
+  toDailyCount,
   toDelivery,
   toHeld,
   toRecord,
@@ -239,6 +240,14 @@ export class SqliteRows {
   oldestWaitingAt(): number | undefined {
     const row = this.#sql(`SELECT min(received_at) AS oldest FROM ${deliveries} WHERE state = 'waiting'`).get()
     return row?.oldest === null ? undefined : Number(row?.oldest)
+  }
+
+  dailyCounts(since: number): readonly DailyCount[] {
+    const rows = this.#sql(
+      `SELECT received_at / 86400000 AS day, event_key, count(*) AS count FROM ${deliveries}
+       WHERE received_at >= ? GROUP BY day, event_key`,
+    ).all(since)
+    return rows.map(toDailyCount)
   }
 
   beat(owner: string): void {

@@ -11,6 +11,7 @@ import type {
   Change,
   Changed,
   Counts,
+  DailyCount,
   DeliverySelection,
   DurableStore,
   HeldSelection,
@@ -179,6 +180,10 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 
   oldestWaitingAt(): Promise<number | undefined> {
     return this.#read(() => this.#rows.oldestWaitingAt())
+  }
+
+  dailyCounts(since: number): Promise<readonly DailyCount[]> {
+    return this.#read(() => this.#rows.dailyCounts(since))
   }
 
   records(after: string, limit: number): Promise<readonly IdentityRecord[]> {

@@ -1,0 +1,47 @@
+import { ConversionWebhookError } from '../errors.js'
+import type { DayCounts, InboxStats, Operators } from './inbox.js'
+import type { DailyCount, Store } from './store.js'
+
+const dayMs = 86_400_000
+const maxDays = 366
+
+/** `stats` over any store. */
+export function statistician(store: Store): Operators['stats'] {
+  return async ({ days } = {}): Promise<InboxStats> => {
+    if (days !== undefined && !(Number.isSafeInteger(days) && days >= 1 && days <= maxDays)) {
+      throw badQuery(`days is a whole number from 1 to ${String(maxDays)}`)
+    }
+    const now = Date.now()
+    const firstDay = days === undefined ? undefined : Math.floor(now / dayMs) - days + 1
+    const [callbacks, deliveries, oldest, daily] = await Promise.all([
+      store.callbackCounts(),
+      store.deliveryCounts(),
+      store.oldestWaitingAt(),
+      firstDay === undefined ? undefined : store.dailyCounts(firstDay * dayMs),
+    ])
+    return {
+      callbacks,
+      deliveries,
+      oldestWaitingMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
+      ...(daily && firstDay !== undefined && { perDay: perDay(daily, firstDay, days ?? 1) }),
+    }
+  }
+}
+
+function perDay(daily: readonly DailyCount[], firstDay: number, days: number): readonly DayCounts[] {
+  const counts = Array.from({ length: days }, (_, index) => ({
+    day: new Date((firstDay + index) * dayMs).toISOString().slice(0, 10),
+    success: 0,
+    fail: 0,
+    pending: 0,
+  }))
+  for (const { day, event, count } of daily) {
+    const counted = counts[day - firstDay]
+    if (counted && event !== 'goalComplete') counted[event] += count
+  }
+  return counts
+}
+
+export function badQuery(message: string): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message: `In a query ${message}.` })
+}
