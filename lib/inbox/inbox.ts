@@ -169,7 +169,8 @@ export interface Operators {
    */
   readonly replay: (id: string) => Promise<void>
   /**
-   * Totals, and what each of the last `days` (1 to 366) brought. Counts in the storage: with SQLite some 100 ms for a million deliveries.
+   * Totals, and what each of the last `days` (1 to 366) brought. Counts in the storage; the days take
+   * SQLite some milliseconds for each 10,000 deliveries in them.
    * Rejects with `ERR_CONVERSION_QUERY_INVALID`.
    */
   readonly stats: (options?: { readonly days?: number | undefined }) => Promise<InboxStats>

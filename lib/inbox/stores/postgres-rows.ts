@@ -246,7 +246,7 @@ export class PostgresRows {
 
   async oldestWaitingAt(client: Queryable): Promise<number | undefined> {
     const { rows } = await client.query(
-      `SELECT min(received_at) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting'`,
+      `SELECT min(received_at + 0) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting'`,
     )
     const oldest = rows[0]?.oldest
     return oldest === null || oldest === undefined ? undefined : Number(oldest)

@@ -238,7 +238,8 @@ export class SqliteRows {
   }
 
   oldestWaitingAt(): number | undefined {
-    const row = this.#sql(`SELECT min(received_at) AS oldest FROM ${deliveries} WHERE state = 'waiting'`).get()
+    // The + keeps SQLite from walking through the index of all times in search of one that waits.
+    const row = this.#sql(`SELECT min(+received_at) AS oldest FROM ${deliveries} WHERE state = 'waiting'`).get()
     return row?.oldest === null ? undefined : Number(row?.oldest)
   }
 
