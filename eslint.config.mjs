@@ -43,6 +43,11 @@ export default tseslint.config(
     ['**/callback/*', '**/middleware.js', '**/intake.js', '**/events.js', '**/options.js'],
     'inbox/ knows nothing of HTTP',
   ),
+  mayNotImport(
+    ['lib/cli/**', 'lib/inspector/**'],
+    ['../callback/*', '../inbox/*', '../*.js', '!../visible.js'],
+    'cli/ and inspector/ use the public surface: import conversion-webhook',
+  ),
   {
     files: ['__tests__/**/*.ts', 'examples/**/*.ts'],
     rules: { '@typescript-eslint/no-confusing-void-expression': 'off' },

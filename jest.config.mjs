@@ -3,10 +3,13 @@ export default {
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.jest.json' }] },
   moduleNameMapper: {
+    '^\\.\\./page/(.*)$': '<rootDir>/dist/page/$1', // what the inspector serves is built
     '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^conversion-webhook$': '<rootDir>/lib/index.ts',
+    '^conversion-webhook/(sqlite|postgres|inspector|testing)$': '<rootDir>/lib/$1.ts',
     '^pg-boss$': '<rootDir>/__tests__/support/pg-boss.cjs',
   },
-  collectCoverageFrom: ['lib/**/*.ts', '!lib/**/*.generated.ts', '!lib/index.ts'],
+  collectCoverageFrom: ['lib/**/*.ts', '!lib/**/*.generated.ts', '!lib/index.ts', '!lib/inspector/page/**'],
   coverageThreshold: { global: { lines: 95, branches: 95 } },
   coverageReporters: ['text-summary', 'text', 'lcovonly'],
   testEnvironment: './__tests__/support/environment.cjs',

@@ -20,6 +20,7 @@ export const faults = {
   ERR_CONVERSION_OPTION_INVALID: { title: 'An option has a value that cannot work' },
   ERR_CONVERSION_SCHEMA_INVALID: { title: 'The schema option does not compile' },
   ERR_CONVERSION_SECRET_MISSING: { title: 'There is no secret in production' },
+  ERR_CONVERSION_AUTHORIZE_MISSING: { title: 'The inspector has no authorize in production' },
   ERR_CONVERSION_SECRET_EMPTY: { title: 'A secret is empty' },
   ERR_CONVERSION_SECRET_SHORT: { title: 'A secret is too short' },
   ERR_CONVERSION_INBOX_INVALID: { title: 'The inbox option is not an inbox' },
@@ -98,7 +99,7 @@ interface ErrorDetails {
 
 /**
  * Everything the package throws, rejects with or hands to `next(error)`.
- * Tell kinds apart by `code` (`isConversionWebhookError` narrows): with both module formats loaded there are two classes.
+ * Tell kinds apart by `code` (`isConversionWebhookError` narrows): with two versions of the package in one app there are two classes.
  * The message never contains a parameter's text, a secret, a URL or a handler's error; that error is `cause`.
  */
 export class ConversionWebhookError extends Error {
@@ -124,7 +125,7 @@ export class ConversionWebhookError extends Error {
   }
 }
 
-/** True for every error of this package, whichever copy or module format of it made the error. */
+/** True for every error of this package, whichever copy of it made the error. */
 export function isConversionWebhookError(error: unknown): error is ConversionWebhookError {
   return (
     error instanceof Error &&

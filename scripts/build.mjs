@@ -1,11 +1,11 @@
 /*
- * dist/esm and dist/cjs: one bundled file an entry, since many small modules cost more to load than to run, and the declarations of both
- * formats. Dependencies stay imports, names stay readable in stack traces. Entries that need a Node which can require ES modules exist
- * once: their CommonJS form loads the other one.
+ * dist: the code once, as CommonJS, which every Node loads without waiting: an entry a file, and what they share, since many small modules
+ * cost more to load than to run. The ES modules hand on what these export, so that an app that uses both has one package, not two.
+ * Dependencies stay imports, names stay readable in stack traces.
  */
 import { execFileSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { rollup } from 'rollup'
@@ -13,67 +13,65 @@ import { dts } from 'rollup-plugin-dts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
-const entries = ['index', 'sqlite', 'postgres', 'testing']
-/** Entries that share no code with the others; together, esbuild would put its helpers into one more file for the main entry to load. */
-const alone = ['testing']
-/** Entries for Node 22.13 and later, by what they export there. */
-const modern = { sqlite: 'sqliteInbox', postgres: 'postgresInbox' }
+const entries = ['index', 'sqlite', 'postgres', 'inspector', 'testing']
 
-// What loads late is required, which an ES module has to be taught.
-const banner = `import { createRequire as createRequireOfWebhook } from 'node:module'
-const require = createRequireOfWebhook(import.meta.url)`
+const neighbour = (path) => `./${path.split('/')[1] ?? 'index'}.js`
+/** The package by its own name is the entry next door, and the page is a file that was built. */
+const neighbours = {
+  name: 'neighbours',
+  setup({ onResolve }) {
+    onResolve({ filter: /^conversion-webhook(\/|$)/ }, ({ path }) => ({ path: neighbour(path), external: true }))
+    onResolve({ filter: /^\.\.\/page\// }, ({ path }) => ({ path, external: true }))
+  },
+}
 
 const common = {
   absWorkingDir: root,
-  bundle: true,
   minifySyntax: true,
   minifyWhitespace: true,
   platform: 'node',
   target: 'node20',
-  packages: 'external',
   logLevel: 'warning',
 }
+const bundled = { ...common, bundle: true, packages: 'external', plugins: [neighbours] }
 const files = (names) => names.map((name) => `lib/${name}.ts`)
 
 rmSync(dist, { recursive: true, force: true })
-await build({
-  ...common,
-  entryPoints: files(entries.filter((name) => !alone.includes(name))),
-  outdir: 'dist/esm',
+
+// Only ES modules can be split into what they share; each part becomes CommonJS by itself.
+const parts = join(dist, 'parts')
+const { metafile } = await build({
+  ...bundled,
+  entryPoints: files(entries),
+  outdir: parts,
   format: 'esm',
   splitting: true,
   chunkNames: 'shared-[hash]',
-  banner: { js: banner },
+  metafile: true,
 })
-await build({ ...common, entryPoints: files(alone), outdir: 'dist/esm', format: 'esm' })
-await build({
-  ...common,
-  entryPoints: files(entries.filter((name) => !(name in modern))),
-  outdir: 'dist/cjs',
-  format: 'cjs',
-})
-for (const [name, factory] of Object.entries(modern)) {
-  writeFileSync(
-    join(dist, 'cjs', `${name}.js`),
-    `'use strict'
-try {
-  module.exports = require('../esm/${name}.js')
-} catch (cause) {
-  if (cause.code !== 'ERR_REQUIRE_ESM') throw cause
-  const errors = require('./index.js')
-  module.exports = {
-    ConversionWebhookError: errors.ConversionWebhookError,
-    isConversionWebhookError: errors.isConversionWebhookError,
-    ${factory}() {
-      const message = '${factory} needs Node 22.13 or later; this is ' + process.version + '.'
-      throw new errors.ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { message, cause })
-    },
-  }
-}
-`,
-  )
-}
+const made = readdirSync(parts).map((name) => join(parts, name))
+await build({ ...common, entryPoints: made, outdir: 'dist/cjs', format: 'cjs' })
+rmSync(parts, { recursive: true })
 
+// Nobody reads the stack of a command, or the source of the page.
+const command = { ...bundled, minify: true, banner: { js: '#!/usr/bin/env node' } }
+await build({ ...command, entryPoints: files(['cli']), outdir: 'dist/esm', format: 'esm' })
+await build({
+  ...bundled,
+  entryPoints: ['page.ts', 'page.css', 'page.html'].map((name) => `lib/inspector/page/${name}`),
+  outdir: 'dist/page',
+  platform: 'browser',
+  target: 'es2022',
+  format: 'iife',
+  minify: true,
+  loader: { '.html': 'copy' },
+})
+
+for (const [file, { exports }] of Object.entries(metafile.outputs)) {
+  const name = basename(file)
+  if (name.startsWith('shared-')) continue
+  writeFileSync(join(dist, 'esm', name), `export { ${exports.toSorted().join(', ')} } from '../cjs/${name}'\n`)
+}
 for (const [format, type] of [
   ['esm', 'module'],
   ['cjs', 'commonjs'],
@@ -81,9 +79,7 @@ for (const [format, type] of [
   writeFileSync(join(dist, format, 'package.json'), `${JSON.stringify({ type })}\n`)
 }
 
-/*
- * The declarations of both formats are the same texts: one file an entry and what they share, with nothing that no entry leads to.
- */
+// The declarations in the same way, with nothing that no entry leads to.
 const declarations = join(dist, 'declarations')
 const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')]
 execFileSync(process.execPath, [...tsc, '--outDir', declarations], { stdio: 'inherit' })
@@ -92,8 +88,12 @@ const bundle = await rollup({
   plugins: [dts()],
   external: (id) => !/^[./]/.test(id),
 })
-for (const format of ['esm', 'cjs']) {
-  await bundle.write({ dir: join(dist, format), entryFileNames: '[name].d.ts', chunkFileNames: 'shared-[hash].d.ts' })
-}
+await bundle.write({
+  dir: join(dist, 'cjs'),
+  entryFileNames: '[name].d.ts',
+  chunkFileNames: 'shared-[hash].d.ts',
+  paths: (id) => (/^conversion-webhook(\/|$)/.test(id) ? neighbour(id) : id),
+})
 await bundle.close()
+for (const name of entries) writeFileSync(join(dist, 'esm', `${name}.d.ts`), `export * from '../cjs/${name}.js'\n`)
 rmSync(declarations, { recursive: true })

@@ -7,6 +7,7 @@ import { root } from './markdown.js'
  */
 const preamble = `
 import type { Express } from 'express'
+import type { IncomingMessage } from 'node:http'
 import type * as Webhook from 'conversion-webhook'
 
 interface Order { readonly isPaid: boolean; readonly isCancelled: boolean; readonly total: number }
@@ -17,6 +18,7 @@ declare global {
   const conversionWebhook: typeof Webhook.conversionWebhook
   const orders: { find(id: string | undefined): Promise<Order> }
   function grantReward(email: string | undefined, note?: string): Promise<void>
+  function isAdmin(req: IncomingMessage): boolean
   function takeBack(orderId: string | undefined, idempotencyKey: string): Promise<void>
   function payReward(
     email: string | undefined,
@@ -35,6 +37,7 @@ const options: ts.CompilerOptions = {
     'conversion-webhook': [join(root, 'lib/index.ts')],
     'conversion-webhook/sqlite': [join(root, 'lib/sqlite.ts')],
     'conversion-webhook/postgres': [join(root, 'lib/postgres.ts')],
+    'conversion-webhook/inspector': [join(root, 'lib/inspector.ts')],
     'conversion-webhook/testing': [join(root, 'lib/testing.ts')],
   },
   types: ['node', 'jest'],

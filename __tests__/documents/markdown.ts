@@ -17,6 +17,8 @@ export const documents = [
   'docs/security.md',
   'docs/durability.md',
   'docs/testing.md',
+  'docs/cli.md',
+  'docs/inspector.md',
   'docs/performance.md',
 ] as const
 

@@ -106,7 +106,7 @@ describe('installed beside Express 5', () => {
     expect(bytes).toBeLessThanOrEqual(3_000_000)
   })
 
-  test.each(['require.cjs', 'import.mjs', 'sqlite.mjs'])('%s runs on every Node here', (sample) => {
+  test.each(['require.cjs', 'import.mjs', 'sqlite.mjs', 'tools.mjs'])('%s runs on every Node here', (sample) => {
     for (const node of nodes()) expect(run(node, [sample], app.folder)).toContain('works on')
   })
 

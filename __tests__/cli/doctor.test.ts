@@ -1,0 +1,187 @@
+import express, { type Express } from 'express'
+import type { RequestListener } from 'node:http'
+import { conversionWebhook, type ConversionWebhook } from '../../lib/index.js'
+import { cli } from '../support/cli.js'
+import { closeServers, listen } from '../support/servers.js'
+
+/* A good endpoint, and the same one behind every bad thing that can stand in front of it. */
+
+const secret = 'a-secret-of-the-tests'
+afterEach(closeServers)
+
+interface Report {
+  readonly exitCode: number
+  readonly found: readonly string[]
+  readonly whats: string
+}
+
+async function examine(url: string, ...argv: string[]): Promise<Report> {
+  const { out, err, exitCode } = await cli(['doctor', url, '--json', ...argv])
+  expect(err).toBe('')
+  const { findings } = JSON.parse(out) as { findings: { check: string; what: string; fix: string }[] }
+  for (const { what, fix } of findings) expect([what.length > 20, fix.length > 20]).toEqual([true, true])
+  return { exitCode, found: findings.map(({ check }) => check), whats: findings.map(({ what }) => what).join('\n') }
+}
+
+/** The webhook with something in front of it, or in its place. */
+async function start(before: (app: Express) => unknown = () => undefined, options: object = { secret }) {
+  const told: unknown[] = []
+  const tell = (conversion: unknown) => void told.push(conversion)
+  const observers = { onRefused: tell, onConflict: tell, onError: () => undefined }
+  const webhook: ConversionWebhook = conversionWebhook({ onSuccess: tell, ...observers }, options)
+  const app = express()
+  before(app)
+  app.use('/webhook', webhook)
+  const { url } = await listen(app as RequestListener)
+  /** Nothing that was asked reached anybody. */
+  const expectUntouched = async () => {
+    expect(told).toEqual([])
+    expect(Object.values((await webhook.inbox.stats()).callbacks)).toEqual([0, 0, 0, 0, 0])
+  }
+  return { url: `${url}/webhook/${secret}`, base: `${url}/webhook`, expectUntouched }
+}
+
+describe('nothing is found on a good endpoint, and nothing happens to it', () => {
+  test.each([
+    ['the path', `/${secret}`, []],
+    ['the query', `?token=${secret}`, []],
+    ['Basic', '', ['--user', `me:${secret}`]],
+    ['a header', '', ['--header', `X-Webhook-Secret: ${secret}`]],
+  ])('with its secret in %s', async (_place, more, argv) => {
+    const { base, expectUntouched } = await start()
+    expect(await examine(base + more, ...argv)).toEqual({ exitCode: 0, found: [], whats: '' })
+    await expectUntouched()
+  })
+
+  test('behind a body parser whose limit is high enough', async () => {
+    const { url, expectUntouched } = await start((app) => app.use(express.json({ limit: '64kb' })))
+    expect((await examine(url)).found).toEqual([])
+    await expectUntouched()
+  })
+
+  test('and people read what is as it should be', async () => {
+    const { url } = await start()
+    const { out } = await cli(['doctor', url])
+    expect(out.trim().split('\n')).toHaveLength(11)
+    expect(out).toMatch(/^(✓ .+\n)+$/)
+  })
+})
+
+describe('on a bad endpoint it finds', () => {
+  test('a HEAD that somebody makes a GET of', async () => {
+    const { url, expectUntouched } = await start((app) =>
+      app.use((req, _res, next) => {
+        if (req.method === 'HEAD') req.method = 'GET'
+        next()
+      }),
+    )
+    expect(await examine(url)).toMatchObject({ exitCode: 1, found: ['head'] })
+    await expectUntouched()
+  })
+
+  test('a prefetch that does not show', async () => {
+    const { url, expectUntouched } = await start((app) =>
+      app.use((req, _res, next) => {
+        delete req.headers['sec-purpose']
+        next()
+      }),
+    )
+    expect((await examine(url)).found).toEqual(['prefetch'])
+    await expectUntouched() // the body that would have been read is not sent then
+  })
+
+  test.each([
+    ['a hit', { 'X-Cache': 'Hit from cloudfront' }],
+    ['an age', { Age: '12' }],
+    ['a header that lets others keep it', { 'Cache-Control': 'public, max-age=60' }],
+  ])('cached answers, by %s', async (_sign, headers) => {
+    const { url } = await start((app) =>
+      app.use((_req, res, next) => {
+        const writeHead = res.writeHead.bind(res)
+        res.writeHead = ((status: number, given: object) => writeHead(status, { ...given, ...headers })) as never
+        next()
+      }),
+    )
+    expect(await examine(url)).toMatchObject({ exitCode: 1, found: ['cache'] })
+  })
+
+  test('a wrong secret that is accepted', async () => {
+    const { url } = await start((app) => app.use('/webhook/:anything', (_req, res) => res.status(204).end()))
+    expect((await examine(url)).found).toContain('secret-ignored')
+  })
+
+  test('a missing secret', async () => {
+    const { base, expectUntouched } = await start(undefined, { secret: false })
+    const { found, whats } = await examine(base)
+    expect(found).toEqual(['secret-missing'])
+    expect(whats).toContain('answered without any credential')
+    await expectUntouched()
+  })
+
+  test('a secret that is never asked for', async () => {
+    const { base } = await start(undefined, { secret: false })
+    expect((await examine(base, '--user', `me:${secret}`)).found).toEqual(['secret-missing', 'secret-ignored'])
+  })
+
+  test('a redirect that drops the query', async () => {
+    const { url } = await start((app) => app.use('/webhook', (_req, res) => res.redirect('/moved')))
+    const { found, whats } = await examine(url)
+    expect(found).toEqual(['visit'])
+    expect(whats).toContain('drops the query')
+  })
+
+  test('a redirect that keeps it', async () => {
+    const { url } = await start((app) =>
+      app.use('/webhook', (req, res) => res.redirect(301, `https://shop.example${req.originalUrl}`)),
+    )
+    const { out, exitCode } = await cli(['doctor', url])
+    expect(exitCode).toBe(1)
+    expect(out).toContain('a sender may not follow')
+    expect(out).toContain('(on https://shop.example)')
+    expect(out).not.toContain(secret)
+  })
+
+  test('a body limit', async () => {
+    const { url, expectUntouched } = await start((app) => app.use(express.json({ limit: '10kb' })))
+    expect(await examine(url)).toMatchObject({ exitCode: 1, found: ['body-limit'] })
+    await expectUntouched()
+  })
+
+  test('a firewall that dislikes a second question mark, long queries and foreign letters', async () => {
+    const { url } = await start((app) =>
+      app.use((req, res, next) => {
+        const isFine = req.url.length < 2_000 && req.url.split('?').length === 2 && !/%[89A-F]/i.test(req.url)
+        if (isFine || req.method !== 'GET' || !req.url.includes('?')) next()
+        else res.status(403).end()
+      }),
+    )
+    expect((await examine(url)).found).toEqual(['second-question-mark', 'long-query', 'non-ascii'])
+  })
+
+  test('a page in the place of the webhook', async () => {
+    const { url } = await start((app) => app.use((_req, res) => res.send('<h1>Shop</h1>')))
+    const { found, whats } = await examine(url)
+    expect(found).toEqual(['visit'])
+    expect(whats).toContain('this is no webhook')
+  })
+
+  test('a secret that is not the one of the app', async () => {
+    const { base } = await start()
+    const { whats } = await examine(`${base}/another-secret-than-that`)
+    expect(whats).toContain('answered with 404: the secret is not the app')
+  })
+
+  test('nobody at all', async () => {
+    const listening = await listen(() => undefined)
+    await listening.close()
+    const { url } = listening
+    const { found, whats } = await examine(`${url}/webhook/${secret}`)
+    expect([found, whats]).toEqual([['visit'], 'nothing answers: ECONNREFUSED'])
+  })
+})
+
+test('http is a finding where it is not this machine', async () => {
+  const { url } = await start()
+  const remote = url.replace('127.0.0.1', '0.0.0.0') // reaches this machine, and does not look like it
+  expect((await examine(remote)).found).toEqual(['https'])
+})

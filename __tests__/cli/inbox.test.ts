@@ -1,0 +1,183 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { conversionWebhook, type Inbox, type InboxEntry, type InboxRow } from '../../lib/index.js'
+import { postgresInbox } from '../../lib/postgres.js'
+import { sqliteInbox } from '../../lib/sqlite.js'
+import { settled } from '../contract/inboxes.js'
+import { params } from '../support/callbacks.js'
+import { cli } from '../support/cli.js'
+import { startServer, type Server } from '../support/postgres.js'
+import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
+
+const describeDurable = hasSqlite ? describe : describe.skip
+
+const folder = temporaryFolder()
+let server: Server | undefined
+beforeAll(async () => {
+  if (hasSqlite) server = await startServer()
+})
+afterAll(async () => {
+  folder.remove()
+  await server?.stop()
+})
+
+/** An app with an inbox: one conversion done, one dead, one refused, one conflict. */
+async function fill(storage: string): Promise<void> {
+  const isFile = !storage.startsWith('postgres')
+  const inbox: Inbox = isFile ? sqliteInbox(storage) : postgresInbox({ connectionString: storage })
+  const onSuccess = ({ orderId }: { orderId?: string }) => {
+    if (orderId === 'DEAD') throw new Error('no such \x1b[31maccount\u202e')
+  }
+  const webhook = conversionWebhook(
+    { onSuccess, onError: () => undefined },
+    { secret: false, inbox: inbox as never, maxAttempts: 1 },
+  )
+  const report = (orderID: string, changes = {}) =>
+    webhook.accept(params({ conversion: 'success', orderID, goal_complete: '0', ...changes }))
+  await report('DONE')
+  await report('DEAD')
+  await settled(inbox)
+  await report('DONE', { purchaseValue: '7' })
+  const odd = 'odd@example.com'
+  await report('ODD', { purchaseValue: '$7', referrer_email: odd, referee_email: odd })
+  await webhook.close()
+}
+
+describeDurable.each([
+  ['a SQLite file', () => folder.file('inbox.db')],
+  ['PostgreSQL', () => server?.url ?? ''],
+])('the inbox in %s', (_name, storageOf) => {
+  let storage: string
+  beforeAll(async () => {
+    storage = storageOf()
+    await fill(storage)
+  })
+
+  const ask = async <T>(command: string, ...argv: string[]): Promise<T> => {
+    const { out, err, exitCode } = await cli(['inbox', command, storage, '--json', ...argv])
+    expect({ err, exitCode }).toEqual({ err: '', exitCode: 0 })
+    return JSON.parse(out) as T
+  }
+  const idOf = async (state: string) => (await ask<InboxRow[]>('list', '--state', state))[0]?.id ?? ''
+
+  test('is listed, by every filter', async () => {
+    const states = (rows: readonly InboxRow[]) => rows.map(({ state }) => state).sort()
+    expect(states(await ask('list'))).toEqual(['conflict', 'dead', 'done', 'refused'])
+    expect(states(await ask('list', '--order', 'DONE'))).toEqual(['conflict', 'done'])
+    expect(states(await ask('list', '--email', 'odd@example.com'))).toEqual(['refused'])
+    expect(states(await ask('list', '--scope', 'another'))).toEqual([])
+    const first = await ask<InboxRow[]>('list', '--limit', '3')
+    const rest = await ask<InboxRow[]>('list', '--before', first[2]?.id ?? '')
+    expect(states([...first, ...rest])).toEqual(['conflict', 'dead', 'done', 'refused'])
+  })
+
+  test('is listed for people, who learn how to go on', async () => {
+    const { out, err } = await cli(['inbox', 'list', storage, '--limit', '2'])
+    expect(out).toMatch(/^received \(UTC\) +state +event +order +scope +attempts +id +last error\n(.+\n){2}$/)
+    expect(err).toMatch(/^Older ones: --before \S+\n$/)
+    expect((await cli(['inbox', 'list', storage, '--order', 'NONE'])).out).toBe('Nothing is recorded that fits.\n')
+  })
+
+  test('shows everything of one, and no text of others gets at the terminal', async () => {
+    const id = await idOf('dead')
+    expect(await ask<InboxEntry>('show', id)).toMatchObject({ id, state: 'dead', params: { orderID: 'DEAD' } })
+    const { out } = await cli(['inbox', 'show', storage, id], { isTerminal: true, env: { NO_COLOR: '1' } })
+    expect(out).toContain('ERR_CONVERSION_HANDLER_FAILED, no such <U+001B>[31maccount<U+202E>')
+    expect(out).not.toMatch(/[\x1b\u202e]/)
+    const { out: refused } = await cli(['inbox', 'show', storage, await idOf('refused')])
+    expect(refused).toMatch(/refused +ERR_CONVERSION_CALLBACK_REFUSED\n +purchaseValue must be a plain decimal/)
+  })
+
+  test('counts', async () => {
+    const callbacks = { accepted: 2, duplicate: 0, stale: 0, conflict: 1, refused: 1 }
+    expect(await ask('stats')).toMatchObject({ callbacks, deliveries: { done: 1, dead: 1 } })
+    const { out } = await cli(['inbox', 'stats', storage, '--days', '2'])
+    expect(out).toMatch(/accepted +2\n[^]*dead +1\n[^]*\d{4}-\d\d-\d\d +0 +0 +0\n\d{4}-\d\d-\d\d +2 +0 +0\n$/)
+  })
+
+  test('marks for replay, which a process with handlers picks up', async () => {
+    const id = await idOf('dead')
+    expect(await ask('replay', id)).toEqual({ marked: [id] })
+    expect(await ask('show', id)).toMatchObject({ state: 'waiting', attempts: 0 })
+  })
+
+  test('reports what still waits instead of erasing it', async () => {
+    const argv = ['inbox', 'erase', storage, '--email', 'example@gmail.com', '--yes']
+    const { exitCode, out, err } = await cli(argv)
+    expect(exitCode).toBe(1)
+    expect(out).toMatch(/^Erased \d\.\nNot yet, since a delivery waits: \S+\n$/)
+    expect(err).toBe('conversion-webhook: erase again when these deliveries have settled\n')
+  })
+
+  test.each([['prune', ['--older-than-days', '0']] as const, ['erase', ['--email', 'odd@example.com']] as const])(
+    '%s asks before it drops anything',
+    async (command, argv) => {
+      const all = ['inbox', command, storage, ...argv]
+      const rows = () => ask<InboxRow[]>('list', '--state', 'refused')
+      expect(await rows()).toHaveLength(1)
+      const alone = await cli(all)
+      expect([alone.exitCode, alone.err]).toEqual([2, 'conversion-webhook: nobody can be asked here: add --yes\n'])
+      const declined = await cli(all, { answer: 'no' })
+      expect([declined.exitCode, declined.err]).toEqual([1, 'conversion-webhook: nothing was changed\n'])
+      expect(declined.questions).toEqual([expect.stringMatching(/\? \(yes\/no\) $/)])
+      expect(await rows()).toHaveLength(1)
+      if (command === 'prune') return // it would leave nothing to erase
+      expect(await cli(all, { answer: ' Yes ' })).toMatchObject({ exitCode: 0, out: 'Erased 1.\n' })
+      expect(await rows()).toEqual([])
+    },
+  )
+
+  test('prunes what it is told to', async () => {
+    expect(await ask<object>('prune', '--older-than-days', '0', '--yes')).toEqual({
+      pruned: expect.any(Number) as number,
+    })
+    expect(await ask('show', await idOf('done'))).toMatchObject({ params: {} })
+    const { out } = await cli(['inbox', 'show', storage, await idOf('done')])
+    expect(out).toContain('nothing any more')
+  })
+
+  test.each(['show', 'replay'])('%s says when there is no such id', async (command) => {
+    const { exitCode, err, out } = await cli(['inbox', command, storage, 'nothing:success'])
+    expect({ exitCode, out }).toEqual({ exitCode: 1, out: '' })
+    expect(err).toMatch(/^conversion-webhook: nothing is recorded under this id/i)
+  })
+})
+
+describeDurable('what is no inbox is not made one', () => {
+  test('a file that is not there', async () => {
+    const file = folder.file('typo.db')
+    const { exitCode, err } = await cli(['inbox', 'list', file])
+    expect({ exitCode, err }).toEqual({ exitCode: 1, err: `conversion-webhook: there is no file ${file}\n` })
+    expect(existsSync(file)).toBe(false)
+  })
+
+  test("another app's database", async () => {
+    const db = openFile(folder.file('other.db'))
+    db.exec('CREATE TABLE orders (id)')
+    const { exitCode, err } = await cli(['inbox', 'stats', folder.file('other.db')])
+    expect({ exitCode, err }).toEqual({ exitCode: 1, err: expect.stringContaining('holds no inbox') as string })
+    expect(db.prepare('SELECT name FROM sqlite_master').all()).toEqual([{ name: 'orders' }])
+    db.close()
+  })
+
+  test('a file that is no database', async () => {
+    writeFileSync(folder.file('text.db'), 'not a database at all, whatever its name says'.repeat(20))
+    const { exitCode, err } = await cli(['inbox', 'stats', folder.file('text.db')])
+    expect({ exitCode, err }).toEqual({
+      exitCode: 1,
+      err: expect.stringContaining('ERR_CONVERSION_INBOX_CORRUPT') as string,
+    })
+  })
+
+  test('a database without our schema, and one that is not there', async () => {
+    const url = server?.url ?? ''
+    const empty = await cli(['inbox', 'stats', url, '--schema', 'another_one'])
+    expect([empty.exitCode, empty.err]).toEqual([
+      1,
+      'conversion-webhook: the database holds no inbox in its schema another_one\n',
+    ])
+    const gone = await cli(['inbox', 'stats', 'postgres://nobody:secret@127.0.0.1:1/none'])
+    expect(gone.exitCode).toBe(1)
+    expect(gone.err).toMatch(/^conversion-webhook: the database cannot be asked: .*ECONNREFUSED.*\n$/)
+    expect(gone.err).not.toContain('secret')
+  })
+})

@@ -1,0 +1,272 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { InboxRow, InboxStats } from '../../lib/index.js'
+import { cli, type Setting } from '../support/cli.js'
+import { send } from '../support/client.js'
+import { deferred } from '../support/recorder.js'
+import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
+
+const describeListen = hasSqlite ? describe : describe.skip
+const secret = 'a-secret-of-the-tests'
+
+let folder: ReturnType<typeof temporaryFolder>
+beforeEach(() => (folder = temporaryFolder()))
+afterEach(() => folder.remove())
+
+const file = () => folder.file('conversions.db')
+const inbox = async <T>(command: string, ...argv: string[]) =>
+  JSON.parse((await cli(['inbox', command, file(), '--json', ...argv])).out) as T
+
+interface Listening {
+  readonly callbacks: string
+  readonly inspector?: string
+}
+
+describeListen('listen', () => {
+  const ends: (() => Promise<unknown>)[] = []
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end()
+  })
+
+  /** In this process, until `end`. */
+  async function start(argv: readonly string[] = [], setting: Setting = {}) {
+    const interruption = new AbortController()
+    const started = deferred<Listening>()
+    const seen = { out: '' }
+    const ended = cli(['listen', '--port', '0', '--file', file(), '--json', ...argv], {
+      ...setting,
+      interrupted: interruption.signal,
+      watch(out) {
+        seen.out = out
+        const [first = '', ...rest] = out.split('\n')
+        if (rest.length > 0) started.resolve((JSON.parse(first) as { listening: Listening }).listening)
+      },
+    })
+    const { callbacks, inspector } = await Promise.race([
+      started.promise,
+      ended.then(({ err }) => Promise.reject(new Error(err))),
+    ])
+    const end = () => {
+      interruption.abort()
+      return ended
+    }
+    ends.push(end)
+    return {
+      callbacks,
+      inspector,
+      port: Number(new URL(callbacks).port),
+      log: () =>
+        seen.out
+          .trim()
+          .split('\n')
+          .slice(1)
+          .map((line) => JSON.parse(line) as Record<string, unknown>),
+      end,
+    }
+  }
+
+  test('what is sent to the URL that it prints is logged, delivered and in the file', async () => {
+    const { callbacks, end, log } = await start(['--secret', secret])
+    expect(new URL(callbacks).pathname).toBe(`/webhook/${secret}`)
+    expect((await cli(['send', callbacks, '--seed', '1', '--repeat', '2', '--goal', '1'])).exitCode).toBe(0)
+    await cli(['send', callbacks, '--seed', '1', '--status', 'fail', '--set', 'purchaseValue=bad'])
+    await cli(['send', callbacks, '--seed', '1', '--set', 'referrer_email=other@example.com'])
+    const { exitCode } = await end()
+    expect(exitCode).toBe(0)
+    const lines = log().map(({ what, about, orderId }) => [what, about, orderId].filter(Boolean).join(' '))
+    expect(lines.sort()).toEqual([
+      'accepted success DEMO-1-1',
+      'conflict success, recorded as success DEMO-1-1',
+      'delivered goalComplete DEMO-1-1',
+      'delivered success DEMO-1-1',
+      'duplicate success DEMO-1-1',
+      'refused ERR_CONVERSION_CALLBACK_REFUSED',
+    ])
+    expect(await inbox<InboxStats>('stats')).toMatchObject({
+      callbacks: { accepted: 1, duplicate: 1, stale: 0, conflict: 1, refused: 1 },
+      deliveries: { done: 2, waiting: 0 },
+    })
+  })
+
+  test('the log holds nothing personal and no secret', async () => {
+    const { callbacks, end } = await start(['--secret', secret])
+    await cli(['send', callbacks, '--burst', '5'])
+    await cli(['send', callbacks, '--broken'])
+    const { out } = await end()
+    const log = out.split('\n').slice(1).join('\n')
+    expect(log).toContain('"answered"')
+    expect(log).not.toMatch(new RegExp(`@example|Robert|Downy|${secret}`))
+  })
+
+  test('people read the same, and what to do next', async () => {
+    const interruption = new AbortController()
+    const { out, err } = await cli(['listen', '--port', '0', '--file', file(), '--secret', secret], {
+      interrupted: interruption.signal,
+      watch: (text) => {
+        if (text.endsWith('\n\n')) void callThen(text, () => interruption.abort())
+      },
+    })
+    expect(out).toMatch(
+      /^Receiving into .+\n {2}callbacks {2}http.+\n {2}inspector {2}http.+\nTry it, in another terminal:\n/,
+    )
+    expect(out).toContain(`  npx conversion-webhook send 'http://127.0.0.1:`)
+    expect(out).toMatch(/\n\d\d:\d\d:\d\d {2}answered {3}GET with 204\n$/)
+    expect(err).toContain('Nothing is lost')
+  })
+
+  async function callThen(text: string, then: () => void) {
+    const { port, pathname } = new URL(/callbacks {2}(\S+)/.exec(text)?.[1] ?? '')
+    await send(Number(port), pathname)
+    then()
+  }
+
+  test('the secret comes from the environment, or is a new one', async () => {
+    const { callbacks, end } = await start([], { env: { CONVERSION_WEBHOOK_SECRET: ` ${secret} , another` } })
+    expect(callbacks).toContain(`/webhook/${secret}`)
+    await end()
+    const { callbacks: random, end: endRandom } = await start()
+    expect(random).toMatch(/\/webhook\/[\w-]{32}$/)
+    await endRandom()
+  })
+
+  test('a wrong secret, another path and another mount are not found', async () => {
+    const { port, end } = await start(['--secret', secret], { env: { NODE_ENV: 'production' } })
+    for (const path of ['/webhook/another-secret-than-that', '/webhooks', '/', '/webhook/a/b']) {
+      expect((await send(port, path)).status).toBe(404)
+    }
+    expect((await send(port, '/webhook')).status).toBe(401)
+    await end()
+  })
+
+  test('the inspector is there, but not in production, where everything needs authorization', async () => {
+    const development = await start(['--secret', secret])
+    expect(development.inspector).toBe(new URL('/', development.callbacks).href)
+    expect((await send(development.port, '/')).status).toBe(200)
+    await development.end()
+    const production = await start(['--secret', secret], { env: { NODE_ENV: 'production' } })
+    expect(production.inspector).toBeUndefined()
+    await production.end()
+  })
+
+  test('a port that is taken is said so', async () => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as AddressInfo
+    const { exitCode, err } = await cli(['listen', '--port', String(port), '--file', file()])
+    expect([exitCode, err]).toEqual([
+      1,
+      `conversion-webhook: port ${String(port)} is in use: choose another with --port\n`,
+    ])
+    await new Promise((resolve) => other.close(resolve))
+  })
+
+  test.each([
+    [['--host', 'no.such.host.invalid'], 2, /cannot be used/],
+    [['--secret', 'short'], 1, /ERR_CONVERSION_SECRET_SHORT/],
+  ])('%j cannot work, and says why', async (argv, code, message) => {
+    const { exitCode, err } = await cli(['listen', '--port', '0', '--file', file(), ...argv])
+    expect(exitCode).toBe(code)
+    expect(err).toMatch(message)
+  })
+
+  test('a file that cannot be made is said so', async () => {
+    const { exitCode, err } = await cli(['listen', '--port', '0', '--file', folder.file('no/such/folder.db')])
+    expect(exitCode).toBe(1)
+    expect(err).toMatch(/^conversion-webhook: .*ERR_CONVERSION_INBOX_UNAVAILABLE/)
+  })
+})
+
+/** The real command, in a process of its own. */
+describeListen('the command', () => {
+  const command = join(__dirname, '../../dist/esm/cli.js')
+  const children: ChildProcess[] = []
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill('SIGKILL')
+  })
+
+  async function start(...argv: string[]) {
+    const child = spawn(process.execPath, [command, 'listen', '--json', '--file', file(), ...argv], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, CONVERSION_WEBHOOK_SECRET: secret, NODE_ENV: '' },
+    })
+    children.push(child)
+    let out = ''
+    const first = deferred()
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text
+      if (out.includes('\n')) first.resolve()
+    })
+    await Promise.race([first.promise, once(child, 'exit')])
+    const { listening } = JSON.parse(out.split('\n')[0] ?? '') as { listening: Listening }
+    const port = new URL(listening.callbacks).port
+    const exited = once(child, 'exit')
+    return { child, exited, port, url: listening.callbacks }
+  }
+
+  const orders = async () =>
+    new Set((await inbox<InboxRow[]>('list', '--limit', '1000')).map(({ params }) => params.orderID))
+
+  test('loses and doubles nothing when it is interrupted in the middle of a burst, and started again', async () => {
+    const { child, exited, url, port } = await start('--port', '0')
+    const argv = ['send', url, '--seed', '5', '--burst', '300', '--repeat', '2', '--out-of-order', '--json']
+    const sending = cli([...argv, '--rate', '2000'])
+    while ((await inbox<InboxStats>('stats').catch(() => undefined))?.callbacks.accepted === 0)
+      await new Promise(setImmediate)
+    child.kill('SIGINT')
+    expect(await exited).toEqual([0, null])
+    const { answers } = JSON.parse((await sending).out) as { answers: Record<string, number> }
+    const before = await inbox<InboxStats>('stats')
+    expect(before.callbacks.accepted).toBeGreaterThanOrEqual(answers['200 accepted'] ?? 0)
+
+    const again = await start('--port', port)
+    const { answers: second } = JSON.parse((await cli(argv.with(1, again.url))).out) as {
+      answers: Record<string, number>
+    }
+    expect(Object.keys(second).every((label) => label.startsWith('200 '))).toBe(true)
+    again.child.kill('SIGINT')
+    expect(await again.exited).toEqual([0, null])
+    expect((await orders()).size).toBe(300)
+    const { deliveries, callbacks } = await inbox<InboxStats>('stats')
+    expect(deliveries).toMatchObject({ waiting: 0, running: 0, dead: 0 })
+    const successes = await inbox<InboxRow[]>('list', '--limit', '1000', '--state', 'done')
+    expect(successes.filter(({ event }) => event === 'success')).toHaveLength(300)
+    expect(callbacks.conflict).toBe(0)
+  })
+
+  test('a second Ctrl-C does not wait for what still runs', async () => {
+    const { child, exited, port } = await start('--port', '0')
+    const hanging = spawn(
+      process.execPath,
+      [
+        '-e',
+        `
+      const socket = require('node:net').connect(${port}, '127.0.0.1', () => {
+        socket.write('POST /webhook/${secret} HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\nContent-Length: 100\\r\\n\\r\\n{')
+        console.log('sent')
+      })
+      socket.on('error', () => {})
+    `,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    children.push(hanging)
+    await once(hanging.stdout, 'data')
+    expect((await send(Number(port), `/webhook/${secret}`)).status).toBe(204) // so the other one has arrived, too
+    child.kill('SIGINT')
+    const waitForEnd = setInterval(() => child.kill('SIGINT'), 50)
+    expect(await exited).toEqual([130, null])
+    clearInterval(waitForEnd)
+  })
+
+  test('prints help where it is installed, and ends when its reader does', async () => {
+    expect(existsSync(command)).toBe(true)
+    const child = spawn(process.execPath, [command, '--help'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    children.push(child)
+    child.stdout.destroy()
+    const [code] = (await once(child, 'exit')) as [number]
+    expect(code).toBe(0)
+  })
+})

@@ -1,0 +1,428 @@
+import express from 'express'
+import { createServer, request, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { conversionWebhook, memoryInbox } from '../../lib/index.js'
+import { conversionInspector, type ConversionInspectorOptions } from '../../lib/inspector.js'
+import type { EntryView, Overview, Rows } from '../../lib/inspector/api.js'
+import { params } from '../support/callbacks.js'
+import { send, type Reply, type Sent } from '../support/client.js'
+import { withEnvironment } from '../support/recorder.js'
+import { closeServers, frameworks, listen } from '../support/servers.js'
+
+afterEach(closeServers)
+
+const asPage = { 'Content-Type': 'application/json', 'X-Conversion-Inspector': '1' }
+
+/** An inspector at /admin with one conversion done, one failed, one refused and one conflict. */
+async function start(options: ConversionInspectorOptions = { authorize: () => true }, mount = frameworks['Express 5']) {
+  const told: unknown[] = []
+  let isBroken = true
+  const onSuccess = ({ orderId }: { orderId?: string }) => {
+    if (orderId === 'DEAD' && isBroken) throw new Error('no account of robert@example.com')
+    told.push(orderId)
+  }
+  const inbox = memoryInbox()
+  const webhook = conversionWebhook({ onSuccess, onError: () => undefined }, { secret: false, inbox, scope: 'spring' })
+  const report = (orderID: string, changes = {}) =>
+    webhook.accept(params({ conversion: 'success', orderID, goal_complete: '0', ...changes })).catch(() => undefined)
+  await report('DONE', { referrer_email: 'robert@example.com', referrer_name: 'Robert', note: 'a friend' })
+  await report('DEAD')
+  await report('DONE', { purchaseValue: '7' })
+  await report('ODD', { purchaseValue: '$7', referrer_email: 'odd@example.com' })
+  const inspector = conversionInspector(inbox, options)
+  const listener = mount?.('/admin', inspector) ?? (() => undefined)
+  const { port } = await listen(listener)
+  const base = mount === frameworks['node:http'] ? '' : '/admin'
+  const call = (path: string, sent?: Sent) => send(port, `${base}${path}`, sent)
+  const post = (name: string, body: unknown = {}, headers: object = {}) =>
+    call(`/api/${name}`, { method: 'POST', headers: { ...asPage, ...headers }, body: JSON.stringify(body) })
+  return {
+    port,
+    inbox,
+    told,
+    call,
+    post,
+    report,
+    mend: () => (isBroken = false),
+    ask: async <T>(name: string, body: unknown = {}) => {
+      const reply = await post(name, body)
+      expect(reply.status).toBe(200)
+      return JSON.parse(reply.body) as T
+    },
+  }
+}
+
+const problemOf = ({ body }: Reply) => JSON.parse(body) as { status: number; code?: string }
+
+describe.each(Object.entries(frameworks))('under %s', (name, mount) => {
+  test('the page and everything that it is made of come from here, guarded', async () => {
+    const { call } = await start(undefined, mount)
+    const html = await call('/')
+    expect(html.status).toBe(200)
+    expect(html.headers['content-type']).toBe('text/html; charset=utf-8')
+    const linked = [...html.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link)
+    expect(linked).toEqual(['data:,', 'uplot.css', 'page.css', 'uplot.js', 'page.js'])
+    for (const link of linked.slice(1)) {
+      const { status, headers, body } = await call(`/${link ?? ''}`)
+      expect([link, status, body.length > 500]).toEqual([link, 200, true])
+      expect(headers['content-type']).toMatch(/^text\/(css|javascript); charset=utf-8$/)
+      expect(headers['x-content-type-options']).toBe('nosniff')
+    }
+    expect(html.headers['cache-control']).toBe('no-store')
+    expect(html.headers['content-security-policy']).toBe(
+      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    )
+    expect(html.body).not.toMatch(/<style|style=|<script(?! src)|\son\w+=/)
+  })
+
+  test('questions are answered, and other paths are somebody else’s', async () => {
+    const { ask, call } = await start(undefined, mount)
+    const { callbacks } = await ask<Overview>('overview')
+    expect(callbacks).toMatchObject({ accepted: 2, conflict: 1, refused: 1 })
+    expect((await call('/nothing')).status).toBe(404)
+    expect((await call('/page.html')).status).toBe(404)
+    expect(name).toBeTruthy()
+  })
+})
+
+test('a path without its last slash leads to the one with it, on this host only', async () => {
+  const { port, call } = await start()
+  const { status, headers } = await send(port, '/admin?x=1')
+  expect([status, headers.location]).toEqual([302, './admin/?x=1'])
+  expect((await call('/?x=1')).status).toBe(200)
+  const app = express().use('//evil.example', conversionInspector(memoryInbox(), { authorize: () => true }))
+  const other = await listen(app as RequestListener)
+  const { headers: said } = await send(other.port, '//evil.example')
+  expect(said.location ?? './').toMatch(/^\.\//)
+})
+
+test('HEAD is the same without a body, other methods are told so', async () => {
+  const { call } = await start()
+  const [got, head] = [await call('/'), await call('/', { method: 'HEAD' })]
+  expect([head.status, head.body, head.headers['content-length']]).toEqual([200, '', got.headers['content-length']])
+  const posted = await call('/', { method: 'POST' })
+  expect([posted.status, posted.headers.allow]).toEqual([405, 'GET, HEAD'])
+  const asked = await call('/api/overview')
+  expect([asked.status, asked.headers.allow]).toEqual([405, 'POST'])
+})
+
+describe('who may see it', () => {
+  const everything = ['/', '/page.js', '/uplot.css']
+
+  test.each([
+    ['false', () => false],
+    ['a promise of false', () => Promise.resolve(false)],
+    ['nothing', () => undefined as never],
+    ['an object', () => ({ id: 1 }) as never],
+  ])('nobody whom authorize answers with %s', async (_what, authorize) => {
+    const { call, post } = await start({ authorize })
+    for (const path of everything) expect((await call(path)).status).toBe(403)
+    for (const api of ['overview', 'rows', 'entry', 'replay']) {
+      const { status, body } = await post(api, { id: 'x' })
+      expect([status, body]).toEqual([403, '{"type":"about:blank","status":403,"title":"Forbidden"}'])
+    }
+  })
+
+  test.each([
+    ['throws', () => raise()],
+    ['rejects', () => Promise.reject(new Error('S3CRET'))],
+  ])('nobody when authorize %s, and nobody learns why', async (_how, authorize) => {
+    const { call, post } = await start({ authorize })
+    for (const reply of [await call('/'), await post('rows')]) {
+      expect(reply.status).toBe(500)
+      expect(JSON.stringify(reply)).not.toContain('S3CRET')
+    }
+  })
+
+  function raise(): never {
+    throw new Error('S3CRET')
+  }
+
+  test('whoever authorize lets in, by the request', async () => {
+    const { call } = await start({ authorize: ({ headers }) => headers['x-user'] === 'admin' })
+    expect((await call('/')).status).toBe(403)
+    expect((await call('/', { headers: { 'X-User': 'admin' } })).status).toBe(200)
+  })
+
+  test.each([
+    ['localhost', {}, 200],
+    ['localhost:8080', {}, 200],
+    ['shop.localhost', {}, 200],
+    ['127.0.0.1:3000', {}, 200],
+    ['[::1]:3000', {}, 200],
+    ['shop.example', {}, 403],
+    ['127.0.0.1.evil.example', {}, 403],
+    ['localhost.evil.example', {}, 403],
+    ['not a host', {}, 403],
+    ['localhost', { 'X-Forwarded-For': '203.0.113.7' }, 403],
+    ['localhost', { Forwarded: 'for=203.0.113.7' }, 403],
+    ['localhost', { Via: '1.1 proxy' }, 403],
+  ])('without authorize this machine: Host %p, %j is answered with %i', async (host, headers, status) => {
+    const { call, post } = await start({})
+    expect((await call('/', { headers: { Host: host, ...headers } })).status).toBe(status)
+    expect((await post('overview', {}, { Host: host, ...headers })).status).toBe(status)
+  })
+
+  test('without authorize nobody from another address', async () => {
+    const server = createServer((req, res) => {
+      Object.defineProperty(req.socket, 'remoteAddress', { value: '192.0.2.7' })
+      conversionInspector(memoryInbox())(req, res)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    expect((await send(port, '/', { headers: { Host: 'localhost' } })).status).toBe(403)
+    await new Promise((resolve) => server.close(resolve))
+  })
+})
+
+describe('it is not built', () => {
+  const built = (...args: unknown[]) => (conversionInspector as (...given: unknown[]) => unknown)(...args)
+
+  test('in production without authorize', () => {
+    const putBack = withEnvironment({ NODE_ENV: 'production' })
+    try {
+      expect(() => built(memoryInbox())).toThrow(
+        expect.objectContaining({ code: 'ERR_CONVERSION_AUTHORIZE_MISSING' }) as Error,
+      )
+      expect(() => built(memoryInbox(), { authorize: () => false })).not.toThrow()
+    } finally {
+      putBack()
+    }
+  })
+
+  test.each([
+    [[], 'ERR_CONVERSION_INBOX_INVALID', 'conversionInspector(webhook.inbox)'],
+    [[{}], 'ERR_CONVERSION_INBOX_INVALID', 'conversionInspector(webhook.inbox)'],
+    [[conversionWebhook({}, { secret: false })], 'ERR_CONVERSION_INBOX_INVALID', 'conversionInspector(webhook.inbox)'],
+    [[memoryInbox(), { authorise: () => true }], 'ERR_CONVERSION_OPTION_UNKNOWN', 'its one is authorize'],
+    [[memoryInbox(), { authorize: true }], 'ERR_CONVERSION_OPTION_INVALID', 'authorize is a function'],
+    [[memoryInbox(), null], 'ERR_CONVERSION_OPTION_INVALID', 'are an object'],
+  ])('with %p', (args, code, message) => {
+    expect(() => built(...args)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(message) as string }) as Error,
+    )
+  })
+})
+
+describe('who may ask', () => {
+  test.each([
+    ['another origin', { Origin: 'https://evil.example' }],
+    ['another port of this host', { Origin: 'http://127.0.0.1:1' }],
+    ['an opaque origin', { Origin: 'null' }],
+    ['another site', { 'Sec-Fetch-Site': 'cross-site' }],
+    ['a sister site', { 'Sec-Fetch-Site': 'same-site' }],
+    ['the address bar', { 'Sec-Fetch-Site': 'none' }],
+    ['a form', { 'Content-Type': 'application/x-www-form-urlencoded' }],
+    ['a form that looks like JSON', { 'Content-Type': 'text/plain; application/json' }],
+    ['a page that may not set headers', { 'X-Conversion-Inspector': '' }],
+  ])('not %s', async (_who, headers) => {
+    const { post, inbox } = await start()
+    const [row] = await inbox.list({ state: 'refused' })
+    for (const name of ['overview', 'rows', 'entry', 'replay']) {
+      expect((await post(name, { id: row?.id }, headers)).status).toBe(403)
+    }
+    expect(await inbox.list({ state: 'refused' })).toHaveLength(1)
+  })
+
+  test('but its own page, by all that browsers say of it', async () => {
+    const { port, post } = await start()
+    const headers = { Origin: `http://127.0.0.1:${String(port)}`, 'Sec-Fetch-Site': 'same-origin' }
+    expect((await post('overview', {}, headers)).status).toBe(200)
+  })
+
+  test('no page of another origin is ever allowed to', async () => {
+    const { call } = await start()
+    const preflight = { Origin: 'https://evil.example', 'Access-Control-Request-Method': 'POST' }
+    const { status, headers } = await call('/api/replay', { method: 'OPTIONS', headers: preflight })
+    expect(status).toBe(405)
+    expect(Object.keys(headers).filter((name) => name.startsWith('access-control'))).toEqual([])
+  })
+})
+
+describe('what cannot be answered', () => {
+  test.each([
+    ['rows', '{', 400],
+    ['rows', '[]', 400],
+    ['rows', 'null', 400],
+    ['rows', '{"search":1}', 400],
+    ['rows', '{"unmask":"yes"}', 400],
+    ['rows', '{"state":"gone"}', 400],
+    ['rows', '{"before":"nothing"}', 404],
+    ['rows', JSON.stringify({ search: 'x'.repeat(17_000) }), 413],
+    ['entry', '{}', 400],
+    ['entry', '{"id":"nothing"}', 404],
+    ['replay', '{}', 400],
+    ['replay', '{"id":"nothing"}', 404],
+    ['erase', '{}', 404],
+    ['constructor', '{}', 404],
+  ])('%s %p is answered with %i', async (name, body, status) => {
+    const { call } = await start()
+    const reply = await call(`/api/${name}`, { method: 'POST', headers: asPage, body })
+    expect([reply.status, reply.headers['content-type']]).toEqual([status, 'application/problem+json'])
+    expect(problemOf(reply).status).toBe(status)
+  })
+
+  test('a replay of what is done is a 409', async () => {
+    const { inbox, post } = await start()
+    const [row] = await inbox.list({ state: 'done' })
+    const reply = await post('replay', { id: row?.id })
+    expect(problemOf(reply)).toMatchObject({ status: 409, code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
+  })
+
+  test('an inbox that fails is a 503 that says nothing of it', async () => {
+    const fail = () => Promise.reject(new Error('S3CRET'))
+    const inspector = conversionInspector({
+      ...memoryInbox(),
+      list: fail,
+      get: fail,
+      stats: fail,
+      replay: fail,
+    })
+    const { port } = await listen((req, res) => inspector(req, res))
+    for (const name of ['overview', 'rows', 'entry', 'replay']) {
+      const reply = await send(port, `/api/${name}`, { method: 'POST', headers: asPage, body: '{"id":"x"}' })
+      expect(reply.status).toBe(503)
+      expect(reply.body).not.toContain('S3CRET')
+    }
+  })
+})
+
+test('a question that a body parser has read is understood', async () => {
+  const app = express()
+    .use(express.json())
+    .use('/admin', conversionInspector(memoryInbox(), { authorize: () => true }))
+  const { port } = await listen(app as RequestListener)
+  const body = '{"search":"A"}'
+  const { status } = await send(port, '/admin/api/rows', { method: 'POST', headers: asPage, body })
+  expect(status).toBe(200)
+})
+
+test('a question that breaks off leaves nothing behind', async () => {
+  const { port, call } = await start()
+  await new Promise<void>((resolve) => {
+    const asking = request({
+      port,
+      path: '/admin/api/rows',
+      method: 'POST',
+      headers: { ...asPage, 'Content-Length': 100 },
+    })
+    asking.on('error', () => {
+      resolve()
+    })
+    asking.write('{', () => asking.destroy(new Error('gone')))
+  })
+  expect((await call('/')).status).toBe(200)
+})
+
+describe('what is told', () => {
+  test('rows are masked until they are asked for otherwise', async () => {
+    const { ask } = await start()
+    const { rows, hasMore } = await ask<Rows>('rows', { search: 'DONE', state: 'done' })
+    expect(hasMore).toBe(false)
+    expect(rows).toEqual([
+      expect.objectContaining({
+        kind: 'delivery',
+        state: 'done',
+        event: 'success',
+        scope: 'spring',
+        orderId: 'DONE',
+        attempts: 1,
+        referrer: { name: 'R•••', email: 'r•••@e•••.com' },
+        referee: { name: 'C•••', email: 'e•••@g•••.com' },
+      }),
+    ])
+    const { rows: open } = await ask<Rows>('rows', { search: 'DONE', state: 'done', unmask: true })
+    expect(open[0]?.referrer).toEqual({ name: 'Robert', email: 'robert@example.com' })
+  })
+
+  test('nothing that is masked is anywhere in an answer', async () => {
+    const { ask, inbox } = await start()
+    const answers: unknown[] = [await ask('overview'), await ask('rows')]
+    for (const { id } of await inbox.list()) answers.push(await ask('entry', { id }))
+    expect(JSON.stringify(answers)).not.toMatch(/robert|downy|cristian|example@|odd@|a friend|xxxxxxx/i)
+  })
+
+  test('an entry says everything that is known', async () => {
+    const { ask, inbox } = await start()
+    const [failed] = await inbox.list({ state: 'waiting' })
+    const entry = await ask<EntryView>('entry', { id: failed?.id })
+    expect(entry).toMatchObject({
+      state: 'waiting',
+      canReplay: true,
+      lastError: { code: 'ERR_CONVERSION_HANDLER_FAILED', message: 'no account of r•••@e•••.com' },
+    })
+    expect(entry.params.map(([name]) => name)).toEqual([
+      'conversion',
+      'orderID',
+      'purchaseValue',
+      'goal_complete',
+      'referrer_name',
+      'referrer_email',
+      'referrer_converts',
+      'referrer_customValue',
+      'referee_name',
+      'referee_email',
+    ])
+    expect(entry.history.map(({ what }) => what)).toEqual(['recorded', 'failed'])
+    const [refused] = await inbox.list({ state: 'refused' })
+    const odd = await ask<EntryView>('entry', { id: refused?.id })
+    expect(odd).toMatchObject({ kind: 'refused', canReplay: true, code: 'ERR_CONVERSION_CALLBACK_REFUSED' })
+    expect(odd.issues).toMatchObject([{ parameter: 'purchaseValue', rule: 'pattern' }])
+    const [done] = await inbox.list({ state: 'done' })
+    expect(await ask('entry', { id: done?.id, unmask: true })).toMatchObject({ canReplay: false, repairs: [] })
+  })
+
+  test('repairs are told', async () => {
+    const { ask, inbox, report } = await start()
+    await report('PLUS', { referee_email: 'eva plus@example.com' })
+    const [row] = await inbox.list({ orderId: 'PLUS' })
+    expect(await ask('entry', { id: row?.id })).toMatchObject({
+      repairs: [{ parameter: 'referee_email', kind: 'plus' }],
+    })
+  })
+
+  test('a search finds orders and addresses, and an address that is an order once', async () => {
+    const { ask, report } = await start()
+    await report('eva@example.com', { referee_email: 'eva@example.com' })
+    const found = async (search: string) =>
+      (await ask<Rows>('rows', { search, unmask: true })).rows.map(({ orderId }) => orderId)
+    expect(await found(' DONE ')).toEqual(['DONE', 'DONE'])
+    expect(await found('eva@example.com')).toEqual(['eva@example.com'])
+    expect(await found('ROBERT@example.com')).toEqual(['DONE'])
+    expect(await found('nobody@example.com')).toEqual([])
+    expect((await ask<Rows>('rows', { scope: 'autumn' })).rows).toEqual([])
+    expect((await ask<Rows>('rows', { state: 'conflict' })).rows).toHaveLength(1)
+  })
+
+  test('pages follow each other without a gap or a repeat', async () => {
+    const { ask, report } = await start()
+    for (let number = 0; number < 120; number++) await report(`N-${String(number)}`)
+    const seen: string[] = []
+    for (let before: string | undefined, hasMore = true; hasMore;) {
+      const page: Rows = await ask<Rows>('rows', { ...(before && { before }) })
+      expect(page.rows).toHaveLength(page.hasMore ? 50 : 24)
+      seen.push(...page.rows.map(({ id }) => id))
+      before = seen.at(-1)
+      hasMore = page.hasMore
+    }
+    expect([seen.length, new Set(seen).size]).toEqual([124, 124])
+  })
+
+  test('the overview keeps up with today while it remembers the days before', async () => {
+    const { ask, report } = await start()
+    const today = async () => (await ask<Overview>('overview')).perDay.map(({ success }) => success)
+    const before = await today()
+    expect([before.length, before.at(-1)]).toEqual([30, 2])
+    await report('NEW')
+    expect((await today()).at(-1)).toBe(3)
+  })
+
+  test('a replay is done', async () => {
+    const { ask, inbox, told, mend } = await start()
+    mend()
+    const [failed] = await inbox.list({ state: 'waiting' })
+    expect(await ask('replay', { id: failed?.id })).toEqual({})
+    while ((await inbox.stats()).deliveries.done < 2) await new Promise(setImmediate)
+    expect(told).toEqual(['DONE', 'DEAD'])
+  })
+})

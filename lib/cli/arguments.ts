@@ -1,0 +1,39 @@
+import { InvalidArgumentError } from 'commander'
+
+/** An http or https URL. */
+export function webUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw new InvalidArgumentError('It is a URL that begins with https:// or http://.')
+  }
+  return url
+}
+
+/** A whole number from `min` to `max`. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It is a whole number from ${String(min)} to ${String(max)}.`)
+  }
+}
+
+/** `name=value`, again and again. */
+export function assignments(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { ...before, ...split(text, '=', 'It is a name, = and a value.') }
+}
+
+/** `Name: value`, again and again. */
+export function headers(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { ...before, ...split(text, ':', 'It is a name, : and a value.') }
+}
+
+function split(text: string, mark: string, message: string): Record<string, string> {
+  const at = text.indexOf(mark)
+  if (at < 1) throw new InvalidArgumentError(message)
+  return { [text.slice(0, at).trim()]: text.slice(at + 1).trim() }
+}
+
+export function isLoopback(hostname: string): boolean {
+  return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\]|::1)$/i.test(hostname)
+}

@@ -1,0 +1,102 @@
+import http from 'node:http'
+import https from 'node:https'
+
+export interface Asked {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  /** How much of the body is sent before the connection is cut. */
+  readonly cutAfter?: number
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  readonly body: string
+  /** Milliseconds from the start of the request to the end of the answer. */
+  readonly ms: number
+}
+
+/** No answer: the connection failed, or time ran out. `code` is the system's word for it, such as ECONNREFUSED. */
+export interface NoAnswer {
+  readonly code: string
+  readonly ms: number
+}
+
+export function isAnswer(result: Answer | NoAnswer): result is Answer {
+  return 'status' in result
+}
+
+const maxBodyLength = 100_000
+
+/** Speaks HTTP as it is: no redirect is followed, and the query goes out as it was written. */
+export class HttpClient {
+  readonly #timeoutMs: number
+  readonly #agents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent }
+
+  constructor({ timeoutMs = 10_000, parallel = 1 } = {}) {
+    this.#timeoutMs = timeoutMs
+    const options = { keepAlive: true, maxSockets: parallel }
+    this.#agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) }
+  }
+
+  /** `query` is raw: what follows the path, with its `?`. Never rejects. */
+  ask(url: URL, query: string, asked: Asked = {}): Promise<Answer | NoAnswer> {
+    const { method = 'GET', headers = {}, body, cutAfter } = asked
+    const startedAt = performance.now()
+    const isSecure = url.protocol === 'https:'
+    const secure = isSecure ? { agent: this.#agents['https:'] } : { agent: this.#agents['http:'] }
+    return new Promise((resolve) => {
+      const passed = (): number => performance.now() - startedAt
+      const fail = (error: NodeJS.ErrnoException): void => {
+        resolve({ code: error.code ?? error.message, ms: passed() })
+      }
+      const request = (isSecure ? https : http).request({
+        ...secure,
+        protocol: url.protocol,
+        hostname: url.hostname.replace(/^\[|\]$/g, ''),
+        port: url.port,
+        path: `${url.pathname}${query}`,
+        method,
+        headers: {
+          ...(body !== undefined && { 'Content-Length': String(Buffer.byteLength(body)) }),
+          ...headers,
+        },
+        timeout: this.#timeoutMs,
+      })
+      request.on('error', fail)
+      request.on('timeout', () => request.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })))
+      request.on('response', (response) => {
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => {
+          if (text.length < maxBodyLength) text += chunk
+        })
+        response.on('error', fail)
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text, ms: passed() })
+        })
+      })
+      if (body === undefined || cutAfter === undefined) {
+        request.end(body)
+        return
+      }
+      request.write(body.slice(0, cutAfter), () => request.destroy())
+    })
+  }
+
+  close(): void {
+    this.#agents['http:'].destroy()
+    this.#agents['https:'].destroy()
+  }
+}
+
+/** What our answers say: the outcome, or the code of the problem; empty where the answer is not one of ours. */
+export function wordOf({ body }: Answer): string {
+  try {
+    const { outcome, code } = JSON.parse(body) as { outcome?: unknown; code?: unknown }
+    return [outcome, code].find((word) => typeof word === 'string' && /^\w{1,60}$/.test(word))?.toString() ?? ''
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,102 @@
+import type { ConversionStatus } from 'conversion-webhook'
+import { sampleParams } from 'conversion-webhook/testing'
+
+/** People who do not exist, in the scripts that names come in. */
+const people: readonly (readonly [name: string, email: string])[] = [
+  ['Robert Downy', 'robert.downy@example.com'],
+  ['Cristian Bale', 'cristian+shop@example.com'],
+  ['José Ñandú Muñoz', 'jose.munoz@example.org'],
+  ['Zoë O’Neil-Nguyễn', 'zoe@example.net'],
+  ['Łukasz Żółć', 'lukasz@example.com'],
+  ['Ægir Þórðarson', 'aegir@example.org'],
+  ['Дмитрий Ёлкин', 'dmitri@example.net'],
+  ['Ελένη Παπαδοπούλου', 'eleni@example.com'],
+  ['مريم الزهراء', 'maryam@example.org'],
+  ['נועה כהן', 'noa@example.net'],
+  ['प्रिया शर्मा', 'priya@example.com'],
+  ['தமிழ்ச்செல்வி', 'selvi@example.org'],
+  ['ณัฐพล สุขใจ', 'nattapon@example.net'],
+  ['山田 花子', 'hanako@example.com'],
+  ['王小明', 'xiaoming@example.org'],
+  ['김민준', 'minjun@example.net'],
+  ['Nguyễn Thị Ánh', 'anh@example.com'],
+  ['Ọláolú Adébáyọ̀', 'olaolu@example.org'],
+  ['Kim & Sons = 100 %', 'kim.sons@example.net'],
+  ['👩‍👩‍👧 Familie Groß', 'familie@example.com'],
+]
+
+export type Random = () => number
+
+/** mulberry32: the same numbers from 0 to 1 for the same seed. */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+/** Fisher and Yates, in place. */
+export function shuffle<T>(list: T[], random: Random): T[] {
+  for (let last = list.length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1))
+    ;[list[last], list[other]] = [list[other] as T, list[last] as T]
+  }
+  return list
+}
+
+export interface Plan {
+  readonly status: ConversionStatus | 'mixed'
+  /** The referrer's n-th conversion completes the goal; 0: none does. */
+  readonly goal: number
+  readonly conversions: number
+  /** How often each callback is sent. */
+  readonly repeat: number
+  /** Each conversion is reported as pending as well, and everything comes in any order. */
+  readonly outOfOrder: boolean
+  readonly set: Readonly<Record<string, string>>
+  /** Tells the orders of one run from those of another. */
+  readonly seed: number
+}
+
+export type Params = Readonly<Record<string, string>>
+
+/** The callbacks of a run: the same for the same plan. */
+export function callbacksOf({ status, goal, conversions, repeat, outOfOrder, set, seed }: Plan): readonly Params[] {
+  const random = randomFrom(seed)
+  const run = seed.toString(36)
+  const perReferrer = Math.max(1, goal)
+  const callbacks = Array.from({ length: conversions }, (_, index) => {
+    const [referrerName, referrerEmail] = personAt(Math.floor(index / perReferrer), seed)
+    const [refereeName, refereeEmail] = personAt(index + 7, seed)
+    const place = (index % perReferrer) + 1
+    const isGoal = goal > 0 && place === goal
+    const params = sampleParams({
+      conversion: status === 'mixed' ? mixed(random) : status,
+      referrer_name: referrerName,
+      referrer_email: referrerEmail,
+      referee_name: refereeName,
+      referee_email: refereeEmail.replace('@', `.${String(index + 1)}@`),
+      orderID: `DEMO-${run}-${String(index + 1)}`,
+      purchaseValue: (Math.floor(random() * 49_900 + 100) / 100).toFixed(2),
+      referrer_converts: place,
+      referrer_customValue: `campaign-${run}`,
+      goal_complete: isGoal ? 1 : 0,
+      ...set,
+    })
+    const reported = outOfOrder ? [{ ...params, conversion: 'pending', goal_complete: '0' }, params] : [params]
+    return reported.flatMap((each) => Array.from({ length: repeat }, () => each))
+  }).flat()
+  return outOfOrder ? shuffle(callbacks, random) : callbacks
+}
+
+function personAt(index: number, seed: number): readonly [name: string, email: string] {
+  return people[(index + seed) % people.length] as readonly [string, string]
+}
+
+function mixed(random: Random): ConversionStatus {
+  const drawn = random()
+  return drawn < 0.7 ? 'success' : drawn < 0.85 ? 'pending' : 'fail'
+}

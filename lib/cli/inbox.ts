@@ -1,0 +1,173 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Inbox, InboxState } from 'conversion-webhook'
+import { wholeNumber } from './arguments.js'
+import { entryLines, rowLines, statsLines } from './inbox-views.js'
+import { failure, figure, painter, printJson, printLine, usage, type Io } from './io.js'
+import { openInbox } from './storage.js'
+
+const states = ['waiting', 'running', 'done', 'dead', 'withdrawn', 'refused', 'conflict'] satisfies InboxState[]
+
+interface CommonOptions {
+  readonly schema?: string
+  readonly json?: true
+}
+
+/** Looks after the inbox of an app, beside the app. */
+export function inboxCommand(io: Io): Command {
+  const inbox = new Command('inbox')
+    .summary('look after an inbox')
+    .description(
+      'Looks after an inbox, beside the app that has it open. What is marked here, a process with handlers delivers.',
+    )
+    .helpCommand(false)
+  for (const make of [listCommand, showCommand, replayCommand, statsCommand, pruneCommand, eraseCommand]) {
+    inbox.addCommand(make(io))
+  }
+  return inbox
+}
+
+function storageCommand(name: string, about: string): Command {
+  return new Command(name)
+    .description(about)
+    .argument('<storage>', 'the SQLite file of the inbox, or postgres://…')
+    .option('--schema <name>', 'the PostgreSQL schema of the inbox (default: conversion_webhook)')
+    .option('--json', 'print JSON')
+}
+
+/** Runs with an inbox, and closes it. */
+async function withInbox(
+  storage: string,
+  options: CommonOptions,
+  work: (inbox: Inbox) => Promise<void>,
+): Promise<void> {
+  const inbox = await openInbox(storage, options)
+  try {
+    await work(inbox)
+  } finally {
+    await inbox.close()
+  }
+}
+
+function listCommand(io: Io): Command {
+  return storageCommand('list', 'Lists deliveries and held callbacks, the newest first.')
+    .addOption(new Option('--state <state>', 'those in one state').choices(states))
+    .option('--order <id>', 'those of an order')
+    .option('--email <address>', 'those of a referrer or referee')
+    .option('--scope <scope>', 'those of a scope')
+    .option('--limit <n>', 'at most so many', wholeNumber(1, 1_000), 50)
+    .option('--before <id>', 'those older than this one: the next page')
+    .action(async (storage: string, options: ListOptions) => {
+      const { order: orderId, state, email, scope, limit, before, json } = options
+      await withInbox(storage, options, async (inbox) => {
+        const rows = await inbox.list({ state, orderId, email, scope, limit, before })
+        if (json) printJson(io.out, rows)
+        else for (const line of rowLines(rows, painter(io.out, io.env))) printLine(io.out, line)
+        const last = rows.at(-1)
+        if (!json && last && rows.length === limit) printLine(io.err, `Older ones: --before ${last.id}`)
+      })
+    })
+}
+
+interface ListOptions extends CommonOptions {
+  readonly state?: InboxState
+  readonly order?: string
+  readonly email?: string
+  readonly scope?: string
+  readonly limit: number
+  readonly before?: string
+}
+
+function showCommand(io: Io): Command {
+  return storageCommand(
+    'show',
+    'Shows one delivery or held callback: what was received, and everything that happened to it.',
+  )
+    .argument('<id>', 'as the list says it')
+    .action(async (storage: string, id: string, options: CommonOptions) => {
+      await withInbox(storage, options, async (inbox) => {
+        const entry = await inbox.get(id)
+        if (entry === undefined) throw failure('nothing is recorded under this id')
+        if (options.json) printJson(io.out, entry)
+        else for (const line of entryLines(entry, painter(io.out, io.env))) printLine(io.out, line)
+      })
+    })
+}
+
+function replayCommand(io: Io): Command {
+  return storageCommand(
+    'replay',
+    'Marks deliveries or held callbacks for one more try, under the same ids: nothing is paid twice.',
+  )
+    .argument('<ids...>', 'as the list says them')
+    .action(async (storage: string, ids: readonly string[], options: CommonOptions) => {
+      await withInbox(storage, options, async (inbox) => {
+        for (const id of ids) await inbox.replay(id)
+        if (options.json) printJson(io.out, { marked: ids })
+        else printLine(io.out, `Marked ${figure(ids.length)}. A process with handlers picks it up.`)
+      })
+    })
+}
+
+function statsCommand(io: Io): Command {
+  return storageCommand('stats', 'Counts callbacks by outcome and deliveries by state.')
+    .option('--days <n>', 'what each of the last days brought, too', wholeNumber(1, 366))
+    .action(async (storage: string, options: CommonOptions & { days?: number }) => {
+      await withInbox(storage, options, async (inbox) => {
+        const stats = await inbox.stats({ days: options.days })
+        if (options.json) printJson(io.out, stats)
+        else for (const line of statsLines(stats)) printLine(io.out, line)
+      })
+    })
+}
+
+function pruneCommand(io: Io): Command {
+  return storageCommand(
+    'prune',
+    'Drops what was received of conversions that settled long ago. Their repeats stay duplicates.',
+  )
+    .requiredOption('--older-than-days <n>', 'settled longer ago than this', wholeNumber(0, 100_000))
+    .option('--yes', 'do not ask')
+    .action(async (storage: string, options: CommonOptions & { olderThanDays: number; yes?: true }) => {
+      const { olderThanDays } = options
+      await withInbox(storage, options, async (inbox) => {
+        await confirm(io, options, `Drop what settled more than ${figure(olderThanDays)} days ago?`)
+        const pruned = await inbox.prune({ olderThanDays })
+        if (options.json) printJson(io.out, pruned)
+        else printLine(io.out, `Dropped the contents of ${figure(pruned.pruned)}.`)
+      })
+    })
+}
+
+function eraseCommand(io: Io): Command {
+  return storageCommand(
+    'erase',
+    'Drops what was received of every conversion that mentions an address. Repeats stay duplicates.',
+  )
+    .requiredOption('--email <address>', 'whose data', address)
+    .option('--yes', 'do not ask')
+    .action(async (storage: string, options: CommonOptions & { email: string; yes?: true }) => {
+      await withInbox(storage, options, async (inbox) => {
+        await confirm(io, options, `Erase everything that mentions ${options.email}?`)
+        const { erased, waiting } = await inbox.erase({ email: options.email })
+        if (options.json) printJson(io.out, { erased, waiting })
+        else {
+          printLine(io.out, `Erased ${figure(erased)}.`)
+          for (const id of waiting) printLine(io.out, `Not yet, since a delivery waits: ${id}`)
+        }
+        if (waiting.length > 0) throw failure('erase again when these deliveries have settled')
+      })
+    })
+}
+
+function address(text: string): string {
+  if (!text.includes('@')) throw new InvalidArgumentError('It is an e-mail address.')
+  return text
+}
+
+/** Throws unless a person, or `--yes`, agrees. */
+async function confirm(io: Io, { yes }: { readonly yes?: true }, question: string): Promise<void> {
+  if (yes) return
+  if (io.ask === undefined) throw usage('nobody can be asked here: add --yes')
+  const answer = await io.ask(`${question} (yes/no) `)
+  if (!/^y(es)?$/i.test(answer.trim())) throw failure('nothing was changed')
+}

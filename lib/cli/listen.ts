@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Command } from 'commander'
+import { conversionWebhook, type ConversionWebhook } from 'conversion-webhook'
+import { conversionInspector, type ConversionInspector } from 'conversion-webhook/inspector'
+import { sqliteInbox, type SqliteCommit } from 'conversion-webhook/sqlite'
+import { wholeNumber } from './arguments.js'
+import { failure, painter, printJson, printLine, usage, type Io } from './io.js'
+import { Log } from './log.js'
+
+const mount = '/webhook'
+
+interface ListenOptions {
+  readonly file: string
+  readonly port: number
+  readonly host: string
+  readonly secret?: string
+  readonly quiet?: true
+  readonly json?: true
+}
+
+/** Receives callbacks without any code. */
+export function listenCommand(io: Io): Command {
+  return new Command('listen')
+    .summary('receive callbacks without any code')
+    .description(
+      'Receives callbacks into a SQLite file, shows what comes, and serves the inspector to this machine. Ctrl-C ends it in order; what was answered with 200 is on disk in any case.',
+    )
+    .option('--file <path>', 'the SQLite file; made where there is none', 'conversions.db')
+    .option('--port <n>', 'the port; 0: any that is free', wholeNumber(0, 65_535), 3000)
+    .option('--host <address>', 'the address to listen on; 0.0.0.0: all', '127.0.0.1')
+    .option('--secret <text>', 'the secret (default: CONVERSION_WEBHOOK_SECRET, or a new one each time)')
+    .option('--quiet', 'no log')
+    .option('--json', 'print JSON: a line with the URLs, then a line for each callback and delivery')
+    .action(async (options: ListenOptions) => {
+      const secret = options.secret ?? secretOf(io) ?? randomBytes(24).toString('base64url')
+      const log = options.quiet ? undefined : new Log(io, options.json === true)
+      const webhook = conversionWebhook(log?.handlers ?? settleAll, { secret, inbox: sqliteInbox(options.file) })
+      try {
+        const inspector = io.env.NODE_ENV === 'production' ? undefined : conversionInspector(webhook.inbox)
+        const server = createServer(routes(webhook, inspector, log))
+        const port = await start(server, options)
+        announce(io, options, urlsOf(options.host, port, secret, inspector !== undefined))
+        await interruption(io.interrupted)
+        await stop(server)
+      } finally {
+        await webhook.close()
+      }
+      if (!options.json) printLine(io.err, 'Ended. Nothing is lost: start again with the same file.')
+    })
+}
+
+/** Without handlers a process only receives; with these it settles what it received. */
+const settleAll = { onSuccess: noop, onFail: noop, onPending: noop, onGoalComplete: noop }
+
+function noop(): void {
+  // the conversion is in the file
+}
+
+function secretOf({ env }: Io): string | undefined {
+  const listed = env.CONVERSION_WEBHOOK_SECRET?.split(',')[0]?.trim()
+  return listed === '' ? undefined : listed
+}
+
+/** The webhook under its path, the inspector everywhere else. */
+function routes(
+  webhook: ConversionWebhook<string, SqliteCommit>,
+  inspector: ConversionInspector | undefined,
+  log: Log | undefined,
+) {
+  return (req: IncomingMessage, res: ServerResponse): void => {
+    const url = req.url ?? '/'
+    const notFound = (): void => {
+      res.writeHead(404, { 'Content-Type': 'text/plain' }).end('Not found\n')
+    }
+    if (!isMounted(url)) {
+      if (inspector) inspector(req, res, notFound)
+      else notFound()
+      return
+    }
+    log?.watch(req, res)
+    req.url = url.slice(mount.length) || '/'
+    webhook(req, res, notFound)
+  }
+}
+
+function isMounted(url: string): boolean {
+  return url.startsWith(mount) && ['/', '?', undefined].includes(url[mount.length])
+}
+
+function start(server: Server, { port, host }: ListenOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const inUse = `port ${String(port)} is in use: choose another with --port`
+      reject(error.code === 'EADDRINUSE' ? failure(inUse) : usage(`--host or --port cannot be used: ${error.message}`))
+    })
+    server.listen(port, host, () => {
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}
+
+/** Requests that came are answered; connections that wait for another are closed. */
+function stop(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
+
+function interruption(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => {
+      resolve()
+    })
+  })
+}
+
+interface Urls {
+  readonly callbacks: string
+  readonly inspector?: string
+}
+
+function urlsOf(host: string, port: number, secret: string, hasInspector: boolean): Urls {
+  const name = ['0.0.0.0', '::'].includes(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  const origin = `http://${name}:${String(port)}`
+  return {
+    callbacks: `${origin}${mount}/${encodeURIComponent(secret)}`,
+    ...(hasInspector && { inspector: `${origin}/` }),
+  }
+}
+
+function announce(io: Io, { json, file, secret }: ListenOptions, { callbacks, inspector }: Urls): void {
+  if (json) {
+    printJson(io.out, { listening: { callbacks, inspector, file } }, 0)
+    return
+  }
+  const paint = painter(io.out, io.env)
+  printLine(io.out, `Receiving into ${file}`)
+  printLine(io.out, `  callbacks  ${paint('bold', callbacks)}`)
+  if (inspector !== undefined) printLine(io.out, `  inspector  ${paint('bold', inspector)}`)
+  printLine(io.out, 'Try it, in another terminal:')
+  printLine(io.out, `  npx conversion-webhook send '${callbacks}'`)
+  if (secret === undefined && secretOf(io) === undefined) {
+    printLine(io.out, 'The secret is new each time: keep one with --secret or CONVERSION_WEBHOOK_SECRET.')
+  }
+  printLine(io.out, 'Ctrl-C ends it; nothing is lost.\n')
+}

@@ -1,0 +1,87 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Conversion, ConversionContext, ConversionHandlers, Issue, RequestConversion } from 'conversion-webhook'
+import type { SqliteCommit } from 'conversion-webhook/sqlite'
+import { visible } from '../visible.js'
+import { painter, printJson, printLine, type Io, type Paint } from './io.js'
+
+const styles = {
+  accepted: 'cyan',
+  duplicate: 'dim',
+  stale: 'dim',
+  conflict: 'magenta',
+  refused: 'magenta',
+  answered: 'yellow',
+  delivered: 'green',
+} as const
+
+interface Entry {
+  readonly what: keyof typeof styles
+  readonly about?: string | undefined
+  readonly orderId?: string | undefined
+  readonly id?: string | undefined
+  readonly status?: number
+  readonly issues?: readonly Issue[]
+}
+
+/** A line for each callback and each delivery; no names, no addresses, no secrets. */
+export class Log {
+  /** Handlers and observers that only tell. */
+  readonly handlers: ConversionHandlers<string, SqliteCommit>
+  readonly #io: Io
+  readonly #isJson: boolean
+  readonly #paint: Paint
+  /** Refusals and conflicts that were told, and whose answers are still to come. */
+  #toldBefore = 0
+
+  constructor(io: Io, isJson: boolean) {
+    this.#io = io
+    this.#isJson = isJson
+    this.#paint = painter(io.out, io.env)
+    const delivered = ({ orderId }: Conversion, { event, id }: ConversionContext): void => {
+      const at = new Date()
+      // The first delivery can be faster than the answer, and people read the answer first.
+      setTimeout(() => {
+        this.#print({ what: 'delivered', about: event, orderId, id }, at)
+      }, 1)
+    }
+    this.handlers = {
+      onSuccess: delivered,
+      onFail: delivered,
+      onPending: delivered,
+      onGoalComplete: delivered,
+      onRefused: ({ code, id, issues }) => {
+        this.#toldBefore++
+        this.#print({ what: 'refused', about: code, id, issues })
+      },
+      onConflict: ({ id, conversion: { status, orderId }, recorded }) => {
+        this.#toldBefore++
+        this.#print({ what: 'conflict', about: `${status}, recorded as ${recorded.status}`, orderId, id })
+      },
+    }
+  }
+
+  /** Tells what becomes of a request. */
+  watch(req: IncomingMessage, res: ServerResponse): void {
+    res.once('finish', () => {
+      const { conversion } = req as IncomingMessage & { conversion?: RequestConversion }
+      const { statusCode: status } = res
+      if (conversion) {
+        const { outcome, orderId, id } = conversion
+        this.#print({ what: outcome, about: conversion.status, orderId, id })
+      } else if ([400, 409, 422].includes(status) && this.#toldBefore > 0) this.#toldBefore--
+      else this.#print({ what: 'answered', about: `${req.method ?? ''} with ${String(status)}`, status })
+    })
+  }
+
+  #print(entry: Entry, at = new Date()): void {
+    if (this.#isJson) {
+      printJson(this.#io.out, { at, ...entry }, 0)
+      return
+    }
+    const { what, about = '', orderId = '', issues = [] } = entry
+    const rules = issues.map(({ message }) => message).join('; ')
+    const time = this.#paint('dim', at.toTimeString().slice(0, 8))
+    const texts = [about.padEnd(12), orderId, rules].map(visible).join('  ').trimEnd()
+    printLine(this.#io.out, `${time}  ${this.#paint(styles[what], what.padEnd(9))}  ${texts}`)
+  }
+}

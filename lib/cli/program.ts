@@ -1,0 +1,72 @@
+import { Command, CommanderError } from 'commander'
+import { isConversionWebhookError } from 'conversion-webhook'
+import { visible } from '../visible.js'
+import { doctorCommand } from './doctor.js'
+import { inboxCommand } from './inbox.js'
+import { Exit, exitCodes, printLine, type Io } from './io.js'
+import { listenCommand } from './listen.js'
+import { sendCommand } from './send.js'
+import { urlCommand } from './url.js'
+
+const about = `Receives referral conversions: tools for the people around the webhook.
+Every command explains itself: conversion-webhook <command> --help`
+
+const codes = `
+Exit codes:
+  0    done
+  1    not as it should be: a finding, a wrong answer, something that failed
+  2    called in a way that cannot work
+  130  ended by a second Ctrl-C`
+
+/** The command with its sub-commands. */
+export function createProgram(io: Io): Command {
+  const program = new Command('conversion-webhook').description(about).addHelpText('after', codes)
+  for (const make of [listenCommand, sendCommand, urlCommand, doctorCommand, inboxCommand]) {
+    program.addCommand(make(io))
+  }
+  return program.helpCommand(false)
+}
+
+/** Every command under one, itself first. */
+export function allCommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap((sub) => allCommands(sub))]
+}
+
+/** Runs a command line, without the program's name. Resolves with the exit code and never rejects. */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const program = createProgram(io)
+  for (const command of allCommands(program)) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => io.out.write(text),
+      writeErr: (text) => io.err.write(text),
+      outputError: (text, write) => {
+        write(
+          `conversion-webhook: ${text
+            .replace(/^error: /, '')
+            .replaceAll('\n', ' ')
+            .trim()}\n`,
+        )
+      },
+      getOutHelpWidth: () => 100,
+      getErrHelpWidth: () => 100,
+    })
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCodes.done
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
+    const message = messageOf(error)
+    if (message !== '') printLine(io.err, `conversion-webhook: ${visible(message)}`)
+    return error instanceof Exit ? error.exitCode : exitCodes.failed
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (isConversionWebhookError(error)) {
+    const { cause } = error
+    const why = cause instanceof Error && cause.message !== '' ? ` ${cause.message}` : ''
+    return `${error.message}${why} (${error.code})`
+  }
+  return error instanceof Error ? error.message : String(error)
+}

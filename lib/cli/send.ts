@@ -1,0 +1,175 @@
+import { randomInt } from 'node:crypto'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { assignments, wholeNumber } from './arguments.js'
+import { brokenKinds, type BrokenKind } from './broken.js'
+import { HttpClient, isAnswer, type Answer, type Asked, type NoAnswer } from './client.js'
+import { callbacksOf, type Params, type Plan } from './dummy.js'
+import { Exit, exitCodes, figure, painter, printJson, printLine, usage, type Io } from './io.js'
+import { Progress } from './progress.js'
+import { sendBroken } from './send-broken.js'
+import { labelOf, Tally } from './tally.js'
+import { queryOf, targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
+
+/** Up to so many callbacks each answer is a line of its own. */
+const maxLines = 20
+
+interface SendOptions extends TargetOptions {
+  readonly status: Plan['status']
+  readonly goal: number
+  readonly burst: number
+  readonly repeat: number
+  readonly outOfOrder?: true
+  readonly rate?: number
+  readonly parallel: number
+  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly format?: 'form' | 'json'
+  readonly set?: Readonly<Record<string, string>>
+  readonly broken?: BrokenKind | true
+  readonly seed?: number
+  readonly json?: true
+}
+
+/** Sends dummy callbacks, as the platform would, or as nobody should. */
+export function sendCommand(io: Io): Command {
+  return targetCommand('send', 'the URL of the webhook, with its secret')
+    .summary('send dummy callbacks')
+    .description(
+      'Sends callbacks of conversions that never happened, with names in many scripts. The deliveries are real: handlers run. Ends with 1 when an answer was not 200, or not what a broken request must get.',
+    )
+    .addOption(
+      new Option('--status <status>', 'what is reported')
+        .choices(['success', 'fail', 'pending', 'mixed'])
+        .default('success'),
+    )
+    .option('--goal <n>', "a referrer's n-th conversion completes the goal; 0: none", wholeNumber(0, 1_000), 0)
+    .option('--burst <n>', 'how many conversions', wholeNumber(1, 10_000_000), 1)
+    .option('--repeat <n>', 'how often each callback is sent', wholeNumber(1, 100), 1)
+    .option('--out-of-order', 'report each conversion as pending too, and shuffle everything')
+    .option('--rate <n>', 'callbacks a second; else as fast as they are answered', wholeNumber(1, 100_000))
+    .option('--parallel <n>', 'requests at a time', wholeNumber(1, 256), 16)
+    .addOption(new Option('--method <method>', 'how it is sent').choices(['GET', 'POST', 'PUT']).default('GET'))
+    .addOption(new Option('--format <format>', 'the body of POST and PUT').choices(['form', 'json']))
+    .option('--set <name=value>', 'a parameter as you want it; again for another', assignments)
+    .option('--broken [kind]', `every kind of broken request instead, or one of ${brokenKinds.join(', ')}`, brokenKind)
+    .option('--seed <n>', 'the same callbacks as in an earlier run', wholeNumber(0, 999_999_999))
+    .option('--json', 'print JSON: sent, answers, latencyMs, seed')
+    .action(async (url: URL, options: SendOptions) => {
+      if (options.format !== undefined && options.method === 'GET') throw usage('a GET has no body: add --method POST')
+      const target = targetOf(url, options)
+      const seed = options.seed ?? randomInt(1_000_000_000)
+      const client = new HttpClient({ timeoutMs: options.timeout, parallel: options.parallel })
+      const callbacks = callbacksOf({
+        ...options,
+        seed,
+        conversions: options.broken === undefined ? options.burst : 1,
+        outOfOrder: options.outOfOrder ?? false,
+        set: options.set ?? {},
+      })
+      try {
+        const { broken } = options
+        if (broken === undefined) await sendAll(io, client, target, callbacks, { ...options, seed })
+        else await sendBroken(io, client, target, callbacks[0] ?? {}, broken === true ? brokenKinds : [broken], options)
+      } finally {
+        client.close()
+      }
+    })
+}
+
+async function sendAll(
+  io: Io,
+  client: HttpClient,
+  target: Target,
+  callbacks: readonly Params[],
+  options: SendOptions & { readonly seed: number },
+): Promise<void> {
+  const { json, seed, parallel, rate, burst } = options
+  const tally = new Tally()
+  const progress = new Progress(io, callbacks.length)
+  const isShort = callbacks.length <= maxLines
+  const details: object[] = []
+  const startedAt = performance.now()
+
+  async function sendOne(params: Params): Promise<void> {
+    const { query, asked } = requestOf(target, params, options)
+    const result = await client.ask(target.url, query, asked)
+    tally.add(result)
+    if (json) {
+      if (isShort) details.push({ params, answer: labelOf(result), ms: Math.round(result.ms) })
+    } else if (isShort) printLine(io.out, lineOf(io, params, result))
+    else progress.show(tally.sent)
+  }
+
+  await forEach(callbacks, { parallel: isShort ? 1 : parallel, rate, stop: io.interrupted }, sendOne)
+  progress.clear()
+  const seconds = (performance.now() - startedAt) / 1_000
+  if (json) {
+    printJson(io.out, {
+      sent: tally.sent,
+      conversions: burst,
+      seconds: Math.round(seconds * 100) / 100,
+      answers: tally.answers,
+      latencyMs: tally.latency(),
+      seed,
+      ...(isShort && { callbacks: details }),
+    })
+  } else if (!isShort) {
+    const rateText = figure(tally.sent / seconds)
+    printLine(
+      io.out,
+      `${figure(tally.sent)} callbacks of ${figure(burst)} conversions in ${figure(seconds, 1)} s, ${rateText} a second`,
+    )
+    for (const line of tally.lines()) printLine(io.out, line)
+    printLine(io.out, `  the same again: --seed ${String(seed)}`)
+  }
+  if (io.interrupted.aborted || tally.failed > 0) throw new Exit(exitCodes.failed)
+}
+
+function brokenKind(text: string): BrokenKind {
+  const kind = brokenKinds.find((known) => known === text)
+  if (kind === undefined) throw new InvalidArgumentError(`It is one of ${brokenKinds.join(', ')}.`)
+  return kind
+}
+
+/** Runs a function for each, a number of them at a time, and not faster than a rate per second. */
+async function forEach<T>(
+  list: readonly T[],
+  {
+    parallel,
+    rate,
+    stop,
+  }: { readonly parallel: number; readonly rate: number | undefined; readonly stop: AbortSignal },
+  run: (each: T) => Promise<void>,
+): Promise<void> {
+  const startedAt = performance.now()
+  let next = 0
+  async function work(): Promise<void> {
+    while (next < list.length && !stop.aborted) {
+      const index = next++
+      const waitMs = rate === undefined ? 0 : startedAt + (index * 1_000) / rate - performance.now()
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+      await run(list[index] as T)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(parallel, list.length) }, work))
+}
+
+function requestOf(
+  { url, headers }: Target,
+  params: Params,
+  { method, format = 'form' }: Pick<SendOptions, 'method' | 'format'>,
+): { query: string; asked: Asked } {
+  const form = new URLSearchParams(params).toString()
+  if (method === 'GET') return { query: queryOf(url, form), asked: { headers } }
+  const type = format === 'json' ? 'application/json' : 'application/x-www-form-urlencoded'
+  const body = format === 'json' ? JSON.stringify(params) : form
+  return { query: queryOf(url, ''), asked: { method, headers: { ...headers, 'Content-Type': type }, body } }
+}
+
+function lineOf(io: Io, params: Params, result: Answer | NoAnswer): string {
+  const paint = painter(io.out, io.env)
+  const isGood = isAnswer(result) && result.status === 200
+  const { conversion = '', orderID = '', goal_complete } = params
+  const goal = goal_complete === '1' ? ' with goal' : ''
+  const label = paint(isGood ? 'green' : 'red', labelOf(result).padEnd(14))
+  return `${label}  ${conversion.padEnd(7)}  ${orderID}${goal}  ${figure(result.ms)} ms`
+}

@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs'
+import type * as Sqlite from 'node:sqlite'
+import type { Inbox } from 'conversion-webhook'
+import { postgresInbox } from 'conversion-webhook/postgres'
+import { sqliteInbox } from 'conversion-webhook/sqlite'
+import { failure } from './io.js'
+
+/**
+ * The inbox in a SQLite file or a PostgreSQL database that has one already: looking never makes an inbox. Throws a failure where there is
+ * none, and the coded errors of the inboxes.
+ */
+export async function openInbox(storage: string, { schema }: { readonly schema?: string }): Promise<Inbox> {
+  if (!/^postgres(ql)?:\/\//.test(storage)) {
+    await requireSqliteTables(storage)
+    return sqliteInbox(storage)
+  }
+  const inbox = postgresInbox({ connectionString: storage, schema })
+  try {
+    await requirePostgresTables(storage, schema ?? 'conversion_webhook')
+    return inbox
+  } catch (error) {
+    await inbox.close()
+    throw error
+  }
+}
+
+async function requireSqliteTables(file: string): Promise<void> {
+  if (!existsSync(file)) throw failure(`there is no file ${file}`)
+  let hasTables: boolean
+  try {
+    const { DatabaseSync } = await import('node:sqlite')
+    const db = new DatabaseSync(file, { readOnly: true })
+    try {
+      hasTables = hasOurs(db)
+    } finally {
+      db.close()
+    }
+  } catch {
+    return // sqliteInbox knows what to say of a file that cannot be read
+  }
+  if (!hasTables) throw failure(`${file} holds no inbox`)
+}
+
+function hasOurs(db: Sqlite.DatabaseSync): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'conversion_webhook_schema'").get() !== undefined
+}
+
+async function requirePostgresTables(connectionString: string, schema: string): Promise<void> {
+  const { default: pg } = await import('pg')
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 })
+  let hasTables: boolean
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ found: string | null }>('SELECT to_regclass($1) AS found', [
+      `${schema}.deliveries`,
+    ])
+    hasTables = typeof rows[0]?.found === 'string'
+  } catch (error) {
+    throw failure(`the database cannot be asked: ${error instanceof Error ? error.message : String(error)}`)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+  if (!hasTables) throw failure(`the database holds no inbox in its schema ${schema}`)
+}

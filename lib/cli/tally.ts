@@ -1,0 +1,62 @@
+import { isAnswer, wordOf, type Answer, type NoAnswer } from './client.js'
+import { figure } from './io.js'
+
+export interface Latency {
+  readonly median: number
+  readonly p95: number
+  readonly p99: number
+  readonly longest: number
+}
+
+/** What became of many requests. */
+export class Tally {
+  readonly #counts = new Map<string, number>()
+  readonly #times: number[] = []
+  #failed = 0
+
+  add(result: Answer | NoAnswer): void {
+    const label = labelOf(result)
+    this.#counts.set(label, (this.#counts.get(label) ?? 0) + 1)
+    this.#times.push(result.ms)
+    if (!isAnswer(result) || result.status !== 200) this.#failed++
+  }
+
+  get sent(): number {
+    return this.#times.length
+  }
+
+  /** Answers that were not 200, and those that never came. */
+  get failed(): number {
+    return this.#failed
+  }
+
+  /** By status and outcome or code, the most frequent first. */
+  get answers(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#counts].sort(([, a], [, b]) => b - a))
+  }
+
+  /** Milliseconds. */
+  latency(): Latency {
+    const sorted = Float64Array.from(this.#times).sort()
+    const at = (part: number): number =>
+      Math.round((sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? 0) * 10) / 10
+    return { median: at(0.5), p95: at(0.95), p99: at(0.99), longest: at(1) }
+  }
+
+  lines(): string[] {
+    const { median, p95, p99, longest } = this.latency()
+    const entries = Object.entries(this.answers)
+    const width = Math.max(...entries.map(([label]) => label.length))
+    const times = [`median ${figure(median, 1)}`, `95 % ${figure(p95, 1)}`, `99 % ${figure(p99, 1)}`]
+    return [
+      ...entries.map(([label, count]) => `  ${label.padEnd(width)}  ${figure(count).padStart(8)}`),
+      `  latency in ms: ${times.join(', ')}, longest ${figure(longest, 1)}`,
+    ]
+  }
+}
+
+/** `200 accepted`, `503 ERR_CONVERSION_INBOX_UNAVAILABLE`, `no answer: ECONNREFUSED` */
+export function labelOf(result: Answer | NoAnswer): string {
+  if (!isAnswer(result)) return `no answer: ${result.code}`
+  return `${String(result.status)} ${wordOf(result)}`.trim()
+}

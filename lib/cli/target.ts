@@ -1,0 +1,44 @@
+import { Command } from 'commander'
+import { headers, webUrl, wholeNumber } from './arguments.js'
+import { usage } from './io.js'
+
+/** Where callbacks go, and the credential that goes with them. */
+export interface Target {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface TargetOptions {
+  readonly user?: string
+  readonly header?: Readonly<Record<string, string>>
+  readonly timeout: number
+}
+
+/** A command about a URL, with the options that say how to reach it. */
+export function targetCommand(name: string, about: string): Command {
+  return new Command(name)
+    .argument('<url>', about, webUrl)
+    .option('--user <name:password>', 'the secret as password of HTTP Basic')
+    .option('--header <line>', 'a header, such as "X-Webhook-Secret: …"; again for another', headers)
+    .option('--timeout <ms>', 'milliseconds to wait for an answer', wholeNumber(1, 600_000), 10_000)
+}
+
+/** Throws for a credential that is given in two ways. */
+export function targetOf(url: URL, { user, header = {} }: TargetOptions): Target {
+  const inUrl = url.username === '' && url.password === '' ? undefined : `${url.username}:${url.password}`
+  if (user !== undefined && inUrl !== undefined) throw usage('the URL holds a user already: leave out --user')
+  const pair = user ?? (inUrl === undefined ? undefined : decodeURIComponent(inUrl))
+  if (pair !== undefined && !pair.includes(':')) throw usage('--user is a name, : and a password')
+  const bare = new URL(url)
+  bare.username = ''
+  bare.password = ''
+  bare.hash = ''
+  const basic = pair === undefined ? {} : { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
+  return { url: bare, headers: { ...basic, ...header } }
+}
+
+/** The query of a URL and more behind it, raw. */
+export function queryOf({ search }: URL, more: string): string {
+  const joined = [search.slice(1), more].filter((part) => part !== '').join('&')
+  return joined === '' ? '' : `?${joined}`
+}

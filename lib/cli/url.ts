@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto'
+import { Command } from 'commander'
+import { painter, printJson, printLine, usage, type Io } from './io.js'
+import { isLoopback, webUrl } from './arguments.js'
+
+const minSecretLength = 16
+
+/** Makes a secret and the URL that carries it. */
+export function urlCommand(io: Io): Command {
+  return new Command('url')
+    .summary('make a secret, and the URL for the campaign')
+    .description(
+      'Makes a strong secret, and prints the URL to paste into the webhook field of the campaign and the line for the environment of the app.',
+    )
+    .argument('<base>', 'where the webhook is mounted, such as https://shop.example/webhook', webUrl)
+    .option('--secret <text>', 'a secret that there is already, of at least 16 characters')
+    .option('--json', 'print JSON: url, secret, environment')
+    .action((base: URL, { secret: given, json }: { secret?: string; json?: true }) => {
+      if (base.search !== '' || base.hash !== '') throw usage('the base is an address and a path, without ? and #')
+      if (base.username !== '' || base.password !== '') throw usage('the base holds no credential: one is made for it')
+      if (given !== undefined && given.length < minSecretLength) throw usage('a secret has at least 16 characters')
+      const secret = given ?? randomBytes(24).toString('base64url')
+      const url = `${base.href.replace(/\/+$/, '')}/${encodeURIComponent(secret)}`
+      const environment = `CONVERSION_WEBHOOK_SECRET=${secret}`
+      if (base.protocol === 'http:' && !isLoopback(base.hostname)) {
+        printLine(io.err, 'Warning: over http everybody on the way can read the secret and the customers; use https.')
+      }
+      if (json) {
+        printJson(io.out, { url, secret, environment })
+        return
+      }
+      const paint = painter(io.out, io.env)
+      printLine(io.out, 'Paste into the webhook field of the campaign:\n')
+      printLine(io.out, `  ${paint('bold', url)}\n`)
+      printLine(io.out, 'Put into the environment of the app:\n')
+      printLine(io.out, `  ${paint('bold', environment)}\n`)
+      printLine(io.out, 'Whoever has the secret can report conversions: keep it where your other passwords are.')
+    })
+}

@@ -1,0 +1,42 @@
+import { STATUS_CODES, type ServerResponse } from 'node:http'
+
+/** Nothing from elsewhere, nothing inline, in no frame, in no cache. */
+const guards = {
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'X-Robots-Tag': 'noindex',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cache-Control': 'no-store',
+}
+
+type Headers = Readonly<Record<string, string>>
+
+function send(res: ServerResponse, status: number, headers: Headers, body: string | Buffer = ''): void {
+  if (res.headersSent || res.writableEnded) return
+  res.writeHead(status, { ...guards, ...headers, 'Content-Length': Buffer.byteLength(body) })
+  res.end(body)
+}
+
+export function sendAsset(res: ServerResponse, type: string, body: Buffer, isHead: boolean): void {
+  if (isHead) res.writeHead(200, { ...guards, 'Content-Type': type, 'Content-Length': body.byteLength }).end()
+  else send(res, 200, { 'Content-Type': type }, body)
+}
+
+export function sendJson(res: ServerResponse, value: unknown): void {
+  send(res, 200, { 'Content-Type': 'application/json' }, JSON.stringify(value))
+}
+
+/** RFC 9457; nothing of what went wrong but its code. */
+export function sendProblem(res: ServerResponse, status: number, headers: Headers = {}, code?: string): void {
+  const type = code === undefined ? 'about:blank' : `urn:conversion-webhook:${code}`
+  const problem = { type, status, title: STATUS_CODES[status], code }
+  send(res, status, { 'Content-Type': 'application/problem+json', ...headers }, JSON.stringify(problem))
+}
+
+export function redirect(res: ServerResponse, location: string): void {
+  send(res, 302, { Location: location })
+}

@@ -1,0 +1,77 @@
+import type {
+  ConversionErrorCode,
+  ConversionEvent,
+  DayCounts,
+  HistoryEntry,
+  InboxRow,
+  InboxState,
+  InboxStats,
+  Issue,
+  Repair,
+} from 'conversion-webhook'
+
+/** What the page may ask: a POST of JSON to `api/<name>`, from its own origin. A GET would leave what is searched for in access logs. */
+export interface Api {
+  readonly overview: { readonly ask: object; readonly answer: Overview }
+  readonly rows: { readonly ask: RowsAsk; readonly answer: Rows }
+  readonly entry: { readonly ask: EntryAsk; readonly answer: EntryView }
+  readonly replay: { readonly ask: { readonly id: string }; readonly answer: object }
+}
+
+export type ApiName = keyof Api
+
+export interface Overview extends InboxStats {
+  /** The last 30 days, today last. */
+  readonly perDay: readonly DayCounts[]
+}
+
+export interface RowsAsk {
+  /** An order id, or an e-mail address: what contains an @ is looked for as both. */
+  readonly search?: string
+  readonly state?: InboxState
+  readonly scope?: string
+  /** The id of the last row of the page before. */
+  readonly before?: string
+  /** Names and addresses as they are. */
+  readonly unmask?: boolean
+}
+
+export interface Rows {
+  readonly rows: readonly RowView[]
+  /** Whether there are older ones. */
+  readonly hasMore: boolean
+}
+
+export interface EntryAsk {
+  readonly id: string
+  readonly unmask?: boolean
+}
+
+/** A row of the inbox, as far as the table shows it. Times are ISO 8601. */
+export interface RowView extends Pick<InboxRow, 'id' | 'kind' | 'state' | 'event' | 'scope' | 'code' | 'attempts'> {
+  readonly receivedAt: string
+  readonly orderId?: string
+  readonly referrer?: PersonView
+  readonly referee?: PersonView
+  readonly nextAttemptAt?: string
+  readonly lastError?: { readonly code: ConversionErrorCode; readonly message?: string }
+}
+
+export interface PersonView {
+  readonly name?: string
+  readonly email?: string
+}
+
+export interface EntryView extends RowView {
+  /** What was received, in the order of the platform's document; strangers last. */
+  readonly params: readonly (readonly [name: string, value: string])[]
+  readonly repairs: readonly Repair[]
+  readonly issues: readonly Issue[]
+  readonly history: readonly HistoryView[]
+  readonly canReplay: boolean
+}
+
+export interface HistoryView extends Omit<HistoryEntry, 'at' | 'event'> {
+  readonly at: string
+  readonly event?: ConversionEvent
+}

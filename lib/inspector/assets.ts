@@ -1,0 +1,23 @@
+import { readFile } from 'node:fs/promises'
+
+export interface Asset {
+  readonly type: string
+  /** Where it is on the disk; asked when it is first wanted. */
+  readonly file: () => string
+}
+
+const script = 'text/javascript; charset=utf-8'
+const styles = 'text/css; charset=utf-8'
+
+/** What the page is made of, by path. */
+export const assets: ReadonlyMap<string, Asset> = new Map<string, Asset>([
+  ['/', { type: 'text/html; charset=utf-8', file: () => require.resolve('../page/page.html') }],
+  ['/page.js', { type: script, file: () => require.resolve('../page/page.js') }],
+  ['/page.css', { type: styles, file: () => require.resolve('../page/page.css') }],
+  ['/uplot.js', { type: script, file: () => require.resolve('uplot/dist/uPlot.iife.min.js') }],
+  ['/uplot.css', { type: styles, file: () => require.resolve('uplot/dist/uPlot.min.css') }],
+])
+
+export function readAsset({ file }: Asset): Promise<Buffer> {
+  return readFile(file())
+}

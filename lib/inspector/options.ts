@@ -1,0 +1,53 @@
+import type { IncomingMessage } from 'node:http'
+import { ConversionWebhookError, type ConversionErrorCode, type Operators } from 'conversion-webhook'
+import { isLocal } from './local.js'
+
+export interface ConversionInspectorOptions<Req = IncomingMessage> {
+  /**
+   * Whether this request may see and replay conversions: asked for every request, and only `true` lets it in. A throw or a rejection is a 500.
+   * Required in production.
+   * @defaultValue only this machine: a loopback address, a loopback name in the Host header, and no proxy in between
+   */
+  readonly authorize?: ((req: Req) => boolean | Promise<boolean>) | undefined
+}
+
+const operators = ['list', 'get', 'replay', 'stats'] as const satisfies (keyof Operators)[]
+
+export function requireInbox(inbox: unknown): asserts inbox is Operators {
+  const candidate = Object(inbox) as Partial<Record<string, unknown>>
+  if (operators.some((name) => typeof candidate[name] !== 'function')) {
+    throw fault(
+      'ERR_CONVERSION_INBOX_INVALID',
+      'conversionInspector takes an inbox: conversionInspector(webhook.inbox).',
+    )
+  }
+}
+
+/** Checks the options; the function that resolves with whether a request may go on. */
+export function resolveAuthorize<Req extends IncomingMessage>(
+  options: ConversionInspectorOptions<Req>,
+): (req: Req) => Promise<boolean> {
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw fault('ERR_CONVERSION_OPTION_INVALID', 'The options of conversionInspector are an object: { authorize }.')
+  }
+  const unknown = Object.keys(options).find((name) => name !== 'authorize')
+  if (unknown !== undefined) {
+    throw fault('ERR_CONVERSION_OPTION_UNKNOWN', `conversionInspector has no option ${unknown}; its one is authorize.`)
+  }
+  const { authorize } = options
+  if (authorize === undefined) {
+    if (process.env.NODE_ENV !== 'production') return (req) => Promise.resolve(isLocal(req))
+    const message =
+      'In production conversionInspector needs authorize: (req) => whether this person may see conversions.'
+    throw fault('ERR_CONVERSION_AUTHORIZE_MISSING', message)
+  }
+  if (typeof authorize !== 'function') {
+    throw fault('ERR_CONVERSION_OPTION_INVALID', 'authorize is a function of the request that returns true or false.')
+  }
+  // Not all users have types: only true is true.
+  return async (req) => ((await authorize(req)) as unknown) === true
+}
+
+function fault(code: ConversionErrorCode, message: string): ConversionWebhookError {
+  return new ConversionWebhookError(code, { message })
+}

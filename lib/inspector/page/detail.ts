@@ -1,0 +1,154 @@
+import type { EntryView, HistoryView } from '../api.js'
+import { ask } from './ask.js'
+import { element, figure, foreign, make, time } from './dom.js'
+import { stateBadge } from './rows.js'
+
+const dialog = element('detail', HTMLDialogElement)
+const content = element('entry', HTMLElement)
+const result = element('result', HTMLElement)
+const replaying = element('replaying', HTMLElement)
+const replay = element('replay', HTMLButtonElement)
+const confirmation = element('confirm', HTMLElement)
+const replayNow = element('replay-now', HTMLButtonElement)
+
+const unmask = element('unmask-entry', HTMLButtonElement)
+
+const title = element('detail-title', HTMLElement)
+const titles = { delivery: 'Delivery', refused: 'Refused callback', conflict: 'Conflicting callback' }
+
+/** The entry at hand. Each is masked until it is asked for again. */
+let current: { readonly id: string; text: string; isUnmasked: boolean } | undefined
+
+/** Opens the detail of one row; its focus goes back to where it was when it is closed. */
+export async function openDetail(id: string): Promise<void> {
+  current = { id, text: '', isUnmasked: false }
+  unmask.setAttribute('aria-pressed', 'false')
+  content.replaceChildren()
+  result.textContent = ''
+  replaying.hidden = true
+  askAgain(false)
+  await refreshDetail()
+  dialog.showModal()
+}
+
+/** Shows what has changed since. */
+export async function refreshDetail(): Promise<void> {
+  const asked = current
+  if (asked === undefined) return
+  const entry = await ask('entry', { id: asked.id, unmask: asked.isUnmasked })
+  const text = JSON.stringify(entry)
+  if (asked !== current || asked.text === text) return
+  asked.text = text
+  title.textContent = titles[entry.kind]
+  content.replaceChildren(...sectionsOf(entry))
+  replaying.hidden = !entry.canReplay
+}
+
+function sectionsOf(entry: EntryView): Node[] {
+  const { id, state, event, kind, scope, attempts, receivedAt, nextAttemptAt, code } = entry
+  const { params, repairs, issues, history } = entry
+  return [
+    facts([
+      ['State', stateBadge(state)],
+      ['Event', event ?? kind],
+      ['Received', time(receivedAt)],
+      ['Scope', scope === '' ? undefined : foreign(scope)],
+      ['Attempts', figure(attempts)],
+      ['Next attempt', nextAttemptAt === undefined ? undefined : time(nextAttemptAt)],
+      ['Refused with', code],
+      ['Id', make('code', {}, id)],
+    ]),
+    ...list('What is wrong', issues, ({ message }) => [message]),
+    ...list('Repairs', repairs, ({ parameter, kind: repair }) => [foreign(parameter), `: ${repair}`]),
+    make('h3', {}, 'Received'),
+    params.length === 0
+      ? make('p', { class: 'note' }, kind === 'refused' ? 'No parameters.' : 'Nothing is kept any more.')
+      : facts(params.map(([name, value]) => [foreign(name), foreign(value)])),
+    make('h3', {}, 'History'),
+    make('ol', { class: 'history' }, ...history.map(historyItem)),
+  ]
+}
+
+function facts(pairs: readonly (readonly [name: Node | string, value: Node | string | undefined])[]): HTMLElement {
+  const known = pairs.flatMap(([name, value]) =>
+    value === undefined ? [] : [make('div', {}, make('dt', {}, name), make('dd', {}, value))],
+  )
+  return make('dl', { class: 'facts' }, ...known)
+}
+
+function list<T>(title: string, items: readonly T[], parts: (item: T) => (Node | string)[]): Node[] {
+  if (items.length === 0) return []
+  return [make('h3', {}, title), make('ul', {}, ...items.map((item) => make('li', {}, ...parts(item))))]
+}
+
+function historyItem({ at, what, event, attempt, count, code, message }: HistoryView): HTMLElement {
+  const details = [
+    event,
+    attempt === undefined ? undefined : `attempt ${figure(attempt)}`,
+    count === undefined ? undefined : `${figure(count)} so far`,
+    code,
+  ].filter((text) => text !== undefined)
+  return make(
+    'li',
+    { class: what },
+    make('strong', {}, what),
+    ` ${details.join(', ')}`,
+    message === undefined ? undefined : make('span', { class: 'message' }, foreign(message)),
+    time(at),
+  )
+}
+
+function askAgain(isAsked: boolean): void {
+  confirmation.hidden = !isAsked
+  replay.hidden = isAsked
+}
+
+function reason(error: unknown): string {
+  return `That did not work: ${error instanceof Error ? error.message : String(error)}`
+}
+
+async function replayCurrent(): Promise<void> {
+  if (current === undefined) return
+  replayNow.disabled = true
+  try {
+    await ask('replay', { id: current.id })
+    result.textContent = 'Marked for one more try.'
+  } catch (error) {
+    result.textContent = reason(error)
+  }
+  replayNow.disabled = false
+  askAgain(false)
+  await refreshDetail().catch(() => undefined) // the next look comes by itself
+  if (replaying.hidden) element('close', HTMLButtonElement).focus()
+  else replay.focus()
+}
+
+replay.addEventListener('click', () => {
+  askAgain(true)
+  replayNow.focus()
+})
+element('cancel', HTMLButtonElement).addEventListener('click', () => {
+  askAgain(false)
+  replay.focus()
+})
+replayNow.addEventListener('click', () => {
+  void replayCurrent()
+})
+unmask.addEventListener('click', () => {
+  if (current === undefined) return
+  current = { ...current, isUnmasked: !current.isUnmasked }
+  unmask.setAttribute('aria-pressed', String(current.isUnmasked))
+  refreshDetail().catch((error: unknown) => {
+    result.textContent = reason(error)
+  })
+})
+element('close', HTMLButtonElement).addEventListener('click', () => {
+  dialog.close()
+})
+dialog.addEventListener('close', () => {
+  current = undefined
+})
+// A click beside it, on the backdrop, closes it.
+dialog.addEventListener('click', ({ target }) => {
+  if (target === dialog) dialog.close()
+})

@@ -1,0 +1,54 @@
+import { visible } from '../../visible.js'
+
+/** The element of page.html with an id. */
+export function element<T extends HTMLElement>(id: string, type: new () => T): T {
+  const found = document.getElementById(id)
+  if (!(found instanceof type)) throw new TypeError(`page.html has no ${type.name} #${id}`)
+  return found
+}
+
+type Child = Node | string | undefined
+type Attributes = Readonly<Record<string, string>>
+
+/** A new element. Texts become text, whatever they hold. */
+export function make<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  attributes: Attributes = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[Name] {
+  const made = document.createElement(name)
+  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value)
+  made.append(...children.filter((child) => child !== undefined))
+  return made
+}
+
+/** A text from outside: shown as it is, and turning nothing that stands beside it. */
+export function foreign(text: string): HTMLElement {
+  return make('bdi', {}, visible(text))
+}
+
+const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+
+/** A time as people here write it. */
+export function time(iso: string): HTMLTimeElement {
+  return make('time', { datetime: iso, title: iso }, localTime.format(new Date(iso)))
+}
+
+export function figure(value: number): string {
+  return value.toLocaleString()
+}
+
+const units = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1],
+] as const
+
+/** 125,000 -> 2 minutes */
+export function duration(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1_000))
+  const [unit, size] = units.find(([, each]) => seconds >= each) ?? units[3]
+  const count = Math.floor(seconds / size)
+  return `${figure(count)} ${unit}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,134 @@
+import type { InboxState } from 'conversion-webhook'
+import type { RowsAsk, RowView } from '../api.js'
+import { ask, Refusal } from './ask.js'
+import { openDetail, refreshDetail } from './detail.js'
+import { element, figure } from './dom.js'
+import { showDays } from './plot.js'
+import { showRows } from './rows.js'
+import { showTotals } from './totals.js'
+
+const everyMs = 2_000
+
+const live = element('live', HTMLElement)
+const count = element('count', HTMLElement)
+const older = element('older', HTMLButtonElement)
+const unmaskButton = element('unmask', HTMLButtonElement)
+const filter = element('filter', HTMLFormElement)
+const searchBox = element('search', HTMLInputElement)
+const stateBox = element('state', HTMLSelectElement)
+const scopeBox = element('scope', HTMLInputElement)
+
+/** What the table shows; of this view only, and gone with it. */
+let asked: RowsAsk = {}
+let isUnmasked = false
+let first: readonly RowView[] = []
+let rest: readonly RowView[] = []
+let hasMore = false
+/** What the page asks the server, one after another, so that no answer comes in the wrong place. */
+let queue: Promise<unknown> = Promise.resolve()
+
+function inTurn(work: () => Promise<void>): void {
+  queue = queue.then(work).catch(tell)
+}
+
+function say(state: 'live' | 'paused' | 'lost', text: string): void {
+  live.className = `live ${state}`
+  if (live.textContent !== text) live.textContent = text
+}
+
+function tell(error: unknown): void {
+  if (error instanceof Refusal && error.status === 403) say('lost', 'Not authorized any more: load the page again')
+  else if (error instanceof Refusal) say('lost', `The inbox cannot be read: ${error.message}`)
+  else say('lost', 'Connection lost')
+}
+
+function open(id: string): void {
+  inTurn(() => openDetail(id))
+}
+
+function show(): void {
+  showRows([...first, ...rest], open)
+  const total = first.length + rest.length
+  const text =
+    total === 0 ? 'Nothing is recorded that fits.' : `${figure(total)} shown${hasMore ? ', there are older ones' : ''}.`
+  if (count.textContent !== text) count.textContent = text
+  older.hidden = !hasMore
+}
+
+/** The newest rows; older ones that were asked for stay while they follow without a gap. */
+async function loadRows(): Promise<void> {
+  const answer = await ask('rows', { ...asked, unmask: isUnmasked })
+  const ids = new Set(answer.rows.map(({ id }) => id))
+  const known = [...first, ...rest]
+  const overlap = known.findLastIndex(({ id }) => ids.has(id))
+  const hasOlder = rest.length > 0 && overlap !== -1
+  rest = hasOlder ? known.slice(overlap + 1).filter(({ id }) => !ids.has(id)) : []
+  first = answer.rows
+  if (!hasOlder) hasMore = answer.hasMore
+  show()
+}
+
+async function loadOlder(): Promise<void> {
+  const last = [...first, ...rest].at(-1)
+  if (last === undefined) return
+  const answer = await ask('rows', { ...asked, unmask: isUnmasked, before: last.id })
+  rest = [...rest, ...answer.rows]
+  hasMore = answer.hasMore
+  show()
+}
+
+/** Another question: nothing of the last one stays. */
+async function askAnew(question: RowsAsk): Promise<void> {
+  asked = question
+  first = []
+  rest = []
+  hasMore = false
+  await loadRows()
+}
+
+async function refresh(): Promise<void> {
+  const overview = await ask('overview', {})
+  showTotals(overview)
+  showDays(overview.perDay)
+  await loadRows()
+  await refreshDetail()
+  say('live', 'Live')
+}
+
+let timer: number | undefined
+
+function keepFresh(): void {
+  clearTimeout(timer)
+  if (document.hidden) {
+    say('paused', 'Paused')
+    return
+  }
+  inTurn(refresh)
+  inTurn(() => {
+    clearTimeout(timer)
+    timer = window.setTimeout(keepFresh, everyMs)
+    return Promise.resolve()
+  })
+}
+
+filter.addEventListener('submit', (event) => {
+  event.preventDefault()
+  const search = searchBox.value.trim()
+  const state = stateBox.value as InboxState | ''
+  const scope = scopeBox.value.trim()
+  const question = { ...(search !== '' && { search }), ...(state !== '' && { state }), ...(scope !== '' && { scope }) }
+  inTurn(() => askAnew(question))
+})
+stateBox.addEventListener('change', () => {
+  filter.requestSubmit()
+})
+older.addEventListener('click', () => {
+  inTurn(loadOlder)
+})
+unmaskButton.addEventListener('click', () => {
+  isUnmasked = !isUnmasked
+  unmaskButton.setAttribute('aria-pressed', String(isUnmasked))
+  inTurn(() => askAnew(asked))
+})
+document.addEventListener('visibilitychange', keepFresh)
+keepFresh()
