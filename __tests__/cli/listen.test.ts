@@ -236,6 +236,25 @@ describeListen('the command', () => {
     expect(callbacks.conflict).toBe(0)
   })
 
+  test('10,000 conversions with repeats, in any order, are each delivered once', async () => {
+    const { child, exited, url } = await start('--port', '0', '--quiet')
+    const argv = ['send', url, '--burst', '10000', '--repeat', '2', '--out-of-order', '--goal', '3', '--json']
+    const { answers, sent } = JSON.parse((await cli(argv)).out) as { answers: Record<string, number>; sent: number }
+    child.kill('SIGINT')
+    expect(await exited).toEqual([0, null])
+    expect([sent, Object.keys(answers).sort()]).toEqual([40_000, ['200 accepted', '200 duplicate', '200 stale']])
+    const { callbacks, deliveries } = await inbox<InboxStats>('stats')
+    expect(callbacks).toEqual({
+      accepted: answers['200 accepted'],
+      duplicate: answers['200 duplicate'],
+      stale: answers['200 stale'],
+      conflict: 0,
+      refused: 0,
+    })
+    const pending = callbacks.accepted - 10_000 // each accepted success is one, and so is each pending before it
+    expect(deliveries).toEqual({ waiting: 0, running: 0, dead: 0, withdrawn: 0, refused: 0, done: 13_333 + pending })
+  }, 120_000)
+
   test('a second Ctrl-C does not wait for what still runs', async () => {
     const { child, exited, port } = await start('--port', '0')
     const hanging = spawn(
