@@ -4,7 +4,7 @@ test.each([
   [['frob'], "unknown command 'frob'"],
   [['url'], "missing required argument 'base'"],
   [['url', 'ftp://shop.example'], 'It is a URL that begins with https:// or http://.'],
-  [['send', 'http://127.0.0.1', '--burst', '1e3'], 'It is a whole number from 1 to 10000000.'],
+  [['send', 'http://127.0.0.1', '--burst', '1e3'], 'It is a whole number from 1 to 1000000.'],
   [['send', 'http://127.0.0.1', '--set', 'orderID'], 'It is a name, = and a value.'],
   [['send', 'http://127.0.0.1', '--header', ': x'], 'It is a name, : and a value.'],
   [['send', 'http://127.0.0.1', '--statu', 'fail'], "unknown option '--statu' (Did you mean --status?)"],

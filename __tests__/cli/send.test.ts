@@ -175,6 +175,17 @@ test('an answer that does not come in time is none', async () => {
   expect((await cli(['send', url, '--timeout', '20'])).out).toMatch(/^no answer: ETIMEDOUT {2}/)
 })
 
+test('an answer that never ends is none', async () => {
+  const { url } = await listen((_req, res) => {
+    res.writeHead(200)
+    const drip = setInterval(() => res.write('x'), 5)
+    res.on('close', () => {
+      clearInterval(drip)
+    })
+  })
+  expect((await cli(['send', url, '--timeout', '60'])).out).toMatch(/^no answer: ETIMEDOUT {2}/)
+})
+
 test('a redirect is an answer and not followed; what an answer says is not trusted', async () => {
   const { url } = await listen((_req, res) => res.writeHead(302, { Location: '/x' }).end('{"outcome":"\x1b[31mred"}'))
   const { exitCode, out } = await cli(['send', url])

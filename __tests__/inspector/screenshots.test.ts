@@ -46,10 +46,9 @@ testPictures(
       set: {},
       seed: 11,
     } as const
-    for (const callback of callbacksOf(plan)) await webhook.accept(callback)
-    for (const callback of callbacksOf({ ...plan, conversions: 40 })) await webhook.accept(callback)
-    const [odd = {}] = callbacksOf({ ...plan, conversions: 1, seed: 13 })
-    await webhook.accept({ ...odd, purchaseValue: '$ 49.90' })
+    const callbacks = callbacksOf(plan)
+    for (let place = 0; place < 300; place++) await webhook.accept(callbacks.at(place % 260))
+    await webhook.accept({ ...callbacksOf({ ...plan, seed: 13 }).at(0), purchaseValue: '$ 49.90' })
     await settled(inbox)
     const db = openFile(file)
     const back = db.prepare('UPDATE conversion_webhook_deliveries SET received_at = received_at - ? WHERE number = ?')

@@ -48,8 +48,12 @@ export class HttpClient {
     const secure = isSecure ? { agent: this.#agents['https:'] } : { agent: this.#agents['http:'] }
     return new Promise((resolve) => {
       const passed = (): number => performance.now() - startedAt
+      const settle = (result: Answer | NoAnswer): void => {
+        clearTimeout(timer)
+        resolve(result)
+      }
       const fail = (error: NodeJS.ErrnoException): void => {
-        resolve({ code: error.code ?? error.message, ms: passed() })
+        settle({ code: error.code ?? error.message, ms: passed() })
       }
       const request = (isSecure ? https : http).request({
         ...secure,
@@ -62,10 +66,12 @@ export class HttpClient {
           ...(body !== undefined && { 'Content-Length': String(Buffer.byteLength(body)) }),
           ...headers,
         },
-        timeout: this.#timeoutMs,
       })
       request.on('error', fail)
-      request.on('timeout', () => request.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })))
+      // For all of the answer: one that never ends is none.
+      const timer = setTimeout(() => {
+        request.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' }))
+      }, this.#timeoutMs)
       request.on('response', (response) => {
         let text = ''
         response.setEncoding('utf8')
@@ -74,7 +80,7 @@ export class HttpClient {
         })
         response.on('error', fail)
         response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text, ms: passed() })
+          settle({ status: response.statusCode ?? 0, headers: response.headers, body: text, ms: passed() })
         })
       })
       if (body === undefined || cutAfter === undefined) {

@@ -25,10 +25,10 @@ const people: readonly (readonly [name: string, email: string])[] = [
   ['👩‍👩‍👧 Familie Groß', 'familie@example.com'],
 ]
 
-export type Random = () => number
+type Random = () => number
 
 /** mulberry32: the same numbers from 0 to 1 for the same seed. */
-export function randomFrom(seed: number): Random {
+function randomFrom(seed: number): Random {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
@@ -39,12 +39,14 @@ export function randomFrom(seed: number): Random {
 }
 
 /** Fisher and Yates, in place. */
-export function shuffle<T>(list: T[], random: Random): T[] {
-  for (let last = list.length - 1; last > 0; last--) {
+function shuffle(numbers: Uint32Array, random: Random): Uint32Array {
+  for (let last = numbers.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1))
-    ;[list[last], list[other]] = [list[other] as T, list[last] as T]
+    const moved = numbers[last] ?? 0
+    numbers[last] = numbers[other] ?? 0
+    numbers[other] = moved
   }
-  return list
+  return numbers
 }
 
 export interface Plan {
@@ -63,33 +65,55 @@ export interface Plan {
 
 export type Params = Readonly<Record<string, string>>
 
-/** The callbacks of a run: the same for the same plan. */
-export function callbacksOf({ status, goal, conversions, repeat, outOfOrder, set, seed }: Plan): readonly Params[] {
-  const random = randomFrom(seed)
+/** The callbacks of a run, each made when it is sent: the same for the same plan. */
+export interface Callbacks {
+  readonly count: number
+  /** The n-th, from 0. */
+  readonly at: (place: number) => Params
+}
+
+export function callbacksOf(plan: Plan): Callbacks {
+  const { conversions, repeat, outOfOrder, seed } = plan
+  const perConversion = outOfOrder ? 2 * repeat : repeat
+  const count = conversions * perConversion
+  const order = outOfOrder
+    ? shuffle(
+        new Uint32Array(count).map((_, place) => place),
+        randomFrom(seed),
+      )
+    : undefined
+  return {
+    count,
+    at(place) {
+      const number = order?.[place] ?? place
+      const params = paramsOf(Math.floor(number / perConversion), plan)
+      const isEarly = outOfOrder && number % 2 === 0
+      return isEarly ? { ...params, conversion: 'pending', goal_complete: '0' } : params
+    },
+  }
+}
+
+function paramsOf(index: number, { status, goal, set, seed }: Plan): Params {
+  const random = randomFrom(seed + index * 7_919)
   const run = seed.toString(36)
   const perReferrer = Math.max(1, goal)
-  const callbacks = Array.from({ length: conversions }, (_, index) => {
-    const [referrerName, referrerEmail] = personAt(Math.floor(index / perReferrer), seed)
-    const [refereeName, refereeEmail] = personAt(index + 7, seed)
-    const place = (index % perReferrer) + 1
-    const isGoal = goal > 0 && place === goal
-    const params = sampleParams({
-      conversion: status === 'mixed' ? mixed(random) : status,
-      referrer_name: referrerName,
-      referrer_email: referrerEmail,
-      referee_name: refereeName,
-      referee_email: refereeEmail.replace('@', `.${String(index + 1)}@`),
-      orderID: `DEMO-${run}-${String(index + 1)}`,
-      purchaseValue: (Math.floor(random() * 49_900 + 100) / 100).toFixed(2),
-      referrer_converts: place,
-      referrer_customValue: `campaign-${run}`,
-      goal_complete: isGoal ? 1 : 0,
-      ...set,
-    })
-    const reported = outOfOrder ? [{ ...params, conversion: 'pending', goal_complete: '0' }, params] : [params]
-    return reported.flatMap((each) => Array.from({ length: repeat }, () => each))
-  }).flat()
-  return outOfOrder ? shuffle(callbacks, random) : callbacks
+  const [referrerName, referrerEmail] = personAt(Math.floor(index / perReferrer), seed)
+  const [refereeName, refereeEmail] = personAt(index + 7, seed)
+  const place = (index % perReferrer) + 1
+  const isGoal = goal > 0 && place === goal
+  return sampleParams({
+    conversion: status === 'mixed' ? mixed(random) : status,
+    referrer_name: referrerName,
+    referrer_email: referrerEmail,
+    referee_name: refereeName,
+    referee_email: refereeEmail.replace('@', `.${String(index + 1)}@`),
+    orderID: `DEMO-${run}-${String(index + 1)}`,
+    purchaseValue: (Math.floor(random() * 49_900 + 100) / 100).toFixed(2),
+    referrer_converts: place,
+    referrer_customValue: `campaign-${run}`,
+    goal_complete: isGoal ? 1 : 0,
+    ...set,
+  })
 }
 
 function personAt(index: number, seed: number): readonly [name: string, email: string] {

@@ -61,8 +61,15 @@ export function printLine(output: Output, line = ''): void {
   output.write(`${line}\n`)
 }
 
+/** JSON leaves some characters as they are that a terminal obeys. */
+const obeyed = /[\u007F-\u009F\p{Bidi_Control}\p{Zl}\p{Zp}]/gu
+
 export function printJson(output: Output, value: unknown, indent = 2): void {
-  printLine(output, JSON.stringify(value, undefined, indent))
+  const json = JSON.stringify(value, undefined, indent)
+  printLine(
+    output,
+    json.replace(obeyed, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  )
 }
 
 /** Columns as wide as they need to be; the texts may be anybody's. */

@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { assignments, wholeNumber } from './arguments.js'
 import { brokenKinds, type BrokenKind } from './broken.js'
 import { HttpClient, isAnswer, type Answer, type Asked, type NoAnswer } from './client.js'
-import { callbacksOf, type Params, type Plan } from './dummy.js'
+import { callbacksOf, type Callbacks, type Params, type Plan } from './dummy.js'
 import { Exit, exitCodes, figure, painter, printJson, printLine, usage, type Io } from './io.js'
 import { Progress } from './progress.js'
 import { sendBroken } from './send-broken.js'
@@ -42,8 +43,8 @@ export function sendCommand(io: Io): Command {
         .default('success'),
     )
     .option('--goal <n>', "a referrer's n-th conversion completes the goal; 0: none", wholeNumber(0, 1_000), 0)
-    .option('--burst <n>', 'how many conversions', wholeNumber(1, 10_000_000), 1)
-    .option('--repeat <n>', 'how often each callback is sent', wholeNumber(1, 100), 1)
+    .option('--burst <n>', 'how many conversions', wholeNumber(1, 1_000_000), 1)
+    .option('--repeat <n>', 'how often each callback is sent', wholeNumber(1, 10), 1)
     .option('--out-of-order', 'report each conversion as pending too, and shuffle everything')
     .option('--rate <n>', 'callbacks a second; else as fast as they are answered', wholeNumber(1, 100_000))
     .option('--parallel <n>', 'requests at a time', wholeNumber(1, 256), 16)
@@ -68,7 +69,7 @@ export function sendCommand(io: Io): Command {
       try {
         const { broken } = options
         if (broken === undefined) await sendAll(io, client, target, callbacks, { ...options, seed })
-        else await sendBroken(io, client, target, callbacks[0] ?? {}, broken === true ? brokenKinds : [broken], options)
+        else await sendBroken(io, client, target, callbacks.at(0), broken === true ? brokenKinds : [broken], options)
       } finally {
         client.close()
       }
@@ -79,13 +80,13 @@ async function sendAll(
   io: Io,
   client: HttpClient,
   target: Target,
-  callbacks: readonly Params[],
+  callbacks: Callbacks,
   options: SendOptions & { readonly seed: number },
 ): Promise<void> {
   const { json, seed, parallel, rate, burst } = options
   const tally = new Tally()
-  const progress = new Progress(io, callbacks.length)
-  const isShort = callbacks.length <= maxLines
+  const progress = new Progress(io, callbacks.count)
+  const isShort = callbacks.count <= maxLines
   const details: object[] = []
   const startedAt = performance.now()
 
@@ -131,26 +132,28 @@ function brokenKind(text: string): BrokenKind {
 }
 
 /** Runs a function for each, a number of them at a time, and not faster than a rate per second. */
-async function forEach<T>(
-  list: readonly T[],
+async function forEach(
+  { count, at }: Callbacks,
   {
     parallel,
     rate,
     stop,
   }: { readonly parallel: number; readonly rate: number | undefined; readonly stop: AbortSignal },
-  run: (each: T) => Promise<void>,
+  run: (params: Params) => Promise<void>,
 ): Promise<void> {
   const startedAt = performance.now()
   let next = 0
+  const isWanted = (): boolean => next < count && !stop.aborted
   async function work(): Promise<void> {
-    while (next < list.length && !stop.aborted) {
-      const index = next++
-      const waitMs = rate === undefined ? 0 : startedAt + (index * 1_000) / rate - performance.now()
-      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-      await run(list[index] as T)
+    while (isWanted()) {
+      const place = next++
+      const waitMs = rate === undefined ? 0 : startedAt + (place * 1_000) / rate - performance.now()
+      if (waitMs > 0) await setTimeout(waitMs, undefined, { signal: stop }).catch(() => undefined)
+      if (stop.aborted) return
+      await run(at(place))
     }
   }
-  await Promise.all(Array.from({ length: Math.min(parallel, list.length) }, work))
+  await Promise.all(Array.from({ length: Math.min(parallel, count) }, work))
 }
 
 function requestOf(

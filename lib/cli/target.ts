@@ -25,9 +25,9 @@ export function targetCommand(name: string, about: string): Command {
 
 /** Throws for a credential that is given in two ways. */
 export function targetOf(url: URL, { user, header = {} }: TargetOptions): Target {
-  const inUrl = url.username === '' && url.password === '' ? undefined : `${url.username}:${url.password}`
+  const inUrl = url.username === '' && url.password === '' ? undefined : userOf(url)
   if (user !== undefined && inUrl !== undefined) throw usage('the URL holds a user already: leave out --user')
-  const pair = user ?? (inUrl === undefined ? undefined : decodeURIComponent(inUrl))
+  const pair = user ?? inUrl
   if (pair !== undefined && !pair.includes(':')) throw usage('--user is a name, : and a password')
   const bare = new URL(url)
   bare.username = ''
@@ -35,6 +35,14 @@ export function targetOf(url: URL, { user, header = {} }: TargetOptions): Target
   bare.hash = ''
   const basic = pair === undefined ? {} : { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
   return { url: bare, headers: { ...basic, ...header } }
+}
+
+function userOf({ username, password }: URL): string {
+  try {
+    return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  } catch {
+    throw usage('the user and the password in the URL are percent-encoded as UTF-8')
+  }
 }
 
 /** The query of a URL and more behind it, raw. */

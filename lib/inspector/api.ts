@@ -6,7 +6,6 @@ import type {
   InboxRow,
   InboxState,
   InboxStats,
-  Issue,
   Repair,
 } from 'conversion-webhook'
 
@@ -66,7 +65,8 @@ export interface EntryView extends RowView {
   /** What was received, in the order of the platform's document; strangers last. */
   readonly params: readonly (readonly [name: string, value: string])[]
   readonly repairs: readonly Repair[]
-  readonly issues: readonly Issue[]
+  /** What was wrong with a refused callback. */
+  readonly issues: readonly string[]
   readonly history: readonly HistoryView[]
   readonly canReplay: boolean
 }

@@ -2,33 +2,30 @@ import type { HistoryEntry, InboxEntry, InboxRow } from 'conversion-webhook'
 import type { EntryView, HistoryView, PersonView, RowView } from './api.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'
 
-/** How texts of a parameter are masked; those of all others are names to us. */
-const masks: Readonly<Record<string, (text: string) => string>> = {
-  conversion: maskAddresses,
-  referrer_email: maskEmail,
-  referee_email: maskEmail,
-  orderID: maskAddresses, // a registration has an address there
-  purchaseValue: maskAddresses,
-  referrer_converts: maskAddresses,
-  goal_complete: maskAddresses,
-}
+/** How the texts of each parameter are masked, in the order in which they are shown. An order id can be an address. */
+const masks: ReadonlyMap<string, (text: string) => string> = new Map([
+  ['conversion', maskAddresses],
+  ['orderID', maskAddresses],
+  ['purchaseValue', maskAddresses],
+  ['goal_complete', maskAddresses],
+  ['referrer_name', maskName],
+  ['referrer_email', maskEmail],
+  ['referrer_converts', maskAddresses],
+  ['referrer_customValue', maskName],
+  ['referee_name', maskName],
+  ['referee_email', maskEmail],
+])
 
-const parameters = [
-  'conversion',
-  'orderID',
-  'purchaseValue',
-  'goal_complete',
-  'referrer_name',
-  'referrer_email',
-  'referrer_converts',
-  'referrer_customValue',
-  'referee_name',
-  'referee_email',
-]
+const names = [...masks.keys()]
 
 function place(name: string): number {
-  const index = parameters.indexOf(name)
-  return index === -1 ? parameters.length : index
+  const index = names.indexOf(name)
+  return index === -1 ? names.length : index
+}
+
+/** What the texts of a stranger mean nobody knows. */
+function masked(name: string, text: string): string {
+  return (masks.get(name) ?? maskName)(text)
 }
 
 /** A row for the table. Without `isUnmasked` it holds no name and no address. */
@@ -36,7 +33,7 @@ export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
   const { id, kind, state, event, scope, code, attempts, receivedAt, nextAttemptAt, lastError, params } = row
   const said = (name: string): string | undefined => {
     const text = params[name]
-    return text === undefined || isUnmasked ? text : (masks[name] ?? maskName)(text)
+    return text === undefined || isUnmasked ? text : masked(name, text)
   }
   const orderId = said('orderID')
   const referrer = person(said('referrer_name'), said('referrer_email'))
@@ -70,14 +67,20 @@ function withMessage<T extends { readonly message?: string }>(told: T, isUnmaske
 
 export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
   const { kind, state, params, conversion, issues = [], history } = entry
-  const shown = Object.entries(params).map(
-    ([name, text]) => [name, isUnmasked ? text : (masks[name] ?? maskName)(text)] as const,
-  )
+  const received = Object.entries(params).sort(([a], [b]) => place(a) - place(b))
+  const strangers = Object.entries(conversion?.extra ?? {})
+  const told = (text: string): string => (isUnmasked ? text : maskAddresses(text))
   return {
     ...rowView(entry, isUnmasked),
-    params: shown.sort(([a], [b]) => place(a) - place(b)),
-    repairs: conversion?.repairs ?? [],
-    issues,
+    params: [
+      ...received.map(([name, text]) => [told(name), isUnmasked ? text : masked(name, text)] as const),
+      ...strangers.map(([name, text]) => [told(name), isUnmasked ? text : maskName(text)] as const),
+    ],
+    repairs: (conversion?.repairs ?? []).map(({ parameter, kind: repair }) => ({
+      parameter: told(parameter),
+      kind: repair,
+    })),
+    issues: issues.map(({ message }) => told(message)),
     history: history.map((each) => historyView(each, isUnmasked)),
     canReplay: replayable[kind].includes(state),
   }

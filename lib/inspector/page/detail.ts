@@ -58,7 +58,7 @@ function sectionsOf(entry: EntryView): Node[] {
       ['Refused with', code],
       ['Id', make('code', {}, id)],
     ]),
-    ...list('What is wrong', issues, ({ message }) => [message]),
+    ...list('What is wrong', issues, (issue) => [foreign(issue)]),
     ...list('Repairs', repairs, ({ parameter, kind: repair }) => [foreign(parameter), `: ${repair}`]),
     make('h3', {}, 'Received'),
     params.length === 0
