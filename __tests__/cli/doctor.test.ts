@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import express, { type Express } from 'express'
 import type { RequestListener } from 'node:http'
 import { conversionWebhook, type ConversionWebhook } from '../../lib/index.js'
 import { cli } from '../support/cli.js'
-import { closeServers, listen } from '../support/servers.js'
+import { certificateFile, closeServers, listen, listenSecurely } from '../support/servers.js'
 
 /* A good endpoint, and the same one behind every bad thing that can stand in front of it. */
 
@@ -24,7 +27,11 @@ async function examine(url: string, ...argv: string[]): Promise<Report> {
 }
 
 /** The webhook with something in front of it, or in its place. */
-async function start(before: (app: Express) => unknown = () => undefined, options: object = { secret }) {
+async function start(
+  before: (app: Express) => unknown = () => undefined,
+  options: object = { secret },
+  listenAs: typeof listen = listen,
+) {
   const told: unknown[] = []
   const tell = (conversion: unknown) => void told.push(conversion)
   const observers = { onRefused: tell, onConflict: tell, onError: () => undefined }
@@ -32,7 +39,7 @@ async function start(before: (app: Express) => unknown = () => undefined, option
   const app = express()
   before(app)
   app.use('/webhook', webhook)
-  const { url } = await listen(app as RequestListener)
+  const { url } = await listenAs(app as RequestListener)
   /** Nothing that was asked reached anybody. */
   const expectUntouched = async () => {
     expect(told).toEqual([])
@@ -56,6 +63,15 @@ describe('nothing is found on a good endpoint, and nothing happens to it', () =>
   test('behind a body parser whose limit is high enough', async () => {
     const { url, expectUntouched } = await start((app) => app.use(express.json({ limit: '64kb' })))
     expect((await examine(url)).found).toEqual([])
+    await expectUntouched()
+  })
+
+  test('over https, with a certificate that is trusted', async () => {
+    const { url, expectUntouched } = await start(undefined, undefined, listenSecurely)
+    const command = join(__dirname, '../../dist/esm/cli.js')
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: certificateFile }
+    const { stdout } = await promisify(execFile)(process.execPath, [command, 'doctor', url, '--json'], { env })
+    expect(JSON.parse(stdout)).toMatchObject({ findings: [] })
     await expectUntouched()
   })
 
@@ -158,6 +174,34 @@ describe('on a bad endpoint it finds', () => {
     expect((await examine(url)).found).toEqual(['second-question-mark', 'long-query', 'non-ascii'])
   })
 
+  test('a certificate that nobody trusts', async () => {
+    const { url } = await start(undefined, undefined, listenSecurely)
+    const { found, whats } = await examine(url)
+    expect([found, whats]).toEqual([['visit'], 'nothing answers: DEPTH_ZERO_SELF_SIGNED_CERT'])
+  })
+
+  test.each([
+    ['nowhere', {}],
+    ['to what is no URL', { Location: 'http://[' }],
+  ])('a redirect that leads %s', async (_where, headers) => {
+    const { url } = await start((app) => app.use((_req, res) => res.writeHead(302, headers).end()))
+    const { found, whats } = await examine(url)
+    expect(found).toEqual(['visit'])
+    expect(whats).toContain('the URL redirects')
+  })
+
+  test.each([
+    [401, 'the secret is not the app'],
+    [403, 'something in front of it answers'],
+    [503, 'something in front of it answers'],
+  ])('whoever answers with %i instead', async (status, what) => {
+    const { url } = await start((app) => app.use((_req, res) => res.status(status).end()))
+    const { found, whats } = await examine(url)
+    expect(found).toEqual(['visit'])
+    expect(whats).toContain(`answered with ${String(status)}`)
+    expect(whats).toContain(what)
+  })
+
   test('a page in the place of the webhook', async () => {
     const { url } = await start((app) => app.use((_req, res) => res.send('<h1>Shop</h1>')))
     const { found, whats } = await examine(url)
@@ -178,6 +222,12 @@ describe('on a bad endpoint it finds', () => {
     const { found, whats } = await examine(`${url}/webhook/${secret}`)
     expect([found, whats]).toEqual([['visit'], 'nothing answers: ECONNREFUSED'])
   })
+})
+
+test('it ends when it is interrupted, and says that it did not finish', async () => {
+  const { url } = await start()
+  const { exitCode, out } = await cli(['doctor', url], { interrupted: AbortSignal.abort() })
+  expect({ exitCode, out }).toEqual({ exitCode: 1, out: '' })
 })
 
 test('http is a finding where it is not this machine', async () => {

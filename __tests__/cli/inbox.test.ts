@@ -142,6 +142,49 @@ describeDurable.each([
   })
 })
 
+describeDurable('people read', () => {
+  const file = () => folder.file('people.db')
+  const told = async (...argv: string[]) => (await cli(['inbox', ...argv])).out
+  const open = (onSuccess: () => void) =>
+    conversionWebhook({ onSuccess, onError: () => undefined }, { secret: false, inbox: sqliteInbox(file()) })
+
+  test('when the next attempt is, for which scope, and how often it was repeated', async () => {
+    const webhook = open(() => {
+      throw new Error('')
+    })
+    const conversion = params({ conversion: 'success', orderID: undefined, goal_complete: '0' })
+    for (let times = 0; times < 3; times++) await webhook.accept(conversion, { scope: 'spring' })
+    while ((await webhook.inbox.list())[0]?.attempts !== 1) await new Promise(setImmediate)
+    await webhook.close()
+    const [row] = JSON.parse(await told('list', file(), '--json')) as InboxRow[]
+    expect(await told('replay', file(), row?.id ?? '')).toBe('Marked 1. A process with handlers picks it up.\n')
+    const shown = await told('show', file(), row?.id ?? '')
+    expect(shown).toMatch(/\nscope +spring\n/)
+    expect(shown).toMatch(/\nnext attempt +\d{4}-\d\d-\d\d \S+\n/)
+    expect(shown).toMatch(/ duplicate +2 times\n/)
+    expect(await told('stats', file())).toMatch(/Oldest waiting: \d+ s\n$/)
+    expect(await told('prune', file(), '--older-than-days', '9', '--yes')).toBe('Dropped the contents of 0.\n')
+    expect((await cli(['inbox', 'list', file()], { isTerminal: true })).out).toContain('\x1b[33mwaiting\x1b[39m')
+  })
+
+  test('that nothing is left of what was erased', async () => {
+    const webhook = open(() => undefined)
+    while ((await webhook.inbox.stats()).deliveries.done < 1) {
+      for (const { id } of await webhook.inbox.list({ state: 'waiting' })) await webhook.inbox.replay(id)
+      await new Promise(setImmediate)
+    }
+    await webhook.close()
+    const [row] = JSON.parse(await told('list', file(), '--json')) as InboxRow[]
+    expect(await told('prune', file(), '--older-than-days', '9', '--yes', '--json')).toBe('{\n  "pruned": 0\n}\n')
+    expect(JSON.parse(await told('erase', file(), '--email', 'example@gmail.com', '--yes', '--json'))).toEqual({
+      erased: 1,
+      waiting: [],
+    })
+    expect(await told('show', file(), row?.id ?? '')).toContain('\nReceived\nnothing any more\n')
+    expect(await told('stats', file())).toContain('Oldest waiting: none')
+  })
+})
+
 describeDurable('what is no inbox is not made one', () => {
   test('a file that is not there', async () => {
     const file = folder.file('typo.db')

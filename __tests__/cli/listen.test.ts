@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { InboxRow, InboxStats } from '../../lib/index.js'
 import { cli, type Setting } from '../support/cli.js'
@@ -11,6 +12,7 @@ import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
 
 const describeListen = hasSqlite ? describe : describe.skip
 const secret = 'a-secret-of-the-tests'
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
 
 let folder: ReturnType<typeof temporaryFolder>
 beforeEach(() => (folder = temporaryFolder()))
@@ -108,17 +110,41 @@ describeListen('listen', () => {
       watch: (text) => {
         if (text.endsWith('\n\n')) void callThen(text, () => interruption.abort())
       },
+      isTerminal: true,
+      env: { NO_COLOR: '1' },
     })
     expect(out).toMatch(
       /^Receiving into .+\n {2}callbacks {2}http.+\n {2}inspector {2}http.+\nTry it, in another terminal:\n/,
     )
     expect(out).toContain(`  npx conversion-webhook send 'http://127.0.0.1:`)
-    expect(out).toMatch(/\n\d\d:\d\d:\d\d {2}answered {3}GET with 204\n$/)
+    expect(out).toMatch(/\n\d\d:\d\d:\d\d {2}accepted {3}success {7}DEMO-7-1\n/)
+    expect(out).toMatch(/\n\d\d:\d\d:\d\d {2}conflict {3}success, recorded as success {2}DEMO-7-1\n/)
+    expect(out).toMatch(/\n\S+ {2}refused {4}ERR_CONVERSION_CALLBACK_REFUSED {4}purchaseValue must be a plain .*\n/)
+    expect(out).toMatch(/\n\d\d:\d\d:\d\d {2}answered {3}GET with 204\n/)
     expect(err).toContain('Nothing is lost')
   })
 
+  test.each([
+    ['without one', {}, true],
+    ['with an empty one', { CONVERSION_WEBHOOK_SECRET: ' ' }, true],
+    ['with one', { CONVERSION_WEBHOOK_SECRET: secret }, false],
+  ])('people learn %s in the environment whether the secret stays', async (_what, env, isNew) => {
+    const argv = ['listen', '--port', '0', '--host', hasIpv6 ? '::1' : '127.0.0.1', '--file', file()]
+    const { exitCode, out } = await cli(argv, {
+      interrupted: AbortSignal.abort(),
+      env: { ...env, NODE_ENV: 'production' },
+    })
+    expect(exitCode).toBe(0)
+    expect(out).toMatch(/\n {2}callbacks {2}http:\/\/(\[::1\]|127\.0\.0\.1):\d+\/webhook\/\S{16,}\nTry it/) // no inspector
+    expect(out.includes('The secret is new each time')).toBe(isNew)
+  })
+
   async function callThen(text: string, then: () => void) {
-    const { port, pathname } = new URL(/callbacks {2}(\S+)/.exec(text)?.[1] ?? '')
+    const url = /callbacks {2}(\S+)/.exec(text)?.[1] ?? ''
+    for (const argv of [[], ['--set', 'purchaseValue=7'], ['--set', 'purchaseValue=seven']]) {
+      await cli(['send', url, '--seed', '7', ...argv])
+    }
+    const { port, pathname } = new URL(url)
     await send(Number(port), pathname)
     then()
   }
@@ -175,7 +201,24 @@ describeListen('listen', () => {
   test('a file that cannot be made is said so', async () => {
     const { exitCode, err } = await cli(['listen', '--port', '0', '--file', folder.file('no/such/folder.db')])
     expect(exitCode).toBe(1)
-    expect(err).toMatch(/^conversion-webhook: .*ERR_CONVERSION_INBOX_UNAVAILABLE/)
+    expect(err).toMatch(
+      /^conversion-webhook: the inbox cannot be used: unable to open .*\(ERR_CONVERSION_INBOX_UNAVAILABLE\)\n$/,
+    )
+  })
+
+  test('without a log it receives and delivers all the same', async () => {
+    const { callbacks, end } = await start(['--secret', secret, '--quiet'])
+    await cli(['send', callbacks, '--goal', '1'])
+    while ((await inbox<InboxStats>('stats')).deliveries.done < 2) await new Promise(setImmediate)
+    const { out } = await end()
+    expect(out.trim().split('\n')).toHaveLength(1)
+  })
+
+  test('on every address, it prints a URL that leads here', async () => {
+    const { callbacks, end } = await start(['--host', '0.0.0.0'])
+    expect(new URL(callbacks).hostname).toBe('localhost')
+    expect((await cli(['send', callbacks.replace('localhost', '127.0.0.1')])).exitCode).toBe(0)
+    await end()
   })
 })
 

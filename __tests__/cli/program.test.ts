@@ -7,6 +7,8 @@ test.each([
   [['send', 'http://127.0.0.1', '--burst', '1e3'], 'It is a whole number from 1 to 1000000.'],
   [['send', 'http://127.0.0.1', '--set', 'orderID'], 'It is a name, = and a value.'],
   [['send', 'http://127.0.0.1', '--header', ': x'], 'It is a name, : and a value.'],
+  [['send', 'http://127.0.0.1', '--header', 'Größe: 1'], 'HTTP has no such header'],
+  [['send', 'http://127.0.0.1', '--header', 'X-Size: 7\u0007'], 'HTTP has no such header'],
   [['send', 'http://127.0.0.1', '--statu', 'fail'], "unknown option '--statu' (Did you mean --status?)"],
   [['send', 'http://127.0.0.1', '--status', 'good'], 'Allowed choices are success, fail, pending, mixed.'],
   [['send', 'http://127.0.0.1', '--broken', 'leg'], 'It is one of no-status, '],

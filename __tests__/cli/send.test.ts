@@ -187,9 +187,11 @@ test('an answer that never ends is none', async () => {
 })
 
 test('a redirect is an answer and not followed; what an answer says is not trusted', async () => {
-  const { url } = await listen((_req, res) => res.writeHead(302, { Location: '/x' }).end('{"outcome":"\x1b[31mred"}'))
-  const { exitCode, out } = await cli(['send', url])
-  expect({ exitCode, out }).toEqual({ exitCode: 1, out: expect.stringMatching(/^302 {13}success/) as string })
+  for (const body of ['{"outcome":"\x1b[31mred"}', '{"outcome":5}', 'null', 'x'.repeat(1_000_000)]) {
+    const { url } = await listen((_req, res) => res.writeHead(302, { Location: '/x' }).end(body))
+    const { exitCode, out } = await cli(['send', url])
+    expect({ exitCode, out }).toEqual({ exitCode: 1, out: expect.stringMatching(/^302 {13}success/) as string })
+  }
 })
 
 describe('a long run', () => {
@@ -244,6 +246,16 @@ describe('broken requests', () => {
     expect(exitCode).toBe(1)
     expect(results.filter(({ isAsExpected }) => isAsExpected).map(({ kind }) => kind)).toEqual(['cut-off'])
     expect(results.map(({ kind }) => kind)).not.toContain('forged') // there is no credential to forge
+  })
+
+  test('are told apart by what they should have got', async () => {
+    const { url } = await startWitness()
+    const { out } = await cli(['send', url, '--broken', 'placeholder'], { isTerminal: true })
+    expect(out).toBe(
+      '\x1b[31m✗\x1b[39m placeholder     200 accepted  (a template that was not filled in; expected 422)\n',
+    )
+    const interrupted = await cli(['send', url, '--broken'], { interrupted: AbortSignal.abort() })
+    expect(interrupted).toMatchObject({ exitCode: 1, out: '' })
   })
 
   test('come one kind at a time, too', async () => {

@@ -111,6 +111,24 @@ describeSqlite('a file that cannot be written', () => {
     expect(await answer).toMatchObject({ outcome: 'accepted' })
   })
 
+  test('that is locked while a process starts only delays its start', async () => {
+    const told: unknown[] = []
+    const inbox = open()
+    const other = connect()
+    other.exec('BEGIN IMMEDIATE')
+    const webhook = conversionWebhook(
+      { onSuccess: (conversion) => void told.push(conversion) },
+      { secret: false, inbox },
+    )
+    closing.push(() => webhook.close())
+    const answer = webhook.accept(params({ goal_complete: '0' }))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    other.exec('COMMIT')
+    expect(await answer).toMatchObject({ outcome: 'accepted' })
+    await settled(inbox)
+    expect(told).toHaveLength(1)
+  })
+
   test('that stays locked is a 503, and the next callback is recorded', async () => {
     const errors: unknown[] = []
     const { report, inbox } = start(undefined, { onError: (failure) => errors.push(failure) })
@@ -314,6 +332,19 @@ describeSqlite('erase', () => {
     expect(await inbox.erase({ email: anna })).toEqual({ erased: 138, waiting: [] })
     expect(count(anna)).toBe(0)
     expect(count('example@gmail.com')).toBeGreaterThan(0)
+  })
+
+  test('waits for another process that writes', async () => {
+    const { inbox, report } = start(() => undefined)
+    await report('A')
+    await settled(inbox)
+    const writer = connect()
+    writer.exec('BEGIN IMMEDIATE')
+    const erased = inbox.erase({ email: 'example@gmail.com' })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    writer.exec('COMMIT')
+    expect(await erased).toMatchObject({ erased: 1 })
+    expect(count('example@gmail.com')).toBe(0)
   })
 
   test('says when a reader keeps the log from being cut, and finishes the next time', async () => {

@@ -1,9 +1,11 @@
 import express from 'express'
 import { createServer, request, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { conversionWebhook, memoryInbox } from '../../lib/index.js'
+import { once } from 'node:events'
+import { connect, type AddressInfo } from 'node:net'
+import { conversionWebhook, memoryInbox, type InboxStats } from '../../lib/index.js'
 import { conversionInspector, type ConversionInspectorOptions } from '../../lib/inspector.js'
 import type { EntryView, Overview, Rows } from '../../lib/inspector/api.js'
+import { Overviews } from '../../lib/inspector/overview.js'
 import { params } from '../support/callbacks.js'
 import { send, type Reply, type Sent } from '../support/client.js'
 import { withEnvironment } from '../support/recorder.js'
@@ -163,6 +165,15 @@ describe('who may see it', () => {
     expect((await post('overview', {}, { Host: host, ...headers })).status).toBe(status)
   })
 
+  test('without authorize nobody who says no host', async () => {
+    const { port } = await start({})
+    const socket = connect(port, '127.0.0.1')
+    socket.end('GET /admin/ HTTP/1.0\r\n\r\n')
+    const [answer] = (await once(socket.setEncoding('utf8'), 'data')) as [string]
+    expect(answer).toMatch(/^HTTP\/1\.1 403 /)
+    socket.destroy()
+  })
+
   test('without authorize nobody from another address', async () => {
     const server = createServer((req, res) => {
       Object.defineProperty(req.socket, 'remoteAddress', { value: '192.0.2.7' })
@@ -213,6 +224,7 @@ describe('who may ask', () => {
     ['a sister site', { 'Sec-Fetch-Site': 'same-site' }],
     ['the address bar', { 'Sec-Fetch-Site': 'none' }],
     ['a form', { 'Content-Type': 'application/x-www-form-urlencoded' }],
+    ['a page that says no type', { 'Content-Type': [] }],
     ['a form that looks like JSON', { 'Content-Type': 'text/plain; application/json' }],
     ['a page that may not set headers', { 'X-Conversion-Inspector': '' }],
   ])('not %s', async (_who, headers) => {
@@ -285,6 +297,18 @@ describe('what cannot be answered', () => {
       expect(reply.body).not.toContain('S3CRET')
     }
   })
+})
+
+test('a request that somebody else has answered meanwhile stays answered', async () => {
+  const inspector = conversionInspector(memoryInbox(), {
+    authorize: () => new Promise((resolve) => setImmediate(resolve, true)),
+  })
+  const { port } = await listen((req, res) => {
+    inspector(req, res)
+    res.writeHead(503).end('too slow')
+  })
+  expect(await send(port, '/')).toMatchObject({ status: 503, body: 'too slow' })
+  expect(await send(port, '/page.js')).toMatchObject({ status: 503, body: 'too slow' })
 })
 
 test('a question that a body parser has read is understood', async () => {
@@ -426,6 +450,33 @@ describe('what is told', () => {
     expect([before.length, before.at(-1)]).toEqual([30, 2])
     await report('NEW')
     expect((await today()).at(-1)).toBe(3)
+  })
+
+  test('the overview counts anew when a day has begun', async () => {
+    const days = ['2026-01-01', '2026-01-01', '2026-01-02', '2026-01-02']
+    const asked: unknown[] = []
+    const overviews = new Overviews({
+      ...memoryInbox(),
+      stats(query) {
+        asked.push(query?.days)
+        const perDay = [{ day: days.shift() ?? '', success: asked.length, fail: 0, pending: 0 }]
+        return Promise.resolve({ callbacks: {}, deliveries: {}, oldestWaitingMs: 0, perDay } as unknown as InboxStats)
+      },
+    })
+    const today = async () => (await overviews.get()).perDay.at(-1)
+    expect(await today()).toMatchObject({ day: '2026-01-01', success: 1 })
+    expect(await today()).toMatchObject({ day: '2026-01-01', success: 2 })
+    expect(await today()).toMatchObject({ day: '2026-01-02', success: 4 })
+    expect(asked).toEqual([30, 1, 1, 30])
+  })
+
+  test('a person may have a name or an address only', async () => {
+    const { ask, report } = await start()
+    await report('PARTS', { referrer_email: undefined, referrer_name: 'Eva', referee_name: undefined })
+    const { rows } = await ask<Rows>('rows', { search: 'PARTS' })
+    expect(rows).toMatchObject([
+      { referrer: { name: 'E•••' }, referee: { email: expect.stringMatching('@') as string } },
+    ])
   })
 
   test('a replay is done', async () => {

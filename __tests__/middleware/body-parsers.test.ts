@@ -128,6 +128,22 @@ describe.each(Object.entries(frameworks))('under %s', (_name, [parsers, mount]) 
     }
   })
 
+  test('a list is no callback, and JSON under a type of its own is one where its parser took it', async () => {
+    const anyType = (parsers as { json(options: object): Parser }).json({ type: '*/*' })
+    const { call, last } = await start(anyType)
+    expect((await call(json([1, 2]))).status).toBe(422)
+    expect((await call(json(jsonBody, 'text/plain'))).status).toBe(200)
+    expect(last()).toMatchObject(expected)
+  })
+
+  test('64 KiB are the limit behind a parser with a higher one, too', async () => {
+    const { call, last } = await start((parsers.text as (options: object) => Parser)({ type: '*/*', limit: '1mb' }))
+    const padded = (length: number) => form(formBody + '&note='.padEnd(length - formBody.length, 'x'))
+    expect((await call(padded(64 * 1024 + 1))).status).toBe(413)
+    expect(last()).toBeUndefined()
+    expect((await call(padded(64 * 1024))).status).toBe(200)
+  })
+
   test('a stream that somebody else has read is no body, and the query is read', async () => {
     const consume: Parser = (req: NodeJS.ReadableStream, _res, next) => {
       req.on('end', () => {

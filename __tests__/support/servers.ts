@@ -1,8 +1,11 @@
 import connect from 'connect'
 import express from 'express'
 import express4 from 'express4'
+import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { WebhookRequest } from '../../lib/index.js'
 import type { ServerResponse } from 'node:http'
 
@@ -31,11 +34,26 @@ const open = new Set<Server>()
 
 /** Starts a server on a free port of 127.0.0.1; `closeServers` ends it at the latest. */
 export async function listen(listener: RequestListener): Promise<Listening> {
-  const server = createServer(listener)
+  return await started(createServer(listener), 'http')
+}
+
+/**
+ * A certificate and its key for this machine, signed by itself, made with
+ * `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1`.
+ */
+export const certificateFile = join(__dirname, 'localhost.pem')
+
+/** The same over https, with a certificate that nobody trusts unless told to. */
+export async function listenSecurely(listener: RequestListener): Promise<Listening> {
+  const pem = readFileSync(certificateFile)
+  return await started(createSecureServer({ key: pem, cert: pem }, listener), 'https')
+}
+
+async function started(server: Server, scheme: string): Promise<Listening> {
   open.add(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  return { port, url: `http://127.0.0.1:${String(port)}`, close: () => end(server) }
+  return { port, url: `${scheme}://127.0.0.1:${String(port)}`, close: () => end(server) }
 }
 
 async function end(server: Server): Promise<void> {

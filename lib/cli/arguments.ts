@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { InvalidArgumentError } from 'commander'
 
 /** An http or https URL. */
@@ -25,7 +26,16 @@ export function assignments(text: string, before: Readonly<Record<string, string
 
 /** `Name: value`, again and again. */
 export function headers(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return { ...before, ...split(text, ':', 'It is a name, : and a value.') }
+  const line = split(text, ':', 'It is a name, : and a value.')
+  for (const [name, value] of Object.entries(line)) {
+    try {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+    } catch {
+      throw new InvalidArgumentError('HTTP has no such header: a character that cannot stand there.')
+    }
+  }
+  return { ...before, ...line }
 }
 
 function split(text: string, mark: string, message: string): Record<string, string> {

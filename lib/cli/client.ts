@@ -34,14 +34,14 @@ export class HttpClient {
   readonly #timeoutMs: number
   readonly #agents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent }
 
-  constructor({ timeoutMs = 10_000, parallel = 1 } = {}) {
+  constructor({ timeoutMs, parallel = 1 }: { readonly timeoutMs: number; readonly parallel?: number }) {
     this.#timeoutMs = timeoutMs
     const options = { keepAlive: true, maxSockets: parallel }
     this.#agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) }
   }
 
   /** `query` is raw: what follows the path, with its `?`. Never rejects. */
-  ask(url: URL, query: string, asked: Asked = {}): Promise<Answer | NoAnswer> {
+  ask(url: URL, query: string, asked: Asked): Promise<Answer | NoAnswer> {
     const { method = 'GET', headers = {}, body, cutAfter } = asked
     const startedAt = performance.now()
     const isSecure = url.protocol === 'https:'

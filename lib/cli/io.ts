@@ -48,6 +48,11 @@ export function failure(message: string): Exit {
   return new Exit(exitCodes.failed, message)
 }
 
+/** An error's message, after its name where that says something. */
+export function textOf(error: unknown): string {
+  return String(error).replace(/^Error: /, '')
+}
+
 type Style = Parameters<typeof styleText>[0]
 export type Paint = (style: Style, text: string) => string
 

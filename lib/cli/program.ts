@@ -3,7 +3,7 @@ import { isConversionWebhookError } from 'conversion-webhook'
 import { visible } from '../visible.js'
 import { doctorCommand } from './doctor.js'
 import { inboxCommand } from './inbox.js'
-import { Exit, exitCodes, printLine, type Io } from './io.js'
+import { Exit, exitCodes, failure, printLine, textOf, type Io } from './io.js'
 import { listenCommand } from './listen.js'
 import { sendCommand } from './send.js'
 import { urlCommand } from './url.js'
@@ -56,17 +56,18 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return exitCodes.done
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
-    const message = messageOf(error)
+    const { exitCode, message } = error instanceof Exit ? error : failure(messageOf(error))
     if (message !== '') printLine(io.err, `conversion-webhook: ${visible(message)}`)
-    return error instanceof Exit ? error.exitCode : exitCodes.failed
+    return exitCode
   }
 }
 
 function messageOf(error: unknown): string {
   if (isConversionWebhookError(error)) {
-    const { cause } = error
-    const why = cause instanceof Error && cause.message !== '' ? ` ${cause.message}` : ''
-    return `${error.message}${why} (${error.code})`
+    const { message, code, cause } = error
+    // It is thrown wherever an inbox fails, and its words are those for senders.
+    const what = code === 'ERR_CONVERSION_INBOX_UNAVAILABLE' ? 'the inbox cannot be used' : message
+    return `${what}${cause === undefined ? '' : `: ${textOf(cause)}`} (${code})`
   }
-  return error instanceof Error ? error.message : String(error)
+  return textOf(error)
 }

@@ -3,7 +3,7 @@ import type * as Sqlite from 'node:sqlite'
 import type { Inbox } from 'conversion-webhook'
 import { postgresInbox } from 'conversion-webhook/postgres'
 import { sqliteInbox } from 'conversion-webhook/sqlite'
-import { failure } from './io.js'
+import { failure, textOf } from './io.js'
 
 /**
  * The inbox in a SQLite file or a PostgreSQL database that has one already: looking never makes an inbox. Throws a failure where there is
@@ -56,7 +56,7 @@ async function requirePostgresTables(connectionString: string, schema: string): 
     ])
     hasTables = typeof rows[0]?.found === 'string'
   } catch (error) {
-    throw failure(`the database cannot be asked: ${error instanceof Error ? error.message : String(error)}`)
+    throw failure(`the database cannot be asked: ${textOf(error)}`)
   } finally {
     await client.end().catch(() => undefined)
   }

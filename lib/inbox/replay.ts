@@ -67,18 +67,18 @@ async function replayHeld(store: Store, id: string): Promise<string | undefined>
  */
 export async function rereadHeld(store: Store, refused: RefusedRecord, host: InboxHost): Promise<string | undefined> {
   const reread = host.reread(refused)
-  const identity = reread.ok ? identityOf(reread.callback) : undefined
+  const found = reread.ok ? { ...reread, identity: identityOf(reread.callback) } : reread
   const { isRecorded, conflict } = await store.change<Reread>({
     held: refused.id,
-    ...(identity !== undefined && { identity }),
+    ...(found.ok && { identity: found.identity }),
     apply: ({ held, record }) => {
       if (held?.kind !== 'refused' || held.state !== 'waiting') return { result: { isRecorded: false } }
-      if (!reread.ok || identity === undefined) {
-        const { code, issues } = reread.ok ? held : reread
+      if (!found.ok) {
+        const { code, issues } = found
         const log = logged(held.log, { at: Date.now(), what: 'refused', code })
         return { held: { ...held, state: 'refused', code, issues, log }, result: { isRecorded: false } }
       }
-      const { callback } = reread
+      const { callback, identity } = found
       const decision = decide(record, callback)
       const applied = applyDecision(identity, record, callback, decision)
       const isConflict = decision.outcome === 'conflict'
@@ -94,8 +94,9 @@ export async function rereadHeld(store: Store, refused: RefusedRecord, host: Inb
       }
     },
   })
-  if (conflict !== undefined && identity !== undefined) host.onConflict({ id: identity, ...conflict })
-  return isRecorded ? identity : undefined
+  if (!found.ok) return undefined
+  if (conflict) host.onConflict({ id: found.identity, ...conflict })
+  return isRecorded ? found.identity : undefined
 }
 
 /** What a change made of a callback that was read again. */

@@ -78,8 +78,6 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
 
 /** Where the page is when its URL has no slash at the end, which its relative links need. */
 function slashed(url: string): string | undefined {
-  const [path = '', ...query] = url.split('?')
-  if (path === '' || path.endsWith('/')) return undefined
-  const name = path.split('/').pop() ?? ''
-  return `./${name}/${query.length > 0 ? `?${query.join('?')}` : ''}`
+  const [, name, query = ''] = /^[^?]*\/([^/?]+)(\?.*)?$/.exec(url) ?? []
+  return name && `./${name}/${query}`
 }

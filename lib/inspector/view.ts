@@ -18,11 +18,6 @@ const masks: ReadonlyMap<string, (text: string) => string> = new Map([
 
 const names = [...masks.keys()]
 
-function place(name: string): number {
-  const index = names.indexOf(name)
-  return index === -1 ? names.length : index
-}
-
 /** What the texts of a stranger mean nobody knows. */
 function masked(name: string, text: string): string {
   return (masks.get(name) ?? maskName)(text)
@@ -67,15 +62,12 @@ function withMessage<T extends { readonly message?: string }>(told: T, isUnmaske
 
 export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
   const { kind, state, params, conversion, issues = [], history } = entry
-  const received = Object.entries(params).sort(([a], [b]) => place(a) - place(b))
+  const received = Object.entries(params).sort(([a], [b]) => names.indexOf(a) - names.indexOf(b))
   const strangers = Object.entries(conversion?.extra ?? {})
   const told = (text: string): string => (isUnmasked ? text : maskAddresses(text))
   return {
     ...rowView(entry, isUnmasked),
-    params: [
-      ...received.map(([name, text]) => [told(name), isUnmasked ? text : masked(name, text)] as const),
-      ...strangers.map(([name, text]) => [told(name), isUnmasked ? text : maskName(text)] as const),
-    ],
+    params: [...received, ...strangers].map(([name, text]) => [told(name), isUnmasked ? text : masked(name, text)]),
     repairs: (conversion?.repairs ?? []).map(({ parameter, kind: repair }) => ({
       parameter: told(parameter),
       kind: repair,
