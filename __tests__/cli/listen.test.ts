@@ -8,7 +8,7 @@ import type { InboxRow, InboxStats } from '../../lib/index.js'
 import { cli, type Setting } from '../support/cli.js'
 import { send } from '../support/client.js'
 import { deferred } from '../support/recorder.js'
-import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
+import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
 const describeListen = hasSqlite ? describe : describe.skip
 const secret = 'a-secret-of-the-tests'
@@ -204,6 +204,24 @@ describeListen('listen', () => {
     expect(err).toMatch(
       /^conversion-webhook: the inbox cannot be used: unable to open .*\(ERR_CONVERSION_INBOX_UNAVAILABLE\)\n$/,
     )
+  })
+
+  test('what the storage cannot do is a line of the log, and is recorded when it can', async () => {
+    const { callbacks, end, log } = await start(['--secret', secret])
+    const other = openFile(file())
+    other.exec('BEGIN IMMEDIATE')
+    expect((await cli(['send', callbacks, '--seed', '1'])).out).toMatch(/^503 ERR_CONVERSION_INBOX_UNAVAILABLE /)
+    other.exec('ROLLBACK')
+    other.close()
+    expect((await cli(['send', callbacks, '--seed', '1'])).out).toMatch(/^200 accepted /)
+    await end()
+    const [first, ...rest] = log()
+    expect(first).toMatchObject({ what: 'failed', about: 'inbox', message: 'database is locked' })
+    expect(rest.filter(({ what }) => what !== 'failed')).toMatchObject([
+      { what: 'answered', about: 'GET with 503' },
+      { what: 'accepted', orderId: 'DEMO-1-1' },
+      { what: 'delivered', orderId: 'DEMO-1-1' },
+    ])
   })
 
   test('without a log it receives and delivers all the same', async () => {

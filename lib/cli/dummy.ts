@@ -95,7 +95,7 @@ export function callbacksOf(plan: Plan): Callbacks {
 
 function paramsOf(index: number, { status, goal, set, seed }: Plan): Params {
   const random = randomFrom(seed + index * 7_919)
-  const run = seed.toString(36)
+  const run = String(seed)
   const perReferrer = Math.max(1, goal)
   const [referrerName, referrerEmail] = personAt(Math.floor(index / perReferrer), seed)
   const [refereeName, refereeEmail] = personAt(index + 7, seed)

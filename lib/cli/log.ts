@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Conversion, ConversionContext, ConversionHandlers, Issue, RequestConversion } from 'conversion-webhook'
 import type { SqliteCommit } from 'conversion-webhook/sqlite'
 import { visible } from '../visible.js'
-import { painter, printJson, printLine, type Io, type Paint } from './io.js'
+import { painter, printJson, printLine, textOf, type Io, type Paint } from './io.js'
 
 const styles = {
   accepted: 'cyan',
@@ -11,6 +11,7 @@ const styles = {
   conflict: 'magenta',
   refused: 'magenta',
   answered: 'yellow',
+  failed: 'red',
   delivered: 'green',
 } as const
 
@@ -21,6 +22,7 @@ interface Entry {
   readonly id?: string | undefined
   readonly status?: number
   readonly issues?: readonly Issue[]
+  readonly message?: string
 }
 
 /** A line for each callback and each delivery; no names, no addresses, no secrets. */
@@ -57,6 +59,9 @@ export class Log {
         this.#toldBefore++
         this.#print({ what: 'conflict', about: `${status}, recorded as ${recorded.status}`, orderId, id })
       },
+      onError: ({ stage, error }) => {
+        this.#print({ what: 'failed', about: stage, message: textOf(error) })
+      },
     }
   }
 
@@ -78,10 +83,10 @@ export class Log {
       printJson(this.#io.out, { at, ...entry }, 0)
       return
     }
-    const { what, about = '', orderId = '', issues = [] } = entry
+    const { what, about = '', orderId = '', issues = [], message = '' } = entry
     const rules = issues.map(({ message }) => message).join('; ')
     const time = this.#paint('dim', at.toTimeString().slice(0, 8))
-    const texts = [about.padEnd(12), orderId, rules].map(visible).join('  ').trimEnd()
+    const texts = [about.padEnd(12), orderId, rules, message].map(visible).join('  ').trimEnd()
     printLine(this.#io.out, `${time}  ${this.#paint(styles[what], what.padEnd(9))}  ${texts}`)
   }
 }
