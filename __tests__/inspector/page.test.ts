@@ -198,6 +198,10 @@ describeInBrowser('the page', () => {
     const dialog = page.getByRole('dialog', { name: 'Refused callback' })
     await dialog.getByText('purchaseValue must be a plain decimal number').waitFor()
     await dialog.getByText('$7').waitFor()
+    await inbox.prune({ olderThanDays: 0 })
+    await dialog.getByText('It has been pruned or erased.').waitFor()
+    expect(await page.getByText('$7').count()).toBe(0)
+    expect(await page.getByText('Live', { exact: true }).count()).toBe(1)
   })
 
   test('hostile names are text, masked or not, and turn nothing', async () => {

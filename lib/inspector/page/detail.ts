@@ -1,5 +1,5 @@
 import type { EntryView, HistoryView } from '../api.js'
-import { ask } from './ask.js'
+import { ask, Refusal } from './ask.js'
 import { element, figure, foreign, make, time } from './dom.js'
 import { stateBadge } from './rows.js'
 
@@ -27,7 +27,12 @@ export async function openDetail(id: string): Promise<void> {
   result.textContent = ''
   replaying.hidden = true
   askAgain(false)
-  await refreshDetail()
+  try {
+    await refreshDetail()
+  } catch (error) {
+    current = undefined // there is nothing to look at, and nothing to ask for again
+    throw error
+  }
   dialog.showModal()
 }
 
@@ -35,13 +40,29 @@ export async function openDetail(id: string): Promise<void> {
 export async function refreshDetail(): Promise<void> {
   const asked = current
   if (asked === undefined) return
-  const entry = await ask('entry', { id: asked.id, unmask: asked.isUnmasked })
+  const entry = await entryOf(asked)
+  if (asked !== current) return
+  if (entry === undefined) {
+    content.replaceChildren(make('p', { class: 'note' }, 'It has been pruned or erased.'))
+    replaying.hidden = true
+    return
+  }
   const text = JSON.stringify(entry)
-  if (asked !== current || asked.text === text) return
+  if (asked.text === text) return
   asked.text = text
   title.textContent = titles[entry.kind]
   content.replaceChildren(...sectionsOf(entry))
   replaying.hidden = !entry.canReplay
+}
+
+/** Undefined where nothing is recorded of it any more. */
+async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }): Promise<EntryView | undefined> {
+  try {
+    return await ask('entry', { id, unmask: isUnmasked })
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 404) return undefined
+    throw error
+  }
 }
 
 function sectionsOf(entry: EntryView): Node[] {
