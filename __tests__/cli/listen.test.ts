@@ -217,10 +217,10 @@ describeListen('listen', () => {
     await end()
     const [first, ...rest] = log()
     expect(first).toMatchObject({ what: 'failed', about: 'inbox', message: 'database is locked' })
-    expect(rest.filter(({ what }) => what !== 'failed')).toMatchObject([
+    const answers = rest.filter(({ what }) => what !== 'failed' && what !== 'delivered')
+    expect(answers).toMatchObject([
       { what: 'answered', about: 'GET with 503' },
       { what: 'accepted', orderId: 'DEMO-1-1' },
-      { what: 'delivered', orderId: 'DEMO-1-1' },
     ])
   })
 
