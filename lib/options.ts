@@ -11,6 +11,7 @@ import {
 import type { ReadingRules } from './callback/conversion.js'
 import type { WebhookRequest } from './callback/route.js'
 import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/rules.js'
+import { aScope, isScope } from './callback/scope.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { Confirm } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
@@ -112,8 +113,8 @@ export function resolveOptions(options: unknown, reporter: Reporter): Settings {
   const given = options as ConversionWebhookOptions<unknown, unknown>
   const isProduction = process.env.NODE_ENV === 'production'
   if (given.confirm !== undefined && typeof given.confirm !== 'function') throw invalid('confirm must be a function.')
-  if (given.scope !== undefined && typeof given.scope !== 'string' && typeof given.scope !== 'function') {
-    throw invalid('scope must be a text, or a function of the request that returns one.')
+  if (given.scope !== undefined && typeof given.scope !== 'function' && !isScope(given.scope)) {
+    throw invalid(`scope must be ${aScope}, or a function of the request that returns one.`)
   }
   const rules = readingRules(given)
   const secrets = resolveSecrets(given.secret, isProduction, reporter)

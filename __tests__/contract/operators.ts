@@ -1,4 +1,5 @@
 import { eventually, settled, workbench, type Kind } from './inboxes.js'
+import { sampleParams } from '../../lib/testing.js'
 
 /** What people do with an inbox: the same on all of them. */
 export function describeOperators(kind: Kind): void {
@@ -118,10 +119,28 @@ export function describeOperators(kind: Kind): void {
 
   test('an id is a text', async () => {
     const { inbox } = await start()
-    for (const id of [undefined, 5, ['nobody'], {}] as unknown as string[]) {
-      await expect(inbox.get(id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_QUERY_INVALID' })
-      await expect(inbox.replay(id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_QUERY_INVALID' })
+    const invalid = { code: 'ERR_CONVERSION_QUERY_INVALID' }
+    for (const id of [undefined, 5, ['nobody'], {}, 'a\0b', 'a\0:success'] as unknown as string[]) {
+      await expect(inbox.get(id)).rejects.toMatchObject(invalid)
+      await expect(inbox.replay(id)).rejects.toMatchObject(invalid)
     }
+    await expect(inbox.list({ before: 'a\0' })).rejects.toMatchObject(invalid)
+  })
+
+  test('texts that no database likes are recorded, refused or not found, as everywhere', async () => {
+    const { report, webhook, inbox } = await start()
+    for (const odd of ['a\0b', '\0', 'a\ud800b', '\ud800']) {
+      expect(await report('success', odd)).toMatchObject({ outcome: 'refused' })
+      const extra = { ...sampleParams({ orderID: `with ${encodeURI(odd.replace('\ud800', 's'))}` }), [odd]: odd }
+      expect(await webhook.accept(extra)).toMatchObject({ outcome: 'accepted' })
+      expect((await inbox.list({ orderId: odd })).map(({ state }) => state)).toEqual(['refused'])
+      expect(await inbox.list({ email: `${odd}@x.example` })).toEqual([])
+      expect(await inbox.list({ scope: odd })).toEqual([])
+      expect(await inbox.erase({ email: `${odd}@x.example` })).toEqual({ erased: 0, waiting: [] })
+    }
+    await expect(webhook.accept(sampleParams(), { scope: 'a\0b' })).rejects.toMatchObject({
+      code: 'ERR_CONVERSION_OPTION_INVALID',
+    })
   })
 
   test('get tells everything that happened to an identity, in order', async () => {

@@ -176,7 +176,11 @@ describe('options', () => {
     ['scrubUrl', [1, 'true', null], boolean],
     ['confirm', [true, 'hold', null], /^confirm must be a function\.$/],
     ['parseCustomValue', [JSON, 'json', null], /^parseCustomValue must be a function\.$/],
-    ['scope', [7, null, ['summer'], true], /^scope must be a text, or a function of the request/],
+    [
+      'scope',
+      [7, null, ['summer'], true, 'a\0'],
+      /^scope must be a text without NUL characters, or a function of the request/,
+    ],
     ['statuses', [null, 7, ['approved']], /^statuses maps foreign words to statuses/],
     [
       'statuses',

@@ -2,6 +2,7 @@ import { types } from 'node:util'
 import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
 import type { Issue } from '../errors.js'
 import { readQuery, readValues, type Received, type WireNames } from './params.js'
+import { aScope, isScope } from './scope.js'
 import {
   documentedRules,
   invalid,
@@ -45,9 +46,9 @@ export function parseCallback<Custom = string>(
 
 const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 'receivedAt']
 
-/** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no text. */
+/** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no scope. */
 export function requireScope(scope: unknown): asserts scope is string {
-  if (typeof scope !== 'string') throw invalid('scope must be a text.')
+  if (!isScope(scope)) throw invalid(`scope must be ${aScope}.`)
 }
 
 type Read =

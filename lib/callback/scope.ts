@@ -2,9 +2,16 @@ import { atOnce } from '../at-once.js'
 import { ConversionWebhookError } from '../errors.js'
 import type { WebhookRequest } from './route.js'
 
+export const aScope = 'a text without NUL characters'
+
+/** A scope is recorded as it is, and PostgreSQL's texts hold no NUL. */
+export function isScope(value: unknown): value is string {
+  return typeof value === 'string' && !value.includes('\0')
+}
+
 /**
  * The scope of a request: the option's text, what its function returns, or the route parameters other than `secret` in path order,
- * percent-encoded and joined by `/`. Throws `ERR_CONVERSION_SCOPE_FAILED` where the function throws or returns no text.
+ * percent-encoded and joined by `/`. Throws `ERR_CONVERSION_SCOPE_FAILED` where the function throws or returns no such text.
  */
 export function scopeOf(req: WebhookRequest, option: string | ((req: WebhookRequest) => unknown) | undefined): string {
   if (typeof option === 'string') return option
@@ -15,8 +22,8 @@ export function scopeOf(req: WebhookRequest, option: string | ((req: WebhookRequ
   } catch (cause) {
     throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
   }
-  if (typeof scope === 'string') return scope
-  const cause = new TypeError(`scope must return a text, not ${typeof scope}.`)
+  if (isScope(scope)) return scope
+  const cause = new TypeError(`scope must return ${aScope}, not ${typeof scope === 'string' ? 'that' : typeof scope}.`)
   throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
 }
 

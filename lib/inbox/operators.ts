@@ -151,5 +151,6 @@ function checkQuery({ state, limit = 50, orderId, email, scope, before }: InboxQ
   for (const [name, value] of Object.entries({ orderId, email, scope, before })) {
     if (value !== undefined && typeof value !== 'string') throw badQuery(`${name} is a text`)
   }
+  if (before !== undefined) requireId(before)
   return limit
 }

@@ -106,8 +106,10 @@ interface Reread {
 }
 
 export function requireId(id: unknown): asserts id is string {
-  if (typeof id === 'string') return
-  throw new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message: 'An id is a text.' })
+  if (typeof id === 'string' && !id.includes('\0')) return // PostgreSQL cannot even be asked for a NUL
+  throw new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', {
+    message: 'An id is a text without NUL characters.',
+  })
 }
 
 export function unknownRecord(): ConversionWebhookError {

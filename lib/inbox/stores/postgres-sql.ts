@@ -29,13 +29,17 @@ export function lockKey(identity: string): string {
   return String(BigInt.asIntN(64, BigInt(`0x${digits}`)))
 }
 
-/** Conditions whose value is there, with numbered parameters. */
+/** Conditions whose value is there, with numbered parameters. Nothing has a value with a NUL, which no parameter can hold. */
 export class Conditions {
   readonly values: unknown[] = []
   readonly #conditions: string[] = []
 
   add(condition: string, ...values: readonly unknown[]): this {
     if (values[0] === undefined) return this
+    if (values.some((value) => typeof value === 'string' && value.includes('\0'))) {
+      this.#conditions.push('FALSE')
+      return this
+    }
     const parts = condition.split('?')
     const numbered = parts.map((part, index) => {
       if (index === parts.length - 1) return part
