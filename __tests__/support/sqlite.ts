@@ -14,13 +14,17 @@ export function openFile(file: string): Driver.DatabaseSync {
   return new driver.DatabaseSync(file)
 }
 
-/** A folder for a test's own file. */
+/** A folder for a test's own file; made with the first one, since what is skipped removes nothing. */
 export function temporaryFolder() {
-  const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-'))
+  let folder: string | undefined
   return {
-    file: (name: string) => join(folder, name),
-    remove: () => {
-      rmSync(folder, { recursive: true, force: true })
+    file(name: string) {
+      folder ??= mkdtempSync(join(tmpdir(), 'conversion-webhook-'))
+      return join(folder, name)
+    },
+    remove() {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+      folder = undefined
     },
   }
 }
