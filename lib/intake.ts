@@ -68,7 +68,7 @@ async function refuse(
   }
   try {
     await recording(
-      inbox.hold({ kind: 'refused', id, state: 'refused', code, issues, received, scope, receivedAt, log: [] }),
+      inbox.quarantine({ kind: 'refused', id, state: 'refused', code, issues, received, scope, receivedAt, log: [] }),
       reporter,
     )
   } catch (failure) {

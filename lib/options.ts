@@ -238,7 +238,7 @@ function resolveInbox(option: unknown, isProduction: boolean, reporter: Reporter
 }
 
 function isInbox(value: unknown): value is Inbox {
-  const methods = ['attach', 'accept', 'hold', 'close'] as const
+  const methods = ['attach', 'accept', 'quarantine', 'close'] as const
   return (
     typeof value === 'object' &&
     value !== null &&

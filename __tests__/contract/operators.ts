@@ -5,7 +5,7 @@ import { sampleParams } from '../../lib/testing.js'
 export function describeOperators(kind: Kind): void {
   const { start, newStorage } = workbench(kind)
 
-  test('list gives deliveries and held callbacks, newest first, by every filter and in pages', async () => {
+  test('list gives deliveries and quarantined callbacks, newest first, by every filter and in pages', async () => {
     const { report, webhook, inbox } = await start({ scope: 'spring' })
     await report('success', 'A')
     await settled(inbox)

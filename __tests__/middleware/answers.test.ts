@@ -203,7 +203,7 @@ describe.each(Object.entries(frameworks))('answers under %s', (_name, mount) => 
   test('an inbox that cannot record is 503 with Retry-After, and nothing is delivered', async () => {
     const { handlers, events } = recorder()
     const full = () => Promise.reject(new Error('disk full'))
-    const inbox: Inbox<undefined> = Object.assign(memoryInbox(), { accept: full, hold: full })
+    const inbox: Inbox<undefined> = Object.assign(memoryInbox(), { accept: full, quarantine: full })
     const call = await start(handlers, { inbox })
     for (const search of [query(), query({ conversion: 'maybe' })]) {
       const reply = await call(search)

@@ -98,7 +98,9 @@ test('onError gets the failure of an inbox, whether it throws or rejects', async
 
 test('onRefused is told of what could not be kept, without an id', async () => {
   const told: object[] = []
-  const inbox: Inbox<undefined> = Object.assign(memoryInbox(), { hold: () => Promise.reject(new Error('disk full')) })
+  const inbox: Inbox<undefined> = Object.assign(memoryInbox(), {
+    quarantine: () => Promise.reject(new Error('disk full')),
+  })
   const { call } = await startApp({ onRefused: (refused) => told.push(refused) }, { inbox })
   expect((await call({ conversion: 'maybe' })).status).toBe(503)
   expect(told).toEqual([expect.objectContaining({ code: 'ERR_CONVERSION_CALLBACK_REFUSED', status: 422 })])

@@ -49,7 +49,7 @@ async function withInbox(
 }
 
 function listCommand(io: Io): Command {
-  return storageCommand('list', 'Lists deliveries and held callbacks, the newest first.')
+  return storageCommand('list', 'Lists deliveries and quarantined callbacks, the newest first.')
     .addOption(new Option('--state <state>', 'those in one state').choices(states))
     .option('--order <id>', 'those of an order')
     .option('--email <address>', 'those of a referrer or referee')
@@ -80,7 +80,7 @@ interface ListOptions extends CommonOptions {
 function showCommand(io: Io): Command {
   return storageCommand(
     'show',
-    'Shows one delivery or held callback: what was received, and everything that happened to it.',
+    'Shows one delivery or quarantined callback: what was received, and everything that happened to it.',
   )
     .argument('<id>', 'as the list says it')
     .action(async (storage: string, id: string, options: CommonOptions) => {
@@ -96,7 +96,7 @@ function showCommand(io: Io): Command {
 function replayCommand(io: Io): Command {
   return storageCommand(
     'replay',
-    'Marks deliveries or held callbacks for one more try, under the same ids: nothing is paid twice.',
+    'Marks deliveries or quarantined callbacks for one more try, under the same ids: nothing is paid twice.',
   )
     .argument('<ids...>', 'as the list says them')
     .action(async (storage: string, ids: readonly string[], options: CommonOptions) => {

@@ -29,7 +29,7 @@ export function recordCallback(
   const { record } = applyDecision(id, recorded, callback, decision)
   if (outcome === 'conflict') {
     const accepted: Accepted = { outcome, id, recorded: previousOf(record) }
-    return { record, hold: conflictOf(id, callback), counted: outcome, result: { accepted } }
+    return { record, quarantine: conflictOf(id, callback), counted: outcome, result: { accepted } }
   }
   const claimed = claimIn(record, claiming)
   return { ...claimed, counted: outcome, result: { accepted: { outcome, id }, ...claimed.result } }

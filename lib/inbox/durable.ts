@@ -6,8 +6,8 @@ import { commitAttempt, recordCallback, settleAttempt, takeOver, type Claim, typ
 import { jobOf, type Claimer, type Patience } from './delivery.js'
 import { identityOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost, Job, Verdict } from './inbox.js'
-import type { Delivery, HeldCallback, IdentityRecord } from './records.js'
-import { rereadHeld } from './replay.js'
+import type { Delivery, QuarantinedCallback, IdentityRecord } from './records.js'
+import { rereadQuarantined } from './replay.js'
 import type { Release } from './slots.js'
 import type { Candidate, Changed, DurableStore } from './store.js'
 
@@ -69,9 +69,9 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     return accepted
   }
 
-  async hold(callback: HeldCallback): Promise<void> {
+  async quarantine(callback: QuarantinedCallback): Promise<void> {
     this.requireHost()
-    await this.#store.change({ apply: () => ({ hold: callback, counted: callback.kind, result: undefined }) })
+    await this.#store.change({ apply: () => ({ quarantine: callback, counted: callback.kind, result: undefined }) })
   }
 
   protected stop(): void {
@@ -220,7 +220,7 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
 
   /** Makes something of a candidate; false where another process was faster. */
   async #take(candidate: Candidate, host: InboxHost): Promise<boolean> {
-    if ('held' in candidate) return this.#reread(candidate.held, host)
+    if ('quarantined' in candidate) return this.#reread(candidate.quarantined, host)
     const { identity, owner, isLapsed } = candidate
     const { dead, isChanged } = await this.#changeWithSlot<{
       claim?: Claim
@@ -243,9 +243,9 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   }
 
   async #reread(id: string, host: InboxHost): Promise<boolean> {
-    const held = await this.#store.held(id)
-    if (held?.kind !== 'refused') return false
-    const isRecorded = (await rereadHeld(this.#store, held, host)) !== undefined
+    const quarantined = await this.#store.quarantined(id)
+    if (quarantined?.kind !== 'refused') return false
+    const isRecorded = (await rereadQuarantined(this.#store, quarantined, host)) !== undefined
     debug.inbox('%s read again, %s', shortId(id), isRecorded ? 'recorded' : 'refused')
     if (isRecorded) this.#mustLookAgain = true
     return isRecorded

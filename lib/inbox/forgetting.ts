@@ -1,6 +1,14 @@
 import { ConversionWebhookError } from '../errors.js'
 import { emailKey } from './identity.js'
-import { emptied, isEmptied, isUnsettled, receivedAtOf, textsOf, textsOfHeld, type IdentityRecord } from './records.js'
+import {
+  emptied,
+  isEmptied,
+  isUnsettled,
+  receivedAtOf,
+  textsOf,
+  textsOfQuarantined,
+  type IdentityRecord,
+} from './records.js'
 import type { Position, Store } from './store.js'
 
 export interface Pruned {
@@ -9,9 +17,9 @@ export interface Pruned {
 }
 
 export interface Erased {
-  /** Conversions whose payload was dropped, and held callbacks that were. */
+  /** Conversions whose payload was dropped, and quarantined callbacks that were. */
   readonly erased: number
-  /** Ids of identities and held callbacks that mention the address and still wait: erase again when they have been delivered. */
+  /** Ids of identities and quarantined callbacks that mention the address and still wait: erase again when they have been delivered. */
   readonly waiting: readonly string[]
 }
 
@@ -30,8 +38,8 @@ export function pruner(store: Store) {
     for await (const record of allRecords(store)) {
       if (isOldEnough(record, before) && (await empty(store, record.id, (now) => isOldEnough(now, before)))) pruned++
     }
-    for await (const held of allHeld(store)) {
-      if (held.state !== 'waiting' && receivedAtOf(held) < before) await store.drop([held.id])
+    for await (const quarantined of allQuarantined(store)) {
+      if (quarantined.state !== 'waiting' && receivedAtOf(quarantined) < before) await store.drop([quarantined.id])
     }
     return { pruned }
   }
@@ -51,12 +59,12 @@ export function eraser(store: Store) {
       if (await empty(store, id, (now) => !now.deliveries.some(isUnsettled))) erased++
       else waiting.push(id)
     }
-    for await (const held of allHeld(store)) {
-      if (!textsOfHeld(held).some(mentions)) continue
-      if (held.state === 'waiting') {
-        waiting.push(held.id)
+    for await (const quarantined of allQuarantined(store)) {
+      if (!textsOfQuarantined(quarantined).some(mentions)) continue
+      if (quarantined.state === 'waiting') {
+        waiting.push(quarantined.id)
       } else {
-        await store.drop([held.id])
+        await store.drop([quarantined.id])
         erased++
       }
     }
@@ -103,9 +111,9 @@ async function* allRecords(store: Store, isWanted: (record: IdentityRecord) => b
   }
 }
 
-async function* allHeld(store: Store) {
+async function* allQuarantined(store: Store) {
   for (let before: Position | undefined; ;) {
-    const page = await store.holds({ limit: portion, before })
+    const page = await store.quarantine({ limit: portion, before })
     yield* page
     const last = page.at(-1)
     if (last === undefined || page.length < portion) return

@@ -1,16 +1,23 @@
 import type { ConversionErrorCode } from '../errors.js'
 import type { ConversionEvent } from './ledger.js'
-import { deliveryId, keyOf, receivedAtOf, type HeldCallback, type IdentityRecord, type LogEntry } from './records.js'
+import {
+  deliveryId,
+  keyOf,
+  receivedAtOf,
+  type QuarantinedCallback,
+  type IdentityRecord,
+  type LogEntry,
+} from './records.js'
 
 /** One thing that happened to a conversion. */
 export interface HistoryEntry {
   readonly at: Date
   /**
-   * `recorded`, `failed`, `held`, `lapsed` (its process was gone), `replayed`, or the state in which it came to rest; `duplicate` and
-   * `stale` for repeats, `conflict` and `refused` for held callbacks.
+   * `recorded`, `failed`, `quarantined`, `lapsed` (its process was gone), `replayed`, or the state in which it came to rest; `duplicate` and
+   * `stale` for repeats, `conflict` and `refused` for quarantined callbacks.
    */
   readonly what: LogEntry['what'] | 'duplicate' | 'stale' | 'conflict'
-  /** What it happened to: a delivery or a held callback. */
+  /** What it happened to: a delivery or a quarantined callback. */
   readonly id?: string
   readonly event?: ConversionEvent
   readonly attempt?: number
@@ -20,8 +27,11 @@ export interface HistoryEntry {
   readonly count?: number
 }
 
-export function historyOf(record: IdentityRecord | undefined, held: readonly HeldCallback[]): readonly HistoryEntry[] {
-  return [...(record ? historyOfRecord(record) : []), ...held.flatMap(historyOfHeld)].sort(
+export function historyOf(
+  record: IdentityRecord | undefined,
+  quarantined: readonly QuarantinedCallback[],
+): readonly HistoryEntry[] {
+  return [...(record ? historyOfRecord(record) : []), ...quarantined.flatMap(historyOfQuarantined)].sort(
     (a, b) => a.at.getTime() - b.at.getTime(),
   )
 }
@@ -43,11 +53,11 @@ function historyOfRecord({ id: identity, deliveries, repeats }: IdentityRecord):
   return [...ofDeliveries, ...ofRepeats]
 }
 
-function historyOfHeld(held: HeldCallback): HistoryEntry[] {
-  const { id, kind, log } = held
-  const code = held.kind === 'refused' ? { code: held.code } : {}
+function historyOfQuarantined(quarantined: QuarantinedCallback): HistoryEntry[] {
+  const { id, kind, log } = quarantined
+  const code = quarantined.kind === 'refused' ? { code: quarantined.code } : {}
   return [
-    { at: new Date(receivedAtOf(held)), what: kind, id, ...code },
+    { at: new Date(receivedAtOf(quarantined)), what: kind, id, ...code },
     ...log.map(({ at, ...entry }) => ({ at: new Date(at), ...entry, id })),
   ]
 }

@@ -3,7 +3,7 @@ import type { ConversionErrorCode, Issue } from '../errors.js'
 import type { Erased, Pruned } from './forgetting.js'
 import type { HistoryEntry } from './history.js'
 import type { ConversionEvent, DeliveryState, Outcome, Previous } from './ledger.js'
-import type { HeldCallback, RefusedRecord } from './records.js'
+import type { QuarantinedCallback, RefusedRecord } from './records.js'
 
 declare const commitType: unique symbol
 
@@ -29,7 +29,7 @@ export interface Inbox<Commit = unknown> extends Operators {
    */
   accept(callback: Callback): Promise<Accepted>
   /** Keeps a refused callback for a person to look at. Resolves when it is recorded; the oldest give way. */
-  hold(callback: HeldCallback): Promise<void>
+  quarantine(callback: QuarantinedCallback): Promise<void>
   /** Stops claiming, waits `closeTimeoutMs` for running handlers, aborts their signals, then lets go of everything. Idempotent. */
   close(): Promise<void>
 }
@@ -95,7 +95,7 @@ export type Verdict =
   /** To be tried again, by `confirm`'s wish (held) or after a failure. */
   | { readonly state: 'waiting'; readonly code: ConversionErrorCode; readonly error?: unknown }
 
-/** `waiting`, `running`, `done`, `dead`, `withdrawn` and `refused` (by `confirm`) of deliveries; the rest of held callbacks. */
+/** `waiting`, `running`, `done`, `dead`, `withdrawn` and `refused` (by `confirm`) of deliveries; the rest of quarantined callbacks. */
 export type InboxState = DeliveryState | 'conflict'
 
 export interface InboxQuery {
@@ -111,7 +111,7 @@ export interface InboxQuery {
   readonly before?: string | undefined
 }
 
-/** One delivery, or one callback that is held. */
+/** One delivery, or one callback in quarantine. */
 export interface InboxRow {
   /** A delivery's `context.id`; `onRefused` told that of a refused callback. */
   readonly id: string
@@ -175,7 +175,7 @@ export interface Operators {
    */
   readonly stats: (options?: { readonly days?: number | undefined }) => Promise<InboxStats>
   /**
-   * Drops what was received of conversions that settled longer ago than this, and of callbacks held as long; repeats stay duplicates,
+   * Drops what was received of conversions that settled longer ago than this, and of callbacks quarantined as long; repeats stay duplicates,
    * conflicts are no longer seen. Conversions with a waiting, running or dead delivery stay.
    */
   readonly prune: (options: { readonly olderThanDays: number }) => Promise<Pruned>

@@ -10,18 +10,23 @@ import {
   keyOf,
   receivedAtOf,
   splitDeliveryId,
-  textsOfHeld,
-  type HeldCallback,
+  textsOfQuarantined,
+  type QuarantinedCallback,
 } from './records.js'
 import { replayer, requireId, unknownRecord } from './replay.js'
 import { badQuery, statistician } from './stats.js'
 import type { Position, Store, StoredDelivery } from './store.js'
 
-const heldStates: readonly InboxState[] = ['refused', 'conflict', 'waiting', 'done'] satisfies HeldCallback['state'][]
-const states: readonly string[] = [...heldStates, 'running', 'dead', 'withdrawn']
+const quarantineStates: readonly InboxState[] = [
+  'refused',
+  'conflict',
+  'waiting',
+  'done',
+] satisfies QuarantinedCallback['state'][]
+const states: readonly string[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
 
-function isHeldState(state: InboxState): state is HeldCallback['state'] {
-  return heldStates.includes(state)
+function isQuarantineState(state: InboxState): state is QuarantinedCallback['state'] {
+  return quarantineStates.includes(state)
 }
 
 const maxLimit = 1_000
@@ -51,18 +56,18 @@ export function createOperators(
     }
   }
 
-  const rowOfHeld = (held: HeldCallback): InboxRow => {
-    const { id, kind, state } = held
-    const row = { id, kind, state, receivedAt: new Date(receivedAtOf(held)), attempts: 0 }
-    if (held.kind === 'refused') {
-      const { code, issues, scope, received } = held
+  const rowOfQuarantined = (quarantined: QuarantinedCallback): InboxRow => {
+    const { id, kind, state } = quarantined
+    const row = { id, kind, state, receivedAt: new Date(receivedAtOf(quarantined)), attempts: 0 }
+    if (quarantined.kind === 'refused') {
+      const { code, issues, scope, received } = quarantined
       return { ...row, scope, params: Object.fromEntries(received.pairs), code, issues }
     }
-    const conversion = host()?.conversionOf(held.callback)
+    const conversion = host()?.conversionOf(quarantined.callback)
     return {
       ...row,
-      scope: held.callback.scope,
-      params: { ...held.callback.params },
+      scope: quarantined.callback.scope,
+      params: { ...quarantined.callback.params },
       ...(conversion && { conversion }),
     }
   }
@@ -70,30 +75,30 @@ export function createOperators(
   async function find(id: string): Promise<InboxRow | undefined> {
     const [identity, key] = splitDeliveryId(id)
     if (key === undefined) {
-      const held = await store.held(id)
-      return held && rowOfHeld(held)
+      const quarantined = await store.quarantined(id)
+      return quarantined && rowOfQuarantined(quarantined)
     }
     const record = await store.record(identity)
     const delivery = record && findDelivery(record, key)
     return delivery && rowOf({ identity, scope: record.scope, delivery })
   }
 
-  async function* heldRows(query: InboxQuery, before: Position | undefined): AsyncGenerator<InboxRow> {
+  async function* quarantineRows(query: InboxQuery, before: Position | undefined): AsyncGenerator<InboxRow> {
     const order = query.orderId === undefined ? undefined : orderKey(query.orderId)
     const email = emailKey(query.email)
-    const isWanted = (held: HeldCallback): boolean => {
-      const texts = textsOfHeld(held)
+    const isWanted = (quarantined: QuarantinedCallback): boolean => {
+      const texts = textsOfQuarantined(quarantined)
       return (
         (order === undefined || texts.some((text) => orderKey(text) === order)) &&
         (email === undefined || texts.some((text) => emailKey(text) === email))
       )
     }
     const { state, scope } = query
-    if (state !== undefined && !isHeldState(state)) return
+    if (state !== undefined && !isQuarantineState(state)) return
     const limit = 200
     for (let position = before; ;) {
-      const page = await store.holds({ limit, state, scope, before: position })
-      for (const held of page) if (isWanted(held)) yield rowOfHeld(held)
+      const page = await store.quarantine({ limit, state, scope, before: position })
+      for (const quarantined of page) if (isWanted(quarantined)) yield rowOfQuarantined(quarantined)
       const last = page.at(-1)
       if (last === undefined || page.length < limit) return
       position = { id: last.id, receivedAt: receivedAtOf(last) }
@@ -109,23 +114,24 @@ export function createOperators(
     const orderId = query.orderId === undefined ? undefined : orderKey(query.orderId)
     const email = emailKey(query.email)
     const stored = state === 'conflict' ? [] : await store.deliveries({ limit, state, scope, before, orderId, email })
-    const held: InboxRow[] = []
-    for await (const row of heldRows(query, before)) {
-      held.push(row)
-      if (held.length === limit) break
+    const quarantined: InboxRow[] = []
+    for await (const row of quarantineRows(query, before)) {
+      quarantined.push(row)
+      if (quarantined.length === limit) break
     }
-    return [...stored.map(rowOf), ...held].sort(newestFirst).slice(0, limit)
+    return [...stored.map(rowOf), ...quarantined].sort(newestFirst).slice(0, limit)
   }
 
   async function get(id: string): Promise<InboxEntry | undefined> {
     requireId(id)
     const row = await find(id)
     if (row === undefined) return undefined
-    const held = row.kind === 'delivery' ? undefined : await store.held(id)
-    const identity = held ? held.identity : splitDeliveryId(id)[0]
-    if (identity === undefined) return { ...row, history: historyOf(undefined, held ? [held] : []) }
+    const quarantined = row.kind === 'delivery' ? undefined : await store.quarantined(id)
+    const identity = quarantined ? quarantined.identity : splitDeliveryId(id)[0]
+    if (identity === undefined) return { ...row, history: historyOf(undefined, quarantined ? [quarantined] : []) }
     const conflicts = await store.conflicts(identity)
-    const kept = held && !conflicts.some((conflict) => conflict.id === id) ? [...conflicts, held] : conflicts
+    const kept =
+      quarantined && !conflicts.some((conflict) => conflict.id === id) ? [...conflicts, quarantined] : conflicts
     return { ...row, history: historyOf(await store.record(identity), kept) }
   }
 

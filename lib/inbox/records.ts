@@ -31,7 +31,7 @@ export interface Delivery extends Entry {
   readonly log: readonly LogEntry[]
 }
 
-/** One thing that happened to a delivery or a held callback. */
+/** One thing that happened to a delivery or a quarantined callback. */
 export interface LogEntry {
   /** Milliseconds since 1970. */
   readonly at: number
@@ -63,7 +63,7 @@ export interface IdentityRecord extends Recorded {
   readonly repeats: Readonly<Partial<Record<'duplicate' | 'stale', Repeats>>>
 }
 
-interface Held {
+interface Quarantined {
   readonly id: string
   /** What a replay made of it: the identity that it was recorded as. */
   readonly identity?: string
@@ -71,7 +71,7 @@ interface Held {
 }
 
 /** A callback that was refused, as it was received: the quarantine. */
-export interface RefusedRecord extends Held {
+export interface RefusedRecord extends Quarantined {
   readonly kind: 'refused'
   /** `waiting` after a replay, until a process with handlers has read it again; `done` when that one could. */
   readonly state: 'refused' | 'waiting' | 'done'
@@ -84,7 +84,7 @@ export interface RefusedRecord extends Held {
 }
 
 /** A valid callback that contradicts what is recorded of its identity. */
-export interface ConflictRecord extends Held {
+export interface ConflictRecord extends Quarantined {
   readonly kind: 'conflict'
   /** `done` after a replay: it was recorded as a conversion of its own. */
   readonly state: 'conflict' | 'done'
@@ -94,7 +94,7 @@ export interface ConflictRecord extends Held {
 }
 
 /** A callback that is kept and not delivered. */
-export type HeldCallback = RefusedRecord | ConflictRecord
+export type QuarantinedCallback = RefusedRecord | ConflictRecord
 
 /** The same contradiction has the same id, however often it is repeated. */
 export function conflictOf(identity: string, callback: Callback): ConflictRecord {
@@ -189,8 +189,8 @@ function isDeliveryKey(key: string): key is DeliveryKey {
   return deliveryKeys.includes(key)
 }
 
-export function receivedAtOf(held: HeldCallback): number {
-  return held.kind === 'refused' ? held.receivedAt : held.callback.receivedAt
+export function receivedAtOf(quarantined: QuarantinedCallback): number {
+  return quarantined.kind === 'refused' ? quarantined.receivedAt : quarantined.callback.receivedAt
 }
 
 /** A record without anything personal: its identity, what was delivered, and when. */
@@ -219,8 +219,8 @@ export function textsOf(record: IdentityRecord): readonly string[] {
   return [...facts, ...ofDeliveries]
 }
 
-export function textsOfHeld(held: HeldCallback): readonly string[] {
-  return held.kind === 'refused' ? held.received.pairs.flat() : textsOfCallback(held.callback)
+export function textsOfQuarantined(quarantined: QuarantinedCallback): readonly string[] {
+  return quarantined.kind === 'refused' ? quarantined.received.pairs.flat() : textsOfCallback(quarantined.callback)
 }
 
 function textsOfCallback({ params, extra }: Callback): readonly string[] {

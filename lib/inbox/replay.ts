@@ -17,12 +17,12 @@ import {
 } from './records.js'
 import type { Store } from './store.js'
 
-/** Marks a delivery or a held callback for one more try. `wake` is called after that. */
+/** Marks a delivery or a quarantined callback for one more try. `wake` is called after that. */
 export function replayer(store: Store, wake: (identity?: string) => void) {
   return async (id: string): Promise<void> => {
     requireId(id)
     const [identity, key] = splitDeliveryId(id)
-    wake(key === undefined ? await replayHeld(store, id) : await replayDelivery(store, identity, key))
+    wake(key === undefined ? await replayQuarantined(store, id) : await replayDelivery(store, identity, key))
   }
 }
 
@@ -41,21 +41,21 @@ async function replayDelivery(store: Store, identity: string, key: DeliveryKey):
   return identity
 }
 
-async function replayHeld(store: Store, id: string): Promise<string | undefined> {
-  const held = await store.held(id)
-  if (held === undefined) throw unknownRecord()
-  const identity = held.kind === 'conflict' ? id : undefined // a conversion of its own
+async function replayQuarantined(store: Store, id: string): Promise<string | undefined> {
+  const quarantined = await store.quarantined(id)
+  if (quarantined === undefined) throw unknownRecord()
+  const identity = quarantined.kind === 'conflict' ? id : undefined // a conversion of its own
   await store.change({
-    held: id,
+    quarantined: id,
     ...(identity !== undefined && { identity }),
-    apply: ({ held: found, record }) => {
+    apply: ({ quarantined: found, record }) => {
       if (found === undefined) throw unknownRecord() // it gave way meanwhile
       if (found.state === 'done') throw impossible('it was replayed already')
       const log = logged(found.log, { at: Date.now(), what: 'replayed' })
-      if (found.kind === 'refused') return { held: { ...found, state: 'waiting', log }, result: undefined }
+      if (found.kind === 'refused') return { quarantined: { ...found, state: 'waiting', log }, result: undefined }
       const { callback } = found
       const applied = applyDecision(id, record, callback, decide(record, callback))
-      return { held: { ...found, state: 'done', log }, record: applied.record, result: undefined }
+      return { quarantined: { ...found, state: 'done', log }, record: applied.record, result: undefined }
     },
   })
   return identity
@@ -65,18 +65,22 @@ async function replayHeld(store: Store, id: string): Promise<string | undefined>
  * Reads a replayed callback again and records it by the ledger, or refuses it once more. Resolves with the identity it was recorded as;
  * undefined where it was refused, or another process was faster.
  */
-export async function rereadHeld(store: Store, refused: RefusedRecord, host: InboxHost): Promise<string | undefined> {
+export async function rereadQuarantined(
+  store: Store,
+  refused: RefusedRecord,
+  host: InboxHost,
+): Promise<string | undefined> {
   const reread = host.reread(refused)
   const found = reread.ok ? { ...reread, identity: identityOf(reread.callback) } : reread
   const { isRecorded, conflict } = await store.change<Reread>({
-    held: refused.id,
+    quarantined: refused.id,
     ...(found.ok && { identity: found.identity }),
-    apply: ({ held, record }) => {
-      if (held?.kind !== 'refused' || held.state !== 'waiting') return { result: { isRecorded: false } }
+    apply: ({ quarantined, record }) => {
+      if (quarantined?.kind !== 'refused' || quarantined.state !== 'waiting') return { result: { isRecorded: false } }
       if (!found.ok) {
         const { code, issues } = found
-        const log = logged(held.log, { at: Date.now(), what: 'refused', code })
-        return { held: { ...held, state: 'refused', code, issues, log }, result: { isRecorded: false } }
+        const log = logged(quarantined.log, { at: Date.now(), what: 'refused', code })
+        return { quarantined: { ...quarantined, state: 'refused', code, issues, log }, result: { isRecorded: false } }
       }
       const { callback, identity } = found
       const decision = decide(record, callback)
@@ -84,8 +88,8 @@ export async function rereadHeld(store: Store, refused: RefusedRecord, host: Inb
       const isConflict = decision.outcome === 'conflict'
       return {
         record: applied.record,
-        held: { ...held, state: 'done', identity },
-        ...(isConflict && { hold: conflictOf(identity, callback) }),
+        quarantined: { ...quarantined, state: 'done', identity },
+        ...(isConflict && { quarantine: conflictOf(identity, callback) }),
         counted: decision.outcome,
         result: {
           isRecorded: true,

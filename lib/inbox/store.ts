@@ -1,27 +1,27 @@
 import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
-import type { Delivery, HeldCallback, IdentityRecord } from './records.js'
+import type { Delivery, QuarantinedCallback, IdentityRecord } from './records.js'
 
 /** What one change finds, inside its transaction. */
 export interface Found {
   readonly record?: IdentityRecord
-  readonly held?: HeldCallback
+  readonly quarantined?: QuarantinedCallback
 }
 
 /** What it leaves; what is not named stays. */
 export interface Changed<T> {
   readonly record?: IdentityRecord
-  readonly held?: HeldCallback
+  readonly quarantined?: QuarantinedCallback
   /** A callback to keep; where one of its id is kept already, that one stays. */
-  readonly hold?: HeldCallback
+  readonly quarantine?: QuarantinedCallback
   readonly counted?: Outcome
   readonly result: T
 }
 
-/** A read and a write of one identity, one held callback, or both, that nothing comes between. */
+/** A read and a write of one identity, one quarantined callback, or both, that nothing comes between. */
 export interface Change<T, Tx = never> {
   readonly identity?: string
-  /** The id of a held callback. */
-  readonly held?: string
+  /** The id of a quarantined callback. */
+  readonly quarantined?: string
   /** The owner of the candidate that this change is about: where it does not run afterwards, it has served. */
   readonly candidate?: string
   /** Pure. May run again, with what is found then, where a transaction had to be repeated. */
@@ -40,7 +40,7 @@ export type Candidate =
       readonly isLapsed: (owner: string) => boolean
     }
   /** A refused callback that was replayed. */
-  | { readonly held: string }
+  | { readonly quarantined: string }
 
 /** A place in the listing, which goes from the newest to the oldest. */
 export interface Position {
@@ -54,8 +54,8 @@ export interface Selection {
   readonly limit: number
 }
 
-export interface HeldSelection extends Selection {
-  readonly state?: HeldCallback['state'] | undefined
+export interface QuarantineSelection extends Selection {
+  readonly state?: QuarantinedCallback['state'] | undefined
 }
 
 export interface DeliverySelection extends Selection {
@@ -93,13 +93,13 @@ export interface Store<Tx = never> {
    */
   change<T>(change: Change<T, Tx>): Promise<T>
   record(identity: string): Promise<IdentityRecord | undefined>
-  held(id: string): Promise<HeldCallback | undefined>
+  quarantined(id: string): Promise<QuarantinedCallback | undefined>
   /** The conflicts of an identity. */
-  conflicts(identity: string): Promise<readonly HeldCallback[]>
+  conflicts(identity: string): Promise<readonly QuarantinedCallback[]>
   /** Deliveries, newest first. */
   deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]>
-  /** Held callbacks, newest first. */
-  holds(selection: HeldSelection): Promise<readonly HeldCallback[]>
+  /** Quarantined callbacks, newest first. */
+  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]>
   callbackCounts(): Promise<Counts<Outcome>>
   deliveryCounts(): Promise<Counts<DeliveryState>>
   /** When the callback of the oldest waiting delivery was received. */
@@ -108,7 +108,7 @@ export interface Store<Tx = never> {
   dailyCounts(since: number): Promise<readonly DailyCount[]>
   /** All records, in the order of their ids. */
   records(after: string, limit: number): Promise<readonly IdentityRecord[]>
-  /** Removes held callbacks. */
+  /** Removes quarantined callbacks. */
   drop(ids: readonly string[]): Promise<void>
   /** Makes what was overwritten unreadable in the storage as well. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where it cannot. */
   scrub(): Promise<void>

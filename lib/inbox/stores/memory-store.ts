@@ -1,49 +1,56 @@
 import type { DeliveryState, Outcome } from '../ledger.js'
-import { deliveryId, keyOf, orderIdOf, receivedAtOf, type HeldCallback, type IdentityRecord } from '../records.js'
+import {
+  deliveryId,
+  keyOf,
+  orderIdOf,
+  receivedAtOf,
+  type QuarantinedCallback,
+  type IdentityRecord,
+} from '../records.js'
 import type { Identities } from './identities.js'
 import type {
   Change,
   Counts,
   DailyCount,
   DeliverySelection,
-  HeldSelection,
+  QuarantineSelection,
   Position,
   Store,
   StoredDelivery,
 } from '../store.js'
 
 const dayMs = 86_400_000
-const maxHeld = 1_000
+const maxQuarantined = 1_000
 
 /** The store of a process that forgets: a change is made at once, and queries look at everything there is. */
 export class MemoryStore implements Store {
   readonly #identities: Identities<unknown>
-  readonly #held = new Map<string, HeldCallback>()
+  readonly #quarantined = new Map<string, QuarantinedCallback>()
   readonly #counts = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
 
   constructor(identities: Identities<unknown>) {
     this.#identities = identities
   }
 
-  change<T>({ identity, held: heldId, apply }: Change<T>): Promise<T> {
+  change<T>({ identity, quarantined: quarantinedId, apply }: Change<T>): Promise<T> {
     return new Promise((resolve) => {
       const record = identity === undefined ? undefined : this.#identities.find(identity)?.record
-      const held = heldId === undefined ? undefined : this.#held.get(heldId)
-      const changed = apply({ ...(record && { record }), ...(held && { held }) })
+      const quarantined = quarantinedId === undefined ? undefined : this.#quarantined.get(quarantinedId)
+      const changed = apply({ ...(record && { record }), ...(quarantined && { quarantined }) })
       if (changed.record) this.#identities.put(changed.record)
-      if (changed.held) this.#held.set(changed.held.id, changed.held)
-      if (changed.hold) this.hold(changed.hold)
+      if (changed.quarantined) this.#quarantined.set(changed.quarantined.id, changed.quarantined)
+      if (changed.quarantine) this.keep(changed.quarantine)
       if (changed.counted) this.count(changed.counted)
       resolve(changed.result)
     })
   }
 
-  hold(callback: HeldCallback): void {
-    if (this.#held.has(callback.id)) return
-    this.#held.set(callback.id, callback)
-    for (const id of this.#held.keys()) {
-      if (this.#held.size <= maxHeld) break
-      this.#held.delete(id)
+  keep(callback: QuarantinedCallback): void {
+    if (this.#quarantined.has(callback.id)) return
+    this.#quarantined.set(callback.id, callback)
+    for (const id of this.#quarantined.keys()) {
+      if (this.#quarantined.size <= maxQuarantined) break
+      this.#quarantined.delete(id)
     }
   }
 
@@ -55,12 +62,12 @@ export class MemoryStore implements Store {
     return Promise.resolve(this.#identities.find(identity)?.record)
   }
 
-  held(id: string): Promise<HeldCallback | undefined> {
-    return Promise.resolve(this.#held.get(id))
+  quarantined(id: string): Promise<QuarantinedCallback | undefined> {
+    return Promise.resolve(this.#quarantined.get(id))
   }
 
-  conflicts(identity: string): Promise<readonly HeldCallback[]> {
-    return Promise.resolve([...this.#held.values()].filter((held) => held.identity === identity))
+  conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
+    return Promise.resolve([...this.#quarantined.values()].filter((quarantined) => quarantined.identity === identity))
   }
 
   deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): Promise<readonly StoredDelivery[]> {
@@ -81,17 +88,18 @@ export class MemoryStore implements Store {
     return Promise.resolve(found.slice(0, limit).map(({ stored }) => stored))
   }
 
-  holds({ state, scope, before, limit }: HeldSelection): Promise<readonly HeldCallback[]> {
-    const found = [...this.#held.values()]
+  quarantine({ state, scope, before, limit }: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+    const found = [...this.#quarantined.values()]
       .filter(
-        (held) =>
-          (state === undefined || held.state === state) &&
-          (scope === undefined || (held.kind === 'refused' ? held.scope : held.callback.scope) === scope),
+        (quarantined) =>
+          (state === undefined || quarantined.state === state) &&
+          (scope === undefined ||
+            (quarantined.kind === 'refused' ? quarantined.scope : quarantined.callback.scope) === scope),
       )
-      .map((held) => ({ held, position: { receivedAt: receivedAtOf(held), id: held.id } }))
+      .map((quarantined) => ({ quarantined, position: { receivedAt: receivedAtOf(quarantined), id: quarantined.id } }))
       .filter(({ position }) => before === undefined || newestFirst(before, position) < 0)
       .sort((a, b) => newestFirst(a.position, b.position))
-    return Promise.resolve(found.slice(0, limit).map(({ held }) => held))
+    return Promise.resolve(found.slice(0, limit).map(({ quarantined }) => quarantined))
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
@@ -128,7 +136,7 @@ export class MemoryStore implements Store {
   }
 
   drop(ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.#held.delete(id)
+    for (const id of ids) this.#quarantined.delete(id)
     return Promise.resolve()
   }
 

@@ -7,14 +7,21 @@ import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.
 import { identityOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
 import { decide, previousOf, type ConversionEvent } from '../ledger.js'
-import { applyDecision, conflictOf, isUnsettled, keyOf, type DeliveryKey, type HeldCallback } from '../records.js'
-import { rereadHeld } from '../replay.js'
+import {
+  applyDecision,
+  conflictOf,
+  isUnsettled,
+  keyOf,
+  type DeliveryKey,
+  type QuarantinedCallback,
+} from '../records.js'
+import { rereadQuarantined } from '../replay.js'
 import type { Release } from '../slots.js'
 import { Identities, type Identity } from './identities.js'
 import { MemoryStore } from './memory-store.js'
 
 /**
- * The inbox of a process that forgets: 10,000 identities (settled ones give way, oldest first) and the last 1,000 held callbacks.
+ * The inbox of a process that forgets: 10,000 identities (settled ones give way, oldest first) and the last 1,000 quarantined callbacks.
  * Handlers run before the answer, so a failure is answered with 500 and tried again when the callback is repeated; there is no timer
  * and no other second try. For development, or for handlers that are idempotent themselves.
  */
@@ -72,7 +79,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     this.#store.count(outcome)
     debug.inbox('%s %s %s', shortId(id), callback.status, outcome)
     if (outcome === 'conflict') {
-      this.#store.hold(conflictOf(id, callback))
+      this.#store.keep(conflictOf(id, callback))
       return { outcome, id, recorded: previousOf(record) }
     }
     const keys = isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
@@ -85,9 +92,9 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     return { outcome: 'accepted', id }
   }
 
-  hold(callback: HeldCallback): Promise<void> {
+  quarantine(callback: QuarantinedCallback): Promise<void> {
     this.requireHost()
-    this.#store.hold(callback)
+    this.#store.keep(callback)
     this.#store.count(callback.kind)
     return Promise.resolve()
   }
@@ -106,9 +113,9 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   async #rereadAll(host: InboxHost): Promise<void> {
-    for (const held of await this.#store.holds({ state: 'waiting', limit: Infinity })) {
-      if (held.kind !== 'refused') continue
-      const id = await rereadHeld(this.#store, held, host)
+    for (const quarantined of await this.#store.quarantine({ state: 'waiting', limit: Infinity })) {
+      if (quarantined.kind !== 'refused') continue
+      const id = await rereadQuarantined(this.#store, quarantined, host)
       if (id !== undefined) this.wake(id)
     }
   }

@@ -45,7 +45,7 @@ export class PostgresJobs {
   readonly #boss: PgBoss
   readonly #schema: string
   /** Tickets whose job is ours until it is completed. */
-  readonly #held = new Map<string, Pick<Ticket, 'id' | 'retryCount'>>()
+  readonly #leased = new Map<string, Pick<Ticket, 'id' | 'retryCount'>>()
 
   constructor(Boss: typeof PgBoss, pool: PostgresPool, schema: string, onError: (error: unknown) => void) {
     this.#schema = schema
@@ -89,7 +89,7 @@ export class PostgresJobs {
   async fetch(limit: number): Promise<readonly Ticket[]> {
     const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { batchSize: limit })
     return jobs.map(({ id, retryCount, data }) => {
-      this.#held.set(ownerOf({ id, retryCount }), { id, retryCount })
+      this.#leased.set(ownerOf({ id, retryCount }), { id, retryCount })
       return { id, retryCount, ...data }
     })
   }
@@ -102,12 +102,12 @@ export class PostgresJobs {
 
   /** After the commit of what completed them. */
   forget(owners: readonly string[]): void {
-    for (const owner of owners) this.#held.delete(owner)
+    for (const owner of owners) this.#leased.delete(owner)
   }
 
   /** Renews the lease of everything that is ours. */
   async touch(): Promise<void> {
-    if (this.#held.size > 0) await this.#boss.touch(queue, [...this.#held.values()])
+    if (this.#leased.size > 0) await this.#boss.touch(queue, [...this.#leased.values()])
   }
 
   /**

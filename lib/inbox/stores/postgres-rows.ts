@@ -1,6 +1,6 @@
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { Delivery, HeldCallback, IdentityRecord } from '../records.js'
-import type { Counts, DailyCount, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
+import type { Delivery, QuarantinedCallback, IdentityRecord } from '../records.js'
+import type { Counts, DailyCount, DeliverySelection, QuarantineSelection, StoredDelivery } from '../store.js'
 import type { Queryable } from './postgres-client.js'
 import { columnsOf, Conditions, lockKey } from './postgres-sql.js'
 import {
@@ -8,21 +8,21 @@ import {
   changedDeliveries,
   deliveryCells,
   deliveryColumns,
-  heldCells,
-  heldColumns,
+  quarantineCells,
+  quarantineColumns,
   identityCells,
   identityColumns,
   text,
   toDailyCount,
   toDelivery,
-  toHeld,
+  toQuarantined,
   toRecord,
   type Cell,
   type Row,
 } from './rows.js'
 
-const maxHeld = 10_000
-const maxHeldMs = 30 * 86_400_000
+const maxQuarantined = 10_000
+const maxQuarantinedMs = 30 * 86_400_000
 
 export interface Written {
   readonly before: IdentityRecord | undefined
@@ -158,42 +158,48 @@ export class PostgresRows {
     return rows.map((row) => ({ identity: text(row.identity), scope: text(row.scope), delivery: toDelivery(row) }))
   }
 
-  async held(client: Queryable, ids: readonly string[]): Promise<Map<string, HeldCallback>> {
+  async quarantined(client: Queryable, ids: readonly string[]): Promise<Map<string, QuarantinedCallback>> {
     if (ids.length === 0) return new Map()
-    const { rows } = await client.query(`SELECT body FROM ${this.#schema}.held WHERE id = ANY($1) FOR UPDATE`, [ids])
-    return new Map(rows.map(toHeld).map((held) => [held.id, held]))
-  }
-
-  async conflicts(client: Queryable, identity: string): Promise<readonly HeldCallback[]> {
-    const { rows } = await client.query(`SELECT body FROM ${this.#schema}.held WHERE identity = $1 ORDER BY number`, [
-      identity,
+    const { rows } = await client.query(`SELECT body FROM ${this.#schema}.quarantine WHERE id = ANY($1) FOR UPDATE`, [
+      ids,
     ])
-    return rows.map(toHeld)
+    return new Map(rows.map(toQuarantined).map((quarantined) => [quarantined.id, quarantined]))
   }
 
-  async insertHeld(client: Queryable, callbacks: readonly HeldCallback[]): Promise<void> {
+  async conflicts(client: Queryable, identity: string): Promise<readonly QuarantinedCallback[]> {
+    const { rows } = await client.query(
+      `SELECT body FROM ${this.#schema}.quarantine WHERE identity = $1 ORDER BY number`,
+      [identity],
+    )
+    return rows.map(toQuarantined)
+  }
+
+  async insertQuarantined(client: Queryable, callbacks: readonly QuarantinedCallback[]): Promise<void> {
     if (callbacks.length === 0) return
-    const { arrays, values } = columnsOf(heldColumns, callbacks.map(heldCells))
+    const { arrays, values } = columnsOf(quarantineColumns, callbacks.map(quarantineCells))
     await client.query(
-      `INSERT INTO ${this.#schema}.held (${heldColumns.join(', ')}) SELECT * FROM unnest(${arrays}) ON CONFLICT (id) DO NOTHING`,
+      `INSERT INTO ${this.#schema}.quarantine (${quarantineColumns.join(', ')}) SELECT * FROM unnest(${arrays}) ON CONFLICT (id) DO NOTHING`,
       values,
     )
     await client.query(
-      `DELETE FROM ${this.#schema}.held WHERE received_at < $1
-       OR number <= (SELECT number FROM ${this.#schema}.held ORDER BY number DESC OFFSET ${String(maxHeld)} LIMIT 1)`,
-      [Date.now() - maxHeldMs],
+      `DELETE FROM ${this.#schema}.quarantine WHERE received_at < $1
+       OR number <= (SELECT number FROM ${this.#schema}.quarantine ORDER BY number DESC OFFSET ${String(maxQuarantined)} LIMIT 1)`,
+      [Date.now() - maxQuarantinedMs],
     )
   }
 
-  async updateHeld(client: Queryable, callbacks: readonly HeldCallback[]): Promise<void> {
+  async updateQuarantined(client: Queryable, callbacks: readonly QuarantinedCallback[]): Promise<void> {
     for (const callback of callbacks) {
-      const [id, ...rest] = heldCells(callback)
-      const assignments = heldColumns.slice(1).map((column, index) => `${column} = $${String(index + 2)}`)
-      await client.query(`UPDATE ${this.#schema}.held SET ${assignments.join(', ')} WHERE id = $1`, [id, ...rest])
+      const [id, ...rest] = quarantineCells(callback)
+      const assignments = quarantineColumns.slice(1).map((column, index) => `${column} = $${String(index + 2)}`)
+      await client.query(`UPDATE ${this.#schema}.quarantine SET ${assignments.join(', ')} WHERE id = $1`, [id, ...rest])
     }
   }
 
-  async holds(client: Queryable, { state, scope, before, limit }: HeldSelection): Promise<readonly HeldCallback[]> {
+  async quarantine(
+    client: Queryable,
+    { state, scope, before, limit }: QuarantineSelection,
+  ): Promise<readonly QuarantinedCallback[]> {
     const where = new Conditions()
       .add('state = ?', state)
       .add('scope = ?', scope)
@@ -204,19 +210,21 @@ export class PostgresRows {
         before?.id,
       )
     const { rows } = await client.query(
-      `SELECT body FROM ${this.#schema}.held ${where.sql} ORDER BY received_at DESC, id COLLATE "C" DESC LIMIT ${String(limit)}`,
+      `SELECT body FROM ${this.#schema}.quarantine ${where.sql} ORDER BY received_at DESC, id COLLATE "C" DESC LIMIT ${String(limit)}`,
       where.values,
     )
-    return rows.map(toHeld)
+    return rows.map(toQuarantined)
   }
 
-  async waitingHeld(client: Queryable, limit: number): Promise<readonly string[]> {
-    const { rows } = await client.query(`SELECT id FROM ${this.#schema}.held WHERE state = 'waiting' LIMIT $1`, [limit])
+  async waitingInQuarantine(client: Queryable, limit: number): Promise<readonly string[]> {
+    const { rows } = await client.query(`SELECT id FROM ${this.#schema}.quarantine WHERE state = 'waiting' LIMIT $1`, [
+      limit,
+    ])
     return rows.map(({ id }) => text(id))
   }
 
   async drop(client: Queryable, ids: readonly string[]): Promise<void> {
-    await client.query(`DELETE FROM ${this.#schema}.held WHERE id = ANY($1)`, [ids])
+    await client.query(`DELETE FROM ${this.#schema}.quarantine WHERE id = ANY($1)`, [ids])
   }
 
   /** Counters have several rows each, so that processes seldom wait for one another. */

@@ -41,7 +41,7 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX ON ${schema}.deliveries (received_at);
   CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at) WHERE state <> 'done';
 
-  CREATE TABLE ${schema}.held (
+  CREATE TABLE ${schema}.quarantine (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id text NOT NULL UNIQUE,
     state text NOT NULL,
@@ -50,9 +50,9 @@ const migrations: readonly ((schema: string) => string)[] = [
     received_at bigint NOT NULL,
     body text NOT NULL
   );
-  CREATE INDEX ON ${schema}.held (received_at);
-  CREATE INDEX ON ${schema}.held (identity) WHERE identity IS NOT NULL;
-  CREATE INDEX ON ${schema}.held (state) WHERE state = 'waiting';
+  CREATE INDEX ON ${schema}.quarantine (received_at);
+  CREATE INDEX ON ${schema}.quarantine (identity) WHERE identity IS NOT NULL;
+  CREATE INDEX ON ${schema}.quarantine (state) WHERE state = 'waiting';
 
   CREATE TABLE ${schema}.counters (
     name text NOT NULL,

@@ -1,6 +1,6 @@
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import { splitDeliveryId, type HeldCallback, type IdentityRecord } from '../records.js'
+import { splitDeliveryId, type QuarantinedCallback, type IdentityRecord } from '../records.js'
 import type {
   Candidate,
   Change,
@@ -9,7 +9,7 @@ import type {
   DailyCount,
   DeliverySelection,
   DurableStore,
-  HeldSelection,
+  QuarantineSelection,
   StoredDelivery,
 } from '../store.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
@@ -20,7 +20,7 @@ import type { PostgresRows, Written } from './postgres-rows.js'
 import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
 
 const reconcileMs = 60_000
-const lookForHeldMs = 500
+const lookIntoQuarantineMs = 500
 
 type AnyChange = Change<unknown, PostgresClient>
 
@@ -49,7 +49,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   readonly #tickets = new Map<string, Ticket>()
   #skewMs = 0
   #reconciledAt = -Infinity
-  #lookedForHeldAt = -Infinity
+  #lookedIntoQuarantineAt = -Infinity
   #isClosed = false
 
   /** `open` is asked when the store is used first, and again after it failed. */
@@ -80,7 +80,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     try {
       return (await (change.effect ? this.#effect(change) : this.#group.submit(change))) as T
     } catch (error) {
-      // A ticket that could not be used is not held on to: its lease ends, and it comes again, to whomever.
+      // A ticket that could not be used is not quarantined on to: its lease ends, and it comes again, to whomever.
       if (change.candidate !== undefined) this.#forget([change.candidate])
       throw error
     }
@@ -138,36 +138,36 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   async #transact(client: Queryable, changes: readonly AnyChange[]) {
     const { rows, jobs } = await this.#parts()
     const identities = [...new Set(changes.map(({ identity }) => identity).filter((id) => id !== undefined))]
-    const heldIds = changes.map(({ held }) => held).filter((id) => id !== undefined)
+    const quarantinedIds = changes.map(({ quarantined }) => quarantined).filter((id) => id !== undefined)
     await rows.lock(client, identities)
     const before = await rows.records(client, identities)
-    const held = await rows.held(client, heldIds)
+    const quarantined = await rows.quarantined(client, quarantinedIds)
     const after = new Map(before)
     const counted = new Map<Outcome, number>()
-    const kept: HeldCallback[] = []
-    const updated = new Map<string, HeldCallback>()
+    const kept: QuarantinedCallback[] = []
+    const updated = new Map<string, QuarantinedCallback>()
     const ends = changes.map((change): Ended => {
       const record = change.identity === undefined ? undefined : after.get(change.identity)
-      const found = change.held === undefined ? undefined : held.get(change.held)
+      const found = change.quarantined === undefined ? undefined : quarantined.get(change.quarantined)
       let changed: Changed<unknown>
       try {
-        changed = change.apply({ ...(record && { record }), ...(found && { held: found }) })
+        changed = change.apply({ ...(record && { record }), ...(found && { quarantined: found }) })
       } catch (error) {
         return { error }
       }
       if (changed.record) after.set(changed.record.id, changed.record)
-      if (changed.held) {
-        held.set(changed.held.id, changed.held)
-        updated.set(changed.held.id, changed.held)
+      if (changed.quarantined) {
+        quarantined.set(changed.quarantined.id, changed.quarantined)
+        updated.set(changed.quarantined.id, changed.quarantined)
       }
-      if (changed.hold) kept.push(changed.hold)
+      if (changed.quarantine) kept.push(changed.quarantine)
       if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
     const written: Written[] = [...after.values()].map((record) => ({ before: before.get(record.id), after: record }))
     await rows.write(client, written)
-    await rows.insertHeld(client, kept)
-    await rows.updateHeld(client, [...updated.values()])
+    await rows.insertQuarantined(client, kept)
+    await rows.updateQuarantined(client, [...updated.values()])
     await rows.count(client, counted, this.#slot)
     const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
     const completed = endedOwners(written, candidates)
@@ -192,11 +192,11 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     return this.#read(async ({ rows, pool }) => (await rows.records(pool, [identity])).get(identity))
   }
 
-  held(id: string): Promise<HeldCallback | undefined> {
-    return this.#read(async ({ rows, pool }) => (await rows.held(pool, [id])).get(id))
+  quarantined(id: string): Promise<QuarantinedCallback | undefined> {
+    return this.#read(async ({ rows, pool }) => (await rows.quarantined(pool, [id])).get(id))
   }
 
-  conflicts(identity: string): Promise<readonly HeldCallback[]> {
+  conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
     return this.#read(({ rows, pool }) => rows.conflicts(pool, identity))
   }
 
@@ -204,8 +204,8 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     return this.#read(({ rows, pool }) => rows.deliveries(pool, selection))
   }
 
-  holds(selection: HeldSelection): Promise<readonly HeldCallback[]> {
-    return this.#read(({ rows, pool }) => rows.holds(pool, selection))
+  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+    return this.#read(({ rows, pool }) => rows.quarantine(pool, selection))
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
@@ -240,11 +240,11 @@ export class PostgresStore implements DurableStore<PostgresClient> {
 
   candidates(limit: number): Promise<readonly Candidate[]> {
     return this.#read(async ({ rows, jobs, pool }) => {
-      const isTimeForHeld = performance.now() - this.#lookedForHeldAt > lookForHeldMs
-      if (isTimeForHeld) this.#lookedForHeldAt = performance.now()
-      const held = isTimeForHeld ? await rows.waitingHeld(pool, limit) : []
+      const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
+      if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
+      const quarantined = isTimeForQuarantine ? await rows.waitingInQuarantine(pool, limit) : []
       const tickets = await jobs.fetch(limit)
-      return [...held.map((id) => ({ held: id })), ...tickets.map((ticket) => this.#candidateOf(ticket))]
+      return [...quarantined.map((id) => ({ quarantined: id })), ...tickets.map((ticket) => this.#candidateOf(ticket))]
     })
   }
 

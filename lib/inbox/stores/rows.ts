@@ -6,7 +6,7 @@ import {
   receivedAtOf,
   splitDeliveryId,
   type Delivery,
-  type HeldCallback,
+  type QuarantinedCallback,
   type IdentityRecord,
   type LogEntry,
 } from '../records.js'
@@ -123,15 +123,22 @@ export function toRecord(row: Row, deliveries: readonly Delivery[]): IdentityRec
   return { id: text(row.id), scope: text(row.scope), ...facts, deliveries, repeats }
 }
 
-export const heldColumns = ['id', 'state', 'scope', 'identity', 'received_at', 'body'] as const
+export const quarantineColumns = ['id', 'state', 'scope', 'identity', 'received_at', 'body'] as const
 
-export function heldCells(held: HeldCallback): Cell[] {
-  const scope = held.kind === 'refused' ? held.scope : held.callback.scope
-  return [held.id, held.state, scope, held.identity ?? null, receivedAtOf(held), JSON.stringify(held)]
+export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
+  const scope = quarantined.kind === 'refused' ? quarantined.scope : quarantined.callback.scope
+  return [
+    quarantined.id,
+    quarantined.state,
+    scope,
+    quarantined.identity ?? null,
+    receivedAtOf(quarantined),
+    JSON.stringify(quarantined),
+  ]
 }
 
-export function toHeld(row: Row): HeldCallback {
-  return JSON.parse(text(row.body)) as HeldCallback
+export function toQuarantined(row: Row): QuarantinedCallback {
+  return JSON.parse(text(row.body)) as QuarantinedCallback
 }
 
 /** The deliveries of a record that another one does not hold as they are, and the keys that are gone. */

@@ -1,33 +1,33 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { jumpMs } from '../delivery.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { HeldCallback, IdentityRecord } from '../records.js'
-import type { Counts, DailyCount, DeliverySelection, HeldSelection, StoredDelivery } from '../store.js'
+import type { QuarantinedCallback, IdentityRecord } from '../records.js'
+import type { Counts, DailyCount, DeliverySelection, QuarantineSelection, StoredDelivery } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
   deliveryCells,
   deliveryColumns,
-  heldCells,
-  heldColumns,
+  quarantineCells,
+  quarantineColumns,
   identityCells,
   identityColumns,
   text,
   toDailyCount,
   toDelivery,
-  toHeld,
+  toQuarantined,
   toRecord,
   type Row,
 } from './rows.js'
 
 const identities = 'conversion_webhook_identities'
 const deliveries = 'conversion_webhook_deliveries'
-const held = 'conversion_webhook_held'
+const quarantine = 'conversion_webhook_quarantine'
 const counters = 'conversion_webhook_counters'
 const workers = 'conversion_webhook_workers'
 
-const maxHeld = 10_000
-const maxHeldMs = 30 * 86_400_000
+const maxQuarantined = 10_000
+const maxQuarantinedMs = 30 * 86_400_000
 
 /** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
 const inState = (state: DeliveryState): string =>
@@ -140,47 +140,51 @@ export class SqliteRows {
     return rows.map((row) => ({ identity: text(row.id), scope: text(row.scope), delivery: toDelivery(row) }))
   }
 
-  held(id: string): HeldCallback | undefined {
-    const row = this.#sql(`SELECT body FROM ${held} WHERE id = ?`).get(id)
-    return row && toHeld(row)
+  quarantined(id: string): QuarantinedCallback | undefined {
+    const row = this.#sql(`SELECT body FROM ${quarantine} WHERE id = ?`).get(id)
+    return row && toQuarantined(row)
   }
 
-  conflicts(identity: string): readonly HeldCallback[] {
-    return this.#sql(`SELECT body FROM ${held} WHERE identity = ? ORDER BY number`).all(identity).map(toHeld)
+  conflicts(identity: string): readonly QuarantinedCallback[] {
+    return this.#sql(`SELECT body FROM ${quarantine} WHERE identity = ? ORDER BY number`)
+      .all(identity)
+      .map(toQuarantined)
   }
 
-  insertHeld(callback: HeldCallback): void {
-    this.#sql(insertInto(held, heldColumns).replace('INSERT', 'INSERT OR IGNORE')).run(...heldCells(callback))
+  insertQuarantined(callback: QuarantinedCallback): void {
+    this.#sql(insertInto(quarantine, quarantineColumns).replace('INSERT', 'INSERT OR IGNORE')).run(
+      ...quarantineCells(callback),
+    )
   }
 
-  updateHeld(callback: HeldCallback): void {
-    const [id = null, ...rest] = heldCells(callback)
-    this.#sql(`UPDATE ${held} SET ${assign(heldColumns.slice(1))} WHERE id = ?`).run(...rest, id)
+  updateQuarantined(callback: QuarantinedCallback): void {
+    const [id = null, ...rest] = quarantineCells(callback)
+    this.#sql(`UPDATE ${quarantine} SET ${assign(quarantineColumns.slice(1))} WHERE id = ?`).run(...rest, id)
   }
 
-  limitHeld(now: number): void {
-    this.#sql(`DELETE FROM ${held} WHERE received_at < ?`).run(now - maxHeldMs)
+  limitQuarantine(now: number): void {
+    this.#sql(`DELETE FROM ${quarantine} WHERE received_at < ?`).run(now - maxQuarantinedMs)
     this.#sql(
-      `DELETE FROM ${held} WHERE number IN (SELECT number FROM ${held} ORDER BY number DESC LIMIT -1 OFFSET ${String(maxHeld)})`,
+      `DELETE FROM ${quarantine} WHERE number IN (SELECT number FROM ${quarantine} ORDER BY number DESC LIMIT -1 OFFSET ${String(maxQuarantined)})`,
     ).run()
   }
 
-  holds({ state, scope, before, limit }: HeldSelection): readonly HeldCallback[] {
+  quarantine({ state, scope, before, limit }: QuarantineSelection): readonly QuarantinedCallback[] {
     const where = conditions([
       [state, 'state = ?', state],
       [scope, 'scope = ?', scope],
       [before, 'received_at <= ? AND (received_at < ? OR id < ?)', before?.receivedAt, before?.receivedAt, before?.id],
     ])
-    const rows = this.#sql(`SELECT body FROM ${held} ${where.sql} ORDER BY received_at DESC, id DESC LIMIT ?`)
-    return rows.all(...where.values, limit).map(toHeld)
+    const rows = this.#sql(`SELECT body FROM ${quarantine} ${where.sql} ORDER BY received_at DESC, id DESC LIMIT ?`)
+    return rows.all(...where.values, limit).map(toQuarantined)
   }
 
   drop(ids: readonly string[]): void {
-    for (const id of ids) this.#sql(`DELETE FROM ${held} WHERE id = ?`).run(id)
+    for (const id of ids) this.#sql(`DELETE FROM ${quarantine} WHERE id = ?`).run(id)
   }
 
-  waitingHeld(limit: number): readonly string[] {
-    const rows = this.#sql(`SELECT id FROM ${held} WHERE state = 'waiting' LIMIT ?`).all(limit)
+  waitingInQuarantine(limit: number): readonly string[] {
+    const rows = this.#sql(`SELECT id FROM ${quarantine} WHERE state = 'waiting' LIMIT ?`).all(limit)
     return rows.map(({ id }) => text(id))
   }
 

@@ -49,7 +49,7 @@ const migrations: readonly string[] = [
   CREATE INDEX conversion_webhook_undone ON conversion_webhook_deliveries (state, received_at)
     WHERE state IN ('dead', 'withdrawn', 'refused');
 
-  CREATE TABLE conversion_webhook_held (
+  CREATE TABLE conversion_webhook_quarantine (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     state TEXT NOT NULL,
@@ -58,9 +58,9 @@ const migrations: readonly string[] = [
     received_at INTEGER NOT NULL,
     body TEXT NOT NULL
   );
-  CREATE INDEX conversion_webhook_held_by_time ON conversion_webhook_held (received_at);
-  CREATE INDEX conversion_webhook_held_by_identity ON conversion_webhook_held (identity) WHERE identity IS NOT NULL;
-  CREATE INDEX conversion_webhook_held_waiting ON conversion_webhook_held (state) WHERE state = 'waiting';
+  CREATE INDEX conversion_webhook_quarantine_by_time ON conversion_webhook_quarantine (received_at);
+  CREATE INDEX conversion_webhook_quarantine_by_identity ON conversion_webhook_quarantine (identity) WHERE identity IS NOT NULL;
+  CREATE INDEX conversion_webhook_quarantine_waiting ON conversion_webhook_quarantine (state) WHERE state = 'waiting';
 
   CREATE TABLE conversion_webhook_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE conversion_webhook_workers (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;

@@ -5,7 +5,7 @@ import { types } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { HeldCallback, IdentityRecord } from '../records.js'
+import type { QuarantinedCallback, IdentityRecord } from '../records.js'
 import type {
   Candidate,
   Change,
@@ -14,7 +14,7 @@ import type {
   DailyCount,
   DeliverySelection,
   DurableStore,
-  HeldSelection,
+  QuarantineSelection,
   StoredDelivery,
 } from '../store.js'
 import { unavailable } from './failures.js'
@@ -80,24 +80,24 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     this.#begin.run()
     const records = new Map<string, IdentityRecord | undefined>()
     const counted = new Map<Outcome, number>()
-    const kept: HeldCallback[] = []
+    const kept: QuarantinedCallback[] = []
     const ends = changes.map((change): Ended => {
       if (broken.has(change)) return { error: broken.get(change) }
-      const { identity, held: heldId } = change
+      const { identity, quarantined: quarantinedId } = change
       let record: IdentityRecord | undefined
       let changed: Changed<unknown>
       try {
         if (identity !== undefined && !records.has(identity)) records.set(identity, this.#rows.record(identity))
         record = identity === undefined ? undefined : records.get(identity)
-        const held = heldId === undefined ? undefined : this.#rows.held(heldId)
-        changed = change.apply({ ...(record && { record }), ...(held && { held }) })
+        const quarantined = quarantinedId === undefined ? undefined : this.#rows.quarantined(quarantinedId)
+        changed = change.apply({ ...(record && { record }), ...(quarantined && { quarantined }) })
       } catch (error) {
         return { error: unavailable(error) }
       }
       const write = (): void => {
         if (changed.record) this.#rows.writeRecord(record, changed.record)
-        if (changed.held) this.#rows.updateHeld(changed.held)
-        if (changed.hold) this.#rows.insertHeld(changed.hold)
+        if (changed.quarantined) this.#rows.updateQuarantined(changed.quarantined)
+        if (changed.quarantine) this.#rows.insertQuarantined(changed.quarantine)
       }
       if (change.effect) {
         const failure = this.#savepoint(() => {
@@ -112,12 +112,12 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       } else {
         write()
       }
-      if (changed.hold) kept.push(changed.hold)
+      if (changed.quarantine) kept.push(changed.quarantine)
       if (changed.record) records.set(changed.record.id, changed.record)
       if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
-    if (kept.length > 0) this.#rows.limitHeld(this.now())
+    if (kept.length > 0) this.#rows.limitQuarantine(this.now())
     for (const [outcome, count] of counted) this.#rows.count(outcome, count)
     this.#end.run()
     return ends
@@ -154,11 +154,11 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.record(identity))
   }
 
-  held(id: string): Promise<HeldCallback | undefined> {
-    return this.#read(() => this.#rows.held(id))
+  quarantined(id: string): Promise<QuarantinedCallback | undefined> {
+    return this.#read(() => this.#rows.quarantined(id))
   }
 
-  conflicts(identity: string): Promise<readonly HeldCallback[]> {
+  conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
     return this.#read(() => this.#rows.conflicts(identity))
   }
 
@@ -166,8 +166,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.deliveries(selection))
   }
 
-  holds(selection: HeldSelection): Promise<readonly HeldCallback[]> {
-    return this.#read(() => this.#rows.holds(selection))
+  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+    return this.#read(() => this.#rows.quarantine(selection))
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
@@ -215,12 +215,12 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 
   candidates(limit: number): Promise<readonly Candidate[]> {
     return this.#read(() => {
-      const held = this.#rows.waitingHeld(limit).map((id) => ({ held: id }))
+      const quarantined = this.#rows.waitingInQuarantine(limit).map((id) => ({ quarantined: id }))
       const lapsed = new Set([...this.#silentWorkers(), ...this.#rows.unknownOwners()])
       const left = this.#rows.leftIdentities([...lapsed], limit)
       const identities = [...new Set([...left, ...this.#rows.dueIdentities(this.now(), limit)])].slice(0, limit)
       const isLapsed = (owner: string): boolean => lapsed.has(owner)
-      return [...held, ...identities.map((identity) => ({ identity, owner: this.owner, isLapsed }))]
+      return [...quarantined, ...identities.map((identity) => ({ identity, owner: this.owner, isLapsed }))]
     })
   }
 

@@ -22,7 +22,7 @@ function refused(number: number): RefusedRecord {
 test('the last 1,000 are kept', async () => {
   const inbox = memoryInbox()
   inbox.attach(testHost(working).host)
-  for (let number = 0; number < 1_500; number++) await inbox.hold(refused(number))
+  for (let number = 0; number < 1_500; number++) await inbox.quarantine(refused(number))
   const rows = await inbox.list({ limit: 1_000 })
   const last = Array.from({ length: 1_000 }, (_each, index) => refused(1_499 - index).id)
   expect(rows.map(({ id }) => id)).toEqual(last)
@@ -30,7 +30,7 @@ test('the last 1,000 are kept', async () => {
   await inbox.close()
 })
 
-test('nothing is held before the inbox belongs to a webhook', () => {
-  const hold = () => memoryInbox().hold(conflictOf('x', callbackOf('success')))
-  expect(hold).toThrow('belongs to no webhook')
+test('nothing is quarantined before the inbox belongs to a webhook', () => {
+  const quarantine = () => memoryInbox().quarantine(conflictOf('x', callbackOf('success')))
+  expect(quarantine).toThrow('belongs to no webhook')
 })
