@@ -6,6 +6,14 @@ import { isParameterName, parameterNames, type ParameterName, type ParameterText
 /** A decoded parameter by its name on the wire. */
 export type Pair = readonly [name: string, text: string]
 
+/** Stands for what is not kept as it came: it is beyond the limits, or cannot be read at all, and may hold anything. */
+export interface Digest {
+  /** Bytes, or characters where it came as text. */
+  readonly length: number
+  /** SHA-256, as hex. */
+  readonly hash: string
+}
+
 /** What arrived, decoded but not yet judged: what the quarantine keeps, and what a replay starts from. */
 export interface Received {
   readonly pairs: readonly Pair[]
@@ -14,6 +22,8 @@ export interface Received {
   readonly repairs: readonly Repair[]
   /** Names that were unknown when they were read, with values that were no texts: with other `fields` they may not pass for one. */
   readonly untyped?: Readonly<Record<string, 'number' | 'other'>>
+  /** In the place of pairs that are not kept; such a callback cannot be replayed. */
+  readonly digest?: Digest
 }
 
 /** Wire name to documented name: the documented names themselves, changed by the `fields` option. */
