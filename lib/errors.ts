@@ -58,6 +58,7 @@ export const faults = {
   ERR_CONVERSION_HANDLER_LATE: { status: 500, title: 'A handler did not finish in time' },
   ERR_CONVERSION_CONFIRM_FAILED: { status: 500, title: 'The confirm option failed' },
   ERR_CONVERSION_SCOPE_FAILED: { status: 500, title: 'The scope option failed' },
+  ERR_CONVERSION_INTERNAL: { status: 500, title: 'The package itself failed' },
   ERR_CONVERSION_DELIVERY_HELD: { status: 503, title: 'The conversion is not confirmed yet' },
   ERR_CONVERSION_INBOX_UNAVAILABLE: { status: 503, title: 'The callback could not be recorded' },
   ERR_CONVERSION_INBOX_FULL: { status: 503, title: 'The memory inbox is full of unsettled conversions' },
@@ -134,6 +135,16 @@ export function isConversionWebhookError(error: unknown): error is ConversionWeb
     typeof error.code === 'string' &&
     Object.hasOwn(faults, error.code)
   )
+}
+
+/**
+ * The coded error of whatever a storage failed with. Errors that only wrong code makes are ours, so that nobody looks for a full disk:
+ * `ERR_CONVERSION_INTERNAL`. All others are the storage's: `ERR_CONVERSION_INBOX_UNAVAILABLE`.
+ */
+export function storageError(cause: unknown): ConversionWebhookError {
+  if (isConversionWebhookError(cause)) return cause
+  const isOurs = [TypeError, RangeError, ReferenceError, SyntaxError].some((Kind) => cause instanceof Kind)
+  return new ConversionWebhookError(isOurs ? 'ERR_CONVERSION_INTERNAL' : 'ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
 }
 
 /** The fault's title, as answers carry it. */

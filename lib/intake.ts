@@ -4,10 +4,16 @@ import { isUnreadable } from './callback/issues.js'
 import { pairsRecord, type Received } from './callback/params.js'
 import { read } from './callback/parse.js'
 import { debug } from './debug.js'
-import { ConversionWebhookError, isConversionWebhookError, type ConversionErrorCode, type Issue } from './errors.js'
+import {
+  ConversionWebhookError,
+  isConversionWebhookError,
+  storageError,
+  type ConversionErrorCode,
+  type Issue,
+} from './errors.js'
 import type { Reread } from './inbox/inbox.js'
 import type { Outcome } from './inbox/ledger.js'
-import type { Reporter } from './observers.js'
+import type { ErrorStage, Reporter } from './observers.js'
 import type { Settings } from './options.js'
 
 /** What became of a callback, whichever way it came. */
@@ -30,7 +36,7 @@ export async function take(sent: Received, scope: string, settings: Settings, re
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 
   const { callback, conversion } = result
-  const { outcome, id, recorded } = await recording(settings.inbox.accept(copyOf(callback)), reporter)
+  const { outcome, id, recorded } = await recording(() => settings.inbox.accept(copyOf(callback)))
   if (outcome !== 'conflict') return { outcome, id, conversion }
   if (recorded) reporter.conflict({ id, conversion, recorded })
   return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }
@@ -67,9 +73,8 @@ async function refuse(
     receivedAt: new Date(receivedAt),
   }
   try {
-    await recording(
+    await recording(() =>
       inbox.quarantine({ kind: 'refused', id, state: 'refused', code, issues, received, scope, receivedAt, log: [] }),
-      reporter,
     )
   } catch (failure) {
     reporter.refused(refused)
@@ -79,14 +84,28 @@ async function refuse(
   return { outcome: 'refused', id, error }
 }
 
-/** An inbox that rejects without a code could not record; why it could not is for `onError`, the caller is only told that. */
-async function recording<T>(promise: Promise<T>, reporter: Reporter): Promise<T> {
+/** An inbox that rejects without a code could not record. */
+async function recording<T>(record: () => Promise<T>): Promise<T> {
   try {
-    return await promise
-  } catch (error) {
-    const isCoded = isConversionWebhookError(error)
-    const cause = isCoded ? error.cause : error
-    if (!isCoded || error.code === 'ERR_CONVERSION_INBOX_UNAVAILABLE') reporter.error('inbox', cause ?? error)
-    throw isCoded ? error : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
+    return await record()
+  } catch (cause) {
+    throw storageError(cause)
   }
+}
+
+/** Codes whose answer says nothing of the reason, and the stage under which `onError` is told of it. */
+const stages: Partial<Record<ConversionErrorCode, ErrorStage>> = {
+  ERR_CONVERSION_SCOPE_FAILED: 'scope',
+  ERR_CONVERSION_INBOX_UNAVAILABLE: 'inbox',
+  ERR_CONVERSION_INTERNAL: 'internal',
+}
+
+/** The coded error of whatever went wrong on the way of a callback: the only place that maps errors, and that tells `onError` of them. */
+export function codedError(cause: unknown, reporter: Reporter): ConversionWebhookError {
+  const error = isConversionWebhookError(cause)
+    ? cause
+    : new ConversionWebhookError('ERR_CONVERSION_INTERNAL', { cause })
+  const stage = stages[error.code]
+  if (stage !== undefined) reporter.error(stage, error.cause ?? error)
+  return error
 }

@@ -3,6 +3,7 @@ import { accidentAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type A
 import { findAccident } from './callback/accident.js'
 import { requireCaller, requireKnownPath } from './callback/caller.js'
 import { copyOf, toConversion, type Callback } from './callback/conversion.js'
+import { escapeHighBytes } from './callback/encoding.js'
 import { readInput, requireScope, type CallbackInput } from './callback/parse.js'
 import { readQuery } from './callback/params.js'
 import { requireOptions } from './callback/rules.js'
@@ -11,7 +12,7 @@ import { readRequest } from './callback/request.js'
 import { routeFinder, type Route, type WebhookRequest } from './callback/route.js'
 import { scopeOf } from './callback/scope.js'
 import { debug } from './debug.js'
-import { ConversionWebhookError, isConversionWebhookError } from './errors.js'
+import { ConversionWebhookError } from './errors.js'
 import {
   checkHandlers,
   Events,
@@ -22,7 +23,7 @@ import {
 import type { RequestConversion } from './express.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { ConversionEvent, Outcome } from './inbox/ledger.js'
-import { reread, take } from './intake.js'
+import { codedError, reread, take } from './intake.js'
 import { createReporter } from './observers.js'
 import { resolveOptions, type ConversionWebhookOptions } from './options.js'
 
@@ -69,27 +70,23 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
 
   /** The way of a callback: section 5 of the design, a step a line. */
   async function receive(req: WebhookRequest, route: Route): Promise<Received> {
-    const query = readQuery(route.query, rules.wireNames)
-    requireKnownPath(req, route, query.pairs)
+    requireKnownPath(req, route)
     const accident = findAccident(req, settings.isProduction)
     if (accident) return { answer: accidentAnswer(accident) }
-    requireCaller(req, route, query.pairs, settings)
+    requireCaller(req, route, settings)
+    const query = readQuery(escapeHighBytes(route.query), rules.wireNames)
+    const scope = scopeOf(req, settings)
+    if (settings.respond) scrub(req) // before anything is awaited: a client that hangs up is logged at once
     const sent = await readRequest(req, query, rules.wireNames)
     if (sent === undefined) return { answer: emptyAnswer }
-    const taken = await take(sent, scopeOf(req, settings.scope), settings, reporter)
+    const taken = await take(sent, scope, settings, reporter)
     if ('error' in taken) throw taken.error
     const { conversion, outcome, id } = taken
     return { conversion: { ...conversion, outcome, id } as RequestConversion }
   }
 
-  /** The error to answer with. What its caller is not told of, `onError` is; whatever else goes wrong, the callback was not recorded. */
-  function codedError(cause: unknown): ConversionWebhookError {
-    if (!isConversionWebhookError(cause)) {
-      reporter.error('inbox', cause)
-      return new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
-    }
-    if (cause.code === 'ERR_CONVERSION_SCOPE_FAILED') reporter.error('scope', cause.cause)
-    return cause
+  function scrub(req: WebhookRequest): void {
+    if (settings.scrubUrl) scrubRequest(req, matchesSecret)
   }
 
   function conversionWebhookMiddleware(req: WebhookRequest, res: ServerResponse, next?: Next): void {
@@ -103,7 +100,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     const handOn = settings.respond ? undefined : next
     const answer = (what: Answer): void => {
       debug.answer('%s %d', req.method, what.status)
-      if (settings.scrubUrl) scrubRequest(req, matchesSecret)
+      scrub(req)
       send(res, what)
     }
     receive(req, route).then(
@@ -118,7 +115,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
         else answer(outcomeAnswer(conversion.outcome))
       },
       (cause: unknown) => {
-        const error = codedError(cause)
+        const error = codedError(cause, reporter)
         if (handOn) process.nextTick(handOn, error)
         else answer(problemAnswer(error))
       },
@@ -155,9 +152,13 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     async accept(input: CallbackInput, options: { readonly scope?: string } = {}) {
       requireOptions(options, ['scope'])
       const { scope = typeof settings.scope === 'string' ? settings.scope : '' } = options
-      requireScope(scope)
-      const { outcome, id } = await take(readInput(input, rules.wireNames), scope, settings, reporter)
-      return { outcome, id }
+      requireScope(scope, settings.holdsSecret)
+      try {
+        const { outcome, id } = await take(readInput(input, rules.wireNames), scope, settings, reporter)
+        return { outcome, id }
+      } catch (cause) {
+        throw codedError(cause, reporter)
+      }
     },
     inbox: inbox as Inbox<Commit>,
     close: () => inbox.close(),

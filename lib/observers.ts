@@ -10,11 +10,11 @@ export interface ConversionObservers<Custom = string> {
   readonly onConflict?: ((conflict: ConflictingCallback<Custom>) => unknown) | undefined
   /** A delivery used up its attempts and is tried no more until somebody replays it. Durable inboxes only. */
   readonly onDead?: ((dead: DeadDelivery<Custom>) => unknown) | undefined
-  /** Something failed that no caller is told of: a handler, `confirm`, `scope`, the inbox. @defaultValue prints to stderr */
+  /** Something failed that no caller is told of: a handler, `confirm`, `scope`, the inbox, the package itself. @defaultValue prints to stderr */
   readonly onError?: ((failure: { readonly stage: ErrorStage; readonly error: unknown }) => unknown) | undefined
 }
 
-export type ErrorStage = 'handler' | 'confirm' | 'scope' | 'allowFrom' | 'inbox'
+export type ErrorStage = 'handler' | 'confirm' | 'scope' | 'allowFrom' | 'inbox' | 'internal'
 
 export interface RefusedCallback {
   readonly code: ConversionErrorCode

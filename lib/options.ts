@@ -2,7 +2,9 @@ import { atOnce } from './at-once.js'
 import { addressMatcher } from './callback/address.js'
 import {
   credentialRemover,
+  isLongEnough,
   minSecretLength,
+  secretFinder,
   secretMatcher,
   tokenName,
   type CredentialRemover,
@@ -11,7 +13,7 @@ import {
 import type { ReadingRules } from './callback/conversion.js'
 import type { WebhookRequest } from './callback/route.js'
 import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/rules.js'
-import { aScope, isScope } from './callback/scope.js'
+import { aScope, isScope, scopeHoldsSecret } from './callback/scope.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { Confirm } from './events.js'
 import type { Inbox } from './inbox/inbox.js'
@@ -78,6 +80,7 @@ export interface Settings {
   /** Absent where nothing but the path decides. */
   readonly matchesSecret: Matcher | undefined
   readonly withoutCredential: CredentialRemover | undefined
+  readonly holdsSecret: ((text: string) => boolean) | undefined
   readonly isAllowed: ((req: WebhookRequest) => boolean) | undefined
   readonly inbox: Inbox
   readonly scope: string | ((req: WebhookRequest) => unknown) | undefined
@@ -121,6 +124,8 @@ export function resolveOptions(options: unknown, reporter: Reporter): Settings {
   if (secrets && rules.wireNames.has(tokenName)) {
     throw invalid(`fields: while there is a secret, ${tokenName} is the parameter that may carry it.`)
   }
+  const holdsSecret = secrets && secretFinder(secrets)
+  if (typeof given.scope === 'string' && holdsSecret?.(given.scope) === true) throw invalid(scopeHoldsSecret)
   return Object.freeze({
     isProduction,
     rules,
@@ -128,6 +133,7 @@ export function resolveOptions(options: unknown, reporter: Reporter): Settings {
     confirm: given.confirm,
     matchesSecret: secrets && secretMatcher(secrets),
     withoutCredential: secrets && credentialRemover(secrets, rules.wireNames),
+    holdsSecret,
     isAllowed: resolveAllowFrom(given.allowFrom, reporter),
     inbox: resolveInbox(given.inbox, isProduction, reporter),
     scope: given.scope,
@@ -185,8 +191,8 @@ function resolveSecrets(option: unknown, isProduction: boolean, reporter: Report
       'ERR_CONVERSION_SECRET_EMPTY',
     )
   }
-  if (secrets.some((secret) => secret.length < minSecretLength)) {
-    const message = `A secret needs at least ${String(minSecretLength)} characters: node -p "crypto.randomBytes(24).toString('base64url')" makes a good one.`
+  if (!secrets.every(isLongEnough)) {
+    const message = `A secret needs at least ${String(minSecretLength)} characters that can be seen: node -p "crypto.randomBytes(24).toString('base64url')" makes a good one.`
     throw invalid(message, 'ERR_CONVERSION_SECRET_SHORT')
   }
   return secrets

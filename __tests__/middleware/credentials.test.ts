@@ -14,6 +14,11 @@ const basic = (pair: string) => `Basic ${Buffer.from(pair).toString('base64')}`
 
 afterEach(closeServers)
 
+/** What `accept` says of a scope. */
+async function webhookOf(scope: string): Promise<unknown> {
+  return conversionWebhook({}, { secret: [secret, older] }).accept(query(), { scope })
+}
+
 describe.each(Object.entries(frameworks))('the secret under %s', (_name, mount) => {
   async function start(options = {}, handlers = {}) {
     const { handlers: all, told } = recorder()
@@ -103,6 +108,37 @@ describe.each(Object.entries(frameworks))('the secret under %s', (_name, mount) 
     expect(JSON.stringify(refused)).not.toContain(secret)
   })
 
+  test.each([
+    ['as the last of several', `/webhook${query()}&token=wrong&token=${secret}`, 200],
+    ['first', `/webhook?token=${secret}&${query().slice(1)}`, 200],
+    ['before a second "?", beside other parameters', `/webhook?a=1&token=${secret}${query()}`, 200],
+    ['behind &amp;', `/webhook${query()}&amp;token=${secret}`, 200],
+    ['percent-encoded', `/webhook${query()}&token=${secret.replaceAll('-', '%2D')}`, 200],
+    ['in another name', `/webhook${query()}&mytoken=${secret}&token2=${secret}`, 401],
+    ['in a text', `/webhook${query()}&note=token=${secret}`, 401],
+    ['behind four others', `/webhook${query()}${'&token=wrong'.repeat(4)}&token=${secret}`, 401],
+  ])('a token is found %s', async (_where, url, status) => {
+    const { call } = await start()
+    expect((await call(url, { headers: { 'X-Webhook-Secret': 'wrong' } })).status).toBe(status)
+  })
+
+  test('a scope that holds a secret is answered with 500, and nothing of it is kept', async () => {
+    const told: unknown[] = []
+    for (const scope of [secret, `spring/${secret}`, encodeURIComponent(`é${secret}`), secret.replace('-', '%2D')]) {
+      const { call, inbox } = await start({ scope: () => scope }, { onError: (failure: unknown) => told.push(failure) })
+      const reply = await call(`/webhook/${secret}${query()}`)
+      expect(problemOf(reply)).toMatchObject({ status: 500, code: 'ERR_CONVERSION_SCOPE_FAILED' })
+      expect((await call(`/webhook/${secret}${query({ conversion: 'maybe' })}`)).status).toBe(500)
+      expect((await call(`/webhook/${secret}`)).status).toBe(500) // a visit shows the mistake before a callback does
+      expect(await inbox.list()).toEqual([])
+      const error: unknown = await webhookOf(scope).catch((rejection: unknown) => rejection)
+      expect(error).toMatchObject({ code: 'ERR_CONVERSION_OPTION_INVALID' })
+    }
+    expect(told).toHaveLength(12)
+    expect(JSON.stringify(told)).not.toContain(secret)
+    expect(told[0]).toMatchObject({ stage: 'scope', error: { message: /^The scope holds a secret/ } })
+  })
+
   test('no secret is recorded or shown, wherever else a sender repeats it', async () => {
     const refused: unknown[] = []
     const { call, told, inbox } = await start({}, { onRefused: (one: unknown) => refused.push(one) })
@@ -140,6 +176,19 @@ describe.each(Object.entries(frameworks))('the secret under %s', (_name, mount) 
     expect(told).toEqual([])
     expect((await call(`/webhook/${secret}${query()}`)).status).toBe(200)
   })
+})
+
+test('without a right credential no parameter is decoded, whatever the method', async () => {
+  const decode = jest.spyOn(globalThis, 'decodeURIComponent') // Express 4 calls it itself, Connect does not
+  try {
+    const { port } = await listen(connect().use('/webhook', conversionWebhook({}, { secret })))
+    const url = `/webhook${query({ referrer_name: '%41%zz' })}&%74oken=x&token=%41`
+    for (const method of ['GET', 'POST', 'PUT']) expect((await send(port, url, { method })).status).toBe(401)
+    const decoded = decode.mock.calls.map(([text]) => text).filter((text) => /[%=&]/.test(text))
+    expect(decoded).toEqual(['%41', '%41', '%41'])
+  } finally {
+    decode.mockRestore()
+  }
 })
 
 describe('allowFrom', () => {

@@ -96,6 +96,18 @@ test('onError gets the failure of an inbox, whether it throws or rejects', async
   expect(told).toEqual(Array(2).fill({ stage: 'inbox', error: new Error('no mail server') }))
 })
 
+test('onError gets a fault of the package, which is answered with 500 and blames no disk', async () => {
+  const told: unknown[] = []
+  const fault = new TypeError("Cannot read properties of undefined (reading 'deliveries')")
+  const inbox: Inbox<undefined> = Object.assign(memoryInbox(), { accept: () => Promise.reject(fault) })
+  const { call, webhook } = await startApp({ onError: (failure) => told.push(failure) }, { inbox })
+  const reply = await call()
+  expect(problemOf(reply)).toMatchObject({ status: 500, code: 'ERR_CONVERSION_INTERNAL' })
+  expect(reply.headers['retry-after']).toBeUndefined()
+  await expect(webhook.accept(params())).rejects.toMatchObject({ code: 'ERR_CONVERSION_INTERNAL', cause: fault })
+  expect(told).toEqual(Array(2).fill({ stage: 'internal', error: fault }))
+})
+
 test('onRefused is told of what could not be kept, without an id', async () => {
   const told: object[] = []
   const inbox: Inbox<undefined> = Object.assign(memoryInbox(), {

@@ -299,6 +299,24 @@ describe('the secret', () => {
   })
 
   test.each([
+    ['zero-width spaces', '\u200b'.repeat(16)],
+    ['fillers of Hangul', '\u3164'.repeat(20)],
+    ['variation selectors', '\ufe0f'.repeat(40)],
+    ['blanks of Braille', '\u2800'.repeat(16)],
+    ['characters for private use', '\ue000'.repeat(16)],
+    ['fifteen letters and blanks between them', '12345 67890\u00a0\u200b\u200d12345'],
+  ])('%s make no secret any longer', (_what, value) => {
+    expectFault(() => make({}, { secret: value }), 'ERR_CONVERSION_SECRET_SHORT', /characters that can be seen/)
+    expect(() => make({}, { secret: `${value}-1234567890-12345` })).not.toThrow()
+  })
+
+  test('stands in no scope', () => {
+    const message = /^The scope holds a secret\. Where it comes from the path/
+    expectFault(() => make({}, { secret, scope: `spring/${secret}` }), 'ERR_CONVERSION_OPTION_INVALID', message)
+    expect(() => make({}, { secret: false, scope: `spring/${secret}` })).not.toThrow()
+  })
+
+  test.each([
     ['', 'ERR_CONVERSION_SECRET_EMPTY'],
     [`${secret},`, 'ERR_CONVERSION_SECRET_EMPTY'],
     ['short', 'ERR_CONVERSION_SECRET_SHORT'],

@@ -4,9 +4,11 @@ import express from 'express'
 import express4 from 'express4'
 import morgan from 'morgan'
 import type { RequestListener } from 'node:http'
+import { connect as connectTo } from 'node:net'
 import { formatWithOptions } from 'node:util'
 import { conversionWebhook, redactUrl } from '../../lib/index.js'
 import { params, query, secret } from '../support/callbacks.js'
+import { deferred } from '../support/recorder.js'
 import { form, json, send, type Reply, type Sent } from '../support/client.js'
 import { closeServers, listen, type Middleware } from '../support/servers.js'
 
@@ -138,6 +140,49 @@ test('rejections of accept say nothing of the callback, but in their cause', asy
   expect(error).toBeInstanceOf(Error)
   const { message, stack = '' } = error as Error
   expectNoTrace([message, stack])
+})
+
+describe.each(Object.entries(logging))('a client that hangs up before the answer, under %s', (_name, mount) => {
+  test.each([
+    ['while a handler runs', `/webhook/${secret}${search()}`, 'GET', ''],
+    ['in the middle of its body', `/webhook/${secret}${search()}`, 'POST', 'orderID=ORDER'],
+    ['with its token in the query', `/webhook${search()}&token=${secret}`, 'GET', ''],
+  ])('leaves nothing in the access log, %s', async (_when, url, method, body) => {
+    const { promise: line, resolve: write } = deferred<string>()
+    const { promise: received, resolve: receive } = deferred()
+    const { promise: end, resolve: finish } = deferred()
+    const onSuccess = () => {
+      receive()
+      return end
+    }
+    const webhook = conversionWebhook({ onSuccess, onGoalComplete: () => undefined }, { secret })
+    const listener = mount({ stream: { write }, immediate: false }, webhook)
+    const { port } = await listen((req, res) => {
+      listener(req, res)
+      if (method === 'POST') receive()
+    })
+    const socket = connectTo(port, '127.0.0.1')
+    const type = 'Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 999\r\n'
+    socket.write(`${method} ${url} HTTP/1.1\r\nHost: shop.example\r\n${method === 'POST' ? type : ''}\r\n${body}`)
+    await received
+    socket.destroy()
+    expectNoTrace([await line])
+    finish()
+  })
+})
+
+test('a mount that holds the secret leaves it in no URL', async () => {
+  const urls: unknown[] = []
+  const webhook = conversionWebhook({}, { secret })
+  const app = express()
+    .use('/hooks/:secret', (req, res, next) => {
+      res.on('finish', () => urls.push(req.url, req.originalUrl, req.baseUrl))
+      next()
+    })
+    .use('/hooks/:secret', webhook)
+  const { port } = await listen(app as RequestListener)
+  expect((await send(port, `/hooks/${secret}${search()}`)).status).toBe(200)
+  expect(urls).toEqual(['/', '/hooks/[redacted]', '/hooks/[redacted]'])
 })
 
 describe('scrubUrl', () => {

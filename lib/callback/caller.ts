@@ -1,7 +1,6 @@
 import { debug } from '../debug.js'
 import { ConversionWebhookError } from '../errors.js'
 import { candidates, type Matcher } from './credentials.js'
-import type { Pair } from './params.js'
 import type { Route, WebhookRequest } from './route.js'
 
 /** Who may call. */
@@ -12,17 +11,17 @@ export interface CallerRules {
 }
 
 /**
- * Section 5.3: the address, then the credential; before any parameter is looked at. Throws `ERR_CONVERSION_ADDRESS_REJECTED` and
+ * Section 5.3: the address, then the credential, before any parameter is decoded: of the query only `token` is looked for. Throws `ERR_CONVERSION_ADDRESS_REJECTED` and
  * `ERR_CONVERSION_CREDENTIAL_REJECTED`.
  */
-export function requireCaller(req: WebhookRequest, route: Route, query: readonly Pair[], rules: CallerRules): void {
+export function requireCaller(req: WebhookRequest, route: Route, rules: CallerRules): void {
   if (rules.isAllowed?.(req) === false) {
     debug.credentials('address not allowed')
     throw new ConversionWebhookError('ERR_CONVERSION_ADDRESS_REJECTED')
   }
   const { matchesSecret } = rules
   if (matchesSecret === undefined || route.hasPathSecret) return
-  const offered = candidates(req, query)
+  const offered = candidates(req, route.query)
   // Each is compared, whatever the ones before it came to.
   if (offered.filter(matchesSecret).length > 0) return
   debug.credentials('%d credentials, none right', offered.length)
@@ -35,8 +34,8 @@ export function requireCaller(req: WebhookRequest, route: Route, query: readonly
  * A bare server has no next(): a path below the root is ours when its last segment is the secret, or when the request offers a credential
  * elsewhere. Throws `ERR_CONVERSION_PATH_UNKNOWN` for others, whatever their method.
  */
-export function requireKnownPath(req: WebhookRequest, route: Route, query: readonly Pair[]): void {
-  if (!route.isDoubtful || candidates(req, query).length > 0) return
+export function requireKnownPath(req: WebhookRequest, route: Route): void {
+  if (!route.isDoubtful || candidates(req, route.query).length > 0) return
   debug.route('unknown path')
   throw new ConversionWebhookError('ERR_CONVERSION_PATH_UNKNOWN')
 }

@@ -1,9 +1,16 @@
 import { hash, timingSafeEqual } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import type { Pair, Received, WireNames } from './params.js'
+import type { WebhookRequest } from './route.js'
 
-/** The shortest secret that is accepted, in characters; so every longer path segment might be one. */
+/** The shortest secret that is accepted, in characters that can be seen; so every longer path segment might be one. */
 export const minSecretLength = 16
+
+/** What nobody sees makes no secret any longer: controls, blanks, and characters without a shape of their own. */
+const unseen = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu
+
+export function isLongEnough(secret: string): boolean {
+  return Array.from(secret.replace(unseen, '')).length >= minSecretLength
+}
 
 /** The query parameter that may carry the secret; it never reaches a conversion while a secret is configured. */
 export const tokenName = 'token'
@@ -25,8 +32,8 @@ export function secretMatcher(secrets: readonly string[]): Matcher {
   }
 }
 
-/** Every text outside the path that may be meant as the secret. */
-export function candidates(req: IncomingMessage, query: readonly Pair[]): string[] {
+/** Every text outside the path that may be meant as the secret. Linear in the headers and the raw query. */
+export function candidates(req: WebhookRequest, query: string): string[] {
   const found: string[] = []
   const [, scheme = '', value = ''] = /^(Bearer|Basic) +(.*)$/is.exec(req.headers.authorization ?? '') ?? []
   if (scheme.toLowerCase() === 'bearer') found.push(value.trim())
@@ -36,14 +43,48 @@ export function candidates(req: IncomingMessage, query: readonly Pair[]): string
   }
   const header = req.headers['x-webhook-secret']
   if (typeof header === 'string') found.push(header)
-  for (const [name, text] of query) if (name === tokenName) found.push(text)
+  return [...found, ...tokensIn(query)]
+}
+
+/** So many texts of `token` are compared: the shop's own URL has one, and each costs a hash. */
+const maxTokens = 4
+
+/**
+ * The texts of the parameter `token` in a raw query, by one scan for its name: before the caller is known nothing else is decoded.
+ * Where a sender appended a query to one that was there, `token` ends at the second `?`.
+ */
+function tokensIn(query: string): string[] {
+  const found: string[] = []
+  const start = `${tokenName}=`
+  for (let at = query.indexOf(start); at !== -1 && found.length < maxTokens; at = query.indexOf(start, at + 1)) {
+    if (!/^$|&$|&amp;$/.test(query.slice(Math.max(0, at - 5), at))) continue
+    const ampersand = query.indexOf('&', at)
+    const text = query.slice(at + start.length, ampersand === -1 ? query.length : ampersand)
+    const mark = text.lastIndexOf('?')
+    const texts = mark === -1 ? [text] : [text, text.slice(0, mark)]
+    found.push(...texts.map((each) => decodeSegment(each.replaceAll('+', ' '))))
+  }
   return found
+}
+
+/** A segment of a path, or a text of a query, as the text that it stands for; as it is where it is not encoded well. */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
+/** Whether a text holds one of the secrets, as it is or percent-encoded. */
+export function secretFinder(secrets: readonly string[]): (text: string) => boolean {
+  return (text) => [text, decodeSegment(text)].some((read) => secrets.some((secret) => read.includes(secret)))
 }
 
 /** Makes what was received into what may be recorded and shown. */
 export type CredentialRemover = (received: Received) => Received
 
-/** Drops the parameter `token`, and masks the secrets where strangers' names and texts, or a body that cannot be read, hold one. */
+/** Drops the parameter `token`, and masks the secrets where strangers' names and texts hold one. */
 export function credentialRemover(secrets: readonly string[], wireNames: WireNames): CredentialRemover {
   const mask = (text: string) => secrets.reduce((masked, secret) => masked.replaceAll(secret, redacted), text)
   const isOurs = (name: string) => wireNames.has(name)

@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
 import type { Issue } from '../errors.js'
 import { readQuery, readValues, type Received, type WireNames } from './params.js'
-import { aScope, isScope } from './scope.js'
+import { aScope, isScope, scopeHoldsSecret } from './scope.js'
 import {
   documentedRules,
   invalid,
@@ -46,9 +46,10 @@ export function parseCallback<Custom = string>(
 
 const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 'receivedAt']
 
-/** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no scope. */
-export function requireScope(scope: unknown): asserts scope is string {
+/** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no scope, or one that holds a secret. */
+export function requireScope(scope: unknown, holdsSecret?: (text: string) => boolean): asserts scope is string {
   if (!isScope(scope)) throw invalid(`scope must be ${aScope}.`)
+  if (holdsSecret?.(scope) === true) throw invalid(scopeHoldsSecret)
 }
 
 type Read =

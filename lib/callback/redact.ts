@@ -1,22 +1,12 @@
-import { minSecretLength, redacted, type Matcher } from './credentials.js'
+import { decodeSegment, minSecretLength, redacted, type Matcher } from './credentials.js'
+import type { WebhookRequest } from './route.js'
 
-/** A segment of a path as the text that it stands for, or as it is where it is not encoded well. */
-export function decodeSegment(segment: string): string {
-  try {
-    return decodeURIComponent(segment)
-  } catch {
-    return segment
+/** Takes query and path secret from the URLs that access logs print. */
+export function scrubRequest(req: WebhookRequest, matches: Matcher | undefined): void {
+  for (const name of ['url', 'originalUrl', 'baseUrl'] as const) {
+    const url = req[name]
+    if (url !== undefined) req[name] = scrubUrl(url, (segment) => matches?.(decodeSegment(segment)) ?? false)
   }
-}
-
-/** Takes query and path secret from the URLs that access logs print, once we answer ourselves. */
-export function scrubRequest(
-  req: { url?: string | undefined; originalUrl?: string | undefined },
-  matches: Matcher | undefined,
-): void {
-  const scrub = (url: string) => scrubUrl(url, (segment) => matches?.(decodeSegment(segment)) ?? false)
-  if (req.url !== undefined) req.url = scrub(req.url)
-  if (req.originalUrl !== undefined) req.originalUrl = scrub(req.originalUrl)
 }
 
 /** A URL without its query, its user and every path segment that `isSecret` picks. */

@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Matcher } from './credentials.js'
-import { escapeHighBytes } from './encoding.js'
-import { decodeSegment } from './redact.js'
+import { decodeSegment, type Matcher } from './credentials.js'
 
 /**
  * What the frameworks put on a request; all of it is absent in a bare `http` server.
@@ -9,6 +7,7 @@ import { decodeSegment } from './redact.js'
  */
 export interface WebhookRequest extends IncomingMessage {
   originalUrl?: string | undefined
+  baseUrl?: string | undefined
   params?: Readonly<Record<string, unknown>> | undefined
   body?: unknown
   ip?: string | undefined
@@ -18,7 +17,7 @@ export interface WebhookRequest extends IncomingMessage {
 
 /** A request that is ours, after the path has been looked at and nothing else. */
 export interface Route {
-  /** The raw text behind the first `?`, bytes above ASCII escaped. */
+  /** The text behind the first `?`, as it came: nothing of it is decoded before the caller is known. */
   readonly query: string
   /** Whether the path held a right secret. */
   readonly hasPathSecret: boolean
@@ -52,7 +51,7 @@ function findRoute(
   const url = req.url ?? '/'
   const mark = url.indexOf('?')
   const path = (mark === -1 ? url : url.slice(0, mark)).replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
-  const query = mark === -1 ? '' : escapeHighBytes(url.slice(mark + 1))
+  const query = mark === -1 ? '' : url.slice(mark + 1)
   const ours = (hasPathSecret: boolean, isDoubtful = false): Route => ({ query, hasPathSecret, isDoubtful })
 
   const parameter = req.params?.secret

@@ -9,23 +9,34 @@ export function isScope(value: unknown): value is string {
   return typeof value === 'string' && !value.includes('\0')
 }
 
+/** How a request gets its scope. */
+export interface ScopeRules {
+  readonly scope: string | ((req: WebhookRequest) => unknown) | undefined
+  /** Absent where no secret is configured. */
+  readonly holdsSecret: ((text: string) => boolean) | undefined
+}
+
 /**
  * The scope of a request: the option's text, what its function returns, or the route parameters other than `secret` in path order,
- * percent-encoded and joined by `/`. Throws `ERR_CONVERSION_SCOPE_FAILED` where the function throws or returns no such text.
+ * percent-encoded and joined by `/`. Throws `ERR_CONVERSION_SCOPE_FAILED` where the function throws or returns no such text, and where the
+ * scope holds a secret: it would be recorded and shown.
  */
-export function scopeOf(req: WebhookRequest, option: string | ((req: WebhookRequest) => unknown) | undefined): string {
+export function scopeOf(req: WebhookRequest, { scope: option, holdsSecret }: ScopeRules): string {
   if (typeof option === 'string') return option
-  if (option === undefined) return routeScope(req)
-  let scope: unknown
   try {
-    scope = atOnce('scope', option(req))
+    const scope = option === undefined ? routeScope(req) : atOnce('scope', option(req))
+    if (!isScope(scope)) {
+      throw new TypeError(`scope must return ${aScope}, not ${typeof scope === 'string' ? 'that' : typeof scope}.`)
+    }
+    if (holdsSecret?.(scope) === true) throw new TypeError(scopeHoldsSecret)
+    return scope
   } catch (cause) {
     throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
   }
-  if (isScope(scope)) return scope
-  const cause = new TypeError(`scope must return ${aScope}, not ${typeof scope === 'string' ? 'that' : typeof scope}.`)
-  throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
 }
+
+export const scopeHoldsSecret =
+  'The scope holds a secret. Where it comes from the path, the secret stands in the place of another route parameter: put it behind that one (/webhook/:campaign/<secret>), or name the parameter secret.'
 
 /** A wildcard of Express 5 is a list of segments; an optional parameter may be absent. */
 function routeScope({ params }: WebhookRequest): string {

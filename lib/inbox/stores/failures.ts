@@ -1,11 +1,4 @@
-import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
-
-/** What went wrong with the storage, as callers are told; coded errors stay what they are. */
-export function unavailable(cause: unknown): ConversionWebhookError {
-  return isConversionWebhookError(cause)
-    ? cause
-    : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
-}
+import { ConversionWebhookError } from '../../errors.js'
 
 /** Tables of a version that this code does not know. */
 export function newer(found: number, known: number): ConversionWebhookError {

@@ -12,8 +12,7 @@ import type {
   QuarantineSelection,
   StoredDelivery,
 } from '../store.js'
-import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
-import { unavailable } from './failures.js'
+import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
 import { transaction, type PostgresClient, type PostgresPool, type Queryable } from './postgres-client.js'
 import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
 import type { PostgresRows, Written } from './postgres-rows.js'
@@ -64,7 +63,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
       return await this.#opening
     } catch (error) {
       this.#opening = undefined
-      throw unavailable(error)
+      throw storageError(error)
     }
   }
 
@@ -93,7 +92,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
       this.#forget(completed)
       return ends
     } catch (error) {
-      throw unavailable(error)
+      throw storageError(error)
     }
   }
 
@@ -124,7 +123,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
       this.#forget(completed)
       return end && 'value' in end ? end.value : undefined
     } catch (error) {
-      throw failure ? failure.error : unavailable(error)
+      throw failure ? failure.error : storageError(error)
     }
   }
 
@@ -184,7 +183,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     try {
       return await query(parts)
     } catch (error) {
-      throw unavailable(error)
+      throw storageError(error)
     }
   }
 

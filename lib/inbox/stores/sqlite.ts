@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { types } from 'node:util'
-import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
+import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { QuarantinedCallback, IdentityRecord } from '../records.js'
@@ -17,7 +17,6 @@ import type {
   QuarantineSelection,
   StoredDelivery,
 } from '../store.js'
-import { unavailable } from './failures.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteRows } from './sqlite-rows.js'
 
@@ -70,7 +69,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       } catch (error) {
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
         if (broken.size > before) continue
-        if (!isBusy(error) || performance.now() > giveUpAt) throw unavailable(error)
+        if (!isBusy(error) || performance.now() > giveUpAt) throw storageError(error)
         await wait(busyPauseMs)
       }
     }
@@ -92,7 +91,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         const quarantined = quarantinedId === undefined ? undefined : this.#rows.quarantined(quarantinedId)
         changed = change.apply({ ...(record && { record }), ...(quarantined && { quarantined }) })
       } catch (error) {
-        return { error: unavailable(error) }
+        return { error: storageError(error) }
       }
       const write = (): void => {
         if (changed.record) this.#rows.writeRecord(record, changed.record)
@@ -280,7 +279,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         return query()
       } catch (error) {
         if (isConversionWebhookError(error)) throw error
-        if (!isBusy(error) || performance.now() > giveUpAt) throw unavailable(error)
+        if (!isBusy(error) || performance.now() > giveUpAt) throw storageError(error)
         await wait(busyPauseMs)
       }
     }
