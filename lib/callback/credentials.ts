@@ -57,7 +57,7 @@ function tokensIn(query: string): string[] {
   const found: string[] = []
   const start = `${tokenName}=`
   for (let at = query.indexOf(start); at !== -1 && found.length < maxTokens; at = query.indexOf(start, at + 1)) {
-    if (!/^$|&$|&amp;$/.test(query.slice(Math.max(0, at - 5), at))) continue
+    if (at > 0 && query[at - 1] !== '&' && !query.startsWith('&amp;', at - '&amp;'.length)) continue
     const ampersand = query.indexOf('&', at)
     const text = query.slice(at + start.length, ampersand === -1 ? query.length : ampersand)
     const mark = text.lastIndexOf('?')
