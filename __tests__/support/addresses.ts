@@ -25,7 +25,7 @@ export const addresses = [
 type Wrap = (address: string) => string
 
 /** How an address is written where it is only a part of a text. */
-export const spellings: Readonly<Record<string, Wrap>> = {
+export const spellings = {
   'as it is': (address) => address,
   'in upper case': (address) => address.toUpperCase(),
   decomposed: (address) => address.normalize('NFD'),
@@ -37,7 +37,7 @@ export const spellings: Readonly<Record<string, Wrap>> = {
   'encoded as a form': (address) => new URLSearchParams({ a: address }).toString().slice('a='.length),
   'with nothing encoded but the @': (address) => address.replace(/@(?!.*@)/, '%40'),
   'in JSON': (address) => JSON.stringify(address),
-}
+} as const satisfies Readonly<Record<string, Wrap>>
 
 /** What stands around an address in a text. */
 export const surroundings: Readonly<Record<string, Wrap>> = {

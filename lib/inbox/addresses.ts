@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer'
-import { decodeBytes } from '../callback/encoding.js'
 import { emailKey } from './identity.js'
 
 /** Texts in which addresses are looked for. */
@@ -9,6 +8,8 @@ export interface Texts {
   /** All others: an address may stand anywhere in them, between whatever characters. */
   readonly others: readonly string[]
 }
+
+const windows1252 = new TextDecoder('windows-1252')
 
 /** Of a text that was encoded again and again, so many encodings are undone. */
 const maxEncodings = 3
@@ -58,7 +59,7 @@ function* readings(text: string): Generator<string> {
     if (decoded === encoded) return
     const bytes = Buffer.from(decoded, 'latin1')
     yield bytes.toString()
-    if (!isUtf8(bytes)) yield decodeBytes(bytes).text
+    if (!isUtf8(bytes)) yield windows1252.decode(bytes)
     encoded = decoded
   }
 }
