@@ -1,6 +1,7 @@
 import { memoryInbox } from '../../lib/index.js'
 import { describeConversions } from './conversions.js'
 import { describeErasing } from './erasing.js'
+import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 
@@ -14,4 +15,5 @@ describe('memoryInbox', () => {
   describe('conversions', () => describeConversions(memory))
   describe('operators', () => describeOperators(memory))
   describe('erasing', () => describeErasing(memory))
+  describe('hostile arguments', () => describeHostile(memory))
 })

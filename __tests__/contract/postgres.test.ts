@@ -5,6 +5,7 @@ import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { describeConversions } from './conversions.js'
 import { describeDurability } from './durability.js'
 import { describeErasing } from './erasing.js'
+import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 
@@ -59,5 +60,6 @@ describePostgres('postgresInbox', () => {
   describe('conversions', () => describeConversions(postgres))
   describe('operators', () => describeOperators(postgres))
   describe('erasing', () => describeErasing(postgres))
+  describe('hostile arguments', () => describeHostile(postgres))
   describe('durability', () => describeDurability(postgres))
 })

@@ -5,6 +5,7 @@ import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 import { describeConversions } from './conversions.js'
 import { describeDurability } from './durability.js'
 import { describeErasing } from './erasing.js'
+import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 
@@ -43,5 +44,6 @@ describeSqlite('sqliteInbox', () => {
   describe('conversions', () => describeConversions(sqlite))
   describe('operators', () => describeOperators(sqlite))
   describe('erasing', () => describeErasing(sqlite))
+  describe('hostile arguments', () => describeHostile(sqlite))
   describe('durability', () => describeDurability(sqlite))
 })

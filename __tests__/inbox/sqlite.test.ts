@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { conversionWebhook, type ConversionContext, type ConversionHandlers } from '../../lib/index.js'
 import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
@@ -304,6 +304,33 @@ test('what is recorded as running here, and does not run, is taken over from our
   expect(attempts).toEqual([1, 2])
   expect((await inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('lapsed')
 }, 30_000)
+
+describeSqlite('rows that somebody has written by hand', () => {
+  const operations: readonly (readonly [string, (inbox: ReturnType<typeof open>, id: string) => Promise<unknown>])[] = [
+    ['list', (inbox) => inbox.list()],
+    ['get', (inbox, id) => inbox.get(`${id}:success`)],
+    ['replay', (inbox, id) => inbox.replay(`${id}:success`)],
+    ['prune', (inbox) => inbox.prune({ olderThanDays: 0 })],
+    ['erase', (inbox) => inbox.erase({ email: 'jane@example.com' })],
+  ]
+
+  test.each(operations)('make %s reject with a code, and without what they hold', async (operator, operate) => {
+    const state = operator === 'replay' ? 'dead' : 'done'
+    for (const cell of ['null', '{"params":"jane@example.com', '{"params":null,"receivedAt":1,"jane@example.com":1}']) {
+      const { report, webhook } = start()
+      const { id } = await report(cell)
+      await webhook.close()
+      const db = connect()
+      db.prepare('UPDATE conversion_webhook_deliveries SET callback = ?, state = ?, settled_at = 1').run(cell, state)
+      db.close()
+      const inbox = open()
+      const error = await operate(inbox, id).catch((caught: unknown) => caught)
+      expect(error).toMatchObject({ code: 'ERR_CONVERSION_INTERNAL', message: 'The package itself failed' })
+      await inbox.close()
+      for (const end of ['', '-wal', '-shm']) rmSync(folder.file(`inbox.db${end}`), { force: true })
+    }
+  })
+})
 
 describeSqlite('erase', () => {
   const files = () => ['', '-wal'].map((end) => readFileSync(folder.file(`inbox.db${end}`)).toString('latin1'))

@@ -1,3 +1,4 @@
+import { storageError } from '../errors.js'
 import { lastErrorOf } from './delivery.js'
 import { emailKey, orderKey } from './identity.js'
 import type { InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
@@ -141,12 +142,23 @@ export function createOperators(
   }
 
   return {
-    list,
-    get,
-    replay: replayer(store, wake),
-    stats: statistician(store),
-    prune: pruner(store),
-    erase: eraser(store),
+    list: coded(list),
+    get: coded(get),
+    replay: coded(replayer(store, wake)),
+    stats: coded(statistician(store)),
+    prune: coded(pruner(store)),
+    erase: coded(eraser(store)),
+  }
+}
+
+/** Whatever goes wrong on the way, such as with a row that somebody has written by hand, is a coded error. */
+function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Asked) => Promise<Result>) {
+  return async (...asked: Asked): Promise<Result> => {
+    try {
+      return await operate(...asked)
+    } catch (error) {
+      throw storageError(error)
+    }
   }
 }
 
