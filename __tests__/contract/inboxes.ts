@@ -11,6 +11,8 @@ import { params } from '../support/callbacks.js'
 /** One kind of inbox under the contract: everything that a suite needs to know of it. */
 export interface Kind {
   readonly isDurable: boolean
+  /** How often a property is tried; more often where that is cheap. */
+  readonly runs?: number
   /** A storage of its own for one test. */
   storage(): Promise<Storage>
 }
@@ -19,6 +21,8 @@ export interface Storage {
   /** An inbox on this storage, each time as another process would have it. */
   open(): Promise<Inbox>
   dispose(): Promise<void>
+  /** Everything that is stored, as text; absent where nothing outlives the process. */
+  readonly contents?: () => Promise<string>
   /** Makes a handler's effect in the transaction of its delivery. `then` runs in it, too. */
   readonly effect?: (context: ConversionContext, key: string, then?: () => void) => Promise<unknown>
   /** How often an effect is there. */

@@ -4,6 +4,8 @@ import { postgresInbox, type PostgresCommit } from '../../lib/postgres.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { describeConversions } from './conversions.js'
 import { describeDurability } from './durability.js'
+import { describeErasing } from './erasing.js'
+import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 
@@ -12,6 +14,7 @@ let count = 0
 
 const postgres: Kind = {
   isDurable: true,
+  runs: 6,
   storage: async () => {
     const schema = `test_${String(++count)}`
     const client = new Client({ connectionString: server.url })
@@ -20,6 +23,15 @@ const postgres: Kind = {
     return {
       open: () => Promise.resolve(postgresInbox({ connectionString: server.url, schema }) as Inbox),
       dispose: () => client.end(),
+      contents: async () => {
+        const { rows } = await client.query<{ table: string }>(
+          `SELECT format('%I.%I', table_schema, table_name) AS table FROM information_schema.tables WHERE table_schema = $1`,
+          [schema],
+        )
+        const texts = []
+        for (const { table } of rows) texts.push((await client.query(`SELECT t::text FROM ${table} t`)).rows)
+        return JSON.stringify(texts)
+      },
       effect: (context, key, then) =>
         (context as ConversionContext<PostgresCommit>).commit(async (tx) => {
           await tx.query(`INSERT INTO effects_${schema} VALUES ($1)`, [key])
@@ -47,5 +59,7 @@ describePostgres('postgresInbox', () => {
 
   describe('conversions', () => describeConversions(postgres))
   describe('operators', () => describeOperators(postgres))
+  describe('erasing', () => describeErasing(postgres))
+  describe('hostile arguments', () => describeHostile(postgres))
   describe('durability', () => describeDurability(postgres))
 })

@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs'
 import type { ConversionContext, Inbox } from '../../lib/index.js'
 import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 import { describeConversions } from './conversions.js'
 import { describeDurability } from './durability.js'
+import { describeErasing } from './erasing.js'
+import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 
@@ -14,6 +17,7 @@ const sqlite: Kind = {
     return Promise.resolve({
       open: () => Promise.resolve(sqliteInbox(file) as Inbox),
       dispose: () => Promise.resolve(folder.remove()),
+      contents: () => Promise.resolve(['', '-wal'].map((end) => readFileSync(`${file}${end}`).toString()).join('')),
       effect: (context, key, then) =>
         (context as ConversionContext<SqliteCommit>).commit((db) => {
           db.exec('CREATE TABLE IF NOT EXISTS effects (key TEXT)')
@@ -39,5 +43,7 @@ const describeSqlite = hasSqlite ? describe : describe.skip
 describeSqlite('sqliteInbox', () => {
   describe('conversions', () => describeConversions(sqlite))
   describe('operators', () => describeOperators(sqlite))
+  describe('erasing', () => describeErasing(sqlite))
+  describe('hostile arguments', () => describeHostile(sqlite))
   describe('durability', () => describeDurability(sqlite))
 })

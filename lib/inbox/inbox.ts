@@ -156,9 +156,12 @@ export interface DayCounts extends Readonly<Record<ConversionStatus, number>> {
   readonly day: string
 }
 
-/** What people do with an inbox. Each rejects where the storage fails. */
+/**
+ * What people do with an inbox. Each rejects with a coded error: `ERR_CONVERSION_QUERY_INVALID` for an argument that cannot work, of which
+ * the message holds nothing; `ERR_CONVERSION_INBOX_UNAVAILABLE` where the storage fails, `ERR_CONVERSION_INBOX_CLOSED` after its end.
+ */
 export interface Operators {
-  /** Rows, newest first. Rejects with `ERR_CONVERSION_QUERY_INVALID`, or with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
+  /** Rows, newest first. Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
   readonly list: (query?: InboxQuery) => Promise<readonly InboxRow[]>
   /** A row with everything that happened to its identity. */
   readonly get: (id: string) => Promise<InboxEntry | undefined>
@@ -171,7 +174,6 @@ export interface Operators {
   /**
    * Totals, and what each of the last `days` (1 to 366) brought. Counts in the storage; the days take
    * SQLite some milliseconds for each 10,000 deliveries in them.
-   * Rejects with `ERR_CONVERSION_QUERY_INVALID`.
    */
   readonly stats: (options?: { readonly days?: number | undefined }) => Promise<InboxStats>
   /**
@@ -180,9 +182,11 @@ export interface Operators {
    */
   readonly prune: (options: { readonly olderThanDays: number }) => Promise<Pruned>
   /**
-   * Drops what was received of every conversion that mentions an e-mail address, in any parameter, extra or error text, from the files
-   * too; repeats stay duplicates. Reports the conversions that cannot be erased yet. Reads the whole inbox, in portions.
+   * Drops what was received of every conversion and quarantined callback that mentions an e-mail address, or one of up to 1,000, from the
+   * files too: in an e-mail parameter the whole address, in any other parameter, extra, scope or error text every occurrence of it, in any
+   * case, percent-encoded too. Repeats stay duplicates. Reports the conversions that cannot be erased yet. Reads the whole inbox, in
+   * portions, once for all addresses.
    * Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where the storage still holds what was dropped; call it again.
    */
-  readonly erase: (person: { readonly email: string }) => Promise<Erased>
+  readonly erase: (person: { readonly email: string | readonly string[] }) => Promise<Erased>
 }

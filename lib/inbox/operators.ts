@@ -1,3 +1,4 @@
+import { storageError } from '../errors.js'
 import { lastErrorOf } from './delivery.js'
 import { emailKey, orderKey } from './identity.js'
 import type { InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
@@ -10,11 +11,12 @@ import {
   keyOf,
   receivedAtOf,
   splitDeliveryId,
-  textsOfQuarantined,
+  searchableTexts,
   type QuarantinedCallback,
 } from './records.js'
-import { replayer, requireId, unknownRecord } from './replay.js'
-import { badQuery, statistician } from './stats.js'
+import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
+import { replayer, unknownRecord } from './replay.js'
+import { statistician } from './stats.js'
 import type { Position, Store, StoredDelivery } from './store.js'
 
 const quarantineStates: readonly InboxState[] = [
@@ -23,7 +25,11 @@ const quarantineStates: readonly InboxState[] = [
   'waiting',
   'done',
 ] satisfies QuarantinedCallback['state'][]
-const states: readonly string[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
+const states: readonly InboxState[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
+
+function isState(state: unknown): state is InboxState {
+  return states.some((known) => known === state)
+}
 
 function isQuarantineState(state: InboxState): state is QuarantinedCallback['state'] {
   return quarantineStates.includes(state)
@@ -87,7 +93,7 @@ export function createOperators(
     const order = query.orderId === undefined ? undefined : orderKey(query.orderId)
     const email = emailKey(query.email)
     const isWanted = (quarantined: QuarantinedCallback): boolean => {
-      const texts = textsOfQuarantined(quarantined)
+      const texts = searchableTexts(quarantined)
       return (
         (order === undefined || texts.some((text) => orderKey(text) === order)) &&
         (email === undefined || texts.some((text) => emailKey(text) === email))
@@ -105,8 +111,8 @@ export function createOperators(
     }
   }
 
-  async function list(query: InboxQuery = {}): Promise<readonly InboxRow[]> {
-    const limit = checkQuery(query)
+  async function list(asked?: InboxQuery): Promise<readonly InboxRow[]> {
+    const { limit, ...query } = checkedQuery(asked)
     const last = query.before === undefined ? undefined : await find(query.before)
     if (query.before !== undefined && last === undefined) throw unknownRecord()
     const before = last && { id: last.id, receivedAt: last.receivedAt.getTime() }
@@ -136,12 +142,23 @@ export function createOperators(
   }
 
   return {
-    list,
-    get,
-    replay: replayer(store, wake),
-    stats: statistician(store),
-    prune: pruner(store),
-    erase: eraser(store),
+    list: coded(list),
+    get: coded(get),
+    replay: coded(replayer(store, wake)),
+    stats: coded(statistician(store)),
+    prune: coded(pruner(store)),
+    erase: coded(eraser(store)),
+  }
+}
+
+/** Whatever goes wrong on the way, such as with a row that somebody has written by hand, is a coded error. */
+function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Asked) => Promise<Result>) {
+  return async (...asked: Asked): Promise<Result> => {
+    try {
+      return await operate(...asked)
+    } catch (error) {
+      throw storageError(error)
+    }
   }
 }
 
@@ -149,14 +166,26 @@ function newestFirst(a: InboxRow, b: InboxRow): number {
   return b.receivedAt.getTime() - a.receivedAt.getTime() || (a.id < b.id ? 1 : -1)
 }
 
-function checkQuery({ state, limit = 50, orderId, email, scope, before }: InboxQuery): number {
-  if (state !== undefined && !states.includes(state)) throw badQuery(`state is one of ${states.join(', ')}`)
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxLimit) {
-    throw badQuery(`limit is a whole number from 1 to ${String(maxLimit)}`)
-  }
-  for (const [name, value] of Object.entries({ orderId, email, scope, before })) {
-    if (value !== undefined && typeof value !== 'string') throw badQuery(`${name} is a text`)
-  }
+const queryNames: readonly string[] = [
+  'state',
+  'orderId',
+  'email',
+  'scope',
+  'limit',
+  'before',
+] satisfies (keyof InboxQuery)[]
+
+function checkedQuery(asked: unknown): InboxQuery & { readonly limit: number } {
+  const { state, limit = 50, before, ...texts } = fieldsOfQuery(asked, queryNames)
+  if (state !== undefined && !isState(state)) throw badQuery(`state is one of ${states.join(', ')}`)
+  if (!isWholeNumber(limit, 1, maxLimit)) throw badQuery(`limit is a whole number from 1 to ${String(maxLimit)}`)
   if (before !== undefined) requireId(before)
-  return limit
+  return {
+    state,
+    limit,
+    before,
+    orderId: optionalText('orderId', texts.orderId),
+    email: optionalText('email', texts.email),
+    scope: optionalText('scope', texts.scope),
+  }
 }

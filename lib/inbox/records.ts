@@ -148,7 +148,9 @@ export function applyDecision(
   }
   const repeats = recorded?.repeats ?? {}
   const counted = outcome === 'duplicate' || outcome === 'stale' ? { [outcome]: again(repeats[outcome], callback) } : {}
-  const record = { id, scope: callback.scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
+  // The scope is part of the identity, so that it is the same, or was erased and is not learnt again.
+  const scope = recorded?.scope ?? callback.scope
+  const record = { id, scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
   return { record, keys }
 }
 
@@ -204,26 +206,25 @@ export function emptied(record: IdentityRecord): IdentityRecord {
   return { ...rest, isForgotten: true, deliveries }
 }
 
+/** A record without the scopes that are personal: they stay part of its identity, which is a hash. */
+export function withoutScope(record: IdentityRecord, isPersonal: (scope: string) => boolean): IdentityRecord {
+  const kept = (scope: string): string => (isPersonal(scope) ? '' : scope)
+  const deliveries = record.deliveries.map((delivery) => ({
+    ...delivery,
+    callback: { ...delivery.callback, scope: kept(delivery.callback.scope) },
+  }))
+  return { ...record, scope: kept(record.scope), deliveries }
+}
+
 /** Whether what was received was dropped: a valid callback says its status at least. */
 export function isEmptied({ params }: Callback): boolean {
   return Object.keys(params).length === 0
 }
 
-/** Every text of a record that came from outside. */
-export function textsOf(record: IdentityRecord): readonly string[] {
-  const facts = [record.referrerEmail, record.refereeEmail].filter((text) => text !== undefined)
-  const ofDeliveries = record.deliveries.flatMap(({ callback, log }) => [
-    ...textsOfCallback(callback),
-    ...log.map(({ message }) => message).filter((text) => text !== undefined),
-  ])
-  return [...facts, ...ofDeliveries]
-}
-
-export function textsOfQuarantined(quarantined: QuarantinedCallback): readonly string[] {
-  return quarantined.kind === 'refused' ? quarantined.received.pairs.flat() : textsOfCallback(quarantined.callback)
-}
-
-function textsOfCallback({ params, extra }: Callback): readonly string[] {
+/** The texts of a quarantined callback that it may be looked for by. */
+export function searchableTexts(quarantined: QuarantinedCallback): readonly string[] {
+  if (quarantined.kind === 'refused') return quarantined.received.pairs.flat()
+  const { params, extra } = quarantined.callback
   return [...Object.values(params), ...Object.entries(extra).flat()]
 }
 

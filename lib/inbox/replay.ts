@@ -1,9 +1,10 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { replayed } from './delivery.js'
-import type { InboxHost } from './inbox.js'
 import { identityOf } from './identity.js'
+import type { InboxHost } from './inbox.js'
 import { decide, previousOf, type Previous } from './ledger.js'
+import { requireId } from './queries.js'
 import {
   applyDecision,
   conflictOf,
@@ -107,13 +108,6 @@ export async function rereadQuarantined(
 interface Reread {
   readonly isRecorded: boolean
   readonly conflict?: { readonly callback: Callback; readonly recorded: Previous }
-}
-
-export function requireId(id: unknown): asserts id is string {
-  if (typeof id === 'string' && !id.includes('\0')) return // PostgreSQL cannot even be asked for a NUL
-  throw new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', {
-    message: 'An id is a text without NUL characters.',
-  })
 }
 
 export function unknownRecord(): ConversionWebhookError {
