@@ -38,14 +38,22 @@ export interface LogEntry {
   readonly what: 'recorded' | 'failed' | 'held' | 'lapsed' | 'replayed' | DeliveryState
   readonly attempt?: number
   readonly code?: ConversionErrorCode
-  /** An error's own text, cut to 1,000 characters. */
+  /** An error's own message, cut to 1,000 characters; absent where five later entries have one. */
   readonly message?: string
 }
 
-const maxLogEntries = 100
+const maxEntries = 20
+const maxMessages = 5
 
+/** The last 20 entries, with their last 5 messages: a delivery may be tried and held for weeks. */
 export function logged(log: readonly LogEntry[], ...entries: readonly LogEntry[]): readonly LogEntry[] {
-  return [...log, ...entries].slice(-maxLogEntries)
+  const kept = [...log, ...entries].slice(-maxEntries)
+  let over = kept.filter(({ message }) => message !== undefined).length - maxMessages
+  return kept.map((entry) => (entry.message !== undefined && over-- > 0 ? withoutMessage(entry) : entry))
+}
+
+function withoutMessage({ message: _message, ...entry }: LogEntry): LogEntry {
+  return entry
 }
 
 /** How often something came again, and when; times in milliseconds since 1970. */
@@ -199,7 +207,7 @@ export function emptied(record: IdentityRecord): IdentityRecord {
   const deliveries = record.deliveries.map((delivery) => ({
     ...delivery,
     callback: { ...delivery.callback, params: {}, extra: {}, repairs: [] },
-    log: delivery.log.map(({ message: _message, ...entry }) => entry),
+    log: delivery.log.map(withoutMessage),
   }))
   return { ...rest, isForgotten: true, deliveries }
 }
