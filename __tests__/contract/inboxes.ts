@@ -1,3 +1,4 @@
+import type { Size } from '../../lib/inbox/quarantine.js'
 import {
   conversionWebhook,
   type ConversionContext,
@@ -11,8 +12,8 @@ import { params } from '../support/callbacks.js'
 /** One kind of inbox under the contract: everything that a suite needs to know of it. */
 export interface Kind {
   readonly isDurable: boolean
-  /** A storage of its own for one test. */
-  storage(): Promise<Storage>
+  /** A storage of its own for one test; its quarantine has the real budget unless the test says another. */
+  storage(quarantineBudget?: Size): Promise<Storage>
 }
 
 export interface Storage {
@@ -44,8 +45,8 @@ export function workbench(kind: Kind) {
     for (const close of closing.splice(0).reverse()) await close()
   })
 
-  async function newStorage() {
-    const storage = await kind.storage()
+  async function newStorage(quarantineBudget?: Size) {
+    const storage = await kind.storage(quarantineBudget)
     closing.push(() => storage.dispose())
     return storage
   }

@@ -1,14 +1,21 @@
-import { memoryInbox } from '../../lib/index.js'
+import { memoryBudget } from '../../lib/inbox/quarantine.js'
+import { openMemory } from '../../lib/inbox/stores/memory.js'
 import { describeConversions } from './conversions.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
+import { describeQuarantine } from './quarantine.js'
 
 const memory: Kind = {
   isDurable: false,
-  storage: () => Promise.resolve({ open: () => Promise.resolve(memoryInbox()), dispose: () => Promise.resolve() }),
+  storage: (budget = memoryBudget) =>
+    Promise.resolve({
+      open: () => Promise.resolve(openMemory(budget)),
+      dispose: () => Promise.resolve(),
+    }),
 }
 
 describe('memoryInbox', () => {
   describe('conversions', () => describeConversions(memory))
   describe('operators', () => describeOperators(memory))
+  describe('quarantine', () => describeQuarantine(memory))
 })

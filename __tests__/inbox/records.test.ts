@@ -8,8 +8,8 @@ import {
   settle,
   withdrawOvertaken,
 } from '../../lib/inbox/delivery.js'
-
-import { conflictOf, deliveryId, findDelivery, keyOf } from '../../lib/inbox/records.js'
+import { conflictOf } from '../../lib/inbox/quarantine.js'
+import { deliveryId, findDelivery, keyOf } from '../../lib/inbox/records.js'
 import { done, failed } from '../support/host.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
 

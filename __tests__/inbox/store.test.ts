@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { memoryInbox } from '../../lib/index.js'
 import type { InboxHost } from '../../lib/inbox/inbox.js'
-import { conflictOf } from '../../lib/inbox/records.js'
+import { conflictOf } from '../../lib/inbox/quarantine.js'
 import { done, ending, failed, late, testHost, working } from '../support/host.js'
 import { callbackOf } from '../support/ledger.js'
 

@@ -1,14 +1,7 @@
 import { ConversionWebhookError } from '../errors.js'
 import { emailKey } from './identity.js'
-import {
-  emptied,
-  isEmptied,
-  isUnsettled,
-  receivedAtOf,
-  textsOf,
-  textsOfQuarantined,
-  type IdentityRecord,
-} from './records.js'
+import { receivedAtOf } from './quarantine.js'
+import { emptied, isEmptied, isUnsettled, textsOf, textsOfQuarantined, type IdentityRecord } from './records.js'
 import type { Position, Store } from './store.js'
 
 export interface Pruned {

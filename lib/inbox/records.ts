@@ -1,7 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
-import type { Received } from '../callback/params.js'
-import type { ConversionErrorCode, Issue } from '../errors.js'
-import { hashOf, orderKey } from './identity.js'
+import type { ConversionErrorCode } from '../errors.js'
+import { orderKey } from './identity.js'
 import {
   isDelivered,
   isFailTold,
@@ -11,6 +10,7 @@ import {
   type Entry,
   type Recorded,
 } from './ledger.js'
+import type { QuarantinedCallback } from './quarantine.js'
 
 /** One event of one conversion on its way to its handler, as every store keeps it. */
 export interface Delivery extends Entry {
@@ -69,47 +69,6 @@ export interface IdentityRecord extends Recorded {
   readonly scope: string
   readonly deliveries: readonly Delivery[]
   readonly repeats: Readonly<Partial<Record<'duplicate' | 'stale', Repeats>>>
-}
-
-interface Quarantined {
-  readonly id: string
-  /** What a replay made of it: the identity that it was recorded as. */
-  readonly identity?: string
-  readonly log: readonly LogEntry[]
-}
-
-/** A callback that was refused, as it was received: the quarantine. */
-export interface RefusedRecord extends Quarantined {
-  readonly kind: 'refused'
-  /** `waiting` after a replay, until a process with handlers has read it again; `done` when that one could. */
-  readonly state: 'refused' | 'waiting' | 'done'
-  readonly code: ConversionErrorCode
-  readonly issues: readonly Issue[]
-  readonly received: Received
-  readonly scope: string
-  /** Milliseconds since 1970. */
-  readonly receivedAt: number
-}
-
-/** A valid callback that contradicts what is recorded of its identity. */
-export interface ConflictRecord extends Quarantined {
-  readonly kind: 'conflict'
-  /** `done` after a replay: it was recorded as a conversion of its own. */
-  readonly state: 'conflict' | 'done'
-  /** The identity that it contradicts, and after a replay its own. */
-  readonly identity: string
-  readonly callback: Callback
-}
-
-/** A callback that is kept and not delivered. */
-export type QuarantinedCallback = RefusedRecord | ConflictRecord
-
-/** The same contradiction has the same id, however often it is repeated. */
-export function conflictOf(identity: string, callback: Callback): ConflictRecord {
-  const { status, params } = callback
-  const content = Object.entries({ ...params, conversion: status }).sort(([a], [b]) => (a < b ? -1 : 1))
-  const id = `${identity}:conflict:${hashOf(content.flat()).slice(0, 16)}`
-  return { kind: 'conflict', id, state: 'conflict', identity, callback, log: [] }
 }
 
 /** What tells the deliveries of one identity apart. */
@@ -195,10 +154,6 @@ export function splitDeliveryId(id: string): readonly [identity: string, key?: D
 
 function isDeliveryKey(key: string): key is DeliveryKey {
   return deliveryKeys.includes(key)
-}
-
-export function receivedAtOf(quarantined: QuarantinedCallback): number {
-  return quarantined.kind === 'refused' ? quarantined.receivedAt : quarantined.callback.receivedAt
 }
 
 /** A record without anything personal: its identity, what was delivered, and when. */

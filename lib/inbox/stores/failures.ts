@@ -7,6 +7,15 @@ export function unavailable(cause: unknown): ConversionWebhookError {
     : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
 }
 
+export function isClosedError(error: unknown): boolean {
+  return isConversionWebhookError(error) && error.code === 'ERR_CONVERSION_INBOX_CLOSED'
+}
+
+/** What is behind a coded error. */
+export function causeOf(error: unknown): unknown {
+  return isConversionWebhookError(error) && error.cause !== undefined ? error.cause : error
+}
+
 /** Tables of a version that this code does not know. */
 export function newer(found: number, known: number): ConversionWebhookError {
   const message = `The inbox has tables of version ${String(found)}, and this version of the package knows ${String(known)}: update the package.`

@@ -7,27 +7,26 @@ import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.
 import { identityOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
 import { decide, previousOf, type ConversionEvent } from '../ledger.js'
-import {
-  applyDecision,
-  conflictOf,
-  isUnsettled,
-  keyOf,
-  type DeliveryKey,
-  type QuarantinedCallback,
-} from '../records.js'
+import { conflictOf, memoryBudget, type QuarantinedCallback } from '../quarantine.js'
+import { applyDecision, isUnsettled, keyOf, type DeliveryKey } from '../records.js'
 import { rereadQuarantined } from '../replay.js'
 import type { Release } from '../slots.js'
 import { Identities, type Identity } from './identities.js'
 import { MemoryStore } from './memory-store.js'
 
 /**
- * The inbox of a process that forgets: 10,000 identities (settled ones give way, oldest first) and the last 1,000 quarantined callbacks.
- * Handlers run before the answer, so a failure is answered with 500 and tried again when the callback is repeated; there is no timer
+ * The inbox of a process that forgets: 10,000 identities (settled ones give way, oldest first), the last 1,000 refused callbacks
+ * and the last 1,000 conflicts, 8 MiB of each. Handlers run before the answer, so a failure is answered with 500 and tried again when the callback is repeated; there is no timer
  * and no other second try. For development, or for handlers that are idempotent themselves.
  */
 export function memoryInbox(): Inbox<undefined> {
+  return openMemory()
+}
+
+/** The same with less room: for tests. */
+export function openMemory(budget = memoryBudget): Inbox<undefined> {
   const identities = new Identities<Work>()
-  return new MemoryInbox(identities, new MemoryStore(identities))
+  return new MemoryInbox(identities, new MemoryStore(identities, budget))
 }
 
 /** What an attempt came to; undefined where the delivery is settled. */
@@ -113,7 +112,8 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   async #rereadAll(host: InboxHost): Promise<void> {
-    for (const quarantined of await this.#store.quarantine({ state: 'waiting', limit: Infinity })) {
+    const { rows: limit } = this.#store.quarantineBudget
+    for (const quarantined of await this.#store.quarantine({ state: 'waiting', limit })) {
       if (quarantined.kind !== 'refused') continue
       const id = await rereadQuarantined(this.#store, quarantined, host)
       if (id !== undefined) this.wake(id)
