@@ -1,4 +1,5 @@
 import { memoryBudget } from '../../lib/inbox/quarantine.js'
+import { memoryRoom } from '../../lib/inbox/stores/identities.js'
 import { openMemory } from '../../lib/inbox/stores/memory.js'
 import { describeConversions } from './conversions.js'
 import type { Kind } from './inboxes.js'
@@ -9,7 +10,7 @@ const memory: Kind = {
   isDurable: false,
   storage: (budget = memoryBudget) =>
     Promise.resolve({
-      open: () => Promise.resolve(openMemory(budget)),
+      open: () => Promise.resolve(openMemory(memoryRoom, budget)),
       dispose: () => Promise.resolve(),
     }),
 }
