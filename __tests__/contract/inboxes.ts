@@ -1,3 +1,4 @@
+import type { Size } from '../../lib/inbox/quarantine.js'
 import {
   conversionWebhook,
   type ConversionContext,
@@ -13,8 +14,8 @@ export interface Kind {
   readonly isDurable: boolean
   /** How often a property is tried; more often where that is cheap. */
   readonly runs?: number
-  /** A storage of its own for one test. */
-  storage(): Promise<Storage>
+  /** A storage of its own for one test; its quarantine has the real budget unless the test says another. */
+  storage(quarantineBudget?: Size): Promise<Storage>
 }
 
 export interface Storage {
@@ -48,8 +49,8 @@ export function workbench(kind: Kind) {
     for (const close of closing.splice(0).reverse()) await close()
   })
 
-  async function newStorage() {
-    const storage = await kind.storage()
+  async function newStorage(quarantineBudget?: Size) {
+    const storage = await kind.storage(quarantineBudget)
     closing.push(() => storage.dispose())
     return storage
   }

@@ -1,7 +1,8 @@
 import { addressFinder } from './addresses.js'
 import { textsOfQuarantined, textsOfRecord } from './mentions.js'
+import { receivedAtOf } from './quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
-import { emptied, isEmptied, isUnsettled, receivedAtOf, withoutScope, type IdentityRecord } from './records.js'
+import { emptied, isEmptied, isUnsettled, withoutScope, type IdentityRecord } from './records.js'
 import type { Position, Store } from './store.js'
 
 export interface Pruned {

@@ -1,9 +1,10 @@
 import type { Callback, Conversion, ConversionStatus } from '../callback/conversion.js'
+import type { Digest } from '../callback/params.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
 import type { Erased, Pruned } from './forgetting.js'
 import type { HistoryEntry } from './history.js'
 import type { ConversionEvent, DeliveryState, Outcome, Previous } from './ledger.js'
-import type { QuarantinedCallback, RefusedRecord } from './records.js'
+import type { QuarantinedCallback, RefusedRecord } from './quarantine.js'
 
 declare const commitType: unique symbol
 
@@ -28,7 +29,10 @@ export interface Inbox<Commit = unknown> extends Operators {
    * Rejects with a coded error (500, 503) where a handler failed in memory or nothing could be recorded; then a repeat is welcome.
    */
   accept(callback: Callback): Promise<Accepted>
-  /** Keeps a refused callback for a person to look at. Resolves when it is recorded; the oldest give way. */
+  /**
+   * Keeps a refused callback for a person to look at, or counts it where the same content is kept already.
+   * Resolves when that is recorded; the oldest give way.
+   */
   quarantine(callback: QuarantinedCallback): Promise<void>
   /** Stops claiming, waits `closeTimeoutMs` for running handlers, aborts their signals, then lets go of everything. Idempotent. */
   close(): Promise<void>
@@ -119,6 +123,7 @@ export interface InboxRow {
   readonly state: InboxState
   readonly event?: ConversionEvent
   readonly scope: string
+  /** Of a quarantined callback: when it came first. */
   readonly receivedAt: Date
   /** Absent where no webhook is there to type it, where it was refused, and after `prune` and `erase`. */
   readonly conversion?: Conversion<unknown>
@@ -127,6 +132,12 @@ export interface InboxRow {
   /** Why a callback was refused. */
   readonly code?: ConversionErrorCode
   readonly issues?: readonly Issue[]
+  /** Of a quarantined callback: how often the same content came, the first time included. */
+  readonly count?: number
+  /** Of a quarantined callback: when the same content came last. */
+  readonly lastAt?: Date
+  /** Stands for a refused callback that was beyond the limits or could not be read: it was not kept, and cannot be replayed. */
+  readonly digest?: Digest
   /** Attempts that count against `maxAttempts`. */
   readonly attempts: number
   readonly nextAttemptAt?: Date

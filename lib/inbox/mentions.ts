@@ -1,6 +1,7 @@
 import type { Callback } from '../callback/conversion.js'
 import type { Texts } from './addresses.js'
-import type { IdentityRecord, LogEntry, QuarantinedCallback } from './records.js'
+import type { QuarantinedCallback } from './quarantine.js'
+import type { IdentityRecord, LogEntry } from './records.js'
 
 /* Everything from outside that is kept of a conversion, or of a callback in quarantine: where a person may be mentioned. */
 

@@ -4,17 +4,9 @@ import { emailKey, orderKey } from './identity.js'
 import type { InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
 import { eraser, pruner } from './forgetting.js'
 import { historyOf } from './history.js'
-import {
-  deliveryId,
-  findDelivery,
-  isEmptied,
-  keyOf,
-  receivedAtOf,
-  splitDeliveryId,
-  searchableTexts,
-  type QuarantinedCallback,
-} from './records.js'
+import { receivedAtOf, scopeOf, type QuarantinedCallback } from './quarantine.js'
 import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
+import { deliveryId, findDelivery, isEmptied, keyOf, searchableTexts, splitDeliveryId } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
 import type { Position, Store, StoredDelivery } from './store.js'
@@ -63,19 +55,24 @@ export function createOperators(
   }
 
   const rowOfQuarantined = (quarantined: QuarantinedCallback): InboxRow => {
-    const { id, kind, state } = quarantined
-    const row = { id, kind, state, receivedAt: new Date(receivedAtOf(quarantined)), attempts: 0 }
+    const { id, kind, state, count } = quarantined
+    const row = {
+      id,
+      kind,
+      state,
+      scope: scopeOf(quarantined),
+      receivedAt: new Date(receivedAtOf(quarantined)),
+      lastAt: new Date(quarantined.lastAt),
+      count,
+      attempts: 0,
+    }
     if (quarantined.kind === 'refused') {
-      const { code, issues, scope, received } = quarantined
-      return { ...row, scope, params: Object.fromEntries(received.pairs), code, issues }
+      const { code, issues, received } = quarantined
+      const { pairs, digest } = received
+      return { ...row, params: Object.fromEntries(pairs), code, issues, ...(digest && { digest }) }
     }
     const conversion = host()?.conversionOf(quarantined.callback)
-    return {
-      ...row,
-      scope: quarantined.callback.scope,
-      params: { ...quarantined.callback.params },
-      ...(conversion && { conversion }),
-    }
+    return { ...row, params: { ...quarantined.callback.params }, ...(conversion && { conversion }) }
   }
 
   async function find(id: string): Promise<InboxRow | undefined> {
@@ -101,12 +98,14 @@ export function createOperators(
     }
     const { state, scope } = query
     if (state !== undefined && !isQuarantineState(state)) return
-    const limit = 200
+    // A search may go through all of the quarantine, which its budget bounds: in portions, so that callbacks come in between.
+    const limit = 100
     for (let position = before; ;) {
       const page = await store.quarantine({ limit, state, scope, before: position })
       for (const quarantined of page) if (isWanted(quarantined)) yield rowOfQuarantined(quarantined)
       const last = page.at(-1)
       if (last === undefined || page.length < limit) return
+      await new Promise(setImmediate)
       position = { id: last.id, receivedAt: receivedAtOf(last) }
     }
   }
