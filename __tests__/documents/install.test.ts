@@ -8,7 +8,7 @@ const command = /\b(?:npx|npm (?:install|i|exec|add)|pnpm \w+|yarn \w+|bunx)\b[^
 
 test.each(files)('%s sends nobody to the registry for this package', (file) => {
   const commands = readDocument(file).match(command) ?? []
-  expect(commands.filter((found) => found !== 'npx --no conversion-webhook')).toEqual([])
+  expect(commands.filter((found) => found !== 'npx --no -- conversion-webhook')).toEqual([])
 })
 
 test('the README installs the tarball that npm pack makes of this version', () => {
