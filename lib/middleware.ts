@@ -69,14 +69,14 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   })
 
   /** The way of a callback: section 5 of the design, a step a line. */
-  async function receive(req: WebhookRequest, route: Route): Promise<Received> {
+  async function receive(req: WebhookRequest, route: Route, isAnswered: boolean): Promise<Received> {
     requireKnownPath(req, route)
     const accident = findAccident(req, settings.isProduction)
     if (accident) return { answer: accidentAnswer(accident) }
     requireCaller(req, route, settings)
     const query = readQuery(escapeHighBytes(route.query), rules.wireNames, { sent: route.query })
     const scope = scopeOf(req, settings)
-    if (settings.respond) scrub(req) // before anything is awaited: a client that hangs up is logged at once
+    if (isAnswered) scrub(req) // before anything is awaited: a client that hangs up is logged at once
     const sent = await readRequest(req, query, rules.wireNames)
     if (sent === undefined) return { answer: emptyAnswer }
     const taken = await take(sent, scope, settings, reporter)
@@ -103,23 +103,29 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
       scrub(req)
       send(res, what)
     }
-    receive(req, route).then(
-      (received) => {
-        if ('answer' in received) {
-          answer(received.answer)
-          return
-        }
-        const { conversion } = received
-        Object.assign(req, { conversion })
-        if (handOn) process.nextTick(handOn)
-        else answer(outcomeAnswer(conversion.outcome))
-      },
-      (cause: unknown) => {
-        const error = codedError(cause, reporter)
-        if (handOn) process.nextTick(handOn, error)
-        else answer(problemAnswer(error))
-      },
-    )
+    receive(req, route, handOn === undefined)
+      .then(
+        (received) => {
+          if ('answer' in received) {
+            answer(received.answer)
+            return
+          }
+          const { conversion } = received
+          Object.assign(req, { conversion })
+          if (handOn) process.nextTick(handOn)
+          else answer(outcomeAnswer(conversion.outcome))
+        },
+        (cause: unknown) => {
+          const error = codedError(cause, reporter)
+          if (handOn) process.nextTick(handOn, error)
+          else answer(problemAnswer(error))
+        },
+      )
+      .catch((cause: unknown) => {
+        // Other middleware may have wrapped the response, and its wrapper threw: unheard, that would end the process.
+        reporter.error('internal', cause)
+        res.destroy()
+      })
   }
 
   inbox.attach({

@@ -54,6 +54,26 @@ describe.each(Object.entries(frameworks))('answers under %s', (_name, mount) => 
     }
   })
 
+  test('a response that throws when it is written ends its connection, and onError is told', async () => {
+    const told: unknown[] = []
+    const webhook = conversionWebhook({ onError: (failure) => told.push(failure) }, { secret: false })
+    const broken = new Error('a wrapper of the response throws')
+    const listener = mount('/webhook', webhook)
+    const { port } = await listen((req, res) => {
+      res.writeHead = () => {
+        throw broken
+      }
+      listener(req, res)
+    })
+    for (const search of [query(), query({ conversion: 'maybe' })]) {
+      await expect(send(port, `/webhook${search}`)).rejects.toThrow('socket hang up')
+    }
+    expect(told).toEqual([
+      { stage: 'internal', error: broken },
+      { stage: 'internal', error: broken },
+    ])
+  })
+
   test('somebody who opens the URL is answered 204', async () => {
     const call = await start({}, { secret })
     for (const search of ['', '?', '?utm_source=mail']) {

@@ -1,7 +1,7 @@
 import connect from 'connect'
 import express from 'express'
 import type { RequestListener } from 'node:http'
-import { conversionWebhook, type WebhookRequest } from '../../lib/index.js'
+import { conversionWebhook, memoryInbox, type WebhookRequest } from '../../lib/index.js'
 import { params, query, secret } from '../support/callbacks.js'
 import { form, json, problemOf, send, type Sent } from '../support/client.js'
 import { recorder, withEnvironment } from '../support/recorder.js'
@@ -116,10 +116,37 @@ describe.each(Object.entries(frameworks))('the secret under %s', (_name, mount) 
     ['percent-encoded', `/webhook${query()}&token=${secret.replaceAll('-', '%2D')}`, 200],
     ['in another name', `/webhook${query()}&mytoken=${secret}&token2=${secret}`, 401],
     ['in a text', `/webhook${query()}&note=token=${secret}`, 401],
+    ['behind three others', `/webhook${query()}${'&token=wr+ong?x'.repeat(3)}&token=${secret}`, 200],
     ['behind four others', `/webhook${query()}${'&token=wrong'.repeat(4)}&token=${secret}`, 401],
   ])('a token is found %s', async (_where, url, status) => {
     const { call } = await start()
     expect((await call(url, { headers: { 'X-Webhook-Secret': 'wrong' } })).status).toBe(status)
+  })
+
+  test.each([
+    ['base64, pasted as it is', 'base64+with/all+of/it==', 'base64+with/all+of/it=='],
+    ['base64, pasted as it is, before a second "?"', 'base64+with/all+of/it==', 'base64+with/all+of/it==?utm=1'],
+    ['base64, encoded', 'base64+with/all+of/it==', encodeURIComponent('base64+with/all+of/it==')],
+    ['with blanks, encoded by a form', 'one with blanks in it', 'one+with+blanks+in+it'],
+    ['with "?"', 'who?knows?the?secret', 'who?knows?the?secret'],
+    ['beyond ASCII', 'geheimnis für prüfungen', encodeURIComponent('geheimnis für prüfungen')],
+  ])('a token may be %s', async (_what, own, token) => {
+    const { call } = await start({ secret: own })
+    expect((await call(`/webhook${query()}&token=${token}`)).status).toBe(200)
+    expect((await call(`/webhook${query()}&token=${token.slice(1)}`)).status).not.toBe(200)
+  })
+
+  test.each([
+    ['UTF-8', 'utf8'],
+    ['latin1', 'latin1'],
+  ] as const)('a secret beyond ASCII is right in a header in %s', async (_charset, charset) => {
+    const own = 'geheimnis-für-prüfungen'
+    const { call } = await start({ secret: own })
+    const sent = Buffer.from(own, charset).toString('latin1') // what Node's client writes as these bytes
+    for (const headers of [{ 'X-Webhook-Secret': sent }, { Authorization: `Bearer ${sent}` }]) {
+      expect((await call(`/webhook${query()}`, { headers })).status).toBe(200)
+    }
+    expect((await call(`/webhook${query()}`, { headers: { 'X-Webhook-Secret': `${sent}ü` } })).status).not.toBe(200)
   })
 
   test('a scope that holds a secret is answered with 500, and nothing of it is kept', async () => {
@@ -152,6 +179,22 @@ describe.each(Object.entries(frameworks))('the secret under %s', (_name, mount) 
     expect({ ...told[0]?.conversion.extra }).toEqual({ '[redacted]': '\u00ff', from: '[redacted]' })
     const everything = [refused, told, await inbox.list()]
     expect(JSON.stringify(everything)).not.toContain(secret)
+  })
+
+  test('no secret is recorded or shown, percent-encoded, beside one that begins with it, or as a name', async () => {
+    const short = 'begins/the/others'
+    const long = `${short}-and-ends-so`
+    const inbox = memoryInbox()
+    const quarantine = jest.spyOn(inbox, 'quarantine')
+    const { call, told } = await start({ secret: [short, long], inbox })
+    const headers = { 'X-Webhook-Secret': short }
+    const own = encodeURIComponent(`https://shop.example/webhook/${encodeURIComponent(short)}`)
+    expect((await call(`/webhook${query()}&from=${own}&to=${encodeURIComponent(long)}`, { headers })).status).toBe(200)
+    expect({ ...told[0]?.conversion.extra }).toEqual({ from: '[redacted]', to: '[redacted]' })
+    const refused = json({ ...params(), conversion: 'maybe', [long]: 1.5 })
+    expect((await call('/webhook', { ...refused, headers: { ...refused.headers, ...headers } })).status).toBe(422)
+    expect(quarantine).toHaveBeenCalledTimes(1)
+    expect(JSON.stringify(quarantine.mock.calls)).not.toMatch(/begins|ends-so/)
   })
 
   test('the environment has the secrets where the option is left out', async () => {

@@ -6,11 +6,11 @@ import morgan from 'morgan'
 import type { RequestListener } from 'node:http'
 import { connect as connectTo } from 'node:net'
 import { formatWithOptions } from 'node:util'
-import { conversionWebhook, redactUrl } from '../../lib/index.js'
+import { conversionWebhook, redactUrl, type WebhookRequest } from '../../lib/index.js'
 import { params, query, secret } from '../support/callbacks.js'
 import { deferred } from '../support/recorder.js'
 import { form, json, send, type Reply, type Sent } from '../support/client.js'
-import { closeServers, listen, type Middleware } from '../support/servers.js'
+import { closeServers, frameworks, listen, type Middleware } from '../support/servers.js'
 
 /* Nothing that was sent, and no secret, gets into debug lines, access logs, answers or errors. */
 
@@ -183,6 +183,38 @@ test('a mount that holds the secret leaves it in no URL', async () => {
   const { port } = await listen(app as RequestListener)
   expect((await send(port, `/hooks/${secret}${search()}`)).status).toBe(200)
   expect(urls).toEqual(['/', '/hooks/[redacted]', '/hooks/[redacted]'])
+})
+
+test.each(['/hooks/cb-:secret', '/hooks/:secret.json'])('a mount at %s leaves the secret in no URL', async (path) => {
+  for (const framework of ['Express 5', 'Express 4']) {
+    const app = frameworks[framework]?.(path, conversionWebhook({}, { secret }))
+    const urls: unknown[] = []
+    const { port } = await listen((req: WebhookRequest, res) => {
+      res.on('finish', () => urls.push(req.originalUrl, req.baseUrl))
+      app?.(req, res)
+    })
+    expect((await send(port, `${path.replace(':secret', secret.replace('-', '%2D'))}${search()}`)).status).toBe(200)
+    expect(urls).toEqual(['/hooks/[redacted]', '/hooks/[redacted]'])
+  }
+})
+
+test('a bare server has nothing to hand on to: its URLs are scrubbed at once, whatever respond says', async () => {
+  const { promise: url, resolve: close } = deferred<string | undefined>()
+  const { promise: received, resolve: receive } = deferred()
+  const webhook = conversionWebhook({}, { secret, respond: false })
+  const { port } = await listen((req, res) => {
+    res.on('close', () => {
+      close(req.url)
+    })
+    webhook(req, res)
+    receive()
+  })
+  const socket = connectTo(port, '127.0.0.1')
+  const type = 'Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 999\r\n'
+  socket.write(`POST /webhook/${secret}${search()} HTTP/1.1\r\nHost: shop.example\r\n${type}\r\norderID=ORDER`)
+  await received
+  socket.destroy()
+  expect(await url).toBe('/webhook/[redacted]')
 })
 
 describe('scrubUrl', () => {

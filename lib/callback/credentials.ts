@@ -36,17 +36,22 @@ export function secretMatcher(secrets: readonly string[]): Matcher {
 export function candidates(req: WebhookRequest, query: string): string[] {
   const found: string[] = []
   const [, scheme = '', value = ''] = /^(Bearer|Basic) +(.*)$/is.exec(req.headers.authorization ?? '') ?? []
-  if (scheme.toLowerCase() === 'bearer') found.push(value.trim())
+  if (scheme.toLowerCase() === 'bearer') found.push(...headerReadings(value.trim()))
   if (scheme.toLowerCase() === 'basic') {
     const pair = Buffer.from(value, 'base64').toString('utf8')
     found.push(pair.slice(pair.indexOf(':') + 1))
   }
   const header = req.headers['x-webhook-secret']
-  if (typeof header === 'string') found.push(header)
+  if (typeof header === 'string') found.push(...headerReadings(header))
   return [...found, ...tokensIn(query)]
 }
 
-/** So many texts of `token` are compared: the shop's own URL has one, and each costs a hash. */
+/** Node reads the bytes of a header as latin1, and most clients send UTF-8. */
+function headerReadings(header: string): string[] {
+  return /[\u0080-\u00ff]/.test(header) ? [header, Buffer.from(header, 'latin1').toString('utf8')] : [header]
+}
+
+/** So many texts of `token` are compared: the shop's own URL has one, and each costs at most four hashes. */
 const maxTokens = 4
 
 /**
@@ -56,13 +61,17 @@ const maxTokens = 4
 function tokensIn(query: string): string[] {
   const found: string[] = []
   const start = `${tokenName}=`
-  for (let at = query.indexOf(start); at !== -1 && found.length < maxTokens; at = query.indexOf(start, at + 1)) {
+  let tokens = 0
+  for (let at = query.indexOf(start); at !== -1 && tokens < maxTokens; at = query.indexOf(start, at + 1)) {
     if (at > 0 && query[at - 1] !== '&' && !query.startsWith('&amp;', at - '&amp;'.length)) continue
+    tokens++
     const ampersand = query.indexOf('&', at)
     const text = query.slice(at + start.length, ampersand === -1 ? query.length : ampersand)
     const mark = text.lastIndexOf('?')
     const texts = mark === -1 ? [text] : [text, text.slice(0, mark)]
-    found.push(...texts.map((each) => decodeSegment(each.replaceAll('+', ' '))))
+    // A base64 secret that was pasted as it is holds a `+` that stands for itself.
+    const readings = texts.flatMap((each) => (each.includes('+') ? [each, each.replaceAll('+', ' ')] : [each]))
+    found.push(...readings.map(decodeSegment))
   }
   return found
 }
@@ -84,12 +93,20 @@ export function secretFinder(secrets: readonly string[]): (text: string) => bool
 /** Makes what was received into what may be recorded and shown. */
 export type CredentialRemover = (received: Received) => Received
 
-/** Drops the parameter `token`, and masks the secrets where strangers' names and texts hold one. */
+/**
+ * Drops the parameter `token`, and masks the secrets where strangers' names and texts hold one. A text that holds one percent-encoded, such as
+ * the webhook's own URL, is masked whole.
+ */
 export function credentialRemover(secrets: readonly string[], wireNames: WireNames): CredentialRemover {
-  const mask = (text: string) => secrets.reduce((masked, secret) => masked.replaceAll(secret, redacted), text)
+  const holdsSecret = secretFinder(secrets)
+  const longestFirst = [...secrets].sort((a, b) => b.length - a.length) // one secret may begin with another
+  const mask = (text: string) => {
+    const masked = longestFirst.reduce((rest, secret) => rest.replaceAll(secret, redacted), text)
+    return holdsSecret(masked) ? redacted : masked
+  }
   const isOurs = (name: string) => wireNames.has(name)
   return (received) => {
-    const { pairs, repairs } = received
+    const { pairs, repairs, untyped } = received
     if (pairs.every(([name]) => isOurs(name))) return received
     return {
       ...received,
@@ -101,6 +118,9 @@ export function credentialRemover(secrets: readonly string[], wireNames: WireNam
       repairs: repairs.flatMap(({ parameter, kind }) =>
         parameter === tokenName ? [] : [{ parameter: mask(parameter), kind }],
       ),
+      ...(untyped && {
+        untyped: Object.fromEntries(Object.entries(untyped).map(([name, type]) => [mask(name), type])),
+      }),
     }
   }
 }

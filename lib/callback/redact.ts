@@ -3,9 +3,16 @@ import type { WebhookRequest } from './route.js'
 
 /** Takes query and path secret from the URLs that access logs print. */
 export function scrubRequest(req: WebhookRequest, matches: Matcher | undefined): void {
+  const parameter = req.params?.secret
+  /** The parameter of a route such as `/hooks/cb-:secret` is a part of its segment. */
+  const part = typeof parameter === 'string' && matches?.(parameter) === true ? parameter : undefined
+  const isSecret = (segment: string): boolean => {
+    const text = decodeSegment(segment)
+    return matches?.(text) === true || (part !== undefined && text.includes(part))
+  }
   for (const name of ['url', 'originalUrl', 'baseUrl'] as const) {
     const url = req[name]
-    if (url !== undefined) req[name] = scrubUrl(url, (segment) => matches?.(decodeSegment(segment)) ?? false)
+    if (url !== undefined) req[name] = scrubUrl(url, isSecret)
   }
 }
 
