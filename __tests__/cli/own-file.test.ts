@@ -27,6 +27,9 @@ const refusal = (file: string) => ({
   questions: [],
 })
 
+/** Ends by itself where it starts after all. */
+const listenTo = (file: string) => cli(['listen', '--port', '0', '--file', file], { interrupted: AbortSignal.abort() })
+
 /** An app's inbox in which five rewards wait. */
 async function appWithFiveWaiting(file: string) {
   const inbox = sqliteInbox(file)
@@ -54,7 +57,7 @@ describeListen('listen takes nobody’s rewards', () => {
     const file = folder.file('conversions.db')
     await (await appWithFiveWaiting(file)).close()
     const before = contents(file)
-    expect(await cli(['listen', '--port', '0', '--file', file])).toEqual(refusal(file))
+    expect(await listenTo(file)).toEqual(refusal(file))
     expect(contents(file)).toEqual(before)
     expect(await waiting(file)).toBe(5)
   })
@@ -62,7 +65,7 @@ describeListen('listen takes nobody’s rewards', () => {
   test('so is that of an app that runs', async () => {
     const file = folder.file('conversions.db')
     const app = await appWithFiveWaiting(file)
-    expect(await cli(['listen', '--port', '0', '--file', file])).toEqual(refusal(file))
+    expect(await listenTo(file)).toEqual(refusal(file))
     expect((await app.inbox.stats()).deliveries).toMatchObject({ waiting: 5, done: 0 })
     await app.close()
   })
@@ -71,9 +74,9 @@ describeListen('listen takes nobody’s rewards', () => {
     const file = folder.file('orders.db')
     const db = openFile(file)
     db.exec('PRAGMA journal_mode = WAL')
-    expect(await cli(['listen', '--port', '0', '--file', file])).toEqual(refusal(file))
+    expect(await listenTo(file)).toEqual(refusal(file))
     db.exec('CREATE TABLE orders (id)')
-    expect(await cli(['listen', '--port', '0', '--file', file])).toEqual(refusal(file))
+    expect(await listenTo(file)).toEqual(refusal(file))
     expect(db.prepare('SELECT name FROM sqlite_master').all()).toEqual([{ name: 'orders' }])
     db.close()
   })
@@ -94,7 +97,7 @@ describeListen('listen takes nobody’s rewards', () => {
   ])('%s is refused and stays as it is', async (_what, text) => {
     const file = folder.file('notes.txt')
     writeFileSync(file, text)
-    expect(await cli(['listen', '--port', '0', '--file', file])).toEqual(refusal(file))
+    expect(await listenTo(file)).toEqual(refusal(file))
     expect(readFileSync(file, 'utf8')).toBe(text)
   })
 
@@ -104,9 +107,11 @@ describeListen('listen takes nobody’s rewards', () => {
       ['folder', 'EISDIR'],
       ['no/such.db', 'ENOENT'],
     ] as const) {
-      const { exitCode, err } = await cli(['listen', '--port', '0', '--file', folder.file(name)])
+      const { exitCode, err } = await listenTo(folder.file(name))
       expect(exitCode).toBe(1)
-      expect(err).toMatch(new RegExp(`^conversion-webhook: .*${name} cannot be used: ${why}.*\\n$`))
+      expect(err).toMatch(
+        new RegExp(`^conversion-webhook: the inbox cannot be used: ${why}.*${name}.*INBOX_UNAVAILABLE\\)\\n$`),
+      )
     }
   })
 

@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { Exit, failure, textOf, usage } from './io.js'
+import type * as Sqlite from 'node:sqlite'
+import { ConversionWebhookError } from 'conversion-webhook'
+import { Exit, usage } from './io.js'
 
 /** SQLite keeps in the header of a file, at byte 68, whose it is: `PRAGMA application_id`. `CWL1` says listen's. */
 const mark = 0x43574c31
@@ -9,17 +11,24 @@ const headerLength = 100
 
 /**
  * Claims a file for `listen`, which delivers what is in it to nobody: one that is not there or empty is made and marked, one that is marked
- * is taken, and any other throws before SQLite opens it, so that nothing about it changes. Gives its whole path.
+ * is taken, and any other throws before SQLite opens it, so that nothing about it changes. Gives its whole path. Throws
+ * `ERR_CONVERSION_INBOX_UNAVAILABLE` where it cannot be read or made.
  */
 export function claimFile(file: string): string {
   const path = resolve(file)
+  const sqlite = process.getBuiltinModule('node:sqlite') as typeof Sqlite | undefined
+  if (sqlite === undefined) return path // sqliteInbox says which Node it needs
   try {
     const header = readHeader(path)
     const isOurs =
-      header.length === 0 ? claimEmpty(path) : header.length > markAt + 3 && header.readUInt32BE(markAt) === mark
+      header.length === 0
+        ? claimEmpty(path, sqlite)
+        : header.length > markAt + 3 && header.readUInt32BE(markAt) === mark
     if (!isOurs) throw foreign(file)
   } catch (error) {
-    throw error instanceof Exit ? error : failure(`${file} cannot be used: ${textOf(error)}`)
+    throw error instanceof Exit
+      ? error
+      : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause: error })
   }
   return path
 }
@@ -37,10 +46,8 @@ function readHeader(path: string): Buffer {
 }
 
 /** Marks an empty file under its lock; false where somebody else's tables were faster. */
-function claimEmpty(path: string): boolean {
-  const sqlite = process.getBuiltinModule('node:sqlite')
-  if ((sqlite as typeof sqlite | undefined) === undefined) return true // sqliteInbox says which Node it needs
-  const db = new sqlite.DatabaseSync(path)
+function claimEmpty(path: string, { DatabaseSync }: typeof Sqlite): boolean {
+  const db = new DatabaseSync(path)
   try {
     db.exec('PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE')
     if (statSync(path).size === 0) db.exec(`PRAGMA application_id = ${String(mark)}`)
