@@ -21,6 +21,7 @@ app.use(
 )
 app.use('/webhook', webhook)
 app.use('/parsed', webhook)
+app.use((error, _req, res, _next) => res.status(error.status ?? 500).end()) // Express would print it
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
 process.on('message', async () => {
   const { heapUsed, rss } = process.memoryUsage()
