@@ -66,8 +66,11 @@ export class MemoryQuarantine {
     this.#limit(quarantined.kind)
   }
 
-  drop(id: string): void {
-    for (const shelf of Object.values(this.#shelves)) shelf.delete(id)
+  drop(id: string): boolean {
+    const found = this.find(id)
+    if (found === undefined || found.state === 'waiting') return false
+    this.#shelves[found.kind].delete(id)
+    return true
   }
 
   all(): QuarantinedCallback[] {

@@ -152,7 +152,8 @@ export class PostgresQuarantine {
     return toSize(rows[0])
   }
 
-  async drop(client: Queryable, ids: readonly string[]): Promise<void> {
-    await client.query(`DELETE FROM ${this.#table} WHERE id = ANY($1)`, [ids])
+  async drop(client: Queryable, id: string): Promise<boolean> {
+    const { rowCount } = await client.query(`DELETE FROM ${this.#table} WHERE id = $1 AND state <> 'waiting'`, [id])
+    return (rowCount ?? 0) > 0
   }
 }
