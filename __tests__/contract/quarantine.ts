@@ -200,6 +200,16 @@ export function describeQuarantine(kind: Kind): void {
     expect(ordersOf(await inbox.list())).toHaveLength(4)
   })
 
+  test('what is replayed at once leaves half of the room as well', async () => {
+    const { inbox } = await start({ storage: await newStorage({ rows: 10, bytes: mebibyte }), on: [] })
+    await fill(inbox, 0, 10)
+    const rows = await inbox.list()
+    const ends = await Promise.allSettled(rows.map(({ id }) => inbox.replay(id)))
+    expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(5)
+    await fill(inbox, 10, 11)
+    expect(ordersOf(await inbox.list({ state: 'refused' }))).toContain('10')
+  })
+
   test('what is refused again under other options says why it is refused now', async () => {
     const storage = await newStorage()
     const input = 'conversion=success&orderID=A&purchaseValue=5'
