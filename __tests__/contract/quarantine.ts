@@ -134,6 +134,21 @@ export function describeQuarantine(kind: Kind): void {
     expect(ordersOf(await inbox.list({ limit: 1_000 }))).toContain('2')
   })
 
+  test('what comes again after 30 days is kept for another 30', async () => {
+    const { inbox } = await start()
+    const first = numbered(1, { receivedAt: Date.now() - maxAgeMs + 500 })
+    await inbox.quarantine(first)
+    expect(await inbox.get(first.id)).toMatchObject({ count: 1 })
+    while (Date.now() <= first.receivedAt + maxAgeMs) await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(await inbox.get(first.id)).toBeUndefined()
+    const again = numbered(1)
+    await inbox.quarantine(again)
+    await inbox.quarantine(numbered(2))
+    expect(await inbox.get(again.id)).toMatchObject({ count: 1, receivedAt: new Date(again.receivedAt) })
+    expect(ordersOf(await inbox.list())).toEqual(expect.arrayContaining(['1', '2']))
+    expect(await inbox.list()).toHaveLength(2)
+  })
+
   test('a search goes through everything that is kept', async () => {
     const { inbox } = await start()
     await fill(inbox, 0, 250)

@@ -112,6 +112,11 @@ export const memoryBudget: Size = { rows: 1_000, bytes: 8 * mebibyte }
 
 export const maxAgeMs = 30 * 86_400_000
 
+/** What is as good as gone, whether it was removed already or not: the same content now is a row of its own. */
+export function isTooOld(quarantined: QuarantinedCallback, now: number): boolean {
+  return quarantined.state !== 'waiting' && receivedAtOf(quarantined) < now - maxAgeMs
+}
+
 export function isOver(size: Size, budget: Size): boolean {
   return size.rows > budget.rows || size.bytes > budget.bytes
 }

@@ -52,6 +52,8 @@ export class MemoryQuarantine {
   }
 
   find(id: string): QuarantinedCallback | undefined {
+    this.#limit('refused')
+    this.#limit('conflict')
     const { refused, conflict } = this.#shelves
     return (refused.rows.get(id) ?? conflict.rows.get(id))?.quarantined
   }

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
   givingWay,
+  isTooOld,
   keptWith,
   quarantineKinds,
   QuarantineWatch,
@@ -21,7 +22,8 @@ import {
 import { assign, conditions, insertInto, preparing } from './sqlite-sql.js'
 
 const quarantine = 'conversion_webhook_quarantine'
-const insert = insertInto(quarantine, quarantineColumns)
+/** Replaces a row of the same content that is too old. */
+const insert = insertInto(quarantine, quarantineColumns).replace('INSERT', 'INSERT OR REPLACE')
 const update = `UPDATE ${quarantine} SET ${assign(changingColumns)} WHERE id = ?`
 const lasting = quarantineColumns.length - changingColumns.length
 const bytesAt = quarantineColumns.indexOf('bytes')
@@ -44,7 +46,8 @@ export class SqliteQuarantine {
 
   find(id: string): QuarantinedCallback | undefined {
     const row = this.#sql(`SELECT * FROM ${quarantine} WHERE id = ?`).get(id)
-    return row && toQuarantined(row)
+    const found = row && toQuarantined(row)
+    return found && isTooOld(found, Date.now()) ? undefined : found
   }
 
   /** Keeps a callback, or counts it. */
