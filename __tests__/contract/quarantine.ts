@@ -134,6 +134,21 @@ export function describeQuarantine(kind: Kind): void {
     expect(ordersOf(await inbox.list({ limit: 1_000 }))).toContain('2')
   })
 
+  test('what comes again after 30 days is kept for another 30', async () => {
+    const { inbox } = await start()
+    const first = numbered(1, { receivedAt: Date.now() - maxAgeMs + 500 })
+    await inbox.quarantine(first)
+    expect(await inbox.get(first.id)).toMatchObject({ count: 1 })
+    while (Date.now() <= first.receivedAt + maxAgeMs) await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(await inbox.get(first.id)).toBeUndefined()
+    const again = numbered(1)
+    await inbox.quarantine(again)
+    await inbox.quarantine(numbered(2))
+    expect(await inbox.get(again.id)).toMatchObject({ count: 1, receivedAt: new Date(again.receivedAt) })
+    expect(ordersOf(await inbox.list())).toEqual(expect.arrayContaining(['1', '2']))
+    expect(await inbox.list()).toHaveLength(2)
+  })
+
   test('a search goes through everything that is kept', async () => {
     const { inbox } = await start()
     await fill(inbox, 0, 250)
@@ -198,6 +213,16 @@ export function describeQuarantine(kind: Kind): void {
     )
     await webhook.accept('conversion=nonsense&orderID=last')
     expect(ordersOf(await inbox.list())).toHaveLength(4)
+  })
+
+  test('what is replayed at once leaves half of the room as well', async () => {
+    const { inbox } = await start({ storage: await newStorage({ rows: 10, bytes: mebibyte }), on: [] })
+    await fill(inbox, 0, 10)
+    const rows = await inbox.list()
+    const ends = await Promise.allSettled(rows.map(({ id }) => inbox.replay(id)))
+    expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(5)
+    await fill(inbox, 10, 11)
+    expect(ordersOf(await inbox.list({ state: 'refused' }))).toContain('10')
   })
 
   test('what is refused again under other options says why it is refused now', async () => {

@@ -38,6 +38,9 @@ describe('the id of a refused callback', () => {
       refused([]),
       refused(order, { received: { untyped: { orderID: 'number' } } }),
       refused(order, { received: { issues: [{ parameter: 'orderID', rule: 'escape', message: 'is damaged' }] } }),
+      refused([['orderID', '\ud800']]),
+      refused([['orderID', '\udc00']]),
+      refused([['orderID', '\ufffd']]),
       digest('aa'),
       digest('bb'),
     ]

@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { settle } from '../../lib/inbox/delivery.js'
 import { Line } from '../../lib/inbox/line.js'
 import { detached, weighsAs, weightOf } from '../../lib/inbox/weight.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
@@ -74,4 +77,22 @@ test('a line is left from its head or from anywhere, and joined at its end', () 
   expect([line.shift(), line.shift(), line.shift(), line.shift()]).toEqual(['b', 'd', 'a', undefined])
   line.add('e')
   expect(line.shift()).toBe('e')
+})
+
+test('a message that was cut out of a long text does not keep that text in memory', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const patience = { now: 0, random: 0, maxAttempts: 12, holdForMs: 0 }
+  const fails = (number: number) => {
+    const body = Buffer.alloc(1_000_000, String(number)).toString('latin1')
+    const error = new Error(`Answered with 500: ${body.slice(0, 200)}`)
+    const running = recordOf([callbackOf('success', { orderID: String(number) }), { success: 'running' }])
+    return settle(running, 'success', { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_FAILED', error }, patience)
+  }
+  collect()
+  const before = process.memoryUsage().heapUsed
+  const kept = Array.from({ length: 40 }, (_each, index) => fails(index))
+  collect()
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000)
+  expect(kept.map(({ deliveries }) => deliveries[0]?.log[0]?.message?.length)).toEqual(kept.map(() => 219))
 })

@@ -158,9 +158,9 @@ function messageOf(error: unknown): { message?: string } {
 
 const maxMessage = 1_000
 
-/** The beginning of a string, as a copy: a slice would keep the whole of it in memory. */
+/** The beginning of a string, as a copy: a message may be cut out of a response, and a slice keeps the whole of it in memory. */
 function cut(text: string): string {
-  return text.length > maxMessage ? Buffer.from(text.slice(0, maxMessage)).toString() : text
+  return Buffer.from(text.slice(0, maxMessage)).toString()
 }
 
 /** What ended the last attempt that did not succeed. */

@@ -35,7 +35,7 @@ export function pruner(store: Store) {
       if (prune(record) && (await rewrite(store, record.id, prune))) pruned++
     }
     for await (const quarantined of allQuarantined(store)) {
-      if (quarantined.state !== 'waiting' && receivedAtOf(quarantined) < before) await store.drop([quarantined.id])
+      if (receivedAtOf(quarantined) < before) await store.drop(quarantined.id)
     }
     return { pruned }
   }
@@ -51,19 +51,17 @@ export function eraser(store: Store) {
       record.deliveries.some(isUnsettled) ? undefined : withoutScope(emptied(record), isPersonal)
     let erased = 0
     const waiting: string[] = []
+    // The quarantine first: what a replay makes a record of meanwhile was reported, or is found among the records.
+    for await (const quarantined of allQuarantined(store)) {
+      const { id } = quarantined
+      if (!mentions(textsOfQuarantined(quarantined))) continue
+      if (await store.drop(id)) erased++
+      else if (await store.quarantined(id)) waiting.push(id)
+    }
     for await (const record of allRecords(store)) {
       if (!mentions(textsOfRecord(record))) continue
       if (await rewrite(store, record.id, erase)) erased++
       else waiting.push(record.id)
-    }
-    for await (const quarantined of allQuarantined(store)) {
-      if (!mentions(textsOfQuarantined(quarantined))) continue
-      if (quarantined.state === 'waiting') {
-        waiting.push(quarantined.id)
-      } else {
-        await store.drop([quarantined.id])
-        erased++
-      }
     }
     await store.scrub()
     return { erased, waiting }

@@ -55,7 +55,7 @@ type Refusal = Pick<RefusedRecord, 'code' | 'issues' | 'received' | 'scope' | 'r
 export function refusedOf({ received, issues, ...refusal }: Refusal): RefusedRecord {
   return {
     kind: 'refused',
-    id: `refused:${hashOf(contentOf(refusal.scope, received))}`,
+    id: `refused:${hashOf([contentOf(refusal.scope, received)])}`,
     state: 'refused',
     ...refusal,
     issues: issues.slice(0, maxIssues),
@@ -67,18 +67,17 @@ export function refusedOf({ received, issues, ...refusal }: Refusal): RefusedRec
 }
 
 /** Everything that a replay starts from: pairs that read alike may have been damaged, or no strings. */
-function contentOf(scope: string, { pairs, issues, untyped = {}, digest }: Received): string[] {
-  const ofIssues = issues.flatMap(({ parameter = '', rule }) => [parameter, rule])
-  const ofTypes = Object.entries(untyped).flat()
-  const counts = [pairs.length, issues.length, ofTypes.length].join()
-  return [scope, counts, ...pairs.flat(), ...ofIssues, ...ofTypes, ...(digest ? [digest.hash] : [])]
+function contentOf(scope: string, { pairs, issues, untyped = {}, digest }: Received): string {
+  const ofIssues = issues.map(({ parameter = '', rule }) => [parameter, rule])
+  // JSON writes half a surrogate pair out, which UTF-8 would make the same letter as any other.
+  return JSON.stringify([scope, pairs, ofIssues, Object.entries(untyped), digest?.hash])
 }
 
 /** The same contradiction has the same id, however often it is repeated. */
 export function conflictOf(identity: string, callback: Callback): ConflictRecord {
   const { status, params, receivedAt } = callback
   const content = Object.entries({ ...params, conversion: status }).sort(([a], [b]) => (a < b ? -1 : 1))
-  const id = `${identity}:conflict:${hashOf(content.flat()).slice(0, 16)}`
+  const id = `${identity}:conflict:${hashOf([JSON.stringify(content)]).slice(0, 16)}`
   return { kind: 'conflict', id, state: 'conflict', identity, callback, count: 1, lastAt: receivedAt, log: [] }
 }
 
@@ -112,6 +111,11 @@ export const durableBudget: Size = { rows: 10_000, bytes: 64 * mebibyte }
 export const memoryBudget: Size = { rows: 1_000, bytes: 8 * mebibyte }
 
 export const maxAgeMs = 30 * 86_400_000
+
+/** What is as good as gone, whether it was removed already or not: the same content now is a row of its own. */
+export function isTooOld(quarantined: QuarantinedCallback, now: number): boolean {
+  return quarantined.state !== 'waiting' && receivedAtOf(quarantined) < now - maxAgeMs
+}
 
 export function isOver(size: Size, budget: Size): boolean {
   return size.rows > budget.rows || size.bytes > budget.bytes

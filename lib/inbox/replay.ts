@@ -19,10 +19,17 @@ import type { Store } from './store.js'
 
 /** Marks a delivery or a quarantined callback for one more try. `wake` is called after that. */
 export function replayer(store: Store, wake: (identity?: string) => void) {
+  let last: Promise<unknown> = Promise.resolve()
+  /** One after another: each looks at how much waits already. */
+  const inTurn = (id: string): Promise<string | undefined> => {
+    const replaying = last.then(() => replayQuarantined(store, id))
+    last = replaying.catch(() => undefined)
+    return replaying
+  }
   return async (id: string): Promise<void> => {
     requireId(id)
     const [identity, key] = splitDeliveryId(id)
-    wake(key === undefined ? await replayQuarantined(store, id) : await replayDelivery(store, identity, key))
+    wake(key === undefined ? await inTurn(id) : await replayDelivery(store, identity, key))
   }
 }
 

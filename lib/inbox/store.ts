@@ -113,8 +113,8 @@ export interface Store<Tx = never> {
   dailyCounts(since: number): Promise<readonly DailyCount[]>
   /** All records, in the order of their ids. */
   records(after: string, limit: number): Promise<readonly IdentityRecord[]>
-  /** Removes quarantined callbacks. */
-  drop(ids: readonly string[]): Promise<void>
+  /** Removes a quarantined callback, unless it waits; whether it did. */
+  drop(id: string): Promise<boolean>
   /** Makes what was overwritten unreadable in the storage as well. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where it cannot. */
   scrub(): Promise<void>
 }

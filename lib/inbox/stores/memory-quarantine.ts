@@ -52,6 +52,8 @@ export class MemoryQuarantine {
   }
 
   find(id: string): QuarantinedCallback | undefined {
+    this.#limit('refused')
+    this.#limit('conflict')
     const { refused, conflict } = this.#shelves
     return (refused.rows.get(id) ?? conflict.rows.get(id))?.quarantined
   }
@@ -66,8 +68,11 @@ export class MemoryQuarantine {
     this.#limit(quarantined.kind)
   }
 
-  drop(id: string): void {
-    for (const shelf of Object.values(this.#shelves)) shelf.delete(id)
+  drop(id: string): boolean {
+    const found = this.find(id)
+    if (found === undefined || found.state === 'waiting') return false
+    this.#shelves[found.kind].delete(id)
+    return true
   }
 
   all(): QuarantinedCallback[] {

@@ -135,9 +135,8 @@ export class MemoryStore implements Store {
     return Promise.resolve(sorted.slice(0, limit))
   }
 
-  drop(ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.#quarantine.drop(id)
-    return Promise.resolve()
+  drop(id: string): Promise<boolean> {
+    return Promise.resolve(this.#quarantine.drop(id))
   }
 
   scrub(): Promise<void> {

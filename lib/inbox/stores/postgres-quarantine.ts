@@ -1,5 +1,6 @@
 import {
   givingWay,
+  isTooOld,
   keptWith,
   quarantineKinds,
   QuarantineWatch,
@@ -43,14 +44,20 @@ export class PostgresQuarantine {
 
   async find(client: Queryable, id: string): Promise<QuarantinedCallback | undefined> {
     const { rows } = await client.query(`SELECT * FROM ${this.#table} WHERE id = $1`, [id])
-    return rows.map(toQuarantined)[0]
+    return rows.map(toQuarantined).find((found) => !isTooOld(found, Date.now()))
   }
 
-  /** Finds rows and locks them, so that they do not give way before the end of the transaction. */
+  /** Finds rows and locks them, so that they do not give way before the end of the transaction; removes them where they are too old. */
   async lock(client: Queryable, ids: readonly string[]): Promise<Map<string, QuarantinedCallback>> {
     if (ids.length === 0) return new Map()
     const { rows } = await client.query(`SELECT * FROM ${this.#table} WHERE id = ANY($1) ORDER BY id FOR UPDATE`, [ids])
-    return new Map(rows.map(toQuarantined).map((quarantined) => [quarantined.id, quarantined]))
+    const found = new Map(rows.map(toQuarantined).map((quarantined) => [quarantined.id, quarantined]))
+    for (const [id, quarantined] of found) {
+      if (!isTooOld(quarantined, Date.now())) continue
+      await this.drop(client, id)
+      found.delete(id)
+    }
+    return found
   }
 
   /** Keeps or counts conflicts, whose identities are locked, and writes what became of the rows that were found. */
@@ -152,7 +159,8 @@ export class PostgresQuarantine {
     return toSize(rows[0])
   }
 
-  async drop(client: Queryable, ids: readonly string[]): Promise<void> {
-    await client.query(`DELETE FROM ${this.#table} WHERE id = ANY($1)`, [ids])
+  async drop(client: Queryable, id: string): Promise<boolean> {
+    const { rowCount } = await client.query(`DELETE FROM ${this.#table} WHERE id = $1 AND state <> 'waiting'`, [id])
+    return (rowCount ?? 0) > 0
   }
 }

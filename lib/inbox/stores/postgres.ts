@@ -233,8 +233,8 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     return this.#read(({ rows, pool }) => rows.recordsAfter(pool, after, limit))
   }
 
-  drop(ids: readonly string[]): Promise<void> {
-    return this.#read(({ quarantine, pool }) => quarantine.drop(pool, ids))
+  drop(id: string): Promise<boolean> {
+    return this.#read(({ quarantine, pool }) => quarantine.drop(pool, id))
   }
 
   scrub(): Promise<void> {

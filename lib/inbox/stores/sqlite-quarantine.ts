@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
   givingWay,
+  isTooOld,
   keptWith,
   quarantineKinds,
   QuarantineWatch,
@@ -21,7 +22,8 @@ import {
 import { assign, conditions, insertInto, preparing } from './sqlite-sql.js'
 
 const quarantine = 'conversion_webhook_quarantine'
-const insert = insertInto(quarantine, quarantineColumns)
+/** Replaces a row of the same content that is too old. */
+const insert = insertInto(quarantine, quarantineColumns).replace('INSERT', 'INSERT OR REPLACE')
 const update = `UPDATE ${quarantine} SET ${assign(changingColumns)} WHERE id = ?`
 const lasting = quarantineColumns.length - changingColumns.length
 const bytesAt = quarantineColumns.indexOf('bytes')
@@ -44,7 +46,8 @@ export class SqliteQuarantine {
 
   find(id: string): QuarantinedCallback | undefined {
     const row = this.#sql(`SELECT * FROM ${quarantine} WHERE id = ?`).get(id)
-    return row && toQuarantined(row)
+    const found = row && toQuarantined(row)
+    return found && isTooOld(found, Date.now()) ? undefined : found
   }
 
   /** Keeps a callback, or counts it. */
@@ -81,7 +84,9 @@ export class SqliteQuarantine {
       `SELECT number, received_at, bytes FROM ${quarantine} WHERE kind = ? AND state <> 'waiting' ORDER BY number LIMIT ?`,
     ).all(kind, portion)
     const { numbers, size } = givingWay({ rows, bytes }, oldest.map(toCandidate), this.budget, now)
-    for (const number of numbers) this.#sql(`DELETE FROM ${quarantine} WHERE number = ?`).run(number)
+    // In one statement: the hourly look has no transaction around it, and each row would be a commit of its own.
+    const remove = `DELETE FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`
+    if (numbers.length > 0) this.#sql(remove).run(JSON.stringify(numbers))
     this.#watch.looked(kind, size)
   }
 
@@ -100,8 +105,8 @@ export class SqliteQuarantine {
     return rows.all(...where.values, limit).map(toQuarantined)
   }
 
-  drop(ids: readonly string[]): void {
-    for (const id of ids) this.#sql(`DELETE FROM ${quarantine} WHERE id = ?`).run(id)
+  drop(id: string): boolean {
+    return this.#sql(`DELETE FROM ${quarantine} WHERE id = ? AND state <> 'waiting'`).run(id).changes > 0
   }
 
   waiting(limit: number): readonly string[] {

@@ -175,10 +175,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.records(after, limit))
   }
 
-  drop(ids: readonly string[]): Promise<void> {
-    return this.#read(() => {
-      this.#quarantine.drop(ids)
-    })
+  drop(id: string): Promise<boolean> {
+    return this.#read(() => this.#quarantine.drop(id))
   }
 
   /**

@@ -1,0 +1,81 @@
+import { eraser, pruner } from '../../lib/inbox/forgetting.js'
+import { durableBudget, maxAgeMs } from '../../lib/inbox/quarantine.js'
+import { replayer } from '../../lib/inbox/replay.js'
+import type { Store } from '../../lib/inbox/store.js'
+import { Identities, memoryRoom } from '../../lib/inbox/stores/identities.js'
+import { MemoryStore } from '../../lib/inbox/stores/memory-store.js'
+import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
+import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
+import { numbered, refused } from '../support/refused.js'
+import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
+
+/* What is forgotten of the quarantine while something else happens to it. */
+
+const folder = temporaryFolder()
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+  folder.remove()
+})
+
+function openStore(file: string): SqliteStore {
+  const store = new SqliteStore(openSqlite(file))
+  closing.push(() => store.close())
+  return store
+}
+
+const kinds: [name: string, open: () => Store][] = [
+  ['memory', () => new MemoryStore(new Identities(memoryRoom), durableBudget)],
+  ...(hasSqlite ? [['SQLite', () => openStore(folder.file('inbox.db'))] as [string, () => Store]] : []),
+]
+
+describe.each(kinds)('%s: what is replayed after it was seen as refused', (_name, open) => {
+  const email = 'ann@example.com'
+  const record = refused([['referee_email', email]], { receivedAt: Date.now() - 1_000_000 })
+
+  /** A store in which somebody replays the callback as soon as it was listed. */
+  async function replayedOnceListed(): Promise<Store> {
+    const store = open()
+    await store.change({ quarantined: record.id, apply: () => ({ quarantined: record, result: undefined }) })
+    const list = store.quarantine.bind(store)
+    store.quarantine = async (selection) => {
+      const page = await list(selection)
+      await replayer(store, () => undefined)(record.id)
+      return page
+    }
+    return store
+  }
+
+  test('is not pruned', async () => {
+    const store = await replayedOnceListed()
+    await pruner(store)({ olderThanDays: 0 })
+    expect(await store.quarantined(record.id)).toMatchObject({ state: 'waiting' })
+  })
+
+  test('is not erased, and reported', async () => {
+    const store = await replayedOnceListed()
+    expect(await eraser(store)({ email })).toEqual({ erased: 0, waiting: [record.id] })
+    expect(await store.quarantined(record.id)).toMatchObject({ state: 'waiting' })
+  })
+})
+
+;(hasSqlite ? test : test.skip)('what is too old leaves a SQLite file in one commit', async () => {
+  const file = folder.file('inbox.db')
+  const store = openStore(file)
+  const numbers = Array.from({ length: 300 }, (_each, index) => index)
+  await Promise.all(
+    numbers.map((number) => {
+      const record = numbered(number)
+      return store.change({ quarantined: record.id, apply: () => ({ quarantined: record, result: undefined }) })
+    }),
+  )
+  const db = openFile(file)
+  db.prepare('UPDATE conversion_webhook_quarantine SET received_at = ?').run(Date.now() - maxAgeMs - 1)
+  db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  await store.beat()
+  expect(db.prepare('SELECT count(*) AS rows FROM conversion_webhook_quarantine').get()).toEqual({ rows: 0 })
+  // Each commit would write the pages that it touches once more.
+  const { log } = db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get() as { log: number }
+  expect(log).toBeLessThan(150)
+  db.close()
+})
