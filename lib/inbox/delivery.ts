@@ -1,5 +1,6 @@
 import type { ConversionErrorCode } from '../errors.js'
 import type { Job, Verdict } from './inbox.js'
+import { endBefore } from '../visible.js'
 import { due, type ConversionEvent } from './ledger.js'
 import {
   deliveryId,
@@ -158,9 +159,12 @@ function messageOf(error: unknown): { message?: string } {
 
 const maxMessage = 1_000
 
-/** The beginning of a string, as a copy: a slice would keep the whole of it in memory. */
+/**
+ * The beginning of a string, as a copy: a slice would keep the whole of it in memory. Without half an address at its end, which `erase`
+ * could not find.
+ */
 function cut(text: string): string {
-  return text.length > maxMessage ? Buffer.from(text.slice(0, maxMessage)).toString() : text
+  return text.length > maxMessage ? Buffer.from(text.slice(0, endBefore(text, maxMessage))).toString() : text
 }
 
 /** What ended the last attempt that did not succeed. */
