@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { InboxRow, InboxStats } from '../../lib/index.js'
@@ -96,6 +96,17 @@ describeListen('listen', () => {
       if (shown !== orderID) expect(out).not.toContain(orderID)
     },
   )
+
+  test('whoever sends half a request cannot keep it from ending', async () => {
+    const { port, end } = await start()
+    const socket = connect(port, '127.0.0.1')
+    ends.push(() => Promise.resolve(socket.destroy()))
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost:')
+    await once(socket, 'data') // the second one is on its way
+    const closed = once(socket, 'close')
+    expect((await end()).exitCode).toBe(0)
+    await closed
+  })
 
   test('people read the same, and what to do next', async () => {
     const interruption = new AbortController()
