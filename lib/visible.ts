@@ -18,8 +18,7 @@ export function visible(text: string): string {
 
 const longestAddress = 320
 const boundary = /[\s<>"'(),;:]/u
-/** What follows where a cut went through the local part of an address. */
-const restOfAddress = /^[^\s<>"'(),;:@]*(?:@|%40)/iu
+const sign = /[@＠﹫]|%(?:25)*40/u
 
 /**
  * A text from outside, for a place of `max` UTF-16 units: its beginning, as `mask` shows it, and how long it is. Cut before it is masked, so
@@ -34,10 +33,13 @@ function unmasked(text: string): string {
   return text
 }
 
-function endBefore(text: string, max: number): number {
-  let end = max
-  const isInAddress = restOfAddress.test(text.slice(Math.max(0, max - 2), max + longestAddress))
-  if (isInAddress) while (end > 0 && !boundary.test(text.charAt(end - 1))) end--
+/** Where a text ends that may have `max` UTF-16 units and half of no letter and no address: half an address is neither masked nor found. */
+export function endBefore(text: string, max: number): number {
+  const isCut = (at: number) => at > 0 && !boundary.test(text.charAt(at - 1))
+  let start = max
+  if (isCut(max + 1)) while (isCut(start) && start > max - longestAddress) start--
+  const [word = ''] = text.slice(start, max + longestAddress).split(boundary, 1)
+  const end = start < max && sign.test(word) ? start : max
   return isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end
 }
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { InboxRow, InboxStats } from '../../lib/index.js'
@@ -73,6 +73,15 @@ describeListen('listen', () => {
     ['eva%40example.com', 'e•••@e•••.com'],
     ['+49 170 1234567', '•••567'],
     ['01701234567', '•••567'],
+    ['\u202A+49 170 1234567\u202C', '•••67\u202C'],
+    ['+49\u2011170\u20111234567', '•••567'],
+    ['٠١٧٠١٢٣٤٥٦٧', '•••٥٦٧'],
+    ['%2B49%201701234567', '•••567'],
+    ['tel:+491701234567', 'tel:•••567'],
+    ['eva@example.com|+491701234567', 'e•••@e•••.com•••'],
+    ['01701234567,eva@example.com', '•••567,e•••@e•••.com'],
+    ['eva%2540example.com', 'e•••@e•••.com'],
+    ['eva＠example.com', 'e•••@e•••.com'],
     ['123456', '123456'],
     ['DEMO-1234567', 'DEMO-1234567'],
   ])(
@@ -87,6 +96,17 @@ describeListen('listen', () => {
       if (shown !== orderID) expect(out).not.toContain(orderID)
     },
   )
+
+  test('whoever sends half a request cannot keep it from ending', async () => {
+    const { port, end } = await start()
+    const socket = connect(port, '127.0.0.1')
+    ends.push(() => Promise.resolve(socket.destroy()))
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost:')
+    await once(socket, 'data') // the second one is on its way
+    const closed = once(socket, 'close')
+    expect((await end()).exitCode).toBe(0)
+    await closed
+  })
 
   test('people read the same, and what to do next', async () => {
     const interruption = new AbortController()

@@ -35,6 +35,38 @@ test.each([
   expect(asEmail('john@example.com', text)).toBe(false)
 })
 
+test.each([
+  ['angle brackets', '<jane@example.com>'],
+  ['a name', 'Jane<jane@example.com>'],
+  ['a scheme', 'mailto:jane@example.com'],
+  ['quotation marks', '"jane@example.com"'],
+  ['apostrophes', "'jane@example.com'"],
+  ['a comma', 'jane@example.com,'],
+  ['a full stop', 'jane@example.com.'],
+  ['an invisible mark', '\u200Bjane@example.com\u200B'],
+  ['what was appended with a second ?', 'jane@example.com?source=app'],
+  ['encoded brackets', '%3Cjane@example.com%3E'],
+  ['an encoded letter', 'j%61ne@example.com'],
+  ['an encoded address of another', 'mary@example.com,jane%40example.com'],
+])('%s around the address in an e-mail parameter, which is accepted so, hides nothing', (_what, text) => {
+  expect(asEmail('jane@example.com', text)).toBe(true)
+  for (const other of ['ane@example.com', 'jane@example.co', 'xjane@example.com'])
+    expect([other, asEmail(other, text)]).toEqual([other, false])
+})
+
+test.each(["o'jane@example.com", 'mary+jane@example.com', 'mary%2Bjane@example.com', 'a=jane@example.com'])(
+  'the address %p ends like that of another person, who is not meant',
+  (text) => {
+    expect(asEmail('jane@example.com', text)).toBe(false)
+  },
+)
+
+test('what JSON writes as numbers, and what is written wide, is found', () => {
+  expect(inText('josé@example.com', '{"email":"jos\\u00e9@example.com"}')).toBe(true)
+  expect(inText('josé@example.com', '%7B%22email%22%3A%22jos%5Cu00E9%40example.com%22%7D')).toBe(true)
+  expect(inText('jane@example.com', 'ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ')).toBe(true)
+})
+
 test('windows-1252 bytes that are encoded are read as such, beside UTF-8 too', () => {
   expect(inText('josé@example.com', 'jos%E9%40example.com')).toBe(true)
   expect(inText('josé@example.com', '%e4 jos%C3%A9%40example.com')).toBe(true)

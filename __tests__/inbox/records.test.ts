@@ -167,6 +167,15 @@ describe('the log of a delivery', () => {
     expect(JSON.stringify(log).length).toBeLessThan(8_000)
   })
 
+  test.each([
+    ['the local part', 990],
+    ['the sign', 996],
+    ['the domain', 985],
+  ])('has no half of an address, cut in %s: it would outlive erase', (_where, before) => {
+    const message = `${'x'.repeat(before - 1)} jane.d%2540example.com is unknown ${'x'.repeat(99)}`
+    expect(tried(1, new Error(message))?.log[0]?.message).toBe(`${'x'.repeat(before - 1)} `)
+  })
+
   test('keeps the last message however often it is replayed', () => {
     let delivery = tried(1, new Error('no such account'))
     for (let times = 0; delivery && times < 15; times++) delivery = replayed(delivery, 30)

@@ -18,6 +18,8 @@ test.each([
   ['root@localhost', 'r•••@l•••'],
   ['a@b@example.org', 'a•••@e•••.org'],
   ['no address', 'n•••'],
+  ['eva@example.com (Eva Mustermann, 0151 2345678)', 'e•••@e•••.com•••'],
+  ['eva@example.com?referee_name=Mustermann', 'e•••@e•••.com•••'],
 ])('the address %p is shown as %p', (email, masked) => {
   expect(maskEmail(email)).toBe(masked)
 })
@@ -36,6 +38,13 @@ test.each([
   ['from=a@b.org;to=c@d.org', 'f•••@b•••.org;t•••@d•••.org'],
   ["o'brien@example.com", "o'b•••@e•••.com"],
   ['eva@example.com@', 'e•••@'],
+  ['robert%2540example.com', 'r•••@e•••.com'],
+  ['robert%25252540example.com', 'r•••@e•••.com'],
+  ['robert＠example.com', 'r•••@e•••.com'],
+  ['robert@example.com|+49151234567', 'r•••@e•••.com•••'],
+  ['robert@example.com/0151234567', 'r•••@e•••.com•••'],
+  ['robert@example.4915123456789', 'r•••@e••••••'],
+  ['robert@example.xn--p1ai?', 'r•••@e•••.xn--p1ai?'],
 ])('so is what is nearly one: %p', (text, masked) => {
   expect(maskAddresses(text)).toBe(masked)
 })
@@ -58,12 +67,17 @@ describe('whatever stands around an address', () => {
 
   test('and a shortened one holds neither it nor its local part', () => {
     fc.assert(
-      fc.property(fc.nat(60), fc.constantFrom('@', '%40'), fc.constantFrom(' ', ',', '<'), (length, at, mark) => {
-        const text = `${'x'.repeat(length)}${mark}robert.downy${at}shop.example ${'and so on '.repeat(9)}`
-        const shown = shorten(text, 60, maskAddresses)
-        expect(shown).not.toMatch(/ro|shop\.example/)
-        expect(shorten(text, 60)).toMatch(/… \(\d+ characters\)$/)
-      }),
+      fc.property(
+        fc.nat(60),
+        fc.constantFrom('@', '%40', '%2540', '＠'),
+        fc.constantFrom(' ', ',', '<'),
+        (length, at, mark) => {
+          const text = `${'x'.repeat(length)}${mark}robert.downy${at}shop.example ${'and so on '.repeat(9)}`
+          const shown = shorten(text, 60, maskAddresses)
+          expect(shown).not.toMatch(/ro|shop\.example/)
+          expect(shorten(text, 60)).toMatch(/… \(\d+ characters\)$/)
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -82,6 +96,8 @@ test.each([
   ['letters', 'a'],
   ['ats', '@'],
   ['escapes', '%4'],
+  ['escapes of escapes', '%2525'],
+  ['ends', '@.a1'],
   ['words', 'a@b '],
   ['marks', '"@'],
 ])('twice as many %s take twice the time', (_what, unit) => {

@@ -115,10 +115,19 @@ function start(server: Server, { port, host }: ListenOptions): Promise<number> {
   })
 }
 
-/** Requests that came are answered; connections that wait for another are closed. */
+const graceMs = 2_000
+
+/**
+ * Requests that came are answered; connections that wait for another are closed, and after a while those on which half a request came:
+ * a closed server waits for the rest without an end.
+ */
 function stop(server: Server): Promise<void> {
   return new Promise((resolve) => {
+    const impatience = setTimeout(() => {
+      server.closeAllConnections()
+    }, graceMs)
     server.close(() => {
+      clearTimeout(impatience)
       resolve()
     })
     server.closeIdleConnections()

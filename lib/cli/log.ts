@@ -22,10 +22,19 @@ const messageLength = 1_000
 /** As many as an answer names. */
 const maxIssues = 20
 
-/** Registrations pass the e-mail address or the mobile number as order id; digits alone may be a number, too, and keep three to be told apart. */
+/** Seven or more digits, of any script, with the marks of phone numbers, the invisible ones too that come along when one is pasted. */
+const digits = /[\p{Nd}\p{Pd}\p{Cf}\s+＋()./·]{7,}/gu
+const encodedMark = /%(?:25)*2[0-9a-f]/gi
+
+/**
+ * Registrations pass the e-mail address or the mobile number as order id, or both; digits alone may be a number, too, and keep three to be
+ * told apart. Beside letters digits are a number after a plus sign, or where an address is.
+ */
 function maskOrder(orderId: string): string {
   const shown = shorten(orderId, orderLength, maskAddresses)
-  return /^[+(\d][\d\s()./-]{6,}$/.test(shown) ? `•••${shown.slice(-3)}` : shown
+  if (shown.replace(encodedMark, ' ').replace(digits, '') === '') return `•••${shown.slice(-3)}`
+  const isNumberLikely = shown !== orderId || /[+＋]/u.test(shown)
+  return isNumberLikely ? shown.replace(digits, (run) => `•••${run.slice(-3)}`) : shown
 }
 
 interface Entry {

@@ -1,5 +1,6 @@
 import type { ConversionErrorCode } from '../errors.js'
 import type { Job, Verdict } from './inbox.js'
+import { endBefore } from '../visible.js'
 import { due, type ConversionEvent } from './ledger.js'
 import {
   deliveryId,
@@ -158,9 +159,13 @@ function messageOf(error: unknown): { message?: string } {
 
 const maxMessage = 1_000
 
-/** The beginning of a string, as a copy: a message may be cut out of a response, and a slice keeps the whole of it in memory. */
+/**
+ * The beginning of a string, as a copy: a message may be cut out of a response, and a slice keeps the whole of it in memory. Without half
+ * an address at its end, which `erase` could not find.
+ */
 function cut(text: string): string {
-  return Buffer.from(text.slice(0, maxMessage)).toString()
+  const end = text.length > maxMessage ? endBefore(text, maxMessage) : text.length
+  return Buffer.from(text.slice(0, end)).toString()
 }
 
 /** What ended the last attempt that did not succeed. */

@@ -2,8 +2,11 @@ const dots = '•••'
 /** Greedy runs of one class each, so that no text makes a search begin again. */
 const words = /\S+/gu
 const parts = /[^\s<>"'(),;:]+/gu
-/** Also where an address is percent-encoded once more. */
-const at = /@|%40/giu
+/** Also where an address is percent-encoded again and again, or was typed wide. */
+const at = /[@＠﹫]|%(?:25)*40/gu
+/** What may stand behind the last dot of a domain; what follows it is no part of the domain. */
+const ending = /^\.(?:xn--[a-z\d-]+|[\p{L}\p{M}]+)/iu
+const saysSomething = /[\p{L}\p{N}]/u
 const graphemes = new Intl.Segmenter()
 
 const longestLetter = 64
@@ -24,8 +27,15 @@ export function maskEmail(text: string): string {
   if (found === undefined) return maskName(text)
   const domain = text.slice(found.end)
   const dot = domain.lastIndexOf('.')
-  const end = dot === -1 ? '' : domain.slice(dot)
+  const end = dot === -1 ? '' : maskEnd(domain.slice(dot))
   return `${maskName(text.slice(0, found.start))}@${maskName(domain.slice(0, dot === -1 ? undefined : dot))}${end}`
+}
+
+/** `.com`, and dots for a name or a number that follows. */
+function maskEnd(text: string): string {
+  const [shown = ''] = ending.exec(text) ?? []
+  const rest = text.slice(shown.length)
+  return shown + (saysSomething.test(rest) ? dots : rest)
 }
 
 /** Every address inside a text. Where a mark parts an address from its @, as in `"Eva"@example.com`, the whole word is masked. */
