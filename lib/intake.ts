@@ -1,6 +1,7 @@
 import { copyOf, type Conversion } from './callback/conversion.js'
 import { isUnreadable } from './callback/issues.js'
-import { pairsRecord, type Received } from './callback/params.js'
+import { pairsRecord } from './callback/params.js'
+import type { Received } from './callback/received.js'
 import { read } from './callback/parse.js'
 import { debug } from './debug.js'
 import {

@@ -21,7 +21,8 @@ app.use(
 )
 app.use('/webhook', webhook)
 app.use('/parsed', webhook)
-app.use((error, _req, res, _next) => res.status(error.status ?? 500).end()) // Express would print it
+// Express would print it.
+app.use((error, _req, res, next) => (res.headersSent ? next(error) : res.status(error.status ?? 500).end()))
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
 process.on('message', async () => {
   const { heapUsed, rss } = process.memoryUsage()

@@ -1,4 +1,4 @@
-import type { Received } from '../../lib/callback/params.js'
+import type { Received } from '../../lib/callback/received.js'
 import { refusedOf, type RefusedRecord } from '../../lib/inbox/quarantine.js'
 
 /** A refused callback with these pairs. */

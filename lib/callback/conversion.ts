@@ -1,7 +1,8 @@
 import { atOnce } from '../at-once.js'
 import type { Issue } from '../errors.js'
 import { limitIssues, type Repair } from './issues.js'
-import { collect, type Received, type WireNames } from './params.js'
+import { collect, type WireNames } from './params.js'
+import type { Received } from './received.js'
 import { isParameterName, parameterNames, type ParameterTexts } from './schema.js'
 import { checkParameters } from './check.js'
 

@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
-import type { Pair, Received, WireNames } from './params.js'
-import type { WebhookRequest } from './route.js'
+import type { IncomingMessage } from 'node:http'
+import type { WireNames } from './params.js'
+import type { Pair, Received } from './received.js'
 
 /** The shortest secret that is accepted, in characters that can be seen; so every longer path segment might be one. */
 export const minSecretLength = 16
@@ -33,7 +34,7 @@ export function secretMatcher(secrets: readonly string[]): Matcher {
 }
 
 /** Every text outside the path that may be meant as the secret. Linear in the headers and the raw query. */
-export function candidates(req: WebhookRequest, query: string): string[] {
+export function candidates(req: IncomingMessage, query: string): string[] {
   const found: string[] = []
   const [, scheme = '', value = ''] = /^(Bearer|Basic) +(.*)$/is.exec(req.headers.authorization ?? '') ?? []
   if (scheme.toLowerCase() === 'bearer') found.push(...headerReadings(value.trim()))

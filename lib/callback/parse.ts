@@ -1,7 +1,8 @@
 import { types } from 'node:util'
 import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
 import type { Issue } from '../errors.js'
-import { readQuery, type Received, type WireNames } from './params.js'
+import { readQuery, type WireNames } from './params.js'
+import type { Received } from './received.js'
 import { aScope, isScope, scopeHoldsSecret } from './scope.js'
 import {
   documentedRules,

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { Decoded } from './encoding.js'
 import type { Issue } from '../errors.js'
 import { distinctRepairs, limitIssues, type Repair } from './issues.js'
-import type { Digest, Pair, Received } from './params.js'
+import type { Digest, Pair, Received } from './received.js'
 import type { ParameterName } from './schema.js'
 
 /** Bytes of a query or a body on the wire, and characters of a query given as text. */

@@ -1,6 +1,7 @@
 import { readBody } from './body.js'
 import { distinctRepairs } from './issues.js'
-import type { Received, WireNames } from './params.js'
+import type { WireNames } from './params.js'
+import type { Received } from './received.js'
 import { limitWhole } from './reading.js'
 import type { WebhookRequest } from './route.js'
 

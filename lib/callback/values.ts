@@ -1,5 +1,6 @@
 import type { Decoder } from './encoding.js'
-import { notAText, numericNames, type Received, type WireNames } from './params.js'
+import { notAText, numericNames, type WireNames } from './params.js'
+import type { Received } from './received.js'
 import { LimitReached, readWithinLimits, type Reading } from './reading.js'
 import type { ParameterName } from './schema.js'
 

@@ -1,5 +1,5 @@
 import type { Callback, Conversion, ConversionStatus } from '../callback/conversion.js'
-import type { Digest } from '../callback/params.js'
+import type { Digest } from '../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
 import type { Erased, Pruned } from './forgetting.js'
 import type { HistoryEntry } from './history.js'

@@ -1,5 +1,5 @@
 import type { Callback } from '../callback/conversion.js'
-import type { Received } from '../callback/params.js'
+import type { Received } from '../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
 import { hashOf } from './identity.js'
 import type { LogEntry } from './records.js'
@@ -96,6 +96,13 @@ export function receivedAtOf(quarantined: QuarantinedCallback): number {
 
 export function scopeOf(quarantined: QuarantinedCallback): string {
   return quarantined.kind === 'refused' ? quarantined.scope : quarantined.callback.scope
+}
+
+/** The texts of a quarantined callback that it may be looked for by. */
+export function searchableTexts(quarantined: QuarantinedCallback): readonly string[] {
+  if (quarantined.kind === 'refused') return quarantined.received.pairs.flat()
+  const { params, extra } = quarantined.callback
+  return [...Object.values(params), ...Object.entries(extra).flat()]
 }
 
 /** How many rows there are or may be, and how many bytes they take. */

@@ -10,7 +10,6 @@ import {
   type Entry,
   type Recorded,
 } from './ledger.js'
-import type { QuarantinedCallback } from './quarantine.js'
 
 /** One event of one conversion on its way to its handler, as every store keeps it. */
 export interface Delivery extends Entry {
@@ -182,13 +181,6 @@ export function withoutScope(record: IdentityRecord, isPersonal: (scope: string)
 /** Whether what was received was dropped: a valid callback says its status at least. */
 export function isEmptied({ params }: Callback): boolean {
   return Object.keys(params).length === 0
-}
-
-/** The texts of a quarantined callback that it may be looked for by. */
-export function searchableTexts(quarantined: QuarantinedCallback): readonly string[] {
-  if (quarantined.kind === 'refused') return quarantined.received.pairs.flat()
-  const { params, extra } = quarantined.callback
-  return [...Object.values(params), ...Object.entries(extra).flat()]
 }
 
 /** The order that a record is found by. */

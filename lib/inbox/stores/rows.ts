@@ -1,5 +1,5 @@
 import type { Callback, ConversionStatus } from '../../callback/conversion.js'
-import type { Received } from '../../callback/params.js'
+import type { Received } from '../../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../../errors.js'
 import type { DeliveryState, Facts, Previous } from '../ledger.js'
 import {
