@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import { types } from 'node:util'
+import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
+import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { QuarantinedCallback, IdentityRecord } from '../records.js'
@@ -17,6 +18,7 @@ import type {
   QuarantineSelection,
   StoredDelivery,
 } from '../store.js'
+import { runEffect } from './sqlite-effect.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteRows } from './sqlite-rows.js'
 
@@ -99,11 +101,16 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         if (changed.quarantine) this.#rows.insertQuarantined(changed.quarantine)
       }
       if (change.effect) {
-        const failure = this.#savepoint(() => {
-          write()
-          this.#requireDone(change.effect?.(this.#db))
-        })
-        if (failure && !this.#db.isTransaction) {
+        const before = record
+        const failure = runEffect(
+          this.#db,
+          () => {
+            write()
+            return change.effect?.(this.#db)
+          },
+          () => identity !== undefined && isDeepStrictEqual(this.#rows.record(identity), before),
+        )
+        if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
           broken.set(change, failure.error)
           throw failure.error
         }
@@ -120,33 +127,6 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     for (const [outcome, count] of counted) this.#rows.count(outcome, count)
     this.#end.run()
     return ends
-  }
-
-  /** Runs a user's function in a transaction that others share: what it did goes with it when it throws. */
-  #savepoint(run: () => void): { readonly error: unknown } | undefined {
-    this.#db.exec('SAVEPOINT conversion_webhook')
-    try {
-      run()
-    } catch (error) {
-      if (this.#db.isTransaction) {
-        this.#db.exec('ROLLBACK TO conversion_webhook')
-        this.#db.exec('RELEASE conversion_webhook')
-      }
-      return { error }
-    }
-    this.#db.exec('RELEASE conversion_webhook')
-    return undefined
-  }
-
-  #requireDone(value: unknown): void {
-    if (!this.#db.isTransaction) {
-      const message = 'The function given to commit ended the transaction that it runs in.'
-      throw new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { message })
-    }
-    if (!types.isPromise(value)) return
-    value.catch(() => undefined)
-    const message = 'The function given to commit must be synchronous: it runs inside a SQLite transaction.'
-    throw new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { message })
   }
 
   record(identity: string): Promise<IdentityRecord | undefined> {
