@@ -25,7 +25,7 @@ interface BareClient {
  * of pg. `BEGIN`, `COMMIT` and `ROLLBACK` become savepoints; `connect()` gives this very client; `release()` and `end()` do nothing; once
  * `fn` has settled, every call rejects. Transactions may be nested, and must not overlap: await one before the next begins.
  */
-export type PostgresClient = 0 extends 1 & PoolClient
+export type PostgresClient = [PoolClient] extends [0] // which only `any` does
   ? BareClient
   : { connect(): Promise<PostgresClient>; readonly options: object } & PoolClient
 
