@@ -2,6 +2,7 @@
  * A rewards ledger on SQLite: each entry is written in the transaction that marks its delivery done, so that it is there exactly once,
  * whatever crashes. Kill it with -9 while you send callbacks, and start it again. Node 24 runs it as it is: `node examples/rewards.ts`.
  */
+import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import type { DatabaseSync } from 'node:sqlite'
 import express from 'express'
@@ -21,6 +22,8 @@ function book(db: DatabaseSync, id: string, email: string, amount: number): unkn
   return db.prepare('SELECT total(amount) AS balance FROM rewards WHERE email = ?').get(email)?.balance
 }
 
+/** Without the variable a new one at each start: a secret that stands in an example is none. */
+const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')
 const inbox = sqliteInbox(process.env.FILE ?? 'rewards.db')
 const webhook = conversionWebhook(
   {
@@ -38,7 +41,7 @@ const webhook = conversionWebhook(
     onDead: ({ id, error }) => console.error('tried in vain:', id, error),
   },
   {
-    secret: process.env.CONVERSION_WEBHOOK_SECRET ?? 'change-me-or-set-the-variable',
+    secret,
     inbox,
     confirm: ({ orderId = '' }) => paidOrders.has(orderId),
   },
@@ -46,12 +49,13 @@ const webhook = conversionWebhook(
 
 const app = express()
 app.use('/webhook', webhook)
+// Names and addresses, for this machine only: the server listens on loopback.
 app.get('/inbox', async (_req, res) => {
   res.json({ stats: await inbox.stats(), newest: await inbox.list({ limit: 10 }) })
 })
-const server = app.listen(process.env.PORT ?? 3000, () => {
+const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo
-  console.log(`Callbacks go to http://localhost:${String(port)}/webhook/<secret>`)
+  console.log(`Callbacks go to http://localhost:${String(port)}/webhook/${secret}`)
 })
 
 // Answer what is on its way, let handlers end, then close the file.

@@ -3,6 +3,7 @@
  * yours: DATABASE_URL=postgres://… node examples/two-processes.mjs
  */
 import { fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
@@ -14,6 +15,7 @@ async function serve() {
   const { conversionWebhook } = await import('conversion-webhook')
   const { postgresInbox } = await import('conversion-webhook/postgres')
 
+  const secret = process.env.CONVERSION_WEBHOOK_SECRET
   const webhook = conversionWebhook(
     {
       async onSuccess({ orderId, referrer }, { id, commit }) {
@@ -24,14 +26,14 @@ async function serve() {
       },
     },
     {
-      secret: process.env.CONVERSION_WEBHOOK_SECRET ?? 'change-me-or-set-the-variable',
+      secret,
       inbox: postgresInbox({ connectionString: process.env.DATABASE_URL }),
     },
   )
   const app = express()
   app.use('/webhook', webhook)
   const server = app.listen(0, '127.0.0.1', () => {
-    process.send(`process ${process.pid} receives at http://localhost:${server.address().port}/webhook/<secret>`)
+    process.send(`process ${process.pid} receives at http://localhost:${server.address().port}/webhook/${secret}`)
   })
   process.once('disconnect', () => {
     server.close(() => void webhook.close())
@@ -49,9 +51,10 @@ async function startBoth() {
   await client.query('CREATE TABLE IF NOT EXISTS rewards (id text PRIMARY KEY, email text)')
   await client.end()
 
-  const children = [1, 2].map(() =>
-    fork(fileURLToPath(import.meta.url), { env: { ...process.env, DATABASE_URL: url } }),
-  )
+  // One secret for both; without the variable a new one at each start.
+  const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')
+  const env = { ...process.env, DATABASE_URL: url, CONVERSION_WEBHOOK_SECRET: secret }
+  const children = [1, 2].map(() => fork(fileURLToPath(import.meta.url), { env }))
   for (const child of children) console.log((await once(child, 'message'))[0])
   console.log('Ctrl-C ends both.')
 

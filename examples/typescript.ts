@@ -2,6 +2,7 @@
  * TypeScript: campaigns as scopes, a typed custom value, and what a shop that pays money needs: `confirm` against its own orders.
  * Node 24 runs it as it is: `node examples/typescript.ts`.
  */
+import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
@@ -22,6 +23,9 @@ interface Tier {
   readonly tier: string
 }
 
+/** Without the variable a new one at each start: a secret that stands in an example is none. */
+const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')
+
 const webhook = conversionWebhook(
   {
     onSuccess({ orderId = '', referrer, scope }, { id }) {
@@ -34,7 +38,7 @@ const webhook = conversionWebhook(
     onConflict: ({ id, recorded }) => console.log(`conflict about ${id}, recorded as ${recorded.status}`),
   },
   {
-    secret: process.env.CONVERSION_WEBHOOK_SECRET ?? 'change-me-or-set-the-variable',
+    secret,
     parseCustomValue: (text: string): Tier => ({ tier: text.replace(/^tier:/, '') }),
     // Unknown orders are never paid; unpaid ones are asked about again.
     confirm({ orderId = '' }) {
@@ -50,7 +54,7 @@ app.use('/webhook/:campaign', webhook)
 
 const server = app.listen(process.env.PORT ?? 3000, () => {
   const { port } = server.address() as AddressInfo
-  console.log(`Callbacks go to http://localhost:${String(port)}/webhook/spring/<secret>`)
+  console.log(`Callbacks go to http://localhost:${String(port)}/webhook/spring/${secret}`)
 })
 
 // No new requests, then the handlers that still run, then the end.

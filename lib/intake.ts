@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { copyOf, type Conversion } from './callback/conversion.js'
 import { isUnreadable } from './callback/issues.js'
 import { pairsRecord, type Received } from './callback/params.js'
@@ -13,6 +12,7 @@ import {
 } from './errors.js'
 import type { Reread } from './inbox/inbox.js'
 import type { Outcome } from './inbox/ledger.js'
+import { refusedOf } from './inbox/quarantine.js'
 import type { ErrorStage, Reporter } from './observers.js'
 import type { Settings } from './options.js'
 
@@ -62,7 +62,8 @@ async function refuse(
 ): Promise<Taken> {
   const code = codeOf(issues)
   const error = new ConversionWebhookError(code, { issues })
-  const id = randomUUID()
+  const record = refusedOf({ code, issues, received, scope, receivedAt })
+  const { id } = record
   debug.parse('%s: %s', code, issues.map(({ parameter, rule }) => `${parameter ?? '-'} ${rule}`).join(', '))
   const refused = {
     code,
@@ -73,9 +74,7 @@ async function refuse(
     receivedAt: new Date(receivedAt),
   }
   try {
-    await recording(() =>
-      inbox.quarantine({ kind: 'refused', id, state: 'refused', code, issues, received, scope, receivedAt, log: [] }),
-    )
+    await recording(() => inbox.quarantine(record))
   } catch (failure) {
     reporter.refused(refused)
     throw failure

@@ -150,8 +150,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
       return webhook
     },
     async accept(input: CallbackInput, options: { readonly scope?: string } = {}) {
-      requireOptions(options, ['scope'])
-      const { scope = typeof settings.scope === 'string' ? settings.scope : '' } = options
+      const { scope = typeof settings.scope === 'string' ? settings.scope : '' } = requireOptions(options, ['scope'])
       requireScope(scope, settings.holdsSecret)
       try {
         const { outcome, id } = await take(readInput(input, rules.wireNames), scope, settings, reporter)

@@ -1,6 +1,10 @@
+/** No name of ours is nearly so long. */
+const maxLength = 100
+
 /** The known name with the fewest edits to the given one, for "did you mean". */
 export function nearest(name: string, known: readonly string[]): string {
-  const ranked = known.map((candidate) => ({ candidate, edits: distance(name.toLowerCase(), candidate.toLowerCase()) }))
+  const start = name.slice(0, maxLength).toLowerCase()
+  const ranked = known.map((candidate) => ({ candidate, edits: distance(start, candidate.toLowerCase()) }))
   return ranked.sort((a, b) => a.edits - b.edits)[0]?.candidate ?? ''
 }
 

@@ -52,7 +52,9 @@ export function postgresInbox(options: PostgresInboxOptions): Inbox<PostgresComm
   const onError = (error: unknown): void => {
     inbox.report(error)
   }
-  const store = new PostgresStore(() => openPostgres(drivers, { connectionString, pool, schema, onError }))
+  const store = new PostgresStore((quarantineBudget) =>
+    openPostgres(drivers, { connectionString, pool, schema, quarantineBudget, onError }),
+  )
   const inbox = new DurableInbox<PostgresClient, PostgresCommit>(store)
   return inbox
 }

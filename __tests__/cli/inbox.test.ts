@@ -185,6 +185,26 @@ describeDurable('people read', () => {
   })
 })
 
+describeDurable('what strangers sent', () => {
+  test('is listed by its beginning and its length, and shown whole', async () => {
+    const file = folder.file('long.db')
+    const webhook = conversionWebhook({}, { secret: false, inbox: sqliteInbox(file) })
+    const orderID = 'A'.repeat(10_000)
+    const scope = 's'.repeat(1_000)
+    await webhook.accept(params({ orderID }), { scope })
+    await webhook.accept(params({ orderID: 'SHORT' }))
+    await webhook.close()
+    const { out } = await cli(['inbox', 'list', file])
+    const cell = (text: string, length: string) => `${text.repeat(255)}… (${length} characters)`
+    expect(out).toContain(`  ${cell('A', '10,000')}  ${cell('s', '1,000')}  `)
+    expect(Math.max(...out.split('\n').map(({ length }) => length))).toBeLessThan(800)
+    const [row] = JSON.parse((await cli(['inbox', 'list', file, '--state', 'refused', '--json'])).out) as InboxRow[]
+    const { out: shown } = await cli(['inbox', 'show', file, row?.id ?? ''])
+    expect(shown).toContain(`orderID               ${orderID}\n`)
+    expect(shown.length).toBeLessThan(13_000)
+  })
+})
+
 describeDurable('what is no inbox is not made one', () => {
   test('a file that is not there', async () => {
     const file = folder.file('typo.db')

@@ -1,3 +1,4 @@
+import type { Size } from '../../lib/inbox/quarantine.js'
 import {
   conversionWebhook,
   type ConversionContext,
@@ -11,14 +12,18 @@ import { params } from '../support/callbacks.js'
 /** One kind of inbox under the contract: everything that a suite needs to know of it. */
 export interface Kind {
   readonly isDurable: boolean
-  /** A storage of its own for one test. */
-  storage(): Promise<Storage>
+  /** How often a property is tried; more often where that is cheap. */
+  readonly runs?: number
+  /** A storage of its own for one test; its quarantine has the real budget unless the test says another. */
+  storage(quarantineBudget?: Size): Promise<Storage>
 }
 
 export interface Storage {
   /** An inbox on this storage, each time as another process would have it. */
   open(): Promise<Inbox>
   dispose(): Promise<void>
+  /** Everything that is stored, as text; absent where nothing outlives the process. */
+  readonly contents?: () => Promise<string>
   /** Makes a handler's effect in the transaction of its delivery. `then` runs in it, too. */
   readonly effect?: (context: ConversionContext, key: string, then?: () => void) => Promise<unknown>
   /** How often an effect is there. */
@@ -44,8 +49,8 @@ export function workbench(kind: Kind) {
     for (const close of closing.splice(0).reverse()) await close()
   })
 
-  async function newStorage() {
-    const storage = await kind.storage()
+  async function newStorage(quarantineBudget?: Size) {
+    const storage = await kind.storage(quarantineBudget)
     closing.push(() => storage.dispose())
     return storage
   }

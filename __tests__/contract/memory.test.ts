@@ -1,14 +1,27 @@
-import { memoryInbox } from '../../lib/index.js'
+import { memoryBudget } from '../../lib/inbox/quarantine.js'
+import { memoryRoom } from '../../lib/inbox/stores/identities.js'
+import { openMemory } from '../../lib/inbox/stores/memory.js'
 import { describeConversions } from './conversions.js'
+import { describeErasing } from './erasing.js'
+import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
+import { describeQuarantine } from './quarantine.js'
 
 const memory: Kind = {
   isDurable: false,
-  storage: () => Promise.resolve({ open: () => Promise.resolve(memoryInbox()), dispose: () => Promise.resolve() }),
+  runs: 100,
+  storage: (budget = memoryBudget) =>
+    Promise.resolve({
+      open: () => Promise.resolve(openMemory(memoryRoom, budget)),
+      dispose: () => Promise.resolve(),
+    }),
 }
 
 describe('memoryInbox', () => {
   describe('conversions', () => describeConversions(memory))
   describe('operators', () => describeOperators(memory))
+  describe('erasing', () => describeErasing(memory))
+  describe('hostile arguments', () => describeHostile(memory))
+  describe('quarantine', () => describeQuarantine(memory))
 })

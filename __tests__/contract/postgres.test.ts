@@ -1,25 +1,46 @@
 import { Client } from 'pg'
 import type { ConversionContext, Inbox } from '../../lib/index.js'
-import { postgresInbox, type PostgresCommit } from '../../lib/postgres.js'
+import { DurableInbox } from '../../lib/inbox/durable.js'
+import { durableBudget, type Size } from '../../lib/inbox/quarantine.js'
+import { openPostgres, requireDrivers } from '../../lib/inbox/stores/postgres-open.js'
+import { PostgresStore } from '../../lib/inbox/stores/postgres.js'
+import type { PostgresCommit } from '../../lib/postgres.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { describeConversions } from './conversions.js'
 import { describeDurability } from './durability.js'
+import { describeErasing } from './erasing.js'
+import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
+import { describeQuarantine } from './quarantine.js'
 
 let server: Server
 let count = 0
 
 const postgres: Kind = {
   isDurable: true,
-  storage: async () => {
+  runs: 6,
+  storage: async (budget = durableBudget) => {
     const schema = `test_${String(++count)}`
     const client = new Client({ connectionString: server.url })
     await client.connect()
     await client.query(`CREATE TABLE effects_${schema} (key text)`)
     return {
-      open: () => Promise.resolve(postgresInbox({ connectionString: server.url, schema }) as Inbox),
+      open: () => {
+        const options = { connectionString: server.url, schema, onError: () => undefined }
+        const open = (quarantineBudget: Size) => openPostgres(requireDrivers(), { ...options, quarantineBudget })
+        return Promise.resolve<Inbox>(new DurableInbox(new PostgresStore(open, budget)))
+      },
       dispose: () => client.end(),
+      contents: async () => {
+        const { rows } = await client.query<{ table: string }>(
+          `SELECT format('%I.%I', table_schema, table_name) AS table FROM information_schema.tables WHERE table_schema = $1`,
+          [schema],
+        )
+        const texts = []
+        for (const { table } of rows) texts.push((await client.query(`SELECT t::text FROM ${table} t`)).rows)
+        return JSON.stringify(texts)
+      },
       effect: (context, key, then) =>
         (context as ConversionContext<PostgresCommit>).commit(async (tx) => {
           await tx.query(`INSERT INTO effects_${schema} VALUES ($1)`, [key])
@@ -47,5 +68,8 @@ describePostgres('postgresInbox', () => {
 
   describe('conversions', () => describeConversions(postgres))
   describe('operators', () => describeOperators(postgres))
+  describe('erasing', () => describeErasing(postgres))
+  describe('hostile arguments', () => describeHostile(postgres))
+  describe('quarantine', () => describeQuarantine(postgres))
   describe('durability', () => describeDurability(postgres))
 })

@@ -1,19 +1,28 @@
+import { readFileSync } from 'node:fs'
 import type { ConversionContext, Inbox } from '../../lib/index.js'
-import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
+import { DurableInbox } from '../../lib/inbox/durable.js'
+import { durableBudget } from '../../lib/inbox/quarantine.js'
+import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
+import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
+import type { SqliteCommit } from '../../lib/sqlite.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 import { describeConversions } from './conversions.js'
 import { describeDurability } from './durability.js'
+import { describeErasing } from './erasing.js'
+import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
+import { describeQuarantine } from './quarantine.js'
 
 const sqlite: Kind = {
   isDurable: true,
-  storage: () => {
+  storage: (budget = durableBudget) => {
     const folder = temporaryFolder()
     const file = folder.file('inbox.db')
     return Promise.resolve({
-      open: () => Promise.resolve(sqliteInbox(file) as Inbox),
+      open: () => Promise.resolve<Inbox>(new DurableInbox(new SqliteStore(openSqlite(file), Date.now, budget))),
       dispose: () => Promise.resolve(folder.remove()),
+      contents: () => Promise.resolve(['', '-wal'].map((end) => readFileSync(`${file}${end}`).toString()).join('')),
       effect: (context, key, then) =>
         (context as ConversionContext<SqliteCommit>).commit((db) => {
           db.exec('CREATE TABLE IF NOT EXISTS effects (key TEXT)')
@@ -39,5 +48,8 @@ const describeSqlite = hasSqlite ? describe : describe.skip
 describeSqlite('sqliteInbox', () => {
   describe('conversions', () => describeConversions(sqlite))
   describe('operators', () => describeOperators(sqlite))
+  describe('erasing', () => describeErasing(sqlite))
+  describe('hostile arguments', () => describeHostile(sqlite))
+  describe('quarantine', () => describeQuarantine(sqlite))
   describe('durability', () => describeDurability(sqlite))
 })

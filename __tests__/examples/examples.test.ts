@@ -29,7 +29,7 @@ afterEach(async () => {
   running.clear()
 })
 
-/** Starts an example and waits for the line with its URL. */
+/** Starts an example without a secret of ours, and waits for the line with its URL. */
 async function start(file: string, environment: Readonly<Record<string, string>> = {}) {
   const child = spawn(process.execPath, [join(root, 'examples', file)], {
     cwd: root,
@@ -38,8 +38,8 @@ async function start(file: string, environment: Readonly<Record<string, string>>
       NODE_ENV: 'development',
       PORT: '0',
       DATABASE_URL: undefined,
+      CONVERSION_WEBHOOK_SECRET: undefined,
       ...environment,
-      CONVERSION_WEBHOOK_SECRET: file === 'express.mjs' || file === 'commonjs.cjs' ? undefined : secret,
     },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
@@ -83,7 +83,7 @@ test('commonjs.cjs runs the handler of each event', async () => {
 })
 
 test('connect.mjs takes the secret from the path', async () => {
-  const { url, seen } = await start('connect.mjs')
+  const { url, seen } = await start('connect.mjs', { CONVERSION_WEBHOOK_SECRET: secret })
   expect(url).toContain(secret)
   expect(await send(url)).toEqual({ outcome: 'accepted' })
   await seen(/success ASDXXXXX\n/)
@@ -91,8 +91,7 @@ test('connect.mjs takes the secret from the path', async () => {
 })
 
 test('typescript.ts pays from its own orders, by campaign, and closes on SIGTERM', async () => {
-  const { child, url, seen } = await start('typescript.ts')
-  const spring = url.replace('<secret>', secret)
+  const { child, url: spring, seen } = await start('typescript.ts')
   const order = { orderID: 'A-1', purchaseValue: '9999', referrer_customValue: 'tier:gold' }
   expect(await send(spring, order)).toEqual({ outcome: 'accepted' })
   await seen(/pay 24 for A-1 in spring, key [0-9a-f]{40}:success\n/)
@@ -111,7 +110,10 @@ test('typescript.ts pays from its own orders, by campaign, and closes on SIGTERM
 })
 
 test('npm start prints a curl line that works as it stands, and shows no secret in its log', async () => {
-  const { child, url, seen, output } = await start('start.mjs', { FILE: temporary.file('start.db') })
+  const { child, url, seen, output } = await start('start.mjs', {
+    FILE: temporary.file('start.db'),
+    CONVERSION_WEBHOOK_SECRET: secret,
+  })
   const [, line = ''] = await seen(/curl "(http:[^"]+)"/)
   expect(line.startsWith(url)).toBe(true)
   expect(await (await fetch(line)).json()).toEqual({ outcome: 'accepted' })
@@ -135,7 +137,7 @@ test('rewards.ts books each reward and each reversal once, also when it is kille
   const file = temporary.file('rewards.db')
   const order = { orderID: 'A-1', referrer_email: 'anna@shop.example' }
   const first = await start('rewards.ts', { FILE: file })
-  const url = first.url.replace('<secret>', secret)
+  const { url } = first
   expect(await send(url, order)).toEqual({ outcome: 'accepted' })
   await first.seen(/A-1 rewards anna@shop.example with 12, balance 12\n/)
   expect(await send(url, { ...order, orderID: 'never-paid' })).toEqual({ outcome: 'accepted' })
@@ -143,7 +145,7 @@ test('rewards.ts books each reward and each reversal once, also when it is kille
   await once(first.child, 'exit')
 
   const second = await start('rewards.ts', { FILE: file })
-  const again = second.url.replace('<secret>', secret)
+  const again = second.url
   expect(await send(again, order)).toEqual({ outcome: 'duplicate' })
   expect(await send(again, { ...order, conversion: 'fail' })).toEqual({ outcome: 'accepted' })
   await second.seen(/A-1 failed, -12 for anna@shop.example, balance 0\n/)
@@ -159,10 +161,32 @@ test('rewards.ts books each reward and each reversal once, also when it is kille
   db.close()
 })
 
+test.each(['connect.mjs', 'typescript.ts', 'rewards.ts', 'start.mjs'])(
+  '%s makes a secret that nobody knows where none is given, and takes the given one',
+  async (file) => {
+    const secretOf = async (environment = {}) => {
+      const { url } = await start(file, { FILE: temporary.file(`${file}.db`), ...environment })
+      return url.split('/').at(-1)
+    }
+    const [one, another] = [await secretOf(), await secretOf()]
+    expect([one, another]).toEqual([expect.stringMatching(/^[\w-]{32}$/), expect.stringMatching(/^[\w-]{32}$/)])
+    expect(one).not.toBe(another)
+    expect(await secretOf({ CONVERSION_WEBHOOK_SECRET: secret })).toBe(secret)
+  },
+)
+
+test('rewards.ts shows its inbox to this machine only', async () => {
+  const { url } = await start('rewards.ts', { FILE: temporary.file('loopback.db') })
+  const inbox = new URL('/inbox', url)
+  expect((await fetch(inbox)).status).toBe(200)
+  inbox.hostname = '127.0.0.2' // reaches what listens on every address
+  await expect(fetch(inbox)).rejects.toThrow('fetch failed')
+})
+
 test('two-processes.mjs delivers once, whichever process receives', async () => {
   const { child, seen, output } = await start('two-processes.mjs')
   await seen(/Ctrl-C/)
-  const urls = [...output().matchAll(/http:\S+/g)].map(([url]) => url.replace('<secret>', secret))
+  const urls = [...output().matchAll(/http:\S+/g)].map(([url]) => url)
   expect(urls).toHaveLength(2)
   const outcomes = await Promise.all(urls.map((url) => send(url)))
   expect(outcomes).toEqual(expect.arrayContaining([{ outcome: 'accepted' }, { outcome: 'duplicate' }]))

@@ -1,4 +1,4 @@
-import { hashOf, identityOf } from '../../lib/inbox/identity.js'
+import { emailKey, hashOf, identityOf } from '../../lib/inbox/identity.js'
 import { callbackOf } from '../support/ledger.js'
 
 const identity = (changes: Readonly<Record<string, string | undefined>>, scope = '') =>
@@ -52,6 +52,16 @@ describe('without an orderID the identity', () => {
   test('is made of both e-mail addresses, trimmed and in any case', () => {
     const written = { ...withoutOrder, referrer_email: ' ANN@example.com', referee_email: 'Bob@Example.COM ' }
     expect(identity(written)).toBe(emails)
+  })
+
+  test.each([
+    ['composed otherwise', 'jos\u00e9@b\u00fccher.example', 'jose\u0301@bu\u0308cher.example'],
+    ['in capitals', 'jos\u00e9@b\u00fccher.example', 'JOS\u00c9@B\u00dcCHER.EXAMPLE'],
+    ['whose capitals have another length', '\u0390@shop.example', '\u0399\u0308\u0301@SHOP.EXAMPLE'],
+    ['composed otherwise and in capitals', 'jos\u00e9@b\u00fccher.example', 'JOSE\u0301@BU\u0308CHER.EXAMPLE'],
+  ])('is the same for an address %s', (_what, one, other) => {
+    expect(identity({ ...withoutOrder, referee_email: other })).toBe(identity({ ...withoutOrder, referee_email: one }))
+    expect(emailKey(other)).toBe(emailKey(one))
   })
 
   test.each([

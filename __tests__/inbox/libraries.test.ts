@@ -1,4 +1,4 @@
-import { Pool, type PoolClient } from 'pg'
+import { Pool, Query, type PoolClient } from 'pg'
 import { conversionWebhook, isConversionWebhookError } from '../../lib/index.js'
 import { postgresInbox, type PostgresClient } from '../../lib/postgres.js'
 import { eventually } from '../contract/inboxes.js'
@@ -337,6 +337,27 @@ describePostgres('commit', () => {
     })
     expect([rows, state]).toEqual([['kept'], 'done'])
     expect(heard).toEqual(['hello', [{ a: "it's" }], [[1]]])
+  })
+
+  test('connect calls back, and an object that submits itself is sent unless it ends the transaction', async () => {
+    let kept: PostgresClient | undefined
+    const connected = (client: PostgresClient) =>
+      new Promise((resolve) => {
+        client.connect((error: unknown, same?: unknown) => {
+          resolve([error, same])
+        })
+      })
+    const { rows, state, codes } = await deliver(async (client, table, attempt) => {
+      kept = client
+      expect(await connected(client)).toEqual([undefined, client])
+      const query = client.query(new Query(`INSERT INTO ${table} VALUES ($1)`, [attempt]))
+      await new Promise((resolve) => query.on('end', resolve))
+      const invalid = expect.objectContaining({ code: 'ERR_CONVERSION_COMMIT_INVALID' }) as unknown
+      if (attempt === 1) expect(() => client.query(new Query('BEGIN'))).toThrow(invalid as Error)
+    })
+    expect([rows, state, codes]).toEqual([['2'], 'done', ['ERR_CONVERSION_COMMIT_INVALID']])
+    expect(() => kept?.query(new Query('SELECT 1'))).toThrow('has settled')
+    expect(kept && (await connected(kept))).toMatchObject([{ code: 'ERR_CONVERSION_COMMIT_INVALID' }, undefined])
   })
 
   test('listeners of fn go with its client', async () => {

@@ -3,11 +3,13 @@ import {
   isSettled,
   lapse,
   lastErrorOf,
+  replayed,
   retryDelayMs,
   settle,
   withdrawOvertaken,
 } from '../../lib/inbox/delivery.js'
-import { conflictOf, deliveryId, findDelivery, keyOf } from '../../lib/inbox/records.js'
+import { conflictOf } from '../../lib/inbox/quarantine.js'
+import { deliveryId, findDelivery, keyOf } from '../../lib/inbox/records.js'
 import { done, failed } from '../support/host.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
 
@@ -143,6 +145,32 @@ describe('settling', () => {
     const states = ['waiting', 'running', 'done', 'dead', 'withdrawn', 'refused'] as const
     const settled = states.filter((success) => isSettled(recordOf([callbackOf('success'), { success }])))
     expect(settled).toEqual(['done', 'dead', 'withdrawn', 'refused'])
+  })
+})
+
+describe('the log of a delivery', () => {
+  const tried = (times: number, error: unknown) => {
+    let record = recordOf([callbackOf('success'), waiting])
+    for (let attempt = 0; attempt < times; attempt++) {
+      record = settle(claim(record, 'success', all).record, 'success', { ...lateAgain, error }, patience)
+    }
+    return findDelivery(record, 'success')
+  }
+  const lateAgain = { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' } as const
+
+  test('has its last 20 entries, and of those the last 5 messages, of 1,000 characters each', () => {
+    const log = tried(200, new Error('x'.repeat(9_000)))?.log ?? []
+    expect(log.map(({ message }) => message?.length)).toEqual([
+      ...Array<undefined>(15).fill(undefined),
+      ...Array<number>(5).fill(1_000),
+    ])
+    expect(JSON.stringify(log).length).toBeLessThan(8_000)
+  })
+
+  test('keeps the last message however often it is replayed', () => {
+    let delivery = tried(1, new Error('no such account'))
+    for (let times = 0; delivery && times < 15; times++) delivery = replayed(delivery, 30)
+    expect(delivery && lastErrorOf(delivery)?.message).toBe('no such account')
   })
 })
 

@@ -35,6 +35,30 @@ test('a slot is given back once, however often', async () => {
 test('a free slot is taken at once', async () => {
   const slots = new Slots(1)
   const release = await slots.acquire()
-  release()
+  release?.()
   await expect(slots.acquire()).resolves.toBeInstanceOf(Function)
+})
+
+test('who goes away before its turn is told so, and takes no slot', async () => {
+  const slots = new Slots(1)
+  const release = slots.take()
+  const leaving = new AbortController()
+  const gone = slots.acquire(leaving.signal)
+  const next = slots.acquire()
+  leaving.abort()
+  expect(await gone).toBeUndefined()
+  expect(await slots.acquire(leaving.signal)).toBeUndefined()
+  release?.()
+  expect(await next).toBeInstanceOf(Function)
+  expect(slots.free).toBe(0)
+})
+
+test('who has a slot keeps it, whatever becomes of the signal', async () => {
+  const slots = new Slots(1)
+  const leaving = new AbortController()
+  const release = await slots.acquire(leaving.signal)
+  leaving.abort()
+  expect(slots.free).toBe(0)
+  release?.()
+  expect(slots.free).toBe(1)
 })

@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { conversionWebhook, type ConversionContext, type ConversionHandlers } from '../../lib/index.js'
+import { makePrivately } from '../../lib/inbox/stores/sqlite-file.js'
 import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
 import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
@@ -97,6 +98,90 @@ describeSqlite('opening', () => {
     await inbox.close()
     const again = open('shop.db')
     expect(await again.list()).toEqual([])
+  })
+})
+
+const describeModes = hasSqlite && process.platform !== 'win32' ? describe : describe.skip
+
+describeModes('the files', () => {
+  const modeOf = (name: string) => statSync(folder.file(name)).mode & 0o777
+  const modes = (name = 'inbox.db') => ['', '-wal', '-shm'].map((end) => modeOf(`${name}${end}`).toString(8))
+
+  beforeEach(() => {
+    const umask = process.umask(0)
+    closing.push(() => process.umask(umask))
+  })
+
+  test('are for their owner alone, from the start and after an erase', async () => {
+    const { inbox, report } = start(() => undefined)
+    expect(modes()).toEqual(['600', '600', '600'])
+    await report('A')
+    await settled(inbox)
+    expect(await inbox.erase({ email: 'example@gmail.com' })).toMatchObject({ erased: 1 })
+    expect(modes()).toEqual(['600', '600', '600'])
+    await inbox.close()
+    open()
+    expect(modes()).toEqual(['600', '600', '600'])
+  })
+
+  test('are private before SQLite writes to them', () => {
+    makePrivately(folder.file('inbox.db'))
+    expect([modeOf('inbox.db'), statSync(folder.file('inbox.db')).size]).toEqual([0o600, 0])
+  })
+
+  test.each(['644', '640', '600'])('that were there keep their mode: %s', (mode) => {
+    writeFileSync(folder.file('inbox.db'), '', { mode: Number.parseInt(mode, 8) })
+    open()
+    expect(modes()).toEqual([mode, mode, mode])
+  })
+
+  test('that links lead to are made, or left, like any other', () => {
+    mkdirSync(folder.file('data'))
+    symlinkSync('data', folder.file('folder'))
+    symlinkSync('../made.db', folder.file('data/link.db'))
+    symlinkSync('link.db', folder.file('data/link of a link.db'))
+    symlinkSync('loop.db', folder.file('loop.db'))
+    open('folder/link of a link.db')
+    expect(modes('made.db')).toEqual(['600', '600', '600'])
+    writeFileSync(folder.file('there.db'), '', { mode: 0o644 })
+    symlinkSync('there.db', folder.file('link.db'))
+    open('link.db')
+    expect(modes('there.db')).toEqual(['644', '644', '644'])
+    expect(codeOf(() => open('loop.db'))).toBe('ERR_CONVERSION_INBOX_UNAVAILABLE')
+  })
+
+  test('of URIs are made where SQLite makes them', () => {
+    const uri = (name: string) => `file:${folder.file(name)}`
+    for (const [name, made] of [
+      ['plain.db', 'plain.db'],
+      ['with%20blank.db?mode=rwc', 'with blank.db'],
+      ['with fragment.db#mode=rw', 'with fragment.db'],
+      ['100%.db?cache=private', '100%.db'],
+    ] as const) {
+      const inbox = sqliteInbox(uri(name))
+      closing.push(() => inbox.close())
+      expect([name, ...modes(made)]).toEqual([name, '600', '600', '600'])
+    }
+    const inbox = sqliteInbox(`file://localhost${folder.file('host.db')}`)
+    closing.push(() => inbox.close())
+    expect(modes('host.db')).toEqual(['600', '600', '600'])
+  })
+
+  test('are not made where SQLite makes none', () => {
+    const before = folder.file('')
+    for (const name of ['missing/inbox.db', 'a\0b']) {
+      expect(codeOf(() => open(name))).toBe('ERR_CONVERSION_INBOX_UNAVAILABLE')
+    }
+    for (const query of ['mode=rw', 'mode=ro', 'mode=memory', 'cache=shared&mode=memory']) {
+      expect(codeOf(() => sqliteInbox(`file:${folder.file('none.db')}?${query}`))).toBe(
+        'ERR_CONVERSION_INBOX_UNAVAILABLE',
+      )
+    }
+    for (const name of [':memory:', 'file::memory:', `file://other${folder.file('none.db')}`]) {
+      expect(codeOf(() => sqliteInbox(name))).toBe('ERR_CONVERSION_INBOX_UNAVAILABLE')
+      expect(existsSync(':memory:')).toBe(false)
+    }
+    expect(readdirSync(before)).toEqual([])
   })
 })
 
@@ -373,6 +458,33 @@ test('what is recorded as running here, and does not run, is taken over from our
   expect(attempts).toEqual([1, 2])
   expect((await inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('lapsed')
 }, 30_000)
+
+describeSqlite('rows that somebody has written by hand', () => {
+  const operations: readonly (readonly [string, (inbox: ReturnType<typeof open>, id: string) => Promise<unknown>])[] = [
+    ['list', (inbox) => inbox.list()],
+    ['get', (inbox, id) => inbox.get(`${id}:success`)],
+    ['replay', (inbox, id) => inbox.replay(`${id}:success`)],
+    ['prune', (inbox) => inbox.prune({ olderThanDays: 0 })],
+    ['erase', (inbox) => inbox.erase({ email: 'jane@example.com' })],
+  ]
+
+  test.each(operations)('make %s reject with a code, and without what they hold', async (operator, operate) => {
+    const state = operator === 'replay' ? 'dead' : 'done'
+    for (const cell of ['null', '{"params":"jane@example.com', '{"params":null,"receivedAt":1,"jane@example.com":1}']) {
+      const { report, webhook } = start()
+      const { id } = await report(cell)
+      await webhook.close()
+      const db = connect()
+      db.prepare('UPDATE conversion_webhook_deliveries SET callback = ?, state = ?, settled_at = 1').run(cell, state)
+      db.close()
+      const inbox = open()
+      const error = await operate(inbox, id).catch((caught: unknown) => caught)
+      expect(error).toMatchObject({ code: 'ERR_CONVERSION_INTERNAL', message: 'The package itself failed' })
+      await inbox.close()
+      for (const end of ['', '-wal', '-shm']) rmSync(folder.file(`inbox.db${end}`), { force: true })
+    }
+  })
+})
 
 describeSqlite('erase', () => {
   const files = () => ['', '-wal'].map((end) => readFileSync(folder.file(`inbox.db${end}`)).toString('latin1'))

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { memoryInbox } from '../../lib/index.js'
-import type { InboxHost } from '../../lib/inbox/inbox.js'
-import { conflictOf } from '../../lib/inbox/records.js'
-import { done, ending, failed, late, testHost, working } from '../support/host.js'
+import { isConversionWebhookError, memoryInbox } from '../../lib/index.js'
+import type { Inbox, InboxHost, Verdict } from '../../lib/inbox/inbox.js'
+import { conflictOf, memoryBudget } from '../../lib/inbox/quarantine.js'
+import { memoryRoom } from '../../lib/inbox/stores/identities.js'
+import { openMemory } from '../../lib/inbox/stores/memory.js'
+import { done, ending, failed, held, late, testHost, working } from '../support/host.js'
 import { callbackOf } from '../support/ledger.js'
 
 /* The memory inbox behind a host whose attempts end when the test says so: order, slots, time limits, closing. */
@@ -15,6 +17,7 @@ function start(changes: Partial<InboxHost> = {}) {
 }
 
 const success = callbackOf('success')
+const codeOf = (error: unknown) => (isConversionWebhookError(error) ? error.code : error)
 const other = (orderID: string) => callbackOf('success', { orderID })
 
 test('deliveries of one identity run one at a time, in the order in which they were recorded', async () => {
@@ -143,14 +146,149 @@ describe('room for 10,000 identities', () => {
     expect(await accept('order 0')).toBe('accepted')
   })
 
-  test('with all of them unsettled a new one is 503, a known one is not', async () => {
-    const { inbox } = start(ending(failed))
+  test('with none settled the one that waits longest for a repeat gives way, and is new when it is repeated', async () => {
+    const { inbox } = start(ending(held))
+    const isHeld = { code: 'ERR_CONVERSION_DELIVERY_HELD', status: 503 }
     await fill((orderID) => inbox.accept(other(orderID)), 10_000)
+    for (const order of ['order 0', 'one more', 'order 1', 'order 2', 'order 0']) {
+      await expect(inbox.accept(other(order))).rejects.toMatchObject(isHeld)
+    }
+    const holdsOf = async (orderId: string) => {
+      const [row] = await inbox.list({ orderId })
+      const entry = row && (await inbox.get(row.id))
+      return entry?.history.filter(({ what }) => what === 'held').length
+    }
+    expect(await Promise.all(['order 0', 'one more', 'order 1', 'order 2', 'order 3', 'order 4'].map(holdsOf))).toEqual(
+      [3, 1, 1, 1, undefined, 1],
+    )
+  })
+
+  test('with all of them under way a new one is 503, a known one is not', async () => {
+    const { inbox, attempt } = start()
+    const running = Array.from({ length: 10_000 }, (_each, index) => inbox.accept(other(`order ${String(index)}`)))
+    const first = await attempt(1)
     await expect(inbox.accept(other('one more'))).rejects.toMatchObject({
       code: 'ERR_CONVERSION_INBOX_FULL',
       status: 503,
     })
-    await expect(inbox.accept(other('order 5'))).rejects.toMatchObject({ code: 'ERR_CONVERSION_HANDLER_FAILED' })
+    const repeat = inbox.accept(other('order 0'))
+    first.judge(failed)
+    first.finish()
+    await expect(repeat).rejects.toMatchObject({ code: 'ERR_CONVERSION_HANDLER_FAILED' })
+    await expect(running[0]).rejects.toMatchObject({ code: 'ERR_CONVERSION_HANDLER_FAILED' })
+    const next = inbox.accept(other('one more'))
+    expect(await inbox.list({ orderId: 'order 0' })).toEqual([])
+    const results = Promise.allSettled([...running.slice(11), next])
+    const closed = inbox.close()
+    for (let number = 2; number <= 11; number++) {
+      const under = await attempt(number)
+      under.judge(done)
+      under.finish()
+    }
+    await closed
+    const codes = (await results).map((result) => result.status === 'rejected' && codeOf(result.reason))
+    expect(new Set(codes)).toEqual(new Set(['ERR_CONVERSION_INBOX_CLOSED']))
+  })
+})
+
+describe('room by bytes', () => {
+  const kibibyte = 1_024
+  const large = (orderID: string, length = 10 * kibibyte) =>
+    callbackOf('success', { orderID, note: 'x'.repeat(length) })
+  const startSmall = (changes: Partial<InboxHost>, bytes: number) => {
+    const test = testHost(changes)
+    const inbox = openMemory({ rows: 10_000, bytes }, memoryBudget)
+    inbox.attach(test.host)
+    return { inbox, ...test }
+  }
+  const orders = async (inbox: Inbox) => (await inbox.list({ limit: 1_000 })).map(({ params }) => params.orderID).sort()
+
+  test('the oldest settled ones give way to one that needs it', async () => {
+    const { inbox } = startSmall(working, 100 * kibibyte)
+    for (const order of ['a', 'b', 'c', 'd', 'e', 'f']) await inbox.accept(large(order))
+    expect(await orders(inbox)).toEqual(['c', 'd', 'e', 'f'])
+    expect((await inbox.accept(large('c'))).outcome).toBe('duplicate')
+    expect((await inbox.accept(large('a'))).outcome).toBe('accepted')
+    expect(await orders(inbox)).toEqual(['a', 'd', 'e', 'f'])
+  })
+
+  test('settled ones go before waiting ones, and those before a 503', async () => {
+    const { inbox, attempt } = startSmall({}, 100 * kibibyte)
+    const judged = async (order: string, verdict: Verdict, number: number) => {
+      const accepted = inbox.accept(large(order))
+      const under = await attempt(number)
+      under.judge(verdict)
+      under.finish()
+      await accepted.catch(() => undefined)
+    }
+    await judged('waits', failed, 1)
+    await judged('settled', done, 2)
+    const running = ['r1', 'r2'].map((order) => inbox.accept(large(order)))
+    await attempt(4)
+    expect(await orders(inbox)).toEqual(['r1', 'r2', 'settled', 'waits'])
+    running.push(inbox.accept(large('r3')))
+    await attempt(5)
+    expect(await orders(inbox)).toEqual(['r1', 'r2', 'r3', 'waits'])
+    running.push(inbox.accept(large('r4')))
+    await attempt(6)
+    expect(await orders(inbox)).toEqual(['r1', 'r2', 'r3', 'r4'])
+    await expect(inbox.accept(large('r5'))).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_FULL', status: 503 })
+    for (const number of [3, 4, 5, 6]) {
+      const under = await attempt(number)
+      under.judge(done)
+      under.finish()
+    }
+    expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(Array(4).fill('accepted'))
+  })
+
+  test('one that grows does not give way to itself', async () => {
+    const { inbox } = startSmall(working, 50 * kibibyte)
+    await inbox.accept(large('a'))
+    await inbox.accept(large('b'))
+    expect((await inbox.accept({ ...large('a'), status: 'fail' })).outcome).toBe('accepted')
+    expect(await orders(inbox)).toEqual(['a', 'a'])
+  })
+
+  test('one that cannot grow stays what it is, and is asked for again', async () => {
+    const { inbox, attempt } = startSmall({}, 50 * kibibyte)
+    const [a, b] = [inbox.accept(large('a')), inbox.accept(large('b'))]
+    const [first, second] = [await attempt(1), await attempt(2)]
+    const fail = () => inbox.accept({ ...large('a'), status: 'fail' })
+    await expect(fail()).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_FULL' })
+    for (const under of [first, second]) {
+      under.judge(done)
+      under.finish()
+    }
+    await Promise.all([a, b])
+    const failing = fail()
+    const third = await attempt(3)
+    expect(third.job.id).toMatch(/:reversal$/)
+    third.judge(done)
+    third.finish()
+    expect((await failing).outcome).toBe('accepted')
+    expect(await orders(inbox)).toEqual(['a', 'a'])
+  })
+
+  test('what failed with long messages counts, too', async () => {
+    const error = new Error('x'.repeat(5_000))
+    const long: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_FAILED', error }
+    const { inbox } = startSmall(ending(long), 20 * kibibyte)
+    const small = ['a', 'b', 'c'].map((orderID) => callbackOf('success', { orderID }))
+    for (const callback of small) await inbox.accept(callback).catch(() => undefined)
+    expect(await orders(inbox)).toEqual(['a', 'b', 'c'])
+    for (let attempt = 0; attempt < 5; attempt++) {
+      for (const callback of small.slice(2)) await inbox.accept(callback).catch(() => undefined)
+    }
+    expect(await orders(inbox)).toEqual(['b', 'c'])
+  })
+
+  test('is 64 MiB: callbacks of 30 KiB each take the place of older ones long before there are 10,000', async () => {
+    expect(memoryRoom).toEqual({ rows: 10_000, bytes: 67_108_864 })
+    const { inbox } = start(working)
+    for (let order = 0; order < 2_500; order++) await inbox.accept(large(String(order), 15 * kibibyte))
+    const { deliveries } = await inbox.stats()
+    expect(deliveries.done).toBeLessThan(2_200)
+    expect(deliveries.done).toBeGreaterThan(1_800)
   })
 })
 

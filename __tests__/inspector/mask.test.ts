@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { maskAddresses, maskEmail, maskName } from '../../lib/inspector/mask.js'
+import { shorten } from '../../lib/visible.js'
 
 test.each([
   ['Robert Downy', 'R•••'],
@@ -26,4 +28,73 @@ test.each([
   ['order A-1 @ 10 %', 'order A-1 @ 10 %'],
 ])('every address in %p is masked', (text, masked) => {
   expect(maskAddresses(text)).toBe(masked)
+})
+
+test.each([
+  ['"Eva"@example.com', '"•••@e•••.com'],
+  ['robert%40example.com', 'r•••@e•••.com'],
+  ['from=a@b.org;to=c@d.org', 'f•••@b•••.org;t•••@d•••.org'],
+  ["o'brien@example.com", "o'b•••@e•••.com"],
+  ['eva@example.com@', 'e•••@'],
+])('so is what is nearly one: %p', (text, masked) => {
+  expect(maskAddresses(text)).toBe(masked)
+})
+
+describe('whatever stands around an address', () => {
+  const letters = fc.constantFrom(...Array.from('abzAZ09._+-"\'():;,<>%é漢𝒜'))
+  const some = fc.string({ unit: letters, minLength: 1, maxLength: 12 })
+  const address = fc.tuple(some, fc.constantFrom('@', '%40'), some).map((texts) => texts.join(''))
+  const around = fc.string({ unit: fc.constantFrom(...Array.from('ab @.,"%4')), maxLength: 12 })
+
+  test('a masked text does not hold it', () => {
+    fc.assert(
+      fc.property(around, address, around, (before, text, after) => {
+        expect(maskAddresses(`${before} ${text} ${after}`)).not.toContain(text)
+        expect(maskAddresses(before + text + after)).not.toContain(text)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('and a shortened one holds neither it nor its local part', () => {
+    fc.assert(
+      fc.property(fc.nat(60), fc.constantFrom('@', '%40'), fc.constantFrom(' ', ',', '<'), (length, at, mark) => {
+        const text = `${'x'.repeat(length)}${mark}robert.downy${at}shop.example ${'and so on '.repeat(9)}`
+        const shown = shorten(text, 60, maskAddresses)
+        expect(shown).not.toMatch(/ro|shop\.example/)
+        expect(shorten(text, 60)).toMatch(/… \(\d+ characters\)$/)
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+test.each([
+  ['short', 'short'],
+  ['x'.repeat(15_000), `${'x'.repeat(200)}… (15,000 characters)`],
+  [`${'x'.repeat(199)}😀😀`, `${'x'.repeat(199)}… (203 characters)`],
+  [`${'x'.repeat(190)} robert.downy@example.com`, `${'x'.repeat(190)} … (215 characters)`],
+])('a long text is shown as its beginning and its length', (text, shown) => {
+  expect(shorten(text, 200)).toBe(shown)
+})
+
+test.each([
+  ['letters', 'a'],
+  ['ats', '@'],
+  ['escapes', '%4'],
+  ['words', 'a@b '],
+  ['marks', '"@'],
+])('twice as many %s take twice the time', (_what, unit) => {
+  const time = (length: number) => {
+    const text = unit.repeat(length / unit.length)
+    const runs = Array.from({ length: 5 }, () => {
+      const start = performance.now()
+      maskAddresses(text)
+      return performance.now() - start
+    })
+    return Math.min(...runs)
+  }
+  let length = 100_000
+  while (time(length) < 5) length *= 2
+  expect(time(2 * length) / time(length)).toBeLessThan(3)
 })

@@ -41,7 +41,7 @@ test('onRefused gets what was received, by wire name, and what is wrong with it'
       params: { ...params({ purchaseValue: '1,00' }), order_no: 'A-1', utm: 'mail' },
       scope: 'summer',
       receivedAt: expect.any(Date) as Date,
-      id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+      id: expect.stringMatching(/^refused:[0-9a-f]{40}$/) as string,
     },
   ])
   const [{ receivedAt }] = told as [{ receivedAt: Date }]

@@ -63,6 +63,7 @@ export const ending = (verdict: Verdict): Pick<InboxHost, 'deliver'> => ({
 })
 
 export const failed: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_FAILED' }
+export const held: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' }
 export const late: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
 export const done: Verdict = { state: 'done' }
 export const working = ending(done)

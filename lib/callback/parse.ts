@@ -77,9 +77,9 @@ export function read(
 /** Decoded pairs from any input; what is none of the known forms holds no parameters. */
 export function readInput(input: unknown, wireNames: WireNames): Received {
   if (typeof input === 'string') return readQuery(queryOf(input), wireNames)
-  if (input instanceof URL) return readQuery(input.search.slice(1), wireNames)
-  if (input instanceof URLSearchParams) return readValues(input, wireNames, { source: 'form' })
   try {
+    if (input instanceof URL) return readQuery(input.search.slice(1), wireNames)
+    if (input instanceof URLSearchParams) return readValues(input, wireNames, { source: 'form' })
     return readValues(typeof input === 'object' && input !== null ? Object.entries(input) : [], wireNames)
   } catch {
     const message = 'the callback is an object that throws when it is read'

@@ -1,4 +1,5 @@
 import { ConversionWebhookError, type Issue } from '../errors.js'
+import { fieldsOf } from '../fields-of.js'
 import { nearest } from '../nearest.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
 import { documentedNames, wireNamesOf } from './params.js'
@@ -32,14 +33,22 @@ export const documentedRules: ReadingRules = { wireNames: documentedNames, statu
 
 export const readingOptionNames: readonly string[] = ['schema', 'fields', 'statuses', 'parseCustomValue']
 
-/** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no object, and `ERR_CONVERSION_OPTION_UNKNOWN` for a name that is none of these. */
-export function requireOptions(options: unknown, names: readonly string[]): void {
-  if (!isRecord(options)) throw invalid('The second argument is an object of options.')
-  for (const name of Object.keys(options)) {
+/** As much of a name as an error repeats. */
+const maxNameLength = 60
+
+/**
+ * The options, each read once. Throws `ERR_CONVERSION_OPTION_INVALID` for what is no object that can be read, and
+ * `ERR_CONVERSION_OPTION_UNKNOWN` for a name that is none of these.
+ */
+export function requireOptions(options: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
+  const fields = fieldsOf(options)
+  if (fields === undefined) throw invalid('The second argument is an object of options.')
+  for (const name of Object.keys(fields)) {
     if (names.includes(name)) continue
-    const message = `There is no option ${name}; did you mean ${nearest(name, names)}?`
+    const message = `There is no option ${name.slice(0, maxNameLength)}; did you mean ${nearest(name, names)}?`
     throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { message })
   }
+  return fields
 }
 
 /** Checks the options and compiles the schema. Throws `ERR_CONVERSION_OPTION_INVALID` or `ERR_CONVERSION_SCHEMA_INVALID`. */

@@ -1,5 +1,5 @@
 import type { HistoryEntry, InboxEntry, InboxRow, InboxStats } from 'conversion-webhook'
-import { visible } from '../visible.js'
+import { shorten, visible } from '../visible.js'
 import { figure, table, type Paint } from './io.js'
 
 const stateStyles = {
@@ -12,6 +12,11 @@ const stateStyles = {
   conflict: 'magenta',
 } as const satisfies Record<InboxRow['state'], unknown>
 
+/** As long as the order id of an accepted callback may be. */
+const cellLength = 255
+/** As much as a callback may hold. */
+const textLength = 16_384
+
 function timeOf(date: Date): string {
   return date.toISOString().replace('T', ' ').replace('Z', '')
 }
@@ -23,8 +28,8 @@ export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
     timeOf(receivedAt),
     state,
     event ?? kind,
-    params.orderID ?? '',
-    scope,
+    shorten(params.orderID ?? '', cellLength),
+    shorten(scope, cellLength),
     String(attempts),
     id,
     lastError?.code ?? code ?? '',
@@ -56,7 +61,9 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ...table(known),
     '',
     paint('bold', 'Received'),
-    ...(Object.keys(params).length === 0 ? ['nothing any more'] : table(Object.entries(params))),
+    ...(Object.keys(params).length === 0
+      ? ['nothing any more']
+      : table(Object.entries(params).map(([name, text]) => [shorten(name, cellLength), shorten(text, textLength)]))),
     '',
     paint('bold', 'History (UTC)'),
     ...table(entry.history.map(historyCells)),

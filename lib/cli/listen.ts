@@ -6,8 +6,10 @@ import { conversionWebhook, type ConversionWebhook } from 'conversion-webhook'
 import { conversionInspector, type ConversionInspector } from 'conversion-webhook/inspector'
 import { sqliteInbox, type SqliteCommit } from 'conversion-webhook/sqlite'
 import { wholeNumber } from './arguments.js'
+import { Door } from './door.js'
 import { failure, painter, printJson, printLine, usage, type Io } from './io.js'
 import { Log } from './log.js'
+import { claimFile } from './own-file.js'
 
 const mount = '/webhook'
 
@@ -25,9 +27,9 @@ export function listenCommand(io: Io): Command {
   return new Command('listen')
     .summary('receive callbacks without any code')
     .description(
-      'Receives callbacks into a SQLite file, shows what comes, and serves the inspector to this machine. Ctrl-C ends it in order; what was answered with 200 is on disk in any case.',
+      'Receives callbacks into a SQLite file, shows what comes, and serves the inspector to whoever opens its URL first. Ctrl-C ends it in order; what was answered with 200 is on disk in any case.',
     )
-    .option('--file <path>', 'the SQLite file; made where there is none', 'conversions.db')
+    .option('--file <path>', 'the SQLite file, of its own; made where there is none', 'conversion-webhook-listen.db')
     .option('--port <n>', 'the port; 0: any that is free', wholeNumber(0, 65_535), 3000)
     .option('--host <address>', 'the address to listen on; 0.0.0.0: all', '127.0.0.1')
     .option('--secret <text>', 'the secret (default: CONVERSION_WEBHOOK_SECRET, or a new one each time)')
@@ -36,12 +38,19 @@ export function listenCommand(io: Io): Command {
     .action(async (options: ListenOptions) => {
       const secret = options.secret ?? secretOf(io) ?? randomBytes(24).toString('base64url')
       const log = options.quiet ? undefined : new Log(io, options.json === true)
-      const webhook = conversionWebhook(log?.handlers ?? settleAll, { secret, inbox: sqliteInbox(options.file) })
+      const webhook = conversionWebhook(log?.handlers ?? settleAll, {
+        secret,
+        inbox: sqliteInbox(claimFile(options.file)),
+      })
       try {
-        const inspector = io.env.NODE_ENV === 'production' ? undefined : conversionInspector(webhook.inbox)
-        const server = createServer(routes(webhook, inspector, log))
-        const port = await start(server, options)
-        announce(io, options, urlsOf(options.host, port, secret, inspector !== undefined))
+        const hostname = hostnameOf(options.host)
+        const door = io.env.NODE_ENV === 'production' ? undefined : new Door(hostname)
+        const server = createServer(routes(webhook, door && inspectorBehind(door, webhook), log))
+        const origin = `http://${hostname}:${String(await start(server, options))}`
+        announce(io, options, {
+          callbacks: `${origin}${mount}/${encodeURIComponent(secret)}`,
+          ...(door && { inspector: `${origin}/?token=${door.token}` }),
+        })
         await interruption(io.interrupted)
         await stop(server)
       } finally {
@@ -63,12 +72,17 @@ function secretOf({ env }: Io): string | undefined {
   return listed === '' ? undefined : listed
 }
 
+type Webhook = ConversionWebhook<string, SqliteCommit>
+
+function inspectorBehind(door: Door, { inbox }: Webhook): ConversionInspector {
+  const inspector = conversionInspector(inbox, { authorize: (req) => door.isOpenTo(req) })
+  return (req, res, next) => {
+    if (door.admits(req, res)) inspector(req, res, next)
+  }
+}
+
 /** The webhook under its path, the inspector everywhere else. */
-function routes(
-  webhook: ConversionWebhook<string, SqliteCommit>,
-  inspector: ConversionInspector | undefined,
-  log: Log | undefined,
-) {
+function routes(webhook: Webhook, inspector: ConversionInspector | undefined, log: Log | undefined) {
   return (req: IncomingMessage, res: ServerResponse): void => {
     const url = req.url ?? '/'
     const notFound = (): void => {
@@ -125,13 +139,10 @@ interface Urls {
   readonly inspector?: string
 }
 
-function urlsOf(host: string, port: number, secret: string, hasInspector: boolean): Urls {
-  const name = ['0.0.0.0', '::'].includes(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  const origin = `http://${name}:${String(port)}`
-  return {
-    callbacks: `${origin}${mount}/${encodeURIComponent(secret)}`,
-    ...(hasInspector && { inspector: `${origin}/` }),
-  }
+/** As it stands in a URL that leads here. */
+function hostnameOf(host: string): string {
+  if (['0.0.0.0', '::'].includes(host)) return 'localhost'
+  return (host.includes(':') ? `[${host}]` : host).toLowerCase()
 }
 
 function announce(io: Io, { json, file, secret }: ListenOptions, { callbacks, inspector }: Urls): void {
@@ -144,9 +155,11 @@ function announce(io: Io, { json, file, secret }: ListenOptions, { callbacks, in
   printLine(io.out, `  callbacks  ${paint('bold', callbacks)}`)
   if (inspector !== undefined) printLine(io.out, `  inspector  ${paint('bold', inspector)}`)
   printLine(io.out, 'Try it, in another terminal:')
-  printLine(io.out, `  npx conversion-webhook send '${callbacks}'`)
+  printLine(io.out, `  npx --no -- conversion-webhook send '${callbacks}'`)
   if (secret === undefined && secretOf(io) === undefined) {
     printLine(io.out, 'The secret is new each time: keep one with --secret or CONVERSION_WEBHOOK_SECRET.')
   }
+  if (inspector !== undefined)
+    printLine(io.out, 'The URL of the inspector works once, in one browser, and is new each time.')
   printLine(io.out, 'Ctrl-C ends it; nothing is lost.\n')
 }

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Conversion, ConversionContext, ConversionHandlers, Issue, RequestConversion } from 'conversion-webhook'
 import type { SqliteCommit } from 'conversion-webhook/sqlite'
-import { visible } from '../visible.js'
+import { maskAddresses } from '../inspector/mask.js'
+import { shorten, visible } from '../visible.js'
 import { painter, printJson, printLine, textOf, type Io, type Paint } from './io.js'
 
 const styles = {
@@ -14,6 +15,18 @@ const styles = {
   failed: 'red',
   delivered: 'green',
 } as const
+
+/** As long as the order id of an accepted callback may be. */
+const orderLength = 255
+const messageLength = 1_000
+/** As many as an answer names. */
+const maxIssues = 20
+
+/** Registrations pass the e-mail address or the mobile number as order id; digits alone may be a number, too, and keep three to be told apart. */
+function maskOrder(orderId: string): string {
+  const shown = shorten(orderId, orderLength, maskAddresses)
+  return /^[+(\d][\d\s()./-]{6,}$/.test(shown) ? `•••${shown.slice(-3)}` : shown
+}
 
 interface Entry {
   readonly what: keyof typeof styles
@@ -78,7 +91,13 @@ export class Log {
     })
   }
 
-  #print(entry: Entry, at = new Date()): void {
+  #print({ orderId: order, issues: all, message: text, ...rest }: Entry, at = new Date()): void {
+    const entry: Entry = {
+      ...rest,
+      ...(order !== undefined && { orderId: maskOrder(order) }),
+      ...(all && { issues: all.slice(0, maxIssues) }),
+      ...(text !== undefined && { message: shorten(text, messageLength, maskAddresses) }),
+    }
     if (this.#isJson) {
       printJson(this.#io.out, { at, ...entry }, 0)
       return

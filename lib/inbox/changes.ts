@@ -3,7 +3,8 @@ import { ConversionWebhookError } from '../errors.js'
 import { claimNext, lapse, settle, type Claimer, type Patience } from './delivery.js'
 import type { Accepted, Verdict } from './inbox.js'
 import { decide, previousOf } from './ledger.js'
-import { applyDecision, conflictOf, findDelivery, keyOf, type Delivery, type IdentityRecord } from './records.js'
+import { conflictOf } from './quarantine.js'
+import { applyDecision, findDelivery, keyOf, type Delivery, type IdentityRecord } from './records.js'
 import type { Changed } from './store.js'
 
 /* The changes that a durable inbox makes to one identity. Pure: a transaction that has to be repeated asks again. */
@@ -29,7 +30,7 @@ export function recordCallback(
   const { record } = applyDecision(id, recorded, callback, decision)
   if (outcome === 'conflict') {
     const accepted: Accepted = { outcome, id, recorded: previousOf(record) }
-    return { record, quarantine: conflictOf(id, callback), counted: outcome, result: { accepted } }
+    return { record, conflict: conflictOf(id, callback), counted: outcome, result: { accepted } }
   }
   const claimed = claimIn(record, claiming)
   return { ...claimed, counted: outcome, result: { accepted: { outcome, id }, ...claimed.result } }

@@ -164,10 +164,17 @@ function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | '
 function messageOf(error: unknown): { message?: string } {
   try {
     const text: unknown = error instanceof Error ? error.message : error
-    return typeof text === 'string' ? { message: text.slice(0, 1_000) } : {}
+    return typeof text === 'string' ? { message: cut(text) } : {}
   } catch {
     return {}
   }
+}
+
+const maxMessage = 1_000
+
+/** The beginning of a string, as a copy: a slice would keep the whole of it in memory. */
+function cut(text: string): string {
+  return text.length > maxMessage ? Buffer.from(text.slice(0, maxMessage)).toString() : text
 }
 
 /** What ended the last attempt that did not succeed. */

@@ -7,7 +7,8 @@ import { commitOf } from './commit.js'
 import { jobOf, type Claimer, type Patience } from './delivery.js'
 import { identityOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost, Job, Verdict } from './inbox.js'
-import type { Delivery, QuarantinedCallback, IdentityRecord } from './records.js'
+import { keptWith, type QuarantinedCallback } from './quarantine.js'
+import type { Delivery, IdentityRecord } from './records.js'
 import { rereadQuarantined } from './replay.js'
 import type { Release } from './slots.js'
 import type { Candidate, Change, Changed, DurableStore } from './store.js'
@@ -72,7 +73,11 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
 
   async quarantine(callback: QuarantinedCallback): Promise<void> {
     this.requireHost()
-    await this.#store.change({ apply: () => ({ quarantine: callback, counted: callback.kind, result: undefined }) })
+    const { id, kind } = callback
+    await this.#store.change({
+      quarantined: id,
+      apply: ({ quarantined: kept }) => ({ quarantined: keptWith(kept, callback), counted: kind, result: undefined }),
+    })
   }
 
   protected stop(): void {

@@ -1,14 +1,8 @@
-import { ConversionWebhookError } from '../errors.js'
-import { emailKey } from './identity.js'
-import {
-  emptied,
-  isEmptied,
-  isUnsettled,
-  receivedAtOf,
-  textsOf,
-  textsOfQuarantined,
-  type IdentityRecord,
-} from './records.js'
+import { addressFinder } from './addresses.js'
+import { textsOfQuarantined, textsOfRecord } from './mentions.js'
+import { receivedAtOf } from './quarantine.js'
+import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
+import { emptied, isEmptied, isUnsettled, withoutScope, type IdentityRecord } from './records.js'
 import type { Position, Store } from './store.js'
 
 export interface Pruned {
@@ -19,7 +13,7 @@ export interface Pruned {
 export interface Erased {
   /** Conversions whose payload was dropped, and quarantined callbacks that were. */
   readonly erased: number
-  /** Ids of identities and quarantined callbacks that mention the address and still wait: erase again when they have been delivered. */
+  /** Ids of identities and quarantined callbacks that mention an address and still wait: erase again when they have been delivered. */
   readonly waiting: readonly string[]
 }
 
@@ -28,15 +22,17 @@ const portion = 500
 
 /** Drops the payloads of what came to rest before a time. */
 export function pruner(store: Store) {
-  return async ({ olderThanDays }: { readonly olderThanDays: number }): Promise<Pruned> => {
+  return async (options: { readonly olderThanDays: number }): Promise<Pruned> => {
+    const { olderThanDays } = fieldsOfQuery(options, ['olderThanDays'])
     if (typeof olderThanDays !== 'number' || !(olderThanDays >= 0)) {
-      const message = 'olderThanDays is a number of days, 0 or more.'
-      throw new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message })
+      throw invalidQuery('olderThanDays is a number of days, 0 or more.')
     }
     const before = Date.now() - olderThanDays * dayMs
+    const prune = (record: IdentityRecord) =>
+      isOldEnough(record, before) && !isPruned(record) ? emptied(record) : undefined
     let pruned = 0
     for await (const record of allRecords(store)) {
-      if (isOldEnough(record, before) && (await empty(store, record.id, (now) => isOldEnough(now, before)))) pruned++
+      if (prune(record) && (await rewrite(store, record.id, prune))) pruned++
     }
     for await (const quarantined of allQuarantined(store)) {
       if (quarantined.state !== 'waiting' && receivedAtOf(quarantined) < before) await store.drop([quarantined.id])
@@ -45,22 +41,23 @@ export function pruner(store: Store) {
   }
 }
 
-/** Drops the payloads of what mentions an address. */
+/** Drops the payloads of what mentions an address, and scopes that do. */
 export function eraser(store: Store) {
-  return async ({ email }: { readonly email: string }): Promise<Erased> => {
-    const address = typeof email === 'string' ? emailKey(email) : undefined
-    if (!address?.includes('@')) {
-      throw new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message: 'email is an e-mail address.' })
-    }
-    const mentions = mentioning(address)
+  return async (person: { readonly email: string | readonly string[] }): Promise<Erased> => {
+    const { email } = fieldsOfQuery(person, ['email'])
+    const mentions = addressFinder(requireAddresses(email))
+    const isPersonal = (scope: string) => mentions({ emails: [], others: [scope] })
+    const erase = (record: IdentityRecord) =>
+      record.deliveries.some(isUnsettled) ? undefined : withoutScope(emptied(record), isPersonal)
     let erased = 0
     const waiting: string[] = []
-    for await (const { id } of allRecords(store, (record) => textsOf(record).some(mentions))) {
-      if (await empty(store, id, (now) => !now.deliveries.some(isUnsettled))) erased++
-      else waiting.push(id)
+    for await (const record of allRecords(store)) {
+      if (!mentions(textsOfRecord(record))) continue
+      if (await rewrite(store, record.id, erase)) erased++
+      else waiting.push(record.id)
     }
     for await (const quarantined of allQuarantined(store)) {
-      if (!textsOfQuarantined(quarantined).some(mentions)) continue
+      if (!mentions(textsOfQuarantined(quarantined))) continue
       if (quarantined.state === 'waiting') {
         waiting.push(quarantined.id)
       } else {
@@ -73,13 +70,6 @@ export function eraser(store: Store) {
   }
 }
 
-/** Whether a text holds an address, as a whole: a longer one that ends or starts like it is another person's. */
-function mentioning(address: string): (text: string) => boolean {
-  const literal = address.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
-  const pattern = new RegExp(`(?<![\\p{L}\\p{N}._%+-])${literal}(?![\\p{L}\\p{N}_-]|\\.[\\p{L}\\p{N}])`, 'u')
-  return (text) => pattern.test(text.toLowerCase())
-}
-
 /** Settled for good, and nothing happened to it since. */
 function isOldEnough({ deliveries }: IdentityRecord, before: number): boolean {
   return deliveries.every(
@@ -88,23 +78,30 @@ function isOldEnough({ deliveries }: IdentityRecord, before: number): boolean {
   )
 }
 
-/** Empties a record, where it still may be; false where it may not. */
-function empty(store: Store, identity: string, mayBe: (record: IdentityRecord) => boolean): Promise<boolean> {
+function isPruned({ deliveries }: IdentityRecord): boolean {
+  return deliveries.every(({ callback }) => isEmptied(callback))
+}
+
+/** Writes what is to stay of a record, judged as it is then; false where it stays as it is. */
+function rewrite(
+  store: Store,
+  identity: string,
+  change: (record: IdentityRecord) => IdentityRecord | undefined,
+): Promise<boolean> {
   return store.change({
     identity,
-    apply: ({ record }) => {
-      return record && mayBe(record) ? { record: emptied(record), result: true } : { result: false }
+    apply: ({ record: found }) => {
+      const record = found && change(found)
+      return record ? { record, result: true } : { result: false }
     },
   })
 }
 
-/** All records that hold something, in portions, so that callbacks come in between. */
-async function* allRecords(store: Store, isWanted: (record: IdentityRecord) => boolean = () => true) {
+/** All records, in portions, so that callbacks come in between. */
+async function* allRecords(store: Store) {
   for (let after = ''; ;) {
     const page = await store.records(after, portion)
-    for (const record of page) {
-      if (!record.deliveries.every(({ callback }) => isEmptied(callback)) && isWanted(record)) yield record
-    }
+    yield* page
     const last = page.at(-1)
     if (last === undefined || page.length < portion) return
     after = last.id

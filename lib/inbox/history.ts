@@ -1,13 +1,7 @@
 import type { ConversionErrorCode } from '../errors.js'
 import type { ConversionEvent } from './ledger.js'
-import {
-  deliveryId,
-  keyOf,
-  receivedAtOf,
-  type QuarantinedCallback,
-  type IdentityRecord,
-  type LogEntry,
-} from './records.js'
+import { receivedAtOf, type QuarantinedCallback } from './quarantine.js'
+import { deliveryId, keyOf, type IdentityRecord, type LogEntry } from './records.js'
 
 /** One thing that happened to a conversion. */
 export interface HistoryEntry {
@@ -23,7 +17,7 @@ export interface HistoryEntry {
   readonly attempt?: number
   readonly code?: ConversionErrorCode
   readonly message?: string
-  /** How many repeats, up to this one. */
+  /** How often the same came, up to this time. */
   readonly count?: number
 }
 
@@ -54,10 +48,11 @@ function historyOfRecord({ id: identity, deliveries, repeats }: IdentityRecord):
 }
 
 function historyOfQuarantined(quarantined: QuarantinedCallback): HistoryEntry[] {
-  const { id, kind, log } = quarantined
+  const { id, kind, count, lastAt, log } = quarantined
   const code = quarantined.kind === 'refused' ? { code: quarantined.code } : {}
   return [
     { at: new Date(receivedAtOf(quarantined)), what: kind, id, ...code },
+    ...(count > 1 ? [{ at: new Date(lastAt), what: kind, id, ...code, count }] : []),
     ...log.map(({ at, ...entry }) => ({ at: new Date(at), ...entry, id })),
   ]
 }

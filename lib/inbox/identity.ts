@@ -19,9 +19,9 @@ export function orderKey(text: string): string {
   return text.trim().normalize('NFC')
 }
 
-/** An e-mail address as identities and conflicts compare it. */
+/** An e-mail address as identities and conflicts compare it: in any case, and in either spelling of an accented letter. */
 export function emailKey(address: string | undefined): string | undefined {
-  return address?.trim().toLowerCase()
+  return address?.trim().toLowerCase().normalize('NFC')
 }
 
 export function hashOf(parts: readonly string[]): string {

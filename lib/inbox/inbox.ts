@@ -1,9 +1,10 @@
 import type { Callback, Conversion, ConversionStatus } from '../callback/conversion.js'
+import type { Digest } from '../callback/params.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
 import type { Erased, Pruned } from './forgetting.js'
 import type { HistoryEntry } from './history.js'
 import type { ConversionEvent, DeliveryState, Outcome, Previous } from './ledger.js'
-import type { QuarantinedCallback, RefusedRecord } from './records.js'
+import type { QuarantinedCallback, RefusedRecord } from './quarantine.js'
 
 declare const commitType: unique symbol
 
@@ -28,7 +29,10 @@ export interface Inbox<Commit = unknown> extends Operators {
    * Rejects with a coded error (500, 503) where a handler failed in memory or nothing could be recorded; then a repeat is welcome.
    */
   accept(callback: Callback): Promise<Accepted>
-  /** Keeps a refused callback for a person to look at. Resolves when it is recorded; the oldest give way. */
+  /**
+   * Keeps a refused callback for a person to look at, or counts it where the same content is kept already.
+   * Resolves when that is recorded; the oldest give way.
+   */
   quarantine(callback: QuarantinedCallback): Promise<void>
   /** Stops claiming, waits `closeTimeoutMs` for running handlers, aborts their signals, then lets go of everything. Idempotent. */
   close(): Promise<void>
@@ -119,6 +123,7 @@ export interface InboxRow {
   readonly state: InboxState
   readonly event?: ConversionEvent
   readonly scope: string
+  /** Of a quarantined callback: when it came first. */
   readonly receivedAt: Date
   /** Absent where no webhook is there to type it, where it was refused, and after `prune` and `erase`. */
   readonly conversion?: Conversion<unknown>
@@ -127,6 +132,12 @@ export interface InboxRow {
   /** Why a callback was refused. */
   readonly code?: ConversionErrorCode
   readonly issues?: readonly Issue[]
+  /** Of a quarantined callback: how often the same content came, the first time included. */
+  readonly count?: number
+  /** Of a quarantined callback: when the same content came last. */
+  readonly lastAt?: Date
+  /** Stands for a refused callback that was beyond the limits or could not be read: it was not kept, and cannot be replayed. */
+  readonly digest?: Digest
   /** Attempts that count against `maxAttempts`. */
   readonly attempts: number
   readonly nextAttemptAt?: Date
@@ -156,9 +167,12 @@ export interface DayCounts extends Readonly<Record<ConversionStatus, number>> {
   readonly day: string
 }
 
-/** What people do with an inbox. Each rejects where the storage fails. */
+/**
+ * What people do with an inbox. Each rejects with a coded error: `ERR_CONVERSION_QUERY_INVALID` for an argument that cannot work, of which
+ * the message holds nothing; `ERR_CONVERSION_INBOX_UNAVAILABLE` where the storage fails, `ERR_CONVERSION_INBOX_CLOSED` after its end.
+ */
 export interface Operators {
-  /** Rows, newest first. Rejects with `ERR_CONVERSION_QUERY_INVALID`, or with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
+  /** Rows, newest first. Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
   readonly list: (query?: InboxQuery) => Promise<readonly InboxRow[]>
   /** A row with everything that happened to its identity. */
   readonly get: (id: string) => Promise<InboxEntry | undefined>
@@ -171,7 +185,6 @@ export interface Operators {
   /**
    * Totals, and what each of the last `days` (1 to 366) brought. Counts in the storage; the days take
    * SQLite some milliseconds for each 10,000 deliveries in them.
-   * Rejects with `ERR_CONVERSION_QUERY_INVALID`.
    */
   readonly stats: (options?: { readonly days?: number | undefined }) => Promise<InboxStats>
   /**
@@ -180,9 +193,11 @@ export interface Operators {
    */
   readonly prune: (options: { readonly olderThanDays: number }) => Promise<Pruned>
   /**
-   * Drops what was received of every conversion that mentions an e-mail address, in any parameter, extra or error text, from the files
-   * too; repeats stay duplicates. Reports the conversions that cannot be erased yet. Reads the whole inbox, in portions.
+   * Drops what was received of every conversion and quarantined callback that mentions an e-mail address, or one of up to 1,000, from the
+   * files too: in an e-mail parameter the whole address, in any other parameter, extra, scope or error text every occurrence of it, in any
+   * case, percent-encoded too. Repeats stay duplicates. Reports the conversions that cannot be erased yet. Reads the whole inbox, in
+   * portions, once for all addresses.
    * Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where the storage still holds what was dropped; call it again.
    */
-  readonly erase: (person: { readonly email: string }) => Promise<Erased>
+  readonly erase: (person: { readonly email: string | readonly string[] }) => Promise<Erased>
 }

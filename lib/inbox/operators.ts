@@ -1,20 +1,14 @@
+import { storageError } from '../errors.js'
 import { lastErrorOf } from './delivery.js'
 import { emailKey, orderKey } from './identity.js'
 import type { InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
 import { eraser, pruner } from './forgetting.js'
 import { historyOf } from './history.js'
-import {
-  deliveryId,
-  findDelivery,
-  isEmptied,
-  keyOf,
-  receivedAtOf,
-  splitDeliveryId,
-  textsOfQuarantined,
-  type QuarantinedCallback,
-} from './records.js'
-import { replayer, requireId, unknownRecord } from './replay.js'
-import { badQuery, statistician } from './stats.js'
+import { receivedAtOf, scopeOf, type QuarantinedCallback } from './quarantine.js'
+import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
+import { deliveryId, findDelivery, isEmptied, keyOf, searchableTexts, splitDeliveryId } from './records.js'
+import { replayer, unknownRecord } from './replay.js'
+import { statistician } from './stats.js'
 import type { Position, Store, StoredDelivery } from './store.js'
 
 const quarantineStates: readonly InboxState[] = [
@@ -23,7 +17,11 @@ const quarantineStates: readonly InboxState[] = [
   'waiting',
   'done',
 ] satisfies QuarantinedCallback['state'][]
-const states: readonly string[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
+const states: readonly InboxState[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
+
+function isState(state: unknown): state is InboxState {
+  return states.some((known) => known === state)
+}
 
 function isQuarantineState(state: InboxState): state is QuarantinedCallback['state'] {
   return quarantineStates.includes(state)
@@ -57,19 +55,24 @@ export function createOperators(
   }
 
   const rowOfQuarantined = (quarantined: QuarantinedCallback): InboxRow => {
-    const { id, kind, state } = quarantined
-    const row = { id, kind, state, receivedAt: new Date(receivedAtOf(quarantined)), attempts: 0 }
+    const { id, kind, state, count } = quarantined
+    const row = {
+      id,
+      kind,
+      state,
+      scope: scopeOf(quarantined),
+      receivedAt: new Date(receivedAtOf(quarantined)),
+      lastAt: new Date(quarantined.lastAt),
+      count,
+      attempts: 0,
+    }
     if (quarantined.kind === 'refused') {
-      const { code, issues, scope, received } = quarantined
-      return { ...row, scope, params: Object.fromEntries(received.pairs), code, issues }
+      const { code, issues, received } = quarantined
+      const { pairs, digest } = received
+      return { ...row, params: Object.fromEntries(pairs), code, issues, ...(digest && { digest }) }
     }
     const conversion = host()?.conversionOf(quarantined.callback)
-    return {
-      ...row,
-      scope: quarantined.callback.scope,
-      params: { ...quarantined.callback.params },
-      ...(conversion && { conversion }),
-    }
+    return { ...row, params: { ...quarantined.callback.params }, ...(conversion && { conversion }) }
   }
 
   async function find(id: string): Promise<InboxRow | undefined> {
@@ -87,7 +90,7 @@ export function createOperators(
     const order = query.orderId === undefined ? undefined : orderKey(query.orderId)
     const email = emailKey(query.email)
     const isWanted = (quarantined: QuarantinedCallback): boolean => {
-      const texts = textsOfQuarantined(quarantined)
+      const texts = searchableTexts(quarantined)
       return (
         (order === undefined || texts.some((text) => orderKey(text) === order)) &&
         (email === undefined || texts.some((text) => emailKey(text) === email))
@@ -95,18 +98,20 @@ export function createOperators(
     }
     const { state, scope } = query
     if (state !== undefined && !isQuarantineState(state)) return
-    const limit = 200
+    // A search may go through all of the quarantine, which its budget bounds: in portions, so that callbacks come in between.
+    const limit = 100
     for (let position = before; ;) {
       const page = await store.quarantine({ limit, state, scope, before: position })
       for (const quarantined of page) if (isWanted(quarantined)) yield rowOfQuarantined(quarantined)
       const last = page.at(-1)
       if (last === undefined || page.length < limit) return
+      await new Promise(setImmediate)
       position = { id: last.id, receivedAt: receivedAtOf(last) }
     }
   }
 
-  async function list(query: InboxQuery = {}): Promise<readonly InboxRow[]> {
-    const limit = checkQuery(query)
+  async function list(asked?: InboxQuery): Promise<readonly InboxRow[]> {
+    const { limit, ...query } = checkedQuery(asked)
     const last = query.before === undefined ? undefined : await find(query.before)
     if (query.before !== undefined && last === undefined) throw unknownRecord()
     const before = last && { id: last.id, receivedAt: last.receivedAt.getTime() }
@@ -136,12 +141,23 @@ export function createOperators(
   }
 
   return {
-    list,
-    get,
-    replay: replayer(store, wake),
-    stats: statistician(store),
-    prune: pruner(store),
-    erase: eraser(store),
+    list: coded(list),
+    get: coded(get),
+    replay: coded(replayer(store, wake)),
+    stats: coded(statistician(store)),
+    prune: coded(pruner(store)),
+    erase: coded(eraser(store)),
+  }
+}
+
+/** Whatever goes wrong on the way, such as with a row that somebody has written by hand, is a coded error. */
+function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Asked) => Promise<Result>) {
+  return async (...asked: Asked): Promise<Result> => {
+    try {
+      return await operate(...asked)
+    } catch (error) {
+      throw storageError(error)
+    }
   }
 }
 
@@ -149,14 +165,26 @@ function newestFirst(a: InboxRow, b: InboxRow): number {
   return b.receivedAt.getTime() - a.receivedAt.getTime() || (a.id < b.id ? 1 : -1)
 }
 
-function checkQuery({ state, limit = 50, orderId, email, scope, before }: InboxQuery): number {
-  if (state !== undefined && !states.includes(state)) throw badQuery(`state is one of ${states.join(', ')}`)
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxLimit) {
-    throw badQuery(`limit is a whole number from 1 to ${String(maxLimit)}`)
-  }
-  for (const [name, value] of Object.entries({ orderId, email, scope, before })) {
-    if (value !== undefined && typeof value !== 'string') throw badQuery(`${name} is a text`)
-  }
+const queryNames: readonly string[] = [
+  'state',
+  'orderId',
+  'email',
+  'scope',
+  'limit',
+  'before',
+] satisfies (keyof InboxQuery)[]
+
+function checkedQuery(asked: unknown): InboxQuery & { readonly limit: number } {
+  const { state, limit = 50, before, ...texts } = fieldsOfQuery(asked, queryNames)
+  if (state !== undefined && !isState(state)) throw badQuery(`state is one of ${states.join(', ')}`)
+  if (!isWholeNumber(limit, 1, maxLimit)) throw badQuery(`limit is a whole number from 1 to ${String(maxLimit)}`)
   if (before !== undefined) requireId(before)
-  return limit
+  return {
+    state,
+    limit,
+    before,
+    orderId: optionalText('orderId', texts.orderId),
+    email: optionalText('email', texts.email),
+    scope: optionalText('scope', texts.scope),
+  }
 }

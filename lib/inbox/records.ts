@@ -1,7 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
-import type { Received } from '../callback/params.js'
-import type { ConversionErrorCode, Issue } from '../errors.js'
-import { hashOf, orderKey } from './identity.js'
+import type { ConversionErrorCode } from '../errors.js'
+import { orderKey } from './identity.js'
 import {
   isDelivered,
   isFailTold,
@@ -11,6 +10,7 @@ import {
   type Entry,
   type Recorded,
 } from './ledger.js'
+import type { QuarantinedCallback } from './quarantine.js'
 
 /** One event of one conversion on its way to its handler, as every store keeps it. */
 export interface Delivery extends Entry {
@@ -38,14 +38,22 @@ export interface LogEntry {
   readonly what: 'recorded' | 'failed' | 'held' | 'lapsed' | 'replayed' | DeliveryState
   readonly attempt?: number
   readonly code?: ConversionErrorCode
-  /** An error's own text, cut to 1,000 characters. */
+  /** An error's own message, cut to 1,000 characters; absent where five later entries have one. */
   readonly message?: string
 }
 
-const maxLogEntries = 100
+const maxEntries = 20
+const maxMessages = 5
 
+/** The last 20 entries, with their last 5 messages: a delivery may be tried and held for weeks. */
 export function logged(log: readonly LogEntry[], ...entries: readonly LogEntry[]): readonly LogEntry[] {
-  return [...log, ...entries].slice(-maxLogEntries)
+  const kept = [...log, ...entries].slice(-maxEntries)
+  let over = kept.filter(({ message }) => message !== undefined).length - maxMessages
+  return kept.map((entry) => (entry.message !== undefined && over-- > 0 ? withoutMessage(entry) : entry))
+}
+
+function withoutMessage({ message: _message, ...entry }: LogEntry): LogEntry {
+  return entry
 }
 
 /** How often something came again, and when; times in milliseconds since 1970. */
@@ -61,47 +69,6 @@ export interface IdentityRecord extends Recorded {
   readonly scope: string
   readonly deliveries: readonly Delivery[]
   readonly repeats: Readonly<Partial<Record<'duplicate' | 'stale', Repeats>>>
-}
-
-interface Quarantined {
-  readonly id: string
-  /** What a replay made of it: the identity that it was recorded as. */
-  readonly identity?: string
-  readonly log: readonly LogEntry[]
-}
-
-/** A callback that was refused, as it was received: the quarantine. */
-export interface RefusedRecord extends Quarantined {
-  readonly kind: 'refused'
-  /** `waiting` after a replay, until a process with handlers has read it again; `done` when that one could. */
-  readonly state: 'refused' | 'waiting' | 'done'
-  readonly code: ConversionErrorCode
-  readonly issues: readonly Issue[]
-  readonly received: Received
-  readonly scope: string
-  /** Milliseconds since 1970. */
-  readonly receivedAt: number
-}
-
-/** A valid callback that contradicts what is recorded of its identity. */
-export interface ConflictRecord extends Quarantined {
-  readonly kind: 'conflict'
-  /** `done` after a replay: it was recorded as a conversion of its own. */
-  readonly state: 'conflict' | 'done'
-  /** The identity that it contradicts, and after a replay its own. */
-  readonly identity: string
-  readonly callback: Callback
-}
-
-/** A callback that is kept and not delivered. */
-export type QuarantinedCallback = RefusedRecord | ConflictRecord
-
-/** The same contradiction has the same id, however often it is repeated. */
-export function conflictOf(identity: string, callback: Callback): ConflictRecord {
-  const { status, params } = callback
-  const content = Object.entries({ ...params, conversion: status }).sort(([a], [b]) => (a < b ? -1 : 1))
-  const id = `${identity}:conflict:${hashOf(content.flat()).slice(0, 16)}`
-  return { kind: 'conflict', id, state: 'conflict', identity, callback, log: [] }
 }
 
 /** What tells the deliveries of one identity apart. */
@@ -148,7 +115,9 @@ export function applyDecision(
   }
   const repeats = recorded?.repeats ?? {}
   const counted = outcome === 'duplicate' || outcome === 'stale' ? { [outcome]: again(repeats[outcome], callback) } : {}
-  const record = { id, scope: callback.scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
+  // The scope is part of the identity, so that it is the same, or was erased and is not learnt again.
+  const scope = recorded?.scope ?? callback.scope
+  const record = { id, scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
   return { record, keys }
 }
 
@@ -189,19 +158,25 @@ function isDeliveryKey(key: string): key is DeliveryKey {
   return deliveryKeys.includes(key)
 }
 
-export function receivedAtOf(quarantined: QuarantinedCallback): number {
-  return quarantined.kind === 'refused' ? quarantined.receivedAt : quarantined.callback.receivedAt
-}
-
 /** A record without anything personal: its identity, what was delivered, and when. */
 export function emptied(record: IdentityRecord): IdentityRecord {
   const { referrerEmail: _referrer, refereeEmail: _referee, purchaseValue: _value, ...rest } = record
   const deliveries = record.deliveries.map((delivery) => ({
     ...delivery,
     callback: { ...delivery.callback, params: {}, extra: {}, repairs: [] },
-    log: delivery.log.map(({ message: _message, ...entry }) => entry),
+    log: delivery.log.map(withoutMessage),
   }))
   return { ...rest, isForgotten: true, deliveries }
+}
+
+/** A record without the scopes that are personal: they stay part of its identity, which is a hash. */
+export function withoutScope(record: IdentityRecord, isPersonal: (scope: string) => boolean): IdentityRecord {
+  const kept = (scope: string): string => (isPersonal(scope) ? '' : scope)
+  const deliveries = record.deliveries.map((delivery) => ({
+    ...delivery,
+    callback: { ...delivery.callback, scope: kept(delivery.callback.scope) },
+  }))
+  return { ...record, scope: kept(record.scope), deliveries }
 }
 
 /** Whether what was received was dropped: a valid callback says its status at least. */
@@ -209,21 +184,10 @@ export function isEmptied({ params }: Callback): boolean {
   return Object.keys(params).length === 0
 }
 
-/** Every text of a record that came from outside. */
-export function textsOf(record: IdentityRecord): readonly string[] {
-  const facts = [record.referrerEmail, record.refereeEmail].filter((text) => text !== undefined)
-  const ofDeliveries = record.deliveries.flatMap(({ callback, log }) => [
-    ...textsOfCallback(callback),
-    ...log.map(({ message }) => message).filter((text) => text !== undefined),
-  ])
-  return [...facts, ...ofDeliveries]
-}
-
-export function textsOfQuarantined(quarantined: QuarantinedCallback): readonly string[] {
-  return quarantined.kind === 'refused' ? quarantined.received.pairs.flat() : textsOfCallback(quarantined.callback)
-}
-
-function textsOfCallback({ params, extra }: Callback): readonly string[] {
+/** The texts of a quarantined callback that it may be looked for by. */
+export function searchableTexts(quarantined: QuarantinedCallback): readonly string[] {
+  if (quarantined.kind === 'refused') return quarantined.received.pairs.flat()
+  const { params, extra } = quarantined.callback
   return [...Object.values(params), ...Object.entries(extra).flat()]
 }
 

@@ -1,19 +1,19 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { replayed } from './delivery.js'
-import type { InboxHost } from './inbox.js'
 import { identityOf } from './identity.js'
+import type { InboxHost } from './inbox.js'
 import { decide, previousOf, type Previous } from './ledger.js'
+import { conflictOf, mayWait, type RefusedRecord } from './quarantine.js'
+import { requireId } from './queries.js'
 import {
   applyDecision,
-  conflictOf,
   findDelivery,
   isEmptied,
   logged,
   splitDeliveryId,
   withDelivery,
   type DeliveryKey,
-  type RefusedRecord,
 } from './records.js'
 import type { Store } from './store.js'
 
@@ -45,6 +45,7 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
   const quarantined = await store.quarantined(id)
   if (quarantined === undefined) throw unknownRecord()
   const identity = quarantined.kind === 'conflict' ? id : undefined // a conversion of its own
+  if (quarantined.kind === 'refused') await requireReplayable(store, quarantined)
   await store.change({
     quarantined: id,
     ...(identity !== undefined && { identity }),
@@ -59,6 +60,13 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
     },
   })
   return identity
+}
+
+/** Throws where a refused callback cannot be read again, or too much waits for that already. */
+async function requireReplayable(store: Store, { received, state }: RefusedRecord): Promise<void> {
+  if (received.digest) throw impossible('only its length and hash were kept')
+  if (state !== 'refused' || mayWait(await store.waitingInQuarantine(), store.quarantineBudget)) return
+  throw impossible('half of what the quarantine may hold waits already for a process with handlers')
 }
 
 /**
@@ -89,7 +97,7 @@ export async function rereadQuarantined(
       return {
         record: applied.record,
         quarantined: { ...quarantined, state: 'done', identity },
-        ...(isConflict && { quarantine: conflictOf(identity, callback) }),
+        ...(isConflict && { conflict: conflictOf(identity, callback) }),
         counted: decision.outcome,
         result: {
           isRecorded: true,
@@ -107,13 +115,6 @@ export async function rereadQuarantined(
 interface Reread {
   readonly isRecorded: boolean
   readonly conflict?: { readonly callback: Callback; readonly recorded: Previous }
-}
-
-export function requireId(id: unknown): asserts id is string {
-  if (typeof id === 'string' && !id.includes('\0')) return // PostgreSQL cannot even be asked for a NUL
-  throw new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', {
-    message: 'An id is a text without NUL characters.',
-  })
 }
 
 export function unknownRecord(): ConversionWebhookError {

@@ -1,10 +1,12 @@
+import { Line } from './line.js'
+
 /** Gives the slot back; calling it again changes nothing. */
 export type Release = () => void
 
 /** At most `size` deliveries at a time; who comes later waits in order. */
 export class Slots {
   #free: number
-  readonly #queue: ((release: Release) => void)[] = []
+  readonly #queue = new Line<(release: Release) => void>()
   readonly #size: number
   readonly #whenIdle: (() => void)[] = []
 
@@ -40,16 +42,28 @@ export class Slots {
     }
   }
 
-  acquire(): Promise<Release> {
+  /** A slot when it is one's turn; undefined where the signal is aborted before, so that no one waits for ever. */
+  acquire(signal?: AbortSignal): Promise<Release | undefined> {
     return new Promise((resolve) => {
-      this.#queue.push(resolve)
+      const leave = (): void => {
+        if (this.#queue.delete(serve)) resolve(undefined)
+      }
+      const serve = (release: Release): void => {
+        signal?.removeEventListener('abort', leave)
+        resolve(release)
+      }
+      this.#queue.add(serve)
+      if (signal?.aborted === true) leave()
+      else signal?.addEventListener('abort', leave)
       this.#serve()
     })
   }
 
   #serve(): void {
-    if (this.#queue.length === 0) return
+    if (this.#free === 0) return
+    const next = this.#queue.shift()
+    if (next === undefined) return
     const slot = this.take()
-    if (slot !== undefined) this.#queue.shift()?.(slot)
+    if (slot !== undefined) next(slot)
   }
 }

@@ -1,5 +1,5 @@
-import { ConversionWebhookError } from '../errors.js'
 import type { DayCounts, InboxStats, Operators } from './inbox.js'
+import { badQuery, fieldsOfQuery, isWholeNumber } from './queries.js'
 import type { DailyCount, Store } from './store.js'
 
 const dayMs = 86_400_000
@@ -7,8 +7,9 @@ const maxDays = 366
 
 /** `stats` over any store. */
 export function statistician(store: Store): Operators['stats'] {
-  return async ({ days } = {}): Promise<InboxStats> => {
-    if (days !== undefined && !(Number.isSafeInteger(days) && days >= 1 && days <= maxDays)) {
+  return async (options): Promise<InboxStats> => {
+    const { days } = fieldsOfQuery(options, ['days'])
+    if (days !== undefined && !isWholeNumber(days, 1, maxDays)) {
       throw badQuery(`days is a whole number from 1 to ${String(maxDays)}`)
     }
     const now = Date.now()
@@ -40,8 +41,4 @@ function perDay(daily: readonly DailyCount[], firstDay: number, days: number): r
     if (counted && event !== 'goalComplete') counted[event] += count
   }
   return counts
-}
-
-export function badQuery(message: string): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message: `In a query ${message}.` })
 }

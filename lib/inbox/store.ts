@@ -1,5 +1,6 @@
 import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
-import type { Delivery, QuarantinedCallback, IdentityRecord } from './records.js'
+import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
+import type { Delivery, IdentityRecord } from './records.js'
 
 /** What one change finds, inside its transaction. */
 export interface Found {
@@ -11,8 +12,8 @@ export interface Found {
 export interface Changed<T> {
   readonly record?: IdentityRecord
   readonly quarantined?: QuarantinedCallback
-  /** A callback to keep; where one of its id is kept already, that one stays. */
-  readonly quarantine?: QuarantinedCallback
+  /** A conflict of the identity, to be kept as `keptWith` says. */
+  readonly conflict?: ConflictRecord
   readonly counted?: Outcome
   readonly result: T
 }
@@ -94,12 +95,16 @@ export interface Store<Tx = never> {
   change<T>(change: Change<T, Tx>): Promise<T>
   record(identity: string): Promise<IdentityRecord | undefined>
   quarantined(id: string): Promise<QuarantinedCallback | undefined>
-  /** The conflicts of an identity. */
+  /** The newest hundred conflicts of an identity, in the order in which they came first. */
   conflicts(identity: string): Promise<readonly QuarantinedCallback[]>
   /** Deliveries, newest first. */
   deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]>
   /** Quarantined callbacks, newest first. */
   quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]>
+  /** What each kind of quarantined callbacks may take; the oldest give way, but never what waits. */
+  readonly quarantineBudget: Size
+  /** What waits in the quarantine. */
+  waitingInQuarantine(): Promise<Size>
   callbackCounts(): Promise<Counts<Outcome>>
   deliveryCounts(): Promise<Counts<DeliveryState>>
   /** When the callback of the oldest waiting delivery was received. */
@@ -126,7 +131,7 @@ export interface DurableStore<Tx> extends Store<Tx> {
   candidates(limit: number): Promise<readonly Candidate[]>
   /** Says that this process lives, and that its attempts do. Called every five seconds while it may have any. */
   beat(): Promise<void>
-  /** Identities that are recorded as running for this process, but are not active here: to be taken over from ourselves. */
+  /** Some identities that are recorded as running for this process, but are not active here: to be taken over from ourselves. */
   leftBehind(active: ReadonlySet<string>): Promise<readonly string[]>
   /** Tells whenever there may be candidates. */
   listen(wake: () => void): void

@@ -15,7 +15,8 @@ const guards = {
 
 type Headers = Readonly<Record<string, string>>
 
-function send(res: ServerResponse, status: number, headers: Headers, body: string | Buffer = ''): void {
+/** Sends what is not answered yet, guarded. */
+export function send(res: ServerResponse, status: number, headers: Headers, body: string | Buffer = ''): void {
   if (res.headersSent || res.writableEnded) return
   res.writeHead(status, { ...guards, ...headers, 'Content-Length': Buffer.byteLength(body) })
   res.end(body)

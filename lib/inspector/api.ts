@@ -67,7 +67,10 @@ export interface EntryView extends RowView {
   readonly repairs: readonly Repair[]
   /** What was wrong with a refused callback. */
   readonly issues: readonly string[]
+  /** The newest, the oldest of them first. */
   readonly history: readonly HistoryView[]
+  /** How many entries there are before these; an answer has a limit. */
+  readonly olderHistory: number
   readonly canReplay: boolean
 }
 

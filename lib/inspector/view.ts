@@ -1,6 +1,17 @@
 import type { HistoryEntry, InboxEntry, InboxRow } from 'conversion-webhook'
 import type { EntryView, HistoryView, PersonView, RowView } from './api.js'
+import { shorten } from '../visible.js'
+import { fitting } from './fitting.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'
+
+/**
+ * Characters of a text in a cell of the table: so few that a page of rows stays below the 1 MiB at which an answer ends, whatever
+ * strangers sent. The entry shows a text as far as a callback can hold it.
+ */
+const cellLength = 200
+const textLength = 16_384
+/** Bytes of JSON for each part of an entry; together they stay below 1 MiB. */
+const partBytes = { params: 256 * 1024, repairs: 64 * 1024, issues: 64 * 1024, history: 512 * 1024 }
 
 /** How the texts of each parameter are masked, in the order in which they are shown. An order id can be an address. */
 const masks: ReadonlyMap<string, (text: string) => string> = new Map([
@@ -18,26 +29,31 @@ const masks: ReadonlyMap<string, (text: string) => string> = new Map([
 
 const names = [...masks.keys()]
 
-/** What the texts of a stranger mean nobody knows. */
-function masked(name: string, text: string): string {
-  return (masks.get(name) ?? maskName)(text)
+/** What a parameter says; what the texts of a stranger mean nobody knows. */
+function said(name: string, text: string, max: number, isUnmasked: boolean): string {
+  return isUnmasked ? shorten(text, max) : shorten(text, max, masks.get(name) ?? maskName)
 }
 
-/** A row for the table. Without `isUnmasked` it holds no name and no address. */
+/** A text that may mention somebody. */
+function told(text: string, max: number, isUnmasked: boolean): string {
+  return isUnmasked ? shorten(text, max) : shorten(text, max, maskAddresses)
+}
+
+/** A row for the table, short. Without `isUnmasked` it holds no name and no address. */
 export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
   const { id, kind, state, event, scope, code, attempts, receivedAt, nextAttemptAt, lastError, params } = row
-  const said = (name: string): string | undefined => {
+  const cell = (name: string): string | undefined => {
     const text = params[name]
-    return text === undefined || isUnmasked ? text : masked(name, text)
+    return text === undefined ? undefined : said(name, text, cellLength, isUnmasked)
   }
-  const orderId = said('orderID')
-  const referrer = person(said('referrer_name'), said('referrer_email'))
-  const referee = person(said('referee_name'), said('referee_email'))
+  const orderId = cell('orderID')
+  const referrer = person(cell('referrer_name'), cell('referrer_email'))
+  const referee = person(cell('referee_name'), cell('referee_email'))
   return {
     id,
     kind,
     state,
-    scope: isUnmasked ? scope : maskAddresses(scope),
+    scope: told(scope, cellLength, isUnmasked),
     attempts,
     receivedAt: receivedAt.toISOString(),
     ...(event && { event }),
@@ -46,7 +62,7 @@ export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
     ...(referrer && { referrer }),
     ...(referee && { referee }),
     ...(nextAttemptAt && { nextAttemptAt: nextAttemptAt.toISOString() }),
-    ...(lastError && { lastError: withMessage(lastError, isUnmasked) }),
+    ...(lastError && { lastError: withMessage(lastError, cellLength, isUnmasked) }),
   }
 }
 
@@ -56,24 +72,29 @@ function person(name: string | undefined, email: string | undefined): PersonView
 }
 
 /** Handlers may name people in their errors. */
-function withMessage<T extends { readonly message?: string }>(told: T, isUnmasked: boolean): T {
-  return told.message === undefined || isUnmasked ? told : { ...told, message: maskAddresses(told.message) }
+function withMessage<T extends { readonly message?: string }>(of: T, max: number, isUnmasked: boolean): T {
+  return of.message === undefined ? of : { ...of, message: told(of.message, max, isUnmasked) }
 }
 
 export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
   const { kind, state, params, conversion, issues = [], history } = entry
   const received = Object.entries(params).sort(([a], [b]) => names.indexOf(a) - names.indexOf(b))
   const strangers = Object.entries(conversion?.extra ?? {})
-  const told = (text: string): string => (isUnmasked ? text : maskAddresses(text))
+  const tell = (text: string): string => told(text, textLength, isUnmasked)
+  const newest = fitting([...history].reverse(), partBytes.history, (each) => historyView(each, isUnmasked))
   return {
     ...rowView(entry, isUnmasked),
-    params: [...received, ...strangers].map(([name, text]) => [told(name), isUnmasked ? text : masked(name, text)]),
-    repairs: (conversion?.repairs ?? []).map(({ parameter, kind: repair }) => ({
-      parameter: told(parameter),
+    params: fitting([...received, ...strangers], partBytes.params, ([name, text]) => [
+      tell(name),
+      said(name, text, textLength, isUnmasked),
+    ]),
+    repairs: fitting(conversion?.repairs ?? [], partBytes.repairs, ({ parameter, kind: repair }) => ({
+      parameter: tell(parameter),
       kind: repair,
     })),
-    issues: issues.map(({ message }) => told(message)),
-    history: history.map((each) => historyView(each, isUnmasked)),
+    issues: fitting(issues, partBytes.issues, ({ message }) => tell(message)),
+    history: newest.reverse(),
+    olderHistory: history.length - newest.length,
     canReplay: replayable[kind].includes(state),
   }
 }
@@ -85,5 +106,5 @@ const replayable: Readonly<Record<InboxRow['kind'], readonly InboxRow['state'][]
 }
 
 function historyView(entry: HistoryEntry, isUnmasked: boolean): HistoryView {
-  return { ...withMessage(entry, isUnmasked), at: entry.at.toISOString() }
+  return { ...withMessage(entry, textLength, isUnmasked), at: entry.at.toISOString() }
 }

@@ -1,13 +1,8 @@
 import type { DeliveryState, Outcome } from '../ledger.js'
-import {
-  deliveryId,
-  keyOf,
-  orderIdOf,
-  receivedAtOf,
-  type QuarantinedCallback,
-  type IdentityRecord,
-} from '../records.js'
+import { receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
+import { deliveryId, keyOf, orderIdOf, type IdentityRecord } from '../records.js'
 import type { Identities } from './identities.js'
+import { MemoryQuarantine } from './memory-quarantine.js'
 import type {
   Change,
   Counts,
@@ -20,38 +15,38 @@ import type {
 } from '../store.js'
 
 const dayMs = 86_400_000
-const maxQuarantined = 1_000
+const maxConflicts = 100
 
 /** The store of a process that forgets: a change is made at once, and queries look at everything there is. */
 export class MemoryStore implements Store {
   readonly #identities: Identities<unknown>
-  readonly #quarantined = new Map<string, QuarantinedCallback>()
+  readonly #quarantine: MemoryQuarantine
   readonly #counts = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
 
-  constructor(identities: Identities<unknown>) {
+  constructor(identities: Identities<unknown>, budget: Size) {
     this.#identities = identities
+    this.#quarantine = new MemoryQuarantine(budget)
+  }
+
+  get quarantineBudget(): Size {
+    return this.#quarantine.budget
   }
 
   change<T>({ identity, quarantined: quarantinedId, apply }: Change<T>): Promise<T> {
     return new Promise((resolve) => {
       const record = identity === undefined ? undefined : this.#identities.find(identity)?.record
-      const quarantined = quarantinedId === undefined ? undefined : this.#quarantined.get(quarantinedId)
+      const quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
       const changed = apply({ ...(record && { record }), ...(quarantined && { quarantined }) })
       if (changed.record) this.#identities.put(changed.record)
-      if (changed.quarantined) this.#quarantined.set(changed.quarantined.id, changed.quarantined)
-      if (changed.quarantine) this.keep(changed.quarantine)
+      if (changed.quarantined) this.#quarantine.write(changed.quarantined)
+      if (changed.conflict) this.keep(changed.conflict)
       if (changed.counted) this.count(changed.counted)
       resolve(changed.result)
     })
   }
 
   keep(callback: QuarantinedCallback): void {
-    if (this.#quarantined.has(callback.id)) return
-    this.#quarantined.set(callback.id, callback)
-    for (const id of this.#quarantined.keys()) {
-      if (this.#quarantined.size <= maxQuarantined) break
-      this.#quarantined.delete(id)
-    }
+    this.#quarantine.keep(callback)
   }
 
   count(outcome: Outcome): void {
@@ -63,11 +58,16 @@ export class MemoryStore implements Store {
   }
 
   quarantined(id: string): Promise<QuarantinedCallback | undefined> {
-    return Promise.resolve(this.#quarantined.get(id))
+    return Promise.resolve(this.#quarantine.find(id))
   }
 
   conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
-    return Promise.resolve([...this.#quarantined.values()].filter((quarantined) => quarantined.identity === identity))
+    const found = this.#quarantine.all().filter((quarantined) => quarantined.identity === identity)
+    return Promise.resolve(found.slice(-maxConflicts))
+  }
+
+  waitingInQuarantine(): Promise<Size> {
+    return Promise.resolve(this.#quarantine.waiting())
   }
 
   deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): Promise<readonly StoredDelivery[]> {
@@ -89,12 +89,12 @@ export class MemoryStore implements Store {
   }
 
   quarantine({ state, scope, before, limit }: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
-    const found = [...this.#quarantined.values()]
+    const found = this.#quarantine
+      .all()
       .filter(
         (quarantined) =>
           (state === undefined || quarantined.state === state) &&
-          (scope === undefined ||
-            (quarantined.kind === 'refused' ? quarantined.scope : quarantined.callback.scope) === scope),
+          (scope === undefined || scopeOf(quarantined) === scope),
       )
       .map((quarantined) => ({ quarantined, position: { receivedAt: receivedAtOf(quarantined), id: quarantined.id } }))
       .filter(({ position }) => before === undefined || newestFirst(before, position) < 0)
@@ -136,7 +136,7 @@ export class MemoryStore implements Store {
   }
 
   drop(ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.#quarantined.delete(id)
+    for (const id of ids) this.#quarantine.drop(id)
     return Promise.resolve()
   }
 

@@ -7,27 +7,28 @@ import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.
 import { identityOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
 import { decide, previousOf, type ConversionEvent } from '../ledger.js'
-import {
-  applyDecision,
-  conflictOf,
-  isUnsettled,
-  keyOf,
-  type DeliveryKey,
-  type QuarantinedCallback,
-} from '../records.js'
+import { conflictOf, memoryBudget, type QuarantinedCallback } from '../quarantine.js'
+import { applyDecision, isUnsettled, keyOf, type DeliveryKey } from '../records.js'
 import { rereadQuarantined } from '../replay.js'
 import type { Release } from '../slots.js'
-import { Identities, type Identity } from './identities.js'
+import { detached } from '../weight.js'
+import { Identities, memoryRoom, type Identity } from './identities.js'
 import { MemoryStore } from './memory-store.js'
 
 /**
- * The inbox of a process that forgets: 10,000 identities (settled ones give way, oldest first) and the last 1,000 quarantined callbacks.
+ * The inbox of a process that forgets: 10,000 identities and 64 MiB (settled ones give way, oldest first, then those that wait for a
+ * repeat), and the last 1,000 refused callbacks and the last 1,000 conflicts, 8 MiB of each.
  * Handlers run before the answer, so a failure is answered with 500 and tried again when the callback is repeated; there is no timer
  * and no other second try. For development, or for handlers that are idempotent themselves.
  */
 export function memoryInbox(): Inbox<undefined> {
-  const identities = new Identities<Work>()
-  return new MemoryInbox(identities, new MemoryStore(identities))
+  return openMemory()
+}
+
+/** The same with less room: for tests. */
+export function openMemory(room = memoryRoom, budget = memoryBudget): Inbox<undefined> {
+  const identities = new Identities<Work>(room)
+  return new MemoryInbox(identities, new MemoryStore(identities, budget))
 }
 
 /** What an attempt came to; undefined where the delivery is settled. */
@@ -41,6 +42,10 @@ interface Work {
   tail: Promise<unknown> | undefined
   /** Handlers that run, some of them past their time: a retry waits for them, and so does what contradicts them. */
   readonly running: Map<DeliveryKey, Delivering>
+}
+
+function newWork(): Work {
+  return { attempts: new Map(), tail: undefined, running: new Map() }
 }
 
 class MemoryInbox extends BaseInbox implements Inbox<undefined> {
@@ -64,28 +69,27 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     })
   }
 
-  async accept(callback: Callback): Promise<Accepted> {
+  async accept(received: Callback): Promise<Accepted> {
     const host = this.requireHost()
+    const callback = detached(received)
     const id = identityOf(callback)
     const known = this.#identities.find(id)
     const decision = decide(known?.record, callback)
     const { outcome } = decision
-    if (known === undefined) this.#identities.makeRoom()
-    const { record, keys: news } = applyDecision(id, known?.record, callback, decision)
-    const identity = known ?? this.#identities.add(record)
     // A repeat asks for whatever is unsettled, even where it brings the goal as news.
     const isRepeat = known?.record.status === callback.status
-    this.#identities.change(identity, record)
+    const { record, keys: news } = applyDecision(id, known?.record, callback, decision)
+    const isIdle = outcome === 'conflict' || outcome === 'stale'
+    const keys = isIdle ? [] : isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
+    const identity = this.#identities.put(record, keys.length > 0 ? newWork() : undefined)
     this.#store.count(outcome)
     debug.inbox('%s %s %s', shortId(id), callback.status, outcome)
     if (outcome === 'conflict') {
       this.#store.keep(conflictOf(id, callback))
       return { outcome, id, recorded: previousOf(record) }
     }
-    const keys = isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
-    if (outcome === 'stale' || keys.length === 0) return { outcome, id }
+    if (keys.length === 0) return { outcome, id }
 
-    if (this.#started !== undefined) await this.#started
     const failures = await this.#runAll(identity, keys, host)
     // What failed and was overtaken meanwhile needs no repeat.
     if (failures.length > 0 && !isSettled(identity.record)) throw failureError(failures)
@@ -113,7 +117,8 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   async #rereadAll(host: InboxHost): Promise<void> {
-    for (const quarantined of await this.#store.quarantine({ state: 'waiting', limit: Infinity })) {
+    const { rows: limit } = this.#store.quarantineBudget
+    for (const quarantined of await this.#store.quarantine({ state: 'waiting', limit })) {
       if (quarantined.kind !== 'refused') continue
       const id = await rereadQuarantined(this.#store, quarantined, host)
       if (id !== undefined) this.wake(id)
@@ -141,11 +146,12 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
 
   /** The attempt that is under way for a delivery, or a new one behind the last of its identity. */
   #join(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): Promise<Failure | undefined> {
-    const work: Work = (identity.work ??= { attempts: new Map(), tail: undefined, running: new Map() })
+    const work = identity.work ?? newWork()
+    if (identity.work === undefined) this.#identities.setWork(identity, work)
     const id = attemptKey(key)
     const underWay = work.attempts.get(id)
     if (underWay !== undefined) return underWay
-    const turn = work.tail !== undefined || work.running.size > 0 ? turnOf(work, key) : undefined
+    const turn = work.tail !== undefined || work.running.size > 0 ? turnOf(work, key) : this.#started
     const attempt = this.#attempt(identity, work, key, turn, host).finally(() => {
       work.attempts.delete(id)
       if (work.tail === attempt) work.tail = undefined
@@ -158,8 +164,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
 
   #rest(identity: Identity<Work>, { attempts, running }: Work): void {
     if (attempts.size > 0 || running.size > 0) return
-    identity.work = undefined
-    this.#identities.change(identity, identity.record)
+    this.#identities.setWork(identity, undefined)
   }
 
   async #attempt(
@@ -201,11 +206,11 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   async #slotAfter(turn: Promise<unknown> | undefined, ms: number): Promise<Release | undefined> {
     const free = turn === undefined ? this.slots.take() : undefined
     if (free !== undefined) return free
-    const slot = Promise.resolve(turn).then(() => this.slots.acquire())
+    const leaving = new AbortController()
+    const slot = Promise.resolve(turn).then(() => this.slots.acquire(leaving.signal))
     if (await within(ms, slot)) return slot
-    void slot.then((release) => {
-      release()
-    })
+    leaving.abort()
+    void slot.then((release) => release?.())
     return undefined
   }
 }

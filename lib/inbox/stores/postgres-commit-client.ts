@@ -50,9 +50,10 @@ export function commitClient(connection: PostgresConnection) {
 
   function query(...args: unknown[]): unknown {
     const { text, callback, isSubmittable } = readQuery(args)
-    const control = typeof text === 'string' ? controlOf(text) : undefined
+    const found = typeof text === 'string' ? controlOf(text) : undefined
+    const control = isSubmittable && found ? 'refuse' : found // nothing else can be sent in its place
     fault ??= faultOf(control)
-    const invalid = isClosed ? hasSettled : (fault ?? (isSubmittable && control !== undefined ? cannotNest : undefined))
+    const invalid = isClosed ? hasSettled : fault
     if (invalid !== undefined && isSubmittable) throw invalidCommit(invalid) // it has no promise to reject
     if (invalid !== undefined) return answer(Promise.reject(invalidCommit(invalid)), callback)
     if (control !== undefined && control !== 'refuse') return answer(savepoints[control](), callback)
@@ -71,9 +72,10 @@ export function commitClient(connection: PostgresConnection) {
 
   const own = Object.assign(new EventEmitter(), {
     query,
-    connect(callback?: (error: undefined, client: unknown, done: () => void) => void) {
-      if (callback === undefined) return isClosed ? Promise.reject(invalidCommit(hasSettled)) : Promise.resolve(client)
-      process.nextTick(callback, isClosed ? invalidCommit(hasSettled) : undefined, client, ignore)
+    connect(callback?: (error: unknown, client: unknown, done: () => void) => void) {
+      const error = isClosed ? invalidCommit(hasSettled) : undefined
+      if (callback === undefined) return error ? Promise.reject(error) : Promise.resolve(client)
+      process.nextTick(callback, error, error ? undefined : client, ignore)
       return undefined
     },
     release: ignore,

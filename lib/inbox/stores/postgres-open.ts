@@ -1,8 +1,10 @@
 import type * as Pg from 'pg'
 import type * as Boss from 'pg-boss'
 import { ConversionWebhookError } from '../../errors.js'
+import type { Size } from '../quarantine.js'
 import { transaction, type PostgresPool } from './postgres-client.js'
 import { PostgresJobs } from './postgres-jobs.js'
+import { PostgresQuarantine } from './postgres-quarantine.js'
 import { PostgresRows } from './postgres-rows.js'
 import { migrate } from './postgres-schema.js'
 import type { PostgresParts } from './postgres.js'
@@ -13,6 +15,8 @@ export interface PostgresOptions {
   readonly connectionString?: string | undefined
   readonly pool?: PostgresPool | undefined
   readonly schema: string
+  /** What its quarantine may take. */
+  readonly quarantineBudget: Size
   readonly onError: (error: unknown) => void
 }
 
@@ -36,7 +40,7 @@ export function requireDrivers() {
 /** Connects, brings the tables up to date and starts the jobs. */
 export async function openPostgres(
   { pg, PgBoss }: ReturnType<typeof requireDrivers>,
-  { connectionString, pool: given, schema, onError }: PostgresOptions,
+  { connectionString, pool: given, schema, quarantineBudget, onError }: PostgresOptions,
 ): Promise<PostgresParts> {
   const own = given ? undefined : new pg.Pool({ connectionString, max: 20, connectionTimeoutMillis: 5_000 })
   const pool: PostgresPool = given ?? (own as unknown as PostgresPool)
@@ -90,6 +94,7 @@ export async function openPostgres(
   return {
     pool,
     rows: new PostgresRows(schema),
+    quarantine: new PostgresQuarantine(schema, quarantineBudget),
     jobs,
     listen,
     close: end,

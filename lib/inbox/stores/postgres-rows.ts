@@ -1,6 +1,6 @@
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { Delivery, QuarantinedCallback, IdentityRecord } from '../records.js'
-import type { Counts, DailyCount, DeliverySelection, QuarantineSelection, StoredDelivery } from '../store.js'
+import type { Delivery, IdentityRecord } from '../records.js'
+import type { Counts, DailyCount, DeliverySelection, StoredDelivery } from '../store.js'
 import type { Queryable } from './postgres-client.js'
 import { columnsOf, Conditions, lockKey } from './postgres-sql.js'
 import {
@@ -8,21 +8,15 @@ import {
   changedDeliveries,
   deliveryCells,
   deliveryColumns,
-  quarantineCells,
-  quarantineColumns,
   identityCells,
   identityColumns,
   text,
   toDailyCount,
   toDelivery,
-  toQuarantined,
   toRecord,
   type Cell,
   type Row,
 } from './rows.js'
-
-const maxQuarantined = 10_000
-const maxQuarantinedMs = 30 * 86_400_000
 
 export interface Written {
   readonly before: IdentityRecord | undefined
@@ -37,10 +31,10 @@ export class PostgresRows {
     this.#schema = schema
   }
 
-  /** Locks identities, in an order that all processes keep, whether they are recorded already or not. */
-  async lock(client: Queryable, identities: readonly string[]): Promise<void> {
-    if (identities.length === 0) return
-    const keys = identities.map(lockKey)
+  /** Locks identities and refused callbacks, in an order that all processes keep, whether they are recorded already or not. */
+  async lock(client: Queryable, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return
+    const keys = ids.map(lockKey)
     await client.query(
       'SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT key FROM unnest($1::bigint[]) AS key ORDER BY key) AS keys',
       [keys],
@@ -156,75 +150,6 @@ export class PostgresRows {
       where.values,
     )
     return rows.map((row) => ({ identity: text(row.identity), scope: text(row.scope), delivery: toDelivery(row) }))
-  }
-
-  async quarantined(client: Queryable, ids: readonly string[]): Promise<Map<string, QuarantinedCallback>> {
-    if (ids.length === 0) return new Map()
-    const { rows } = await client.query(`SELECT body FROM ${this.#schema}.quarantine WHERE id = ANY($1) FOR UPDATE`, [
-      ids,
-    ])
-    return new Map(rows.map(toQuarantined).map((quarantined) => [quarantined.id, quarantined]))
-  }
-
-  async conflicts(client: Queryable, identity: string): Promise<readonly QuarantinedCallback[]> {
-    const { rows } = await client.query(
-      `SELECT body FROM ${this.#schema}.quarantine WHERE identity = $1 ORDER BY number`,
-      [identity],
-    )
-    return rows.map(toQuarantined)
-  }
-
-  async insertQuarantined(client: Queryable, callbacks: readonly QuarantinedCallback[]): Promise<void> {
-    if (callbacks.length === 0) return
-    const { arrays, values } = columnsOf(quarantineColumns, callbacks.map(quarantineCells))
-    await client.query(
-      `INSERT INTO ${this.#schema}.quarantine (${quarantineColumns.join(', ')}) SELECT * FROM unnest(${arrays}) ON CONFLICT (id) DO NOTHING`,
-      values,
-    )
-    await client.query(
-      `DELETE FROM ${this.#schema}.quarantine WHERE received_at < $1
-       OR number <= (SELECT number FROM ${this.#schema}.quarantine ORDER BY number DESC OFFSET ${String(maxQuarantined)} LIMIT 1)`,
-      [Date.now() - maxQuarantinedMs],
-    )
-  }
-
-  async updateQuarantined(client: Queryable, callbacks: readonly QuarantinedCallback[]): Promise<void> {
-    for (const callback of callbacks) {
-      const [id, ...rest] = quarantineCells(callback)
-      const assignments = quarantineColumns.slice(1).map((column, index) => `${column} = $${String(index + 2)}`)
-      await client.query(`UPDATE ${this.#schema}.quarantine SET ${assignments.join(', ')} WHERE id = $1`, [id, ...rest])
-    }
-  }
-
-  async quarantine(
-    client: Queryable,
-    { state, scope, before, limit }: QuarantineSelection,
-  ): Promise<readonly QuarantinedCallback[]> {
-    const where = new Conditions()
-      .add('state = ?', state)
-      .add('scope = ?', scope)
-      .add(
-        '(received_at < ? OR (received_at = ? AND id COLLATE "C" < ?))',
-        before?.receivedAt,
-        before?.receivedAt,
-        before?.id,
-      )
-    const { rows } = await client.query(
-      `SELECT body FROM ${this.#schema}.quarantine ${where.sql} ORDER BY received_at DESC, id COLLATE "C" DESC LIMIT ${String(limit)}`,
-      where.values,
-    )
-    return rows.map(toQuarantined)
-  }
-
-  async waitingInQuarantine(client: Queryable, limit: number): Promise<readonly string[]> {
-    const { rows } = await client.query(`SELECT id FROM ${this.#schema}.quarantine WHERE state = 'waiting' LIMIT $1`, [
-      limit,
-    ])
-    return rows.map(({ id }) => text(id))
-  }
-
-  async drop(client: Queryable, ids: readonly string[]): Promise<void> {
-    await client.query(`DELETE FROM ${this.#schema}.quarantine WHERE id = ANY($1)`, [ids])
   }
 
   /** Counters have several rows each, so that processes seldom wait for one another. */

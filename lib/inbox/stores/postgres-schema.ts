@@ -44,12 +44,20 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE TABLE ${schema}.quarantine (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id text NOT NULL UNIQUE,
+    kind text NOT NULL,
     state text NOT NULL,
     scope text NOT NULL,
     identity text,
     received_at bigint NOT NULL,
+    last_at bigint NOT NULL,
+    count bigint NOT NULL,
+    code text,
+    issues text,
+    log text,
+    bytes integer NOT NULL,
     body text NOT NULL
   );
+  CREATE INDEX ON ${schema}.quarantine (kind, number) INCLUDE (bytes);
   CREATE INDEX ON ${schema}.quarantine (received_at);
   CREATE INDEX ON ${schema}.quarantine (identity) WHERE identity IS NOT NULL;
   CREATE INDEX ON ${schema}.quarantine (state) WHERE state = 'waiting';

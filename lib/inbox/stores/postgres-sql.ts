@@ -13,6 +13,9 @@ const types: Readonly<Record<string, string>> = {
   received_at: 'bigint',
   settled_at: 'bigint',
   is_unheard: 'smallint',
+  bytes: 'integer',
+  last_at: 'bigint',
+  count: 'bigint',
 }
 
 /** Rows as one parameter a column: a statement stays the same for one row and for five hundred. */
@@ -23,9 +26,9 @@ export function columnsOf(columns: readonly string[], rows: readonly (readonly C
   }
 }
 
-/** The advisory lock of an identity: 64 bits of its hash. The same bits for two of them make them wait for each other, no more. */
-export function lockKey(identity: string): string {
-  const digits = /^[0-9a-f]{16}/.exec(identity)?.[0] ?? '0'
+/** The advisory lock of an id: 64 bits of its hash. The same bits for two of them make them wait for each other, no more. */
+export function lockKey(id: string): string {
+  const digits = /^(?:refused:)?([0-9a-f]{16})/.exec(id)?.[1] ?? '0'
   return String(BigInt.asIntN(64, BigInt(`0x${digits}`)))
 }
 

@@ -1,6 +1,7 @@
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import { splitDeliveryId, type QuarantinedCallback, type IdentityRecord } from '../records.js'
+import { durableBudget, type ConflictRecord, type QuarantinedCallback, type Size } from '../quarantine.js'
+import { splitDeliveryId, type IdentityRecord } from '../records.js'
 import type {
   Candidate,
   Change,
@@ -12,11 +13,13 @@ import type {
   QuarantineSelection,
   StoredDelivery,
 } from '../store.js'
-import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
+import { ConversionWebhookError, storageError } from '../../errors.js'
+import { causeOf, isClosedError } from './failures.js'
 import { transaction, type PostgresPool, type Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
 import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
+import type { PostgresQuarantine } from './postgres-quarantine.js'
 import type { PostgresRows, Written } from './postgres-rows.js'
 import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
 
@@ -28,6 +31,7 @@ type AnyChange = Change<unknown, PostgresClient>
 export interface PostgresParts {
   readonly pool: PostgresPool
   readonly rows: PostgresRows
+  readonly quarantine: PostgresQuarantine
   readonly jobs: PostgresJobs
   /** Milliseconds that the server's clock is ahead of ours. */
   readonly skewMs: () => Promise<number>
@@ -43,6 +47,7 @@ export interface PostgresParts {
  */
 export class PostgresStore implements DurableStore<PostgresClient> {
   readonly pollMs = 500
+  readonly quarantineBudget: Size
   readonly #open: () => Promise<PostgresParts>
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #slot = Math.floor(Math.random() * 16)
@@ -54,8 +59,9 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   #isClosed = false
 
   /** `open` is asked when the store is used first, and again after it failed. */
-  constructor(open: () => Promise<PostgresParts>) {
-    this.#open = open
+  constructor(open: (budget: Size) => Promise<PostgresParts>, budget = durableBudget) {
+    this.#open = () => open(budget)
+    this.quarantineBudget = budget
   }
 
   async #parts(): Promise<PostgresParts> {
@@ -123,38 +129,34 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   async #transact(client: Queryable, changes: readonly AnyChange[]) {
-    const { rows, jobs } = await this.#parts()
+    const { rows, quarantine, jobs } = await this.#parts()
     const identities = [...new Set(changes.map(({ identity }) => identity).filter((id) => id !== undefined))]
     const quarantinedIds = changes.map(({ quarantined }) => quarantined).filter((id) => id !== undefined)
-    await rows.lock(client, identities)
+    await rows.lock(client, [...identities, ...quarantinedIds])
     const before = await rows.records(client, identities)
-    const quarantined = await rows.quarantined(client, quarantinedIds)
+    const found = await quarantine.lock(client, quarantinedIds)
+    const quarantined = new Map(found)
     const after = new Map(before)
     const counted = new Map<Outcome, number>()
-    const kept: QuarantinedCallback[] = []
-    const updated = new Map<string, QuarantinedCallback>()
+    const conflicts: ConflictRecord[] = []
     const ends = changes.map((change): Ended => {
       const record = change.identity === undefined ? undefined : after.get(change.identity)
-      const found = change.quarantined === undefined ? undefined : quarantined.get(change.quarantined)
+      const kept = change.quarantined === undefined ? undefined : quarantined.get(change.quarantined)
       let changed: Changed<unknown>
       try {
-        changed = change.apply({ ...(record && { record }), ...(found && { quarantined: found }) })
+        changed = change.apply({ ...(record && { record }), ...(kept && { quarantined: kept }) })
       } catch (error) {
         return { error }
       }
       if (changed.record) after.set(changed.record.id, changed.record)
-      if (changed.quarantined) {
-        quarantined.set(changed.quarantined.id, changed.quarantined)
-        updated.set(changed.quarantined.id, changed.quarantined)
-      }
-      if (changed.quarantine) kept.push(changed.quarantine)
+      if (changed.quarantined) quarantined.set(changed.quarantined.id, changed.quarantined)
+      if (changed.conflict) conflicts.push(changed.conflict)
       if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
     const written: Written[] = [...after.values()].map((record) => ({ before: before.get(record.id), after: record }))
     await rows.write(client, written)
-    await rows.insertQuarantined(client, kept)
-    await rows.updateQuarantined(client, [...updated.values()])
+    await quarantine.write(client, found, quarantined, conflicts)
     await rows.count(client, counted, this.#slot)
     const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
     const completed = endedOwners(written, candidates)
@@ -180,11 +182,11 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   quarantined(id: string): Promise<QuarantinedCallback | undefined> {
-    return this.#read(async ({ rows, pool }) => (await rows.quarantined(pool, [id])).get(id))
+    return this.#read(({ quarantine, pool }) => quarantine.find(pool, id))
   }
 
   conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(({ rows, pool }) => rows.conflicts(pool, identity))
+    return this.#read(({ quarantine, pool }) => quarantine.conflicts(pool, identity))
   }
 
   deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
@@ -192,7 +194,11 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(({ rows, pool }) => rows.quarantine(pool, selection))
+    return this.#read(({ quarantine, pool }) => quarantine.list(pool, selection))
+  }
+
+  waitingInQuarantine(): Promise<Size> {
+    return this.#read(({ quarantine, pool }) => quarantine.waitingSize(pool))
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
@@ -216,7 +222,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   drop(ids: readonly string[]): Promise<void> {
-    return this.#read(({ rows, pool }) => rows.drop(pool, ids))
+    return this.#read(({ quarantine, pool }) => quarantine.drop(pool, ids))
   }
 
   scrub(): Promise<void> {
@@ -226,10 +232,10 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   readonly now = (): number => Date.now() + this.#skewMs
 
   candidates(limit: number): Promise<readonly Candidate[]> {
-    return this.#read(async ({ rows, jobs, pool }) => {
+    return this.#read(async ({ quarantine, jobs, pool }) => {
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
-      const quarantined = isTimeForQuarantine ? await rows.waitingInQuarantine(pool, limit) : []
+      const quarantined = isTimeForQuarantine ? await quarantine.waiting(pool, limit) : []
       const tickets = await jobs.fetch(limit)
       return [...quarantined.map((id) => ({ quarantined: id })), ...tickets.map((ticket) => this.#candidateOf(ticket))]
     })
@@ -246,12 +252,13 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   beat(): Promise<void> {
-    return this.#read(async ({ jobs, pool, skewMs }) => {
+    return this.#read(async ({ quarantine, jobs, pool, skewMs }) => {
       await jobs.touch()
       if (performance.now() - this.#reconciledAt < reconcileMs) return
       this.#reconciledAt = performance.now()
       this.#skewMs = await skewMs()
       await jobs.reconcile(pool, this.now())
+      await quarantine.limitHourly(pool)
     })
   }
 
@@ -270,12 +277,4 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     const parts = await this.#opening?.catch(() => undefined)
     await parts?.close()
   }
-}
-
-function isClosedError(error: unknown): boolean {
-  return isConversionWebhookError(error) && error.code === 'ERR_CONVERSION_INBOX_CLOSED'
-}
-
-function causeOf(error: unknown): unknown {
-  return isConversionWebhookError(error) && error.cause !== undefined ? error.cause : error
 }

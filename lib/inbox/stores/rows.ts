@@ -1,15 +1,17 @@
 import type { Callback, ConversionStatus } from '../../callback/conversion.js'
+import type { Received } from '../../callback/params.js'
+import type { ConversionErrorCode, Issue } from '../../errors.js'
 import type { DeliveryState, Facts, Previous } from '../ledger.js'
 import {
-  keyOf,
-  orderIdOf,
   receivedAtOf,
-  splitDeliveryId,
-  type Delivery,
+  scopeOf,
+  type Candidate,
+  type ConflictRecord,
   type QuarantinedCallback,
-  type IdentityRecord,
-  type LogEntry,
-} from '../records.js'
+  type RefusedRecord,
+  type Size,
+} from '../quarantine.js'
+import { keyOf, orderIdOf, splitDeliveryId, type Delivery, type IdentityRecord, type LogEntry } from '../records.js'
 import type { DailyCount } from '../store.js'
 
 /** What a column holds. A driver may give whole numbers as texts. */
@@ -82,7 +84,7 @@ export function deliveryCells(identity: Cell, delivery: Delivery): Cell[] {
     settledAt ?? null,
     isUnheard === true ? 1 : 0,
     previous ? JSON.stringify(previous) : null,
-    log.length > 0 ? JSON.stringify(log) : null,
+    logCell(log),
   ]
 }
 
@@ -101,7 +103,7 @@ export function toDelivery(row: Row): Delivery {
     holds: Number(row.holds),
     dueAt: Number(row.due_at),
     callback: JSON.parse(text(row.callback)) as Callback,
-    log: row.log === null ? [] : (JSON.parse(text(row.log)) as LogEntry[]),
+    log: toLog(row.log),
     ...(heldSince !== undefined && { heldSince }),
     ...(settledAt !== undefined && { settledAt }),
     ...(row.owner !== null && { owner: text(row.owner) }),
@@ -123,22 +125,69 @@ export function toRecord(row: Row, deliveries: readonly Delivery[]): IdentityRec
   return { id: text(row.id), scope: text(row.scope), ...facts, deliveries, repeats }
 }
 
-export const quarantineColumns = ['id', 'state', 'scope', 'identity', 'received_at', 'body'] as const
+/** The columns of a quarantined callback, in the order of `quarantineCells`: those that stay first, then those that change. */
+const lasting = ['id', 'kind', 'scope', 'received_at', 'bytes', 'body'] as const
+export const changingColumns = ['state', 'identity', 'last_at', 'count', 'code', 'issues', 'log'] as const
+export const quarantineColumns = [...lasting, ...changingColumns] as const
+
+/** What a row takes besides its texts when it comes: in indexes, and for what its log will say. */
+const bytesPerRow = 1_024
 
 export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
-  const scope = quarantined.kind === 'refused' ? quarantined.scope : quarantined.callback.scope
-  return [
-    quarantined.id,
-    quarantined.state,
-    scope,
-    quarantined.identity ?? null,
-    receivedAtOf(quarantined),
-    JSON.stringify(quarantined),
-  ]
+  const { id, kind, state, identity = null, lastAt, count, log } = quarantined
+  const scope = scopeOf(quarantined)
+  const body = JSON.stringify(quarantined.kind === 'refused' ? quarantined.received : quarantined.callback)
+  const code = quarantined.kind === 'refused' ? quarantined.code : null
+  const issues = quarantined.kind === 'refused' ? JSON.stringify(quarantined.issues) : null
+  const bytes = Buffer.byteLength(scope) + Buffer.byteLength(body) + Buffer.byteLength(issues ?? '') + bytesPerRow
+  const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, body]
+  return [...fixed, state, identity, lastAt, count, code, issues, logCell(log)]
 }
 
 export function toQuarantined(row: Row): QuarantinedCallback {
-  return JSON.parse(text(row.body)) as QuarantinedCallback
+  const shared = {
+    id: text(row.id),
+    count: Number(row.count),
+    lastAt: Number(row.last_at),
+    log: toLog(row.log),
+  }
+  if (row.kind === 'conflict') {
+    return {
+      kind: 'conflict',
+      ...shared,
+      state: text(row.state) as ConflictRecord['state'],
+      identity: text(row.identity),
+      callback: JSON.parse(text(row.body)) as Callback,
+    }
+  }
+  return {
+    kind: 'refused',
+    ...shared,
+    ...(row.identity !== null && { identity: text(row.identity) }),
+    state: text(row.state) as RefusedRecord['state'],
+    code: text(row.code) as ConversionErrorCode,
+    issues: JSON.parse(text(row.issues)) as Issue[],
+    received: JSON.parse(text(row.body)) as Received,
+    scope: text(row.scope),
+    receivedAt: Number(row.received_at),
+  }
+}
+
+function logCell(log: readonly LogEntry[]): Cell {
+  return log.length > 0 ? JSON.stringify(log) : null
+}
+
+function toLog(cell: unknown): LogEntry[] {
+  return cell === null ? [] : (JSON.parse(text(cell)) as LogEntry[])
+}
+
+/** How many rows, and their bytes. */
+export function toSize(row: Row | undefined): Size {
+  return { rows: Number(row?.rows ?? 0), bytes: Number(row?.bytes ?? 0) }
+}
+
+export function toCandidate(row: Row): Candidate {
+  return { number: Number(row.number), receivedAt: Number(row.received_at), bytes: Number(row.bytes) }
 }
 
 /** The deliveries of a record that another one does not hold as they are, and the keys that are gone. */

@@ -1,5 +1,6 @@
 import type * as Driver from 'node:sqlite'
 import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
+import { makePrivately } from './sqlite-file.js'
 import { migrate } from './sqlite-schema.js'
 
 /** While it waits for a lock the driver blocks the process, so it waits briefly and is asked again. */
@@ -14,6 +15,7 @@ export function openSqlite(file: string): Driver.DatabaseSync {
   const Database = requireDriver()
   let db: Driver.DatabaseSync | undefined
   try {
+    makePrivately(file)
     db = new Database(file)
     db.exec(`PRAGMA busy_timeout = ${String(busyTimeoutAtStartMs)}`)
     const mode = db.prepare('PRAGMA journal_mode = WAL').get()?.journal_mode

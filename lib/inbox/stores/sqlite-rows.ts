@@ -1,43 +1,33 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { jumpMs } from '../delivery.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { QuarantinedCallback, IdentityRecord } from '../records.js'
-import type { Counts, DailyCount, DeliverySelection, QuarantineSelection, StoredDelivery } from '../store.js'
+import type { IdentityRecord } from '../records.js'
+import type { Counts, DailyCount, DeliverySelection, StoredDelivery } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
   deliveryCells,
   deliveryColumns,
-  quarantineCells,
-  quarantineColumns,
   identityCells,
   identityColumns,
   text,
   toDailyCount,
   toDelivery,
-  toQuarantined,
   toRecord,
   type Row,
 } from './rows.js'
+import { assign, conditions, insertInto, preparing } from './sqlite-sql.js'
 
 const identities = 'conversion_webhook_identities'
 const deliveries = 'conversion_webhook_deliveries'
-const quarantine = 'conversion_webhook_quarantine'
 const counters = 'conversion_webhook_counters'
 const workers = 'conversion_webhook_workers'
-
-const maxQuarantined = 10_000
-const maxQuarantinedMs = 30 * 86_400_000
 
 /** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
 const inState = (state: DeliveryState): string =>
   ['dead', 'withdrawn', 'refused'].includes(state)
     ? `state IN ('dead', 'withdrawn', 'refused') AND state = '${state}'`
     : `state = '${state}'`
-
-const insertInto = (table: string, columns: readonly string[]): string =>
-  `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
-const assign = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ')
 
 const statements = {
   insertIdentity: insertInto(identities, identityColumns),
@@ -49,23 +39,12 @@ const statements = {
 
 /** The statements of the SQLite store, and what their rows mean. */
 export class SqliteRows {
-  readonly #db: DatabaseSync
-  /** Statements are prepared once, when they are first used. */
-  readonly #statements = new Map<string, StatementSync>()
+  readonly #sql: (sql: string) => StatementSync
   /** The numbers of the identities of records that were read or written. */
   readonly #numbers = new WeakMap<IdentityRecord, number>()
 
   constructor(db: DatabaseSync) {
-    this.#db = db
-  }
-
-  #sql(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql)
-      this.#statements.set(sql, statement)
-    }
-    return statement
+    this.#sql = preparing(db)
   }
 
   record(id: string): IdentityRecord | undefined {
@@ -138,54 +117,6 @@ export class SqliteRows {
       `SELECT d.*, i.id, i.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ?`,
     ).all(...where.values, limit)
     return rows.map((row) => ({ identity: text(row.id), scope: text(row.scope), delivery: toDelivery(row) }))
-  }
-
-  quarantined(id: string): QuarantinedCallback | undefined {
-    const row = this.#sql(`SELECT body FROM ${quarantine} WHERE id = ?`).get(id)
-    return row && toQuarantined(row)
-  }
-
-  conflicts(identity: string): readonly QuarantinedCallback[] {
-    return this.#sql(`SELECT body FROM ${quarantine} WHERE identity = ? ORDER BY number`)
-      .all(identity)
-      .map(toQuarantined)
-  }
-
-  insertQuarantined(callback: QuarantinedCallback): void {
-    this.#sql(insertInto(quarantine, quarantineColumns).replace('INSERT', 'INSERT OR IGNORE')).run(
-      ...quarantineCells(callback),
-    )
-  }
-
-  updateQuarantined(callback: QuarantinedCallback): void {
-    const [id = null, ...rest] = quarantineCells(callback)
-    this.#sql(`UPDATE ${quarantine} SET ${assign(quarantineColumns.slice(1))} WHERE id = ?`).run(...rest, id)
-  }
-
-  limitQuarantine(now: number): void {
-    this.#sql(`DELETE FROM ${quarantine} WHERE received_at < ?`).run(now - maxQuarantinedMs)
-    this.#sql(
-      `DELETE FROM ${quarantine} WHERE number IN (SELECT number FROM ${quarantine} ORDER BY number DESC LIMIT -1 OFFSET ${String(maxQuarantined)})`,
-    ).run()
-  }
-
-  quarantine({ state, scope, before, limit }: QuarantineSelection): readonly QuarantinedCallback[] {
-    const where = conditions([
-      [state, 'state = ?', state],
-      [scope, 'scope = ?', scope],
-      [before, 'received_at <= ? AND (received_at < ? OR id < ?)', before?.receivedAt, before?.receivedAt, before?.id],
-    ])
-    const rows = this.#sql(`SELECT body FROM ${quarantine} ${where.sql} ORDER BY received_at DESC, id DESC LIMIT ?`)
-    return rows.all(...where.values, limit).map(toQuarantined)
-  }
-
-  drop(ids: readonly string[]): void {
-    for (const id of ids) this.#sql(`DELETE FROM ${quarantine} WHERE id = ?`).run(id)
-  }
-
-  waitingInQuarantine(limit: number): readonly string[] {
-    const rows = this.#sql(`SELECT id FROM ${quarantine} WHERE state = 'waiting' LIMIT ?`).all(limit)
-    return rows.map(({ id }) => text(id))
   }
 
   /** Identities with a delivery whose time has come and none that runs, oldest first. */
@@ -281,11 +212,4 @@ export class SqliteRows {
       `DELETE FROM ${workers} WHERE id = ? AND NOT EXISTS (SELECT 1 FROM ${deliveries} WHERE state = 'running' AND owner = ?)`,
     ).run(owner, owner)
   }
-}
-
-/** The conditions whose first part is there, with their values. */
-function conditions(all: readonly (readonly [unknown, string, ...(SQLInputValue | undefined)[]])[]) {
-  const present = all.filter(([wanted]) => wanted !== undefined)
-  const sql = present.length === 0 ? '' : `WHERE ${present.map(([, condition]) => condition).join(' AND ')}`
-  return { sql, values: present.flatMap(([, , ...values]) => values.map((value) => value ?? null)) }
 }

@@ -52,15 +52,24 @@ const migrations: readonly string[] = [
   CREATE TABLE conversion_webhook_quarantine (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
     state TEXT NOT NULL,
     scope TEXT NOT NULL,
     identity TEXT,
     received_at INTEGER NOT NULL,
-    body TEXT NOT NULL
+    last_at INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    code TEXT,
+    issues TEXT,
+    log TEXT,
+    bytes INTEGER NOT NULL,
+    body TEXT NOT NULL -- what was received; last, since it is long
   );
+  -- Everything that is asked to find what gives way, so that no row is read for it.
+  CREATE INDEX conversion_webhook_quarantine_by_age ON conversion_webhook_quarantine (kind, number, state, received_at, bytes);
   CREATE INDEX conversion_webhook_quarantine_by_time ON conversion_webhook_quarantine (received_at);
   CREATE INDEX conversion_webhook_quarantine_by_identity ON conversion_webhook_quarantine (identity) WHERE identity IS NOT NULL;
-  CREATE INDEX conversion_webhook_quarantine_waiting ON conversion_webhook_quarantine (state) WHERE state = 'waiting';
+  CREATE INDEX conversion_webhook_quarantine_waiting ON conversion_webhook_quarantine (bytes) WHERE state = 'waiting';
 
   CREATE TABLE conversion_webhook_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE conversion_webhook_workers (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;

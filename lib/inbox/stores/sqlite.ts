@@ -6,7 +6,8 @@ import { ConversionWebhookError, isConversionWebhookError, storageError } from '
 import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { QuarantinedCallback, IdentityRecord } from '../records.js'
+import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
+import type { IdentityRecord } from '../records.js'
 import type {
   Candidate,
   Change,
@@ -20,10 +21,13 @@ import type {
 } from '../store.js'
 import { runEffect } from './sqlite-effect.js'
 import { resultCode } from './sqlite-open.js'
+import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
 
 const busyForMs = 5_000
 const busyPauseMs = 10
+/** Identities that are taken over from ourselves at a time. */
+const maxLeft = 100
 /** A worker that has not beaten for so long is gone. Measured by each process for itself, since clocks jump. */
 const lapsedAfterMs = 20_000
 
@@ -39,6 +43,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly pollMs = 100
   readonly #db: DatabaseSync
   readonly #rows: SqliteRows
+  readonly #quarantine: SqliteQuarantine
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #begin: StatementSync
   readonly #end: StatementSync
@@ -47,10 +52,11 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   #suspects: ReadonlySet<string> = new Set()
   #isClosed = false
 
-  constructor(db: DatabaseSync, now: () => number = Date.now) {
+  constructor(db: DatabaseSync, now: () => number = Date.now, budget = durableBudget) {
     this.now = now
     this.#db = db
     this.#rows = new SqliteRows(db)
+    this.#quarantine = new SqliteQuarantine(db, budget)
     this.#begin = db.prepare('BEGIN IMMEDIATE')
     this.#end = db.prepare('COMMIT')
   }
@@ -81,24 +87,24 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     this.#begin.run()
     const records = new Map<string, IdentityRecord | undefined>()
     const counted = new Map<Outcome, number>()
-    const kept: QuarantinedCallback[] = []
     const ends = changes.map((change): Ended => {
       if (broken.has(change)) return { error: broken.get(change) }
       const { identity, quarantined: quarantinedId } = change
       let record: IdentityRecord | undefined
+      let quarantined: QuarantinedCallback | undefined
       let changed: Changed<unknown>
       try {
         if (identity !== undefined && !records.has(identity)) records.set(identity, this.#rows.record(identity))
         record = identity === undefined ? undefined : records.get(identity)
-        const quarantined = quarantinedId === undefined ? undefined : this.#rows.quarantined(quarantinedId)
+        quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
         changed = change.apply({ ...(record && { record }), ...(quarantined && { quarantined }) })
       } catch (error) {
         return { error: storageError(error) }
       }
       const write = (): void => {
         if (changed.record) this.#rows.writeRecord(record, changed.record)
-        if (changed.quarantined) this.#rows.updateQuarantined(changed.quarantined)
-        if (changed.quarantine) this.#rows.insertQuarantined(changed.quarantine)
+        if (changed.quarantined) this.#quarantine.write(quarantined, changed.quarantined)
+        if (changed.conflict) this.#quarantine.keep(changed.conflict)
       }
       if (change.effect) {
         const before = record
@@ -118,12 +124,11 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       } else {
         write()
       }
-      if (changed.quarantine) kept.push(changed.quarantine)
       if (changed.record) records.set(changed.record.id, changed.record)
       if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
-    if (kept.length > 0) this.#rows.limitQuarantine(this.now())
+    this.#quarantine.limit(this.now())
     for (const [outcome, count] of counted) this.#rows.count(outcome, count)
     this.#end.run()
     return ends
@@ -134,11 +139,11 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   quarantined(id: string): Promise<QuarantinedCallback | undefined> {
-    return this.#read(() => this.#rows.quarantined(id))
+    return this.#read(() => this.#quarantine.find(id))
   }
 
   conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(() => this.#rows.conflicts(identity))
+    return this.#read(() => this.#quarantine.conflicts(identity))
   }
 
   deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
@@ -146,7 +151,15 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(() => this.#rows.quarantine(selection))
+    return this.#read(() => this.#quarantine.list(selection))
+  }
+
+  get quarantineBudget(): Size {
+    return this.#quarantine.budget
+  }
+
+  waitingInQuarantine(): Promise<Size> {
+    return this.#read(() => this.#quarantine.waitingSize())
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
@@ -171,7 +184,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 
   drop(ids: readonly string[]): Promise<void> {
     return this.#read(() => {
-      this.#rows.drop(ids)
+      this.#quarantine.drop(ids)
     })
   }
 
@@ -194,7 +207,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 
   candidates(limit: number): Promise<readonly Candidate[]> {
     return this.#read(() => {
-      const quarantined = this.#rows.waitingInQuarantine(limit).map((id) => ({ quarantined: id }))
+      const quarantined = this.#quarantine.waiting(limit).map((id) => ({ quarantined: id }))
       const lapsed = new Set([...this.#silentWorkers(), ...this.#rows.unknownOwners()])
       const left = this.#rows.leftIdentities([...lapsed], limit)
       const identities = [...new Set([...left, ...this.#rows.dueIdentities(this.now(), limit)])].slice(0, limit)
@@ -213,6 +226,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       }
       for (const id of this.#beats.keys()) if (!beats.has(id)) this.#beats.delete(id)
       for (const id of this.#silentWorkers()) this.#rows.forgetWorker(id)
+      this.#quarantine.limitHourly(this.now())
     })
   }
 
@@ -222,7 +236,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
    */
   leftBehind(active: ReadonlySet<string>): Promise<readonly string[]> {
     return this.#read(() => {
-      const found = this.#rows.leftIdentities([this.owner], Number.MAX_SAFE_INTEGER).filter((id) => !active.has(id))
+      const found = this.#rows.leftIdentities([this.owner], active.size + maxLeft).filter((id) => !active.has(id))
       const again = found.filter((id) => this.#suspects.has(id))
       this.#suspects = new Set(found)
       return again

@@ -67,7 +67,7 @@ async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }):
 
 function sectionsOf(entry: EntryView): Node[] {
   const { id, state, event, kind, scope, attempts, receivedAt, nextAttemptAt, code } = entry
-  const { params, repairs, issues, history } = entry
+  const { params, repairs, issues, history, olderHistory } = entry
   return [
     facts([
       ['State', stateBadge(state)],
@@ -86,6 +86,9 @@ function sectionsOf(entry: EntryView): Node[] {
       ? make('p', { class: 'note' }, kind === 'refused' ? 'No parameters.' : 'Nothing is kept any more.')
       : facts(params.map(([name, value]) => [foreign(name), foreign(value)])),
     make('h3', {}, 'History'),
+    ...(olderHistory === 0
+      ? []
+      : [make('p', { class: 'note' }, `${figure(olderHistory)} older entries are left out.`)]),
     make('ol', { class: 'history' }, ...history.map(historyItem)),
   ]
 }

@@ -1,0 +1,77 @@
+import { Line } from '../../lib/inbox/line.js'
+import { detached, weighsAs, weightOf } from '../../lib/inbox/weight.js'
+import { callbackOf, recordOf } from '../support/ledger.js'
+
+describe('the weight of a record', () => {
+  const of = (length: number) => weightOf(recordOf(callbackOf('success', { referrer_name: 'x'.repeat(length) })))
+
+  test('is two bytes a character, and some for everything else', () => {
+    expect(of(5_000) - of(1_000)).toBe(8_000)
+    expect(of(0)).toBeGreaterThan(1_000)
+    expect(of(0)).toBeLessThan(5_000)
+  })
+
+  test('counts names and texts of the rest, scope and repairs', () => {
+    const callback = callbackOf('success')
+    const plain = weightOf(recordOf(callback))
+    const text = 'x'.repeat(500)
+    for (const more of [
+      { extra: { [text]: '' } },
+      { extra: { a: text } },
+      { scope: text },
+      { repairs: [{ parameter: text, kind: 'charset' as const }] },
+    ]) {
+      const grown = weightOf(recordOf({ ...callback, ...more })) - plain
+      expect(grown).toBeGreaterThanOrEqual(1_000)
+      expect(grown).toBeLessThan(1_300)
+    }
+  })
+
+  test('counts a callback of two deliveries once', () => {
+    const text = 'x'.repeat(5_000)
+    const both = recordOf(callbackOf('success', { goal_complete: '1', referrer_name: text }))
+    expect(both.deliveries).toHaveLength(2)
+    expect(weightOf(both)).toBeLessThan(15_000)
+  })
+
+  test('is the same until a callback or a log is another one', () => {
+    const record = recordOf(callbackOf('success'))
+    const [delivery] = record.deliveries
+    if (!delivery) throw new Error('a record without a delivery')
+    expect(weighsAs({ ...record, deliveries: [{ ...delivery, state: 'dead' }] }, record)).toBe(true)
+    expect(weighsAs({ ...record, deliveries: [{ ...delivery, log: [] }] }, record)).toBe(false)
+    expect(weighsAs({ ...record, deliveries: [{ ...delivery, callback: callbackOf('success') }] }, record)).toBe(false)
+    expect(weighsAs({ ...record, deliveries: [delivery, delivery] }, record)).toBe(false)
+  })
+})
+
+test('a detached callback is the same one', () => {
+  const extra = Object.assign(Object.create(null) as Record<string, string>, {
+    campaign: 'spring',
+    odd: '\ud800 and more',
+  })
+  Object.defineProperty(extra, '__proto__', { value: 'an ordinary name', enumerable: true })
+  const callback = {
+    ...callbackOf('success'),
+    extra,
+    repairs: [{ parameter: 'referrer_name', kind: 'charset' as const }],
+    scope: 'summer campaign',
+  }
+  const copy = detached(callback)
+  expect(copy).toEqual(callback)
+  expect(Object.entries(copy.extra)).toEqual(Object.entries(extra))
+})
+
+test('a line is left from its head or from anywhere, and joined at its end', () => {
+  const line = new Line<string>()
+  expect(line.shift()).toBeUndefined()
+  for (const item of ['a', 'b', 'c', 'd']) line.add(item)
+  expect(line.shift()).toBe('a')
+  expect(line.delete('c')).toBe(true)
+  expect(line.delete('c')).toBe(false)
+  line.add('a')
+  line.add('d')
+  expect([line.shift(), line.shift(), line.shift(), line.shift()]).toEqual(['b', 'd', 'a', undefined])
+  line.add('e')
+  expect(line.shift()).toBe('e')
+})

@@ -1,0 +1,96 @@
+import { conversionInspector } from '../../lib/inspector.js'
+import type { EntryView, Rows } from '../../lib/inspector/api.js'
+import { memoryInbox, type HistoryEntry, type InboxEntry, type InboxRow } from '../../lib/index.js'
+import { send } from '../support/client.js'
+import { closeServers, listen } from '../support/servers.js'
+
+/* What strangers sent, as long as anything can be, in answers that have an end. */
+
+afterEach(closeServers)
+
+const mebibyte = 1024 * 1024
+/** JSON needs six bytes for each character. */
+const hostile = '\u0001'.repeat(15_000)
+
+const row = (number: number, text: string): InboxRow => ({
+  id: `row-${String(number)}`,
+  kind: 'refused',
+  state: 'refused',
+  scope: text,
+  receivedAt: new Date(1_000_000 - number),
+  params: Object.fromEntries(
+    ['orderID', 'referrer_name', 'referrer_email', 'referee_name', 'referee_email'].map((name) => [name, text]),
+  ),
+  attempts: 0,
+  lastError: { code: 'ERR_CONVERSION_HANDLER_FAILED', message: text },
+})
+
+/** An inspector over an inbox that holds these rows, newest first, all with the same history. */
+async function start(rows: readonly InboxRow[], history: readonly HistoryEntry[] = []) {
+  const inspector = conversionInspector(
+    {
+      ...memoryInbox(),
+      list({ limit = 50, before } = {}) {
+        const from = rows.findIndex(({ id }) => id === before) + 1
+        return Promise.resolve(rows.slice(from, from + limit))
+      },
+      get(id) {
+        const found = rows.find((each) => each.id === id)
+        return Promise.resolve(found && ({ ...found, history } satisfies InboxEntry))
+      },
+    },
+    { authorize: () => true },
+  )
+  const { port } = await listen((req, res) => {
+    inspector(req, res)
+  })
+  const headers = { 'Content-Type': 'application/json', 'X-Conversion-Inspector': '1' }
+  return async (name: string, asked: object) => {
+    const { status, body } = await send(port, `/api/${name}`, { method: 'POST', headers, body: JSON.stringify(asked) })
+    expect(status).toBe(200)
+    return { bytes: Buffer.byteLength(body), answer: JSON.parse(body) as Rows & EntryView }
+  }
+}
+
+test.each([false, true])('a page of rows ends below 1 MiB and goes on by before (unmasked: %p)', async (unmask) => {
+  const ask = await start(Array.from({ length: 120 }, (_, number) => row(number, hostile)))
+  const seen: string[] = []
+  for (let before = {}, hasMore = true; hasMore; before = { before: seen.at(-1) }) {
+    const { bytes, answer } = await ask('rows', { ...before, unmask })
+    expect(bytes).toBeLessThan(mebibyte)
+    seen.push(...answer.rows.map(({ id }) => id))
+    hasMore = answer.hasMore
+  }
+  expect(seen).toHaveLength(120)
+  expect(new Set(seen).size).toBe(120)
+})
+
+test('a cell says how long its text is, and the entry has all of it', async () => {
+  const orderID = 'A'.repeat(15_000)
+  const ask = await start([{ ...row(0, ''), params: { orderID } }])
+  const { answer } = await ask('rows', {})
+  expect(answer.rows[0]?.orderId).toBe(`${'A'.repeat(200)}… (15,000 characters)`)
+  const { answer: entry } = await ask('entry', { id: 'row-0' })
+  expect(entry.params).toEqual([['orderID', orderID]])
+})
+
+test('an entry ends below 1 MiB, with the newest of its history, and says what is left out', async () => {
+  const history = Array.from({ length: 5_000 }, (_, number): HistoryEntry => {
+    return { at: new Date(number), what: 'failed', attempt: number, message: '\u0001'.repeat(1_000) }
+  })
+  const ask = await start([row(0, hostile)], history)
+  const { bytes, answer } = await ask('entry', { id: 'row-0', unmask: true })
+  expect(bytes).toBeLessThan(mebibyte)
+  const { length } = answer.history
+  expect(length).toBeGreaterThan(50)
+  expect(answer.history.map(({ attempt }) => attempt)).toEqual(
+    Array.from({ length }, (_, number) => 5_000 - length + number),
+  )
+  expect(answer.olderHistory).toBe(5_000 - length)
+})
+
+test('a short history is whole', async () => {
+  const ask = await start([row(0, 'x')], [{ at: new Date(0), what: 'recorded' }])
+  const { answer } = await ask('entry', { id: 'row-0' })
+  expect([answer.history.length, answer.olderHistory]).toEqual([1, 0])
+})

@@ -1,0 +1,53 @@
+import type { Callback } from '../callback/conversion.js'
+import type { Texts } from './addresses.js'
+import type { QuarantinedCallback } from './quarantine.js'
+import type { IdentityRecord, LogEntry } from './records.js'
+
+/* Everything from outside that is kept of a conversion, or of a callback in quarantine: where a person may be mentioned. */
+
+const emailNames: ReadonlySet<string> = new Set(['referrer_email', 'referee_email'])
+
+type Pairs = readonly (readonly [name: string, text: string])[]
+/** Some texts may be absent. */
+type Parts = Readonly<Record<keyof Texts, readonly (string | undefined)[]>>
+
+export function textsOfRecord({ scope, referrerEmail, refereeEmail, deliveries }: IdentityRecord): Texts {
+  return gathered([
+    { emails: [referrerEmail, refereeEmail], others: [scope] },
+    ...deliveries.flatMap(({ callback, log }) => [...partsOfCallback(callback), partsOfLog(log)]),
+  ])
+}
+
+export function textsOfQuarantined(quarantined: QuarantinedCallback): Texts {
+  const log = partsOfLog(quarantined.log)
+  if (quarantined.kind === 'conflict') return gathered([...partsOfCallback(quarantined.callback), log])
+  const { scope, issues, received } = quarantined
+  const others = [
+    scope,
+    ...Object.keys(received.untyped ?? {}),
+    ...received.repairs.map(({ parameter }) => parameter),
+    ...[...issues, ...received.issues].flatMap(({ parameter, message }) => [parameter, message]),
+  ]
+  return gathered([partsOfPairs(received.pairs), { emails: [], others }, log])
+}
+
+function partsOfCallback({ params, extra, repairs, scope }: Callback): readonly Parts[] {
+  const others = [scope, ...Object.entries(extra).flat(), ...repairs.map(({ parameter }) => parameter)]
+  return [partsOfPairs(Object.entries(params)), { emails: [], others }]
+}
+
+function partsOfPairs(pairs: Pairs): Parts {
+  return {
+    emails: pairs.filter(([name]) => emailNames.has(name)).map(([, text]) => text),
+    others: pairs.flatMap(([name, text]) => (emailNames.has(name) ? [] : [name, text])),
+  }
+}
+
+function partsOfLog(log: readonly LogEntry[]): Parts {
+  return { emails: [], others: log.map(({ message }) => message) }
+}
+
+function gathered(parts: readonly Parts[]): Texts {
+  const all = (kind: keyof Texts) => parts.flatMap((part) => part[kind]).filter((text) => text !== undefined)
+  return { emails: all('emails'), others: all('others') }
+}

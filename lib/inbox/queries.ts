@@ -1,0 +1,62 @@
+import { ConversionWebhookError } from '../errors.js'
+import { fieldsOf } from '../fields-of.js'
+import { nearest } from '../nearest.js'
+
+/* What operators are asked, checked: each error names what the argument should be, and holds nothing of what it is. */
+
+/** The fields of an operator's argument; none where there is no argument. Throws for what is no object, and for names that are none of these. */
+export function fieldsOfQuery(argument: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
+  const fields = argument === undefined ? {} : fieldsOf(argument)
+  if (fields === undefined) throw invalidQuery('An operator takes an object that can be read.')
+  const unknown = Object.keys(fields).find((name) => !names.includes(name))
+  if (unknown === undefined) return fields
+  throw badQuery(
+    `every name is one of ${names.join(', ')}; the nearest to the unknown one is ${nearest(unknown, names)}`,
+  )
+}
+
+export function isWholeNumber(value: unknown, min: number, max: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max
+}
+
+export function optionalText(name: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw badQuery(`${name} is a text`)
+}
+
+export function requireId(id: unknown): asserts id is string {
+  if (typeof id === 'string' && !id.includes('\0')) return // PostgreSQL cannot even be asked for a NUL
+  throw invalidQuery('An id is a text without NUL characters.')
+}
+
+export function badQuery(message: string): ConversionWebhookError {
+  return invalidQuery(`In a query ${message}.`)
+}
+
+export function invalidQuery(message: string): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message })
+}
+
+/** In UTF-16 units, of which a character has two at most: an e-mail parameter has 320 characters at most. */
+const maxAddressLength = 640
+const maxAddresses = 1_000
+
+/** One address, or several, that can be looked for: a shorter text would be found in everybody's. */
+export function requireAddresses(email: unknown): readonly string[] {
+  const addresses = typeof email === 'string' ? [email] : itemsOf(email)
+  if (addresses !== undefined && addresses.length > 0 && addresses.every(isAddress)) return addresses
+  throw invalidQuery(`email is an e-mail address, or an array of 1 to ${String(maxAddresses)} of them.`)
+}
+
+function itemsOf(list: unknown): readonly unknown[] | undefined {
+  try {
+    if (!Array.isArray(list) || list.length > maxAddresses) return undefined
+    return Array.from({ length: list.length }, (_each, index): unknown => list[index])
+  } catch {
+    return undefined
+  }
+}
+
+function isAddress(text: unknown): text is string {
+  return typeof text === 'string' && text.length <= maxAddressLength && /^\s*\S.*@[^\s@]+\s*$/su.test(text)
+}

@@ -1,0 +1,158 @@
+import {
+  givingWay,
+  keptWith,
+  quarantineKinds,
+  QuarantineWatch,
+  type ConflictRecord,
+  type QuarantinedCallback,
+  type QuarantineKind,
+  type Size,
+} from '../quarantine.js'
+import type { QuarantineSelection } from '../store.js'
+import { transaction, type PostgresPool, type Queryable } from './postgres-client.js'
+import { columnsOf, Conditions } from './postgres-sql.js'
+import {
+  changingColumns,
+  quarantineCells,
+  quarantineColumns,
+  text,
+  toCandidate,
+  toQuarantined,
+  toSize,
+} from './rows.js'
+
+const bytesAt = quarantineColumns.indexOf('bytes')
+
+const maxConflicts = 100
+/** What gives way in one transaction, of each kind: callbacks wait for it. */
+const portion = 1_000
+
+type Rows = ReadonlyMap<string, QuarantinedCallback>
+
+/** The quarantine of the PostgreSQL store. */
+export class PostgresQuarantine {
+  readonly budget: Size
+  readonly #watch: QuarantineWatch
+  readonly #table: string
+
+  constructor(schema: string, budget: Size) {
+    this.budget = budget
+    this.#watch = new QuarantineWatch(budget)
+    this.#table = `${schema}.quarantine`
+  }
+
+  async find(client: Queryable, id: string): Promise<QuarantinedCallback | undefined> {
+    const { rows } = await client.query(`SELECT * FROM ${this.#table} WHERE id = $1`, [id])
+    return rows.map(toQuarantined)[0]
+  }
+
+  /** Finds rows and locks them, so that they do not give way before the end of the transaction. */
+  async lock(client: Queryable, ids: readonly string[]): Promise<Map<string, QuarantinedCallback>> {
+    if (ids.length === 0) return new Map()
+    const { rows } = await client.query(`SELECT * FROM ${this.#table} WHERE id = ANY($1) ORDER BY id FOR UPDATE`, [ids])
+    return new Map(rows.map(toQuarantined).map((quarantined) => [quarantined.id, quarantined]))
+  }
+
+  /** Keeps or counts conflicts, whose identities are locked, and writes what became of the rows that were found. */
+  async write(client: Queryable, found: Rows, after: Rows, conflicts: readonly ConflictRecord[]): Promise<void> {
+    const unknown = conflicts.map(({ id }) => id).filter((id) => !after.has(id))
+    const before = new Map([...found, ...(await this.lock(client, [...new Set(unknown)]))])
+    const written = new Map([...before, ...after])
+    for (const conflict of conflicts) written.set(conflict.id, keptWith(written.get(conflict.id), conflict))
+    const cells: ReturnType<typeof quarantineCells>[] = []
+    for (const [id, quarantined] of written) {
+      if (quarantined === before.get(id)) continue
+      const row = quarantineCells(quarantined)
+      cells.push(row)
+      if (!before.has(id)) this.#watch.spend(quarantined.kind, Number(row[bytesAt]))
+    }
+    if (cells.length === 0) return
+    const { arrays, values } = columnsOf(quarantineColumns, cells)
+    const assignments = changingColumns.map((column) => `${column} = excluded.${column}`)
+    await client.query(
+      `INSERT INTO ${this.#table} (${quarantineColumns.join(', ')}) SELECT * FROM unnest(${arrays})
+       ON CONFLICT (id) DO UPDATE SET ${assignments.join(', ')}`,
+      values,
+    )
+    const due = quarantineKinds.filter((kind) => this.#watch.isDue(kind))
+    if (due.length > 0) await this.#limit(client, due)
+  }
+
+  /** Removes what is too old or too much, once an hour, whatever was added. */
+  async limitHourly(pool: PostgresPool): Promise<void> {
+    if (!this.#watch.isHourOver(performance.now())) return
+    await transaction(pool, (client) => this.#limit(client, quarantineKinds))
+  }
+
+  /** By one process at a time: two would remove twice as much. Another one looks with its next row. Waits for no lock. */
+  async #limit(client: Queryable, kinds: readonly QuarantineKind[]): Promise<void> {
+    const name = `conversion-webhook ${this.#table}`
+    const { rows } = await client.query('SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked', [name])
+    if (rows[0]?.locked !== true) return
+    for (const kind of kinds) {
+      const sizes = await client.query(
+        `SELECT count(*) AS rows, sum(bytes) AS bytes FROM ${this.#table} WHERE kind = $1`,
+        [kind],
+      )
+      const oldest = await client.query(
+        `SELECT number, received_at, bytes FROM ${this.#table} WHERE kind = $1 AND state <> 'waiting'
+         ORDER BY number LIMIT ${String(portion)}`,
+        [kind],
+      )
+      const { numbers, size } = givingWay(toSize(sizes.rows[0]), oldest.rows.map(toCandidate), this.budget, Date.now())
+      if (numbers.length > 0) {
+        // What is locked is just being replayed.
+        await client.query(
+          `DELETE FROM ${this.#table} WHERE number IN (SELECT number FROM ${this.#table}
+           WHERE number = ANY($1) AND state <> 'waiting' FOR UPDATE SKIP LOCKED)`,
+          [numbers],
+        )
+      }
+      this.#watch.looked(kind, size)
+    }
+  }
+
+  async conflicts(client: Queryable, identity: string): Promise<readonly QuarantinedCallback[]> {
+    const { rows } = await client.query(
+      `SELECT * FROM ${this.#table} WHERE identity = $1 ORDER BY number DESC LIMIT ${String(maxConflicts)}`,
+      [identity],
+    )
+    return rows.map(toQuarantined).reverse()
+  }
+
+  async list(
+    client: Queryable,
+    { state, scope, before, limit }: QuarantineSelection,
+  ): Promise<readonly QuarantinedCallback[]> {
+    const where = new Conditions()
+      .add('state = ?', state)
+      .add('scope = ?', scope)
+      .add(
+        '(received_at < ? OR (received_at = ? AND id COLLATE "C" < ?))',
+        before?.receivedAt,
+        before?.receivedAt,
+        before?.id,
+      )
+    const { rows } = await client.query(
+      `SELECT * FROM ${this.#table} ${where.sql} ORDER BY received_at DESC, id COLLATE "C" DESC LIMIT ${String(limit)}`,
+      where.values,
+    )
+    return rows.map(toQuarantined)
+  }
+
+  async waiting(client: Queryable, limit: number): Promise<readonly string[]> {
+    const { rows } = await client.query(`SELECT id FROM ${this.#table} WHERE state = 'waiting' LIMIT $1`, [limit])
+    return rows.map(({ id }) => text(id))
+  }
+
+  async waitingSize(client: Queryable): Promise<Size> {
+    const { rows } = await client.query(
+      `SELECT count(*) AS rows, sum(bytes) AS bytes FROM ${this.#table} WHERE state = 'waiting'`,
+    )
+    return toSize(rows[0])
+  }
+
+  async drop(client: Queryable, ids: readonly string[]): Promise<void> {
+    await client.query(`DELETE FROM ${this.#table} WHERE id = ANY($1)`, [ids])
+  }
+}

@@ -1,0 +1,26 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+
+export const insertInto = (table: string, columns: readonly string[]): string =>
+  `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
+
+export const assign = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ')
+
+/** Statements are prepared once, when they are first used. */
+export function preparing(db: DatabaseSync): (sql: string) => StatementSync {
+  const statements = new Map<string, StatementSync>()
+  return (sql) => {
+    let statement = statements.get(sql)
+    if (statement === undefined) {
+      statement = db.prepare(sql)
+      statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+/** The conditions whose first part is there, with their values. */
+export function conditions(all: readonly (readonly [unknown, string, ...(SQLInputValue | undefined)[]])[]) {
+  const present = all.filter(([wanted]) => wanted !== undefined)
+  const sql = present.length === 0 ? '' : `WHERE ${present.map(([, condition]) => condition).join(' AND ')}`
+  return { sql, values: present.flatMap(([, , ...values]) => values.map((value) => value ?? null)) }
+}

@@ -1,0 +1,68 @@
+import type { Callback } from '../callback/conversion.js'
+import type { IdentityRecord } from './records.js'
+
+/* Estimates of what records take in memory: two bytes a character, and some for every object. Rather too much than too little. */
+
+const bytesPerCharacter = 2
+const bytesPerText = 64
+const bytesPerDelivery = 512
+const bytesPerRecord = 1_024
+
+export function weightOf({ scope, deliveries }: IdentityRecord): number {
+  let weight = bytesPerRecord + scope.length * bytesPerCharacter
+  let previous: Callback | undefined
+  for (const { callback, log } of deliveries) {
+    weight += bytesPerDelivery
+    if (callback !== previous) weight += weightOfCallback(callback) // success and goalComplete share theirs
+    previous = callback
+    for (const { message } of log) weight += 2 * bytesPerText + weightOfText(message)
+  }
+  return weight
+}
+
+/** Whether a record surely weighs as much as another one: nearly every change is one of states and counts. */
+export function weighsAs({ deliveries }: IdentityRecord, { deliveries: others }: IdentityRecord): boolean {
+  if (deliveries === others) return true
+  if (deliveries.length !== others.length) return false
+  for (let index = 0; index < deliveries.length; index++) {
+    const [one, other] = [deliveries[index], others[index]]
+    if (one?.callback !== other?.callback || one?.log !== other?.log) return false
+  }
+  return true
+}
+
+function weightOfCallback({ params, extra, repairs }: Callback): number {
+  let weight = 0
+  for (const text of Object.values(params)) weight += weightOfText(text)
+  for (const name of Object.keys(extra)) weight += weightOfText(name) + weightOfText(extra[name])
+  for (const { parameter } of repairs) weight += weightOfText(parameter)
+  return weight
+}
+
+function weightOfText(text: string | undefined): number {
+  return text === undefined ? 0 : bytesPerText + text.length * bytesPerCharacter
+}
+
+/** The same callback with strings of its own: one that was cut out of a request keeps the whole request in memory. */
+export function detached({ status, scope, receivedAt, params, extra, repairs }: Callback): Callback {
+  return {
+    status,
+    scope: own(scope),
+    receivedAt,
+    params: ownTexts(params, {}),
+    extra: ownTexts(extra, Object.create(null) as Record<string, string>),
+    repairs: repairs.map(({ parameter, kind }) => ({ parameter: own(parameter), kind })),
+  }
+}
+
+function ownTexts(texts: Callback['extra'], into: Record<string, string>): Callback['extra'] {
+  for (const name of Object.keys(texts)) into[name] = own(texts[name] ?? '')
+  return into
+}
+
+/** Shorter strings are always copies in V8. */
+const minSlice = 13
+
+function own(text: string): string {
+  return text.length < minSlice ? text : ` ${text}`.slice(1) // cuts it out of a string that is hardly longer
+}
