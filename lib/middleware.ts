@@ -74,7 +74,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     const accident = findAccident(req, settings.isProduction)
     if (accident) return { answer: accidentAnswer(accident) }
     requireCaller(req, route, settings)
-    const query = readQuery(escapeHighBytes(route.query), rules.wireNames)
+    const query = readQuery(escapeHighBytes(route.query), rules.wireNames, { sent: route.query })
     const scope = scopeOf(req, settings)
     if (settings.respond) scrub(req) // before anything is awaited: a client that hangs up is logged at once
     const sent = await readRequest(req, query, rules.wireNames)

@@ -108,6 +108,23 @@ describe('second-question-mark', () => {
     expect([referrer.name, repairs]).toEqual(['Who?orderID=B', []])
   })
 
+  test('nor is one without a text, or one that HTML escaped', () => {
+    expect(conversionOf(`${base}&referrer_name?orderID=B`)).toMatchObject({
+      orderId: 'A',
+      extra: { 'referrer_name?orderID': 'B' },
+      repairs: [],
+    })
+    expect(conversionOf(`${base}&amp;referrer_name=Who?orderID=B`)).toMatchObject({
+      referrer: { name: 'Who?orderID=B' },
+      repairs: [{ parameter: 'referrer_name', kind: 'amp-entity' }],
+    })
+  })
+
+  test('what stands before it may be damaged', () => {
+    const { extra, repairs } = conversionOf(`x%=?%=%?${base}`)
+    expect([extra, repairs]).toEqual([{ 'x%': '?%=%' }, [repair, { parameter: 'x%', kind: 'charset' }]])
+  })
+
   test('an unknown name behind it is no second query', () => {
     expect(conversionOf(`${base}&next=/cart?step=2`)).toMatchObject({ extra: { next: '/cart?step=2' }, repairs: [] })
     expect(conversionOf(`${base}&next=/cart?orderID`)).toMatchObject({ extra: { next: '/cart?orderID' }, repairs: [] })

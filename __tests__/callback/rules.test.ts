@@ -109,6 +109,10 @@ const refused: readonly (readonly [ParameterName, readonly string[]])[] = [
       'A\u009fB',
       'A\ud800',
       '\udc00A',
+      ...Array.from(
+        '\u00ad\u034f\u061c\u115f\u180e\u200b\u200d\u202e\u2060\u2800\u3164\ufe0f\uffa0\u{e0001}\u{110bd}',
+        (unseen) => `A${unseen}B`,
+      ),
       'x'.repeat(256),
       astral.repeat(256),
     ],

@@ -39,5 +39,5 @@ export const kinds = {
   'an object behind a body parser': (n) => json(`{"orderID":{"n":${n},"a":"${fill('x', 100_000)}"}}`, '/parsed'),
   'an array behind a body parser': (n) =>
     json(`{"conversion":"success","n":${n},"orderID":[${fill('"1",', 100_000)}1]}`, '/parsed'),
-  'nested names behind a body parser': (n) => form(`${fill(`a${n}[b][c]=1&`, 60_000)}orderID=1`, '/parsed'),
+  'nested names behind a body parser': (n) => form(`${fill(`a${n}[b][c]=1&`, 12_000)}orderID=1`, '/parsed'),
 }

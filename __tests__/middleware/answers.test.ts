@@ -83,7 +83,7 @@ describe.each(Object.entries(frameworks))('answers under %s', (_name, mount) => 
       'referee_email',
       'escape',
     ],
-    ['more than 1,000 parameters', `${query()}${'&a=1'.repeat(1_000)}`, {}, undefined, 'count'],
+    ['more than 100 parameters', `${query()}${'&a=1'.repeat(100)}`, {}, undefined, 'count'],
     ['a body that is no JSON', '', json('{"conversion":'), undefined, 'syntax'],
   ] as const)('%s is 400 and kept', async (_case, search, sent, parameter, rule) => {
     const told: { id?: string; code: string }[] = []

@@ -138,10 +138,39 @@ describe.each(Object.entries(frameworks))('under %s', (_name, [parsers, mount]) 
 
   test('64 KiB are the limit behind a parser with a higher one, too', async () => {
     const { call, last } = await start((parsers.text as (options: object) => Parser)({ type: '*/*', limit: '1mb' }))
-    const padded = (length: number) => form(formBody + '&note='.padEnd(length - formBody.length, 'x'))
+    const padded = (length: number) => form(formBody.padEnd(length, '&'))
     expect((await call(padded(64 * 1024 + 1))).status).toBe(413)
     expect(last()).toBeUndefined()
     expect((await call(padded(64 * 1024))).status).toBe(200)
+  })
+
+  test('100 parameters and 16,384 characters are the limit behind a parser that takes megabytes', async () => {
+    const large = 7 * 1024 * 1024
+    const taken = parsers as { json(options: object): Parser; urlencoded(options: object): Parser }
+    const { call, last } = await start(taken.json({ limit: '10mb' }))
+    const values: readonly (readonly [unknown, string])[] = [
+      ['x'.repeat(large), 'size'],
+      [{ deep: { deeper: ['x'.repeat(large)] } }, 'size'],
+      [Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`name${String(at)}`, at])), 'size'],
+      [Array(100_000).fill(null), 'count'],
+      [[Array(100_000).fill(0)], 'count'],
+    ]
+    for (const [value, rule] of values) {
+      for (const name of ['note', 'referrer_customValue']) {
+        const reply = await call(json({ ...jsonBody, [name]: value }))
+        expect(problemOf(reply)).toMatchObject({ status: 400, issues: [{ rule }] })
+        expect(reply.body.length).toBeLessThan(500)
+      }
+    }
+    expect(last()).toBeUndefined()
+
+    const behindForm = await start(taken.urlencoded({ extended: true, limit: '10mb', parameterLimit: 100_000 }))
+    for (const [more, rule] of [
+      [`&note=${'x'.repeat(large)}`, 'size'],
+      ['&a=1'.repeat(1_000), 'count'],
+    ] as const) {
+      expect(problemOf(await behindForm.call(form(formBody + more)))).toMatchObject({ status: 400, issues: [{ rule }] })
+    }
   })
 
   test('a stream that somebody else has read is no body, and the query is read', async () => {

@@ -1,3 +1,8 @@
+import { createHash } from 'node:crypto'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { readBody } from '../../lib/callback/body.js'
+import { documentedNames } from '../../lib/callback/params.js'
 import { startApp } from '../support/app.js'
 import { params } from '../support/callbacks.js'
 import { json, problemOf } from '../support/client.js'
@@ -130,4 +135,16 @@ test('a list or a text is no callback', async () => {
   for (const body of ['[{"conversion":"success"}]', '"conversion=success"', '1', 'null']) {
     expect((await call({ conversion: undefined, orderID: undefined }, json(body))).status).toBe(422)
   }
+})
+
+test('what is no JSON is received as length and hash: it may hold a secret in any encoding', async () => {
+  const bytes = Buffer.from('{"token":"b64-of-24-random', 'utf16le')
+  const headers = { 'content-type': 'application/json; charset=utf-16le' }
+  const req = Object.assign(new IncomingMessage(new Socket()), { headers, body: bytes })
+  expect(await readBody(req, documentedNames)).toEqual({
+    pairs: [],
+    issues: [{ rule: 'syntax', message: 'the body is not valid JSON' }],
+    repairs: [],
+    digest: { length: bytes.length, hash: createHash('sha256').update(bytes).digest('hex') },
+  })
 })

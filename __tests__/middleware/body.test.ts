@@ -100,6 +100,7 @@ describe.each(Object.entries(frameworks))('a body under %s', (_name, mount) => {
     ['XML', form('<conversion/>', 'application/xml')],
     ['no type', { method: 'POST', body: formBody() }],
     ['no type at all', form(formBody(), 'json')],
+    ['a type of more than 256 characters', form(formBody(), `application/x-www-form-urlencoded; a=${'b'.repeat(256)}`)],
     ['a form in an unknown charset', form(formBody(), 'application/x-www-form-urlencoded; charset=x-klingon')],
     ['a form in UTF-16', form(formBody(), 'application/x-www-form-urlencoded; charset=utf-16')],
     ['JSON in an unknown charset', json(params(), 'application/json; charset=utf-32')],
@@ -112,15 +113,55 @@ describe.each(Object.entries(frameworks))('a body under %s', (_name, mount) => {
 
   test('may have 64 KiB and not a byte more, however it is sent', async () => {
     const { call, last } = await start()
-    const filler = 'a'.repeat(65_536 - formBody().length - '&x='.length)
-    const full = `${formBody()}&x=${filler}`
+    const full = formBody().padEnd(65_536, '&')
     expect((await call(form(full))).status).toBe(200)
-    expect(last()?.extra.x).toBe(filler)
+    expect(last()?.orderId).toBe(sample.orderID)
     const chunked = { 'Content-Type': 'application/x-www-form-urlencoded', 'Transfer-Encoding': 'chunked' }
     expect((await call({ method: 'POST', headers: chunked, body: full })).body).toBe('{"outcome":"duplicate"}')
-    for (const sent of [form(`${full}a`), { method: 'POST', headers: chunked, body: `${full}a` }]) {
+    for (const sent of [form(`${full}&`), { method: 'POST', headers: chunked, body: `${full}&` }]) {
       expect(problemOf(await call(sent))).toMatchObject({ status: 413, code: 'ERR_CONVERSION_BODY_OVERSIZED' })
     }
+  })
+
+  test('counts its bytes as they came: 30 KB of raw UTF-8 are not three times as much', async () => {
+    const { call, last } = await start()
+    for (const character of ['é', '😀']) {
+      const x = character.repeat(15_000)
+      expect((await call(form(`${formBody({ orderID: character })}&x=${x}`))).status).toBe(200)
+      expect(last()?.extra.x).toBe(x)
+    }
+  })
+
+  test('and its query have 100 parameters and 16,384 characters together', async () => {
+    const { call, refused, last } = await start()
+    const own = { conversion: 'success', orderID: 'A', b: 'y'.repeat(8_000) }
+    const some = (count: number) => `?${'a=1&'.repeat(count)}`
+    const long = (count: number) => `?a=${'x'.repeat(count - [...Object.entries(own), 'a'].flat().join('').length)}`
+    const searches = [
+      [some(97), undefined],
+      [some(98), 'count'],
+      [some(101), 'count'],
+      [long(16_384), undefined],
+      [long(16_385), 'size'],
+    ] as const
+    for (const sent of [form(String(new URLSearchParams(own))), json(own)]) {
+      for (const [search, rule] of searches) {
+        const reply = await call(sent, search)
+        expect([search.length, reply.status]).toEqual([search.length, rule === undefined ? 200 : 400])
+        if (rule === undefined) continue
+        expect(problemOf(reply).issues).toMatchObject([{ rule }])
+        expect(refused.at(-1)).toMatchObject({ params: {} })
+      }
+    }
+    expect(Object.keys(last()?.extra ?? {})).toEqual(['b', 'a'])
+  })
+
+  test('that is full of arrays is answered with one issue', async () => {
+    const { call } = await start()
+    const many = `{"conversion":"success","orderID":[${'[],'.repeat(21_000)}[]]}`
+    const reply = await call(json(many))
+    expect(problemOf(reply)).toMatchObject({ status: 400, issues: [{ rule: 'count' }] })
+    expect(reply.body.length).toBeLessThan(500)
   })
 
   test('that is too large leaves its connection usable', async () => {

@@ -19,7 +19,7 @@ const slots = new Map(
 )
 
 const unwantedInAddress = /[\s\p{Cc}\p{Cs}]/u
-const unwantedInOrder = /[\p{Cc}\p{Cs}]/u
+const unwantedInOrder = /[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]/u
 const decimal = /^-?\d+(?:\.\d+)?$/
 const digits = /^\d+$/
 
@@ -39,16 +39,18 @@ export function parseByHand(query) {
   ]
   const extra = Object.create(null)
   let count = 0
+  let characters = 0
   for (let start = 0; start < query.length;) {
     const ampersand = query.indexOf('&', start)
     const end = ampersand === -1 ? query.length : ampersand
     if (end > start) {
-      if (++count > 1_000) return undefined
+      if (++count > 100) return undefined
       const equals = query.indexOf('=', start)
       const middle = equals === -1 || equals > end ? end : equals
       const name = decode(query.slice(start, middle))
       const text = decode(query.slice(middle + 1, end))
       if (name === undefined || text === undefined) return undefined
+      characters += name.length + text.length
       const slot = slots.get(name)
       if (slot === undefined) {
         if (name.startsWith('amp;') || name.includes('?')) return undefined
@@ -60,6 +62,8 @@ export function parseByHand(query) {
     }
     start = end + 1
   }
+
+  if (characters > 16_384) return undefined
 
   const params = {}
   const referrer = {}

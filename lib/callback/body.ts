@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import { MIMEType } from 'node:util'
 import { debug } from '../debug.js'
 import { ConversionWebhookError } from '../errors.js'
+import { bodyTypeOf, type BodyType } from './content-type.js'
 import { bytesDecoder, componentDecoder, decodeBytes, escapeHighBytes, type Decoded } from './encoding.js'
 import { jsonEntries } from './json.js'
-import { maxBytes, readQuery, readValues, type Received, type WireNames } from './params.js'
+import { readQuery, type Received, type WireNames } from './params.js'
+import { digestOf, maxBytes, unkept } from './reading.js'
+import { entriesOf, readValues } from './values.js'
 
 /** A body that stands still for longer holds a connection for nothing: every known sender writes it at once. */
 const bodyTimeoutMs = 10_000
@@ -19,12 +21,14 @@ export async function readBody(
   timeoutMs = bodyTimeoutMs,
 ): Promise<Received | undefined> {
   const { body } = req
-  if (typeof body === 'string') return parseBody(req, Buffer.from(body, 'utf8'), wireNames, 'utf-8')
-  if (body instanceof Uint8Array) return parseBody(req, Buffer.from(body), wireNames)
+  if (typeof body === 'string' || body instanceof Uint8Array) {
+    if (body.length > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED') // before it is copied
+    if (typeof body === 'string') return parseBody(req, Buffer.from(body, 'utf8'), wireNames, 'utf-8')
+    return parseBody(req, Buffer.from(body), wireNames)
+  }
   if (typeof body === 'object' && body !== null && Object.keys(body).length > 0) {
     debug.body('parsed before us')
-    const entries = Array.isArray(body) ? [] : Object.entries(body)
-    return readValues(entries, wireNames, { source: typeOf(req)?.form ?? 'json' })
+    return readValues(entriesOf(body), wireNames, { source: bodyTypeOf(req.headers['content-type'])?.form ?? 'json' })
   }
   const declared = Number(req.headers['content-length'] ?? 0)
   if (req.readableDidRead || req.readableEnded) {
@@ -95,7 +99,7 @@ function parseBody(
 function parseForm(bytes: Buffer, charset: string, wireNames: WireNames): Received {
   const decode = componentDecoder(charset)
   if (decode === undefined) throw unsupported('a form in an unknown charset')
-  return readQuery(escapeHighBytes(bytes.toString('latin1')), wireNames, decode)
+  return readQuery(escapeHighBytes(bytes.toString('latin1')), wireNames, { decode, sent: bytes })
 }
 
 function parseJson(bytes: Buffer, charset: string, wireNames: WireNames): Received {
@@ -103,12 +107,12 @@ function parseJson(bytes: Buffer, charset: string, wireNames: WireNames): Receiv
   if (decode === undefined) throw unsupported('JSON in an unknown charset')
   const text = decode(bytes)
   try {
-    if (text !== undefined) return readValues(jsonEntries(text), wireNames)
+    if (text !== undefined) return readValues(jsonEntries(text), wireNames, { sent: bytes })
     // Bytes that are not of their charset stay one a character, so that each value is repaired or refused by itself.
-    return readValues(jsonEntries(bytes.toString('latin1')), wireNames, { decode: decodeLatin1 })
+    return readValues(jsonEntries(bytes.toString('latin1')), wireNames, { decode: decodeLatin1, sent: bytes })
   } catch {
-    const message = 'the body is not valid JSON'
-    return { pairs: [['', decodeBytes(bytes).text]], issues: [{ rule: 'syntax', message }], repairs: [] }
+    // Its text may hold a secret in an encoding that no mask finds.
+    return unkept({ rule: 'syntax', message: 'the body is not valid JSON' }, digestOf(bytes))
   }
 }
 
@@ -117,27 +121,8 @@ function decodeLatin1(text: string): Decoded {
   return /[^\u0000-\u00ff]/.test(text) ? { text, damaged: false } : decodeBytes(Buffer.from(text, 'latin1'))
 }
 
-interface BodyType {
-  readonly form: 'form' | 'json'
-  readonly charset: string
-}
-
-/** What the content type says the body is; undefined for anything that we do not read. */
-function typeOf(req: IncomingMessage): BodyType | undefined {
-  let type: MIMEType
-  try {
-    type = new MIMEType(req.headers['content-type'] ?? '')
-  } catch {
-    return undefined
-  }
-  const charset = type.params.get('charset') ?? 'utf-8'
-  if (type.essence === 'application/x-www-form-urlencoded') return { form: 'form', charset }
-  const isJson = type.essence === 'application/json' || type.essence === 'text/json' || type.subtype.endsWith('+json')
-  return isJson ? { form: 'json', charset } : undefined
-}
-
 function requireType(req: IncomingMessage): BodyType {
-  const type = typeOf(req)
+  const type = bodyTypeOf(req.headers['content-type'])
   if (type === undefined) throw unsupported('another content type')
   return type
 }

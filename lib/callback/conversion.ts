@@ -1,6 +1,6 @@
 import { atOnce } from '../at-once.js'
 import type { Issue } from '../errors.js'
-import type { Repair } from './issues.js'
+import { limitIssues, type Repair } from './issues.js'
 import { collect, type Received, type WireNames } from './params.js'
 import { isParameterName, parameterNames, type ParameterTexts } from './schema.js'
 import { checkParameters } from './check.js'
@@ -81,7 +81,7 @@ type Interpreted =
 /** Section 6 from decoded pairs to a callback: sort, repair, trim, fold, map, check. Issues about reading come alone. */
 export function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number): Interpreted {
   const collected = collect(received, rules.wireNames)
-  const unreadable = refusal([...received.issues, ...collected.issues])
+  const unreadable = refusal(received.issues, collected.issues)
   if (unreadable) return unreadable
 
   const { extra } = collected
@@ -97,7 +97,8 @@ export function interpret(received: Received, rules: ReadingRules, scope: string
       const repaired = repairPlus(trimmed)
       if (repaired !== trimmed) {
         repairs.push({ parameter: name, kind: 'plus' })
-        text = text.replace(trimmed, () => repaired)
+        const start = text.length - text.trimStart().length
+        text = text.slice(0, start) + repaired + text.slice(start + trimmed.length)
         trimmed = repaired
       }
     }
@@ -108,7 +109,7 @@ export function interpret(received: Received, rules: ReadingRules, scope: string
   const status = word === undefined ? undefined : (rules.statuses.get(word) ?? word)
   if (status !== undefined) texts.conversion = status
 
-  const refused = refusal([...checkParameters(texts), ...(rules.checkSchema?.({ ...foreign(extra), ...texts }) ?? [])])
+  const refused = refusal(checkParameters(texts), rules.checkSchema?.({ ...foreign(extra), ...texts }))
   if (refused) return refused
   return { ok: true, callback: { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt } }
 }
@@ -118,7 +119,9 @@ function foreign(extra: Readonly<Record<string, string>>): Readonly<Record<strin
   return Object.fromEntries(Object.entries(extra).filter(([name]) => !isParameterName(name)))
 }
 
-function refusal([first, ...rest]: readonly Issue[]) {
+function refusal(issues: readonly Issue[], more: readonly Issue[] = []) {
+  if (issues.length === 0 && more.length === 0) return undefined
+  const [first, ...rest] = limitIssues([...issues, ...more])
   return first && ({ ok: false, issues: [first, ...rest] } as const)
 }
 

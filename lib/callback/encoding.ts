@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 /** A text that was sent percent-encoded, and whether its bytes were what they were declared to be. */
 export interface Decoded {
   readonly text: string
@@ -12,50 +14,64 @@ export type Decoder = (raw: string) => Decoded
 const from0x80 = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
 
 function windows1252(bytes: Buffer): string {
-  return bytes.toString('latin1').replace(/[\u0080-\u009f]/g, (char) => from0x80.charAt(char.charCodeAt(0) - 0x80))
+  const units = Buffer.alloc(2 * bytes.length)
+  bytes.forEach((byte, at) => {
+    units.writeUInt16LE(byte >= 0x80 && byte <= 0x9f ? from0x80.charCodeAt(byte - 0x80) : byte, 2 * at)
+  })
+  return units.toString('utf16le')
 }
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Bytes that should be UTF-8, read as windows-1252 where they are not. */
 export function decodeBytes(bytes: Buffer): Decoded {
-  try {
-    return { text: utf8.decode(bytes), damaged: false }
-  } catch {
-    return { text: windows1252(bytes), damaged: true }
-  }
+  return isUtf8(bytes) ? { text: bytes.toString('utf8'), damaged: false } : { text: windows1252(bytes), damaged: true }
+}
+
+/** The value of a hex digit by its character code; -1 for any other character. */
+function hexDigit(code = 0): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const letter = code | 0x20 // in lower case
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
 }
 
 /** The bytes behind a raw text; a `%` without two hex digits stays itself and counts as damage. */
 function percentBytes(raw: string): { bytes: Buffer; stray: boolean } {
   let stray = false
-  const source = Buffer.from(raw, 'utf8')
-  const bytes = Buffer.allocUnsafe(source.length)
+  const bytes = Buffer.from(raw, 'utf8') // written over from its start: what is meant is never longer than what was sent
   let length = 0
-  for (let at = 0; at < source.length; at++) {
-    const hex = source[at] === 0x25 ? source.toString('latin1', at + 1, at + 3) : undefined
-    if (hex === undefined) {
-      length = bytes.writeUInt8(source.readUInt8(at), length)
-    } else if (/^[0-9a-f]{2}$/i.test(hex)) {
-      length = bytes.writeUInt8(Number.parseInt(hex, 16), length)
-      at += 2
-    } else {
-      length = bytes.writeUInt8(0x25, length)
+  for (let at = 0; at < bytes.length; at++, length++) {
+    bytes[length] = bytes[at] ?? 0
+    if (bytes[at] !== 0x25) continue
+    const high = hexDigit(bytes[at + 1])
+    const low = hexDigit(bytes[at + 2])
+    if (high === -1 || low === -1) {
       stray = true
+    } else {
+      bytes[length] = high * 16 + low
+      at += 2
     }
   }
   return { bytes: bytes.subarray(0, length), stray }
 }
 
-/** `+` is a space, then `%XX` are bytes of UTF-8, once. */
-export function decodeComponent(raw: string): Decoded {
-  const spaced = raw.includes('+') ? raw.replaceAll('+', ' ') : raw
-  if (!spaced.includes('%')) return { text: spaced, damaged: false }
-  try {
-    return { text: decodeURIComponent(spaced), damaged: false }
-  } catch {
-    const { bytes } = percentBytes(spaced)
-    return { text: decodeBytes(bytes).text, damaged: true }
+/**
+ * A decoder for the components of one query: `+` is a space, then `%XX` are bytes of UTF-8, once. A URIError costs as much as ten
+ * components, so once there was one, the rest is read without the function that throws it.
+ */
+export function utf8Decoder(): Decoder {
+  let isDamaged = false
+  return (raw) => {
+    const spaced = raw.includes('+') ? raw.replaceAll('+', ' ') : raw
+    if (!spaced.includes('%')) return { text: spaced, damaged: false }
+    if (!isDamaged) {
+      try {
+        return { text: decodeURIComponent(spaced), damaged: false }
+      } catch {
+        isDamaged = true
+      }
+    }
+    const { bytes, stray } = percentBytes(spaced)
+    const { text, damaged } = decodeBytes(bytes)
+    return { text, damaged: damaged || stray }
   }
 }
 
@@ -66,7 +82,7 @@ export function decodeComponent(raw: string): Decoded {
 export function componentDecoder(charset: string): Decoder | undefined {
   const decode = bytesDecoder(charset)
   if (decode === undefined || decode.encoding.startsWith('utf-16')) return undefined
-  if (decode.encoding === 'utf-8') return decodeComponent
+  if (decode.encoding === 'utf-8') return utf8Decoder()
   return (raw) => {
     const { bytes, stray } = percentBytes(raw.replaceAll('+', ' '))
     const text = decode(bytes)
@@ -106,5 +122,19 @@ export function bytesDecoder(charset: string): BytesDecoder | undefined {
  * (latin1); escaped, they go the same way as what was encoded properly.
  */
 export function escapeHighBytes(latin1: string): string {
-  return latin1.replace(/[\u0080-\u00ff]/g, (char) => `%${char.charCodeAt(0).toString(16)}`)
+  if (!/[\u0080-\u00ff]/.test(latin1)) return latin1
+  const hexOf = '0123456789abcdef'
+  const bytes = Buffer.from(latin1, 'latin1')
+  const escaped = Buffer.allocUnsafe(3 * bytes.length)
+  let length = 0
+  for (const byte of bytes) {
+    if (byte < 0x80) {
+      escaped[length++] = byte
+    } else {
+      escaped[length++] = 0x25
+      escaped[length++] = hexOf.charCodeAt(byte >> 4)
+      escaped[length++] = hexOf.charCodeAt(byte & 15)
+    }
+  }
+  return escaped.toString('latin1', 0, length)
 }

@@ -1,30 +1,38 @@
-/** A string, a bracket, a comma or colon, or a bare word (number, true, false, null) of valid JSON. */
-const token = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/gsu
-
 /**
- * The members of a JSON object in order, repeated names included, which `JSON.parse` alone would drop.
- * JSON that is no object has none. Throws a SyntaxError for what is not JSON.
+ * The members of a JSON object in order, one at a time, repeated names included, which `JSON.parse` alone would drop.
+ * JSON that is no object has none. Throws a SyntaxError where it finds that the text is not JSON.
  */
-export function jsonEntries(text: string): [name: string, value: unknown][] {
-  const parsed: unknown = JSON.parse(text)
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return []
-
-  const entries: [string, unknown][] = []
-  let depth = 0
-  let name: string | undefined
-  let start = 0
-  for (const { 0: piece, index } of text.matchAll(token)) {
-    const closes = piece === '}' || piece === ']'
-    if (depth === 1 && (piece === ',' || piece === '}') && name !== undefined) {
-      entries.push([name, JSON.parse(text.slice(start, index))])
-      name = undefined
-    } else if (depth === 1 && name === undefined && piece.startsWith('"')) {
-      name = JSON.parse(piece) as string
-    } else if (depth === 1 && piece === ':') {
-      start = index + 1
-    }
-    if (piece === '{' || piece === '[') depth++
-    else if (closes) depth--
+export function* jsonEntries(text: string): Generator<[name: string, value: unknown]> {
+  const isObject = /^[ \t\r\n]*\{/.test(text)
+  if (!isObject || /^[^{]*\{[ \t\r\n]*\}/.test(text)) {
+    JSON.parse(text)
+    return
   }
-  return entries
+  for (let at = text.indexOf('{') + 1, end = -1; text[end] !== '}'; at = end + 1) {
+    const colon = endOf(text, at)
+    const name: unknown = JSON.parse(text.slice(at, colon))
+    end = endOf(text, colon + 1)
+    if (typeof name !== 'string' || text[colon] !== ':' || text[end] === ':') throw new SyntaxError('No JSON object')
+    yield [name, JSON.parse(text.slice(colon + 1, end))]
+    if (text[end] === '}' && /[^ \t\r\n]/.test(text.slice(end + 1))) throw new SyntaxError('More than a JSON object')
+  }
+}
+
+/** Where a name or a value ends: at the first `:`, `,` or `}` outside of strings and brackets. What stands before it is not judged. */
+function endOf(text: string, start: number): number {
+  let depth = 0
+  for (let at = start; at < text.length; at++) {
+    const character = text[at]
+    if (character === '"') at = endOfString(text, at)
+    else if (character === '{' || character === '[') depth++
+    else if (depth === 0 && (character === ':' || character === ',' || character === '}')) return at
+    else if (character === '}' || character === ']') depth--
+  }
+  throw new SyntaxError('The end is missing')
+}
+
+function endOfString(text: string, start: number): number {
+  let at = start + 1
+  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1
+  return at
 }

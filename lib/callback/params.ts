@@ -1,6 +1,7 @@
-import { decodeComponent, type Decoded, type Decoder } from './encoding.js'
+import { utf8Decoder, type Decoder } from './encoding.js'
 import type { Issue } from '../errors.js'
 import type { Repair } from './issues.js'
+import { readWithinLimits } from './reading.js'
 import { isParameterName, parameterNames, type ParameterName, type ParameterTexts } from './schema.js'
 
 /** A decoded parameter by its name on the wire. */
@@ -8,7 +9,7 @@ export type Pair = readonly [name: string, text: string]
 
 /** Stands for what is not kept as it came: it is beyond the limits, or cannot be read at all, and may hold anything. */
 export interface Digest {
-  /** Bytes, or characters where it came as text. */
+  /** Bytes; characters where it came as text, or as values: as many of them as were read. */
   readonly length: number
   /** SHA-256, as hex. */
   readonly hash: string
@@ -31,164 +32,91 @@ export type WireNames = ReadonlyMap<string, ParameterName>
 
 export const documentedNames: WireNames = new Map(parameterNames.map((name) => [name, name]))
 
-/** Bytes of a query or a body, and characters of a query given as text. */
-export const maxBytes = 65_536
-export const maxParameters = 1_000
+/** Parameters whose JSON form may be a number with a fraction; a text parameter takes only numbers that lost no digits. */
+export const numericNames: ReadonlySet<ParameterName> = new Set(['purchaseValue', 'referrer_converts', 'goal_complete'])
 
-/** Free texts are read leniently; in the others a bad escape hides what was meant. */
-const lenientNames: ReadonlySet<ParameterName> = new Set(['referrer_name', 'referee_name', 'referrer_customValue'])
-
-/** Pairs as they come in, with what was wrong or repaired about each. */
-class Reading implements Received {
-  readonly pairs: Pair[] = []
-  readonly issues: Issue[] = []
-  readonly repairs: Repair[] = []
-
-  /** Makes room for one more pair, or says that there is none. */
-  hasRoom(): boolean {
-    if (this.pairs.length < maxParameters) return true
-    this.issues.push({ rule: 'count', message: `must be at most ${String(maxParameters)} parameters` })
-    return false
-  }
-
-  add(name: string, known: ParameterName | undefined, { text, damaged }: Decoded): void {
-    this.pairs.push([name, text])
-    if (!damaged) return
-    if (known === undefined || lenientNames.has(known)) this.repairs.push({ parameter: known ?? name, kind: 'charset' })
-    else this.issues.push({ parameter: known, rule: 'escape', message: `${known} is not encoded as declared` })
-  }
+interface QueryOptions {
+  /** For one query: it may remember what the query is like. @defaultValue UTF-8 */
+  readonly decode?: Decoder
+  /** What came on the wire, where the text is another form of it: its size and its digest count. */
+  readonly sent?: string | Uint8Array
 }
 
 /** Splits a query or form text into decoded pairs, by section 6: never an object, never an array, nothing lost. */
-export function readQuery(raw: string, wireNames: WireNames, decode: Decoder = decodeComponent): Received {
-  const reading = new Reading()
-  if (raw.length > maxBytes) {
-    reading.issues.push({ rule: 'size', message: `must be at most ${String(maxBytes)} bytes` })
-    return reading
-  }
-
-  let isSplit = false
-  const add = (segment: string): void => {
-    const equals = segment.indexOf('=')
-    let name = equals === -1 ? segment : segment.slice(0, equals)
-    let known = wireNames.get(name) // most senders leave names as they are
-    if (known === undefined) {
-      name = decode(name).text
-      known = wireNames.get(name)
-    }
-    if (known === undefined) {
-      const parts = isSplit ? undefined : splitSecondQuery(segment, wireNames, decode)
-      if (parts !== undefined) {
-        isSplit = true
-        reading.repairs.push({ parameter: parts.parameter, kind: 'second-question-mark' })
-        if (parts.before !== '') add(parts.before)
-        add(parts.after)
+export function readQuery(
+  raw: string,
+  wireNames: WireNames,
+  { decode = utf8Decoder(), sent }: QueryOptions = {},
+): Received {
+  return readWithinLimits(sent ?? raw, (reading) => {
+    let isSplit = false
+    const add = (segment: string): void => {
+      const equals = segment.indexOf('=')
+      const end = equals === -1 ? segment.length : equals
+      const written = segment.slice(0, end)
+      const known = wireNames.get(written) // most senders leave names as they are
+      if (known === undefined) {
+        addUnusual(segment, end, readName(written, wireNames, decode))
         return
       }
-      if (name.startsWith('amp;')) {
-        name = name.slice('amp;'.length)
-        known = wireNames.get(name)
-        reading.repairs.push({ parameter: known ?? name, kind: 'amp-entity' })
+      reading.count(1)
+      reading.add(written, known, decode(segment.slice(end + 1)))
+    }
+    const addUnusual = (segment: string, end: number, { name, known, isEntity }: Name): void => {
+      const second = known === undefined && !isSplit ? findSecondQuery(segment, end, wireNames, decode) : undefined
+      if (second !== undefined) {
+        isSplit = true
+        reading.repair(second.parameter, 'second-question-mark')
+        if (second.mark > 0) add(segment.slice(0, second.mark))
+        add(segment.slice(second.mark + 1))
+        return
       }
+      if (isEntity) reading.repair(known ?? name, 'amp-entity')
+      reading.count(1)
+      reading.add(name, known, decode(segment.slice(end + 1)))
     }
-    reading.add(name, known, decode(equals === -1 ? '' : segment.slice(equals + 1)))
-  }
 
-  for (let start = 0; start < raw.length;) {
-    const ampersand = raw.indexOf('&', start)
-    const end = ampersand === -1 ? raw.length : ampersand
-    if (end > start) {
-      if (!reading.hasRoom()) break
-      add(raw.slice(start, end))
+    for (let start = 0; start < raw.length;) {
+      const ampersand = raw.indexOf('&', start)
+      const end = ampersand === -1 ? raw.length : ampersand
+      if (end > start) add(raw.slice(start, end))
+      start = end + 1
     }
-    start = end + 1
-  }
-  return reading
+  })
 }
 
-/** The configured URL had a query and the sender appended `?conversion=…` to it: the place where the second query starts. */
-function splitSecondQuery(segment: string, wireNames: WireNames, decode: Decoder) {
-  for (let mark = segment.indexOf('?'); mark !== -1; mark = segment.indexOf('?', mark + 1)) {
-    const after = segment.slice(mark + 1)
-    const equals = after.indexOf('=')
-    const parameter = equals === -1 ? undefined : wireNames.get(decode(after.slice(0, equals)).text)
-    if (parameter !== undefined) return { before: segment.slice(0, mark), after, parameter }
+interface Name {
+  readonly name: string
+  readonly known: ParameterName | undefined
+  /** Whether `amp;` stood before it. */
+  readonly isEntity: boolean
+}
+
+function readName(written: string, wireNames: WireNames, decode: Decoder): Name {
+  const { text } = decode(written)
+  const isEntity = text.startsWith('amp;')
+  const name = isEntity ? text.slice('amp;'.length) : text
+  return { name, known: wireNames.get(name), isEntity }
+}
+
+/**
+ * The configured URL had a query and the sender appended `?conversion=…` to it: the first `?` behind which one of the ten stands, unless
+ * one of the ten stands before it. What stands between a `?` and the next `=` is looked at once.
+ */
+function findSecondQuery(segment: string, end: number, wireNames: WireNames, decode: Decoder) {
+  if (!segment.includes('?')) return undefined
+  for (let start = 0, equals = end; equals < segment.length && equals !== -1;) {
+    const piece = segment.slice(start, equals)
+    const mark = piece.lastIndexOf('?')
+    const parameter = mark === -1 ? undefined : wireNames.get(decode(piece.slice(mark + 1)).text)
+    if (parameter !== undefined) {
+      const isFirst = start === 0 && readName(piece.slice(0, mark), wireNames, decode).known !== undefined
+      return isFirst ? undefined : { mark: start + mark, parameter }
+    }
+    start = equals + 1
+    equals = segment.indexOf('=', start)
   }
   return undefined
-}
-
-/** Parameters whose JSON form may be a number with a fraction; a text parameter takes only numbers that lost no digits. */
-const numericNames: ReadonlySet<ParameterName> = new Set(['purchaseValue', 'referrer_converts', 'goal_complete'])
-
-interface ValuesOptions {
-  /** A form parser's array of one is refused, since only `name[]=` makes it. @defaultValue 'json' */
-  readonly source?: 'form' | 'json'
-  /** Reads texts whose bytes were not of their charset. */
-  readonly decode?: Decoder
-}
-
-/** Values that something else parsed (JSON, a body parser, a record) as pairs; a repeated name may come as several entries or as an array. */
-export function readValues(
-  entries: Iterable<readonly [string, unknown]>,
-  wireNames: WireNames,
-  { source = 'json', decode = (text) => ({ text, damaged: false }) }: ValuesOptions = {},
-): Received {
-  const reading = new Reading()
-  const untyped = Object.create(null) as Record<string, 'number' | 'other'>
-  const add = (name: string, known: ParameterName | undefined, value: unknown): void => {
-    if (value === null || value === undefined) return
-    if (known === undefined && !isTextLike(value)) untyped[name] = typeof value === 'number' ? 'number' : 'other'
-    const text = scalarText(value, known)
-    reading.add(name, known, text === undefined ? { text: describe(value), damaged: false } : decode(text))
-    if (text !== undefined || known === undefined) return
-    reading.issues.push(notAText(known))
-  }
-  for (const [wireName, value] of entries) {
-    if (!reading.hasRoom()) break
-    const name = decode(wireName).text
-    const known = wireNames.get(name)
-    const isRepeated = known !== undefined && Array.isArray(value) && value.length > (source === 'form' ? 1 : 0)
-    if (isRepeated) for (const each of value as readonly unknown[]) add(name, known, each)
-    else add(name, known, value)
-  }
-  const { pairs, issues, repairs } = reading
-  return { pairs, issues, repairs, ...(Object.keys(untyped).length > 0 && { untyped }) }
-}
-
-/** What means the same as its text, whichever parameter it is. */
-function isTextLike(value: unknown): boolean {
-  return typeof value === 'string' || typeof value === 'bigint' || Number.isSafeInteger(value)
-}
-
-function scalarText(value: unknown, known: ParameterName | undefined): string | undefined {
-  if (typeof value === 'string') return value
-  if (typeof value === 'bigint') return String(value)
-  if (typeof value === 'boolean') {
-    if (known === undefined) return String(value)
-    return known === 'goal_complete' ? (value ? '1' : '0') : undefined
-  }
-  if (typeof value !== 'number' || !Number.isFinite(value)) return undefined
-  if (known === undefined || numericNames.has(known)) return decimalText(value)
-  return Number.isSafeInteger(value) ? String(value) : undefined
-}
-
-/** A number's shortest decimal form, without an exponent. */
-function decimalText(value: number): string {
-  const shortest = String(value)
-  const [digits = '', exponent] = shortest.split('e')
-  if (exponent === undefined) return shortest
-  if (!exponent.startsWith('-')) return BigInt(value).toString()
-  const decimals = digits.replace(/^-?\d\.?/, '').length - Number(exponent)
-  return value.toFixed(Math.min(decimals, 100))
-}
-
-/** Any other value as text for the quarantine and for `extra`. */
-function describe(value: unknown): string {
-  try {
-    return JSON.stringify([value]).slice(1, -1) // in a list, so that a function is a text too
-  } catch {
-    return typeof value
-  }
 }
 
 /** The parameters by documented name, and the rest by wire name. */
@@ -223,7 +151,7 @@ export function collect({ pairs, untyped }: Received, wireNames: WireNames): Col
   return { params, extra, issues }
 }
 
-function notAText(parameter: ParameterName): Issue {
+export function notAText(parameter: ParameterName): Issue {
   return { parameter, rule: 'type', message: `${parameter} is an object, an array or of another type` }
 }
 

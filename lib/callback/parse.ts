@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
 import type { Issue } from '../errors.js'
-import { readQuery, readValues, type Received, type WireNames } from './params.js'
+import { readQuery, type Received, type WireNames } from './params.js'
 import { aScope, isScope, scopeHoldsSecret } from './scope.js'
 import {
   documentedRules,
@@ -11,6 +11,7 @@ import {
   requireOptions,
   type ReadingOptions,
 } from './rules.js'
+import { entriesOf, readValues } from './values.js'
 
 /** A callback in any form: a query string (with or without `?`, or the URL that it ends), or values that were parsed already. */
 export type CallbackInput = string | URL | URLSearchParams | Readonly<Record<string, unknown>>
@@ -80,7 +81,7 @@ export function readInput(input: unknown, wireNames: WireNames): Received {
   try {
     if (input instanceof URL) return readQuery(input.search.slice(1), wireNames)
     if (input instanceof URLSearchParams) return readValues(input, wireNames, { source: 'form' })
-    return readValues(typeof input === 'object' && input !== null ? Object.entries(input) : [], wireNames)
+    return readValues(typeof input === 'object' && input !== null ? entriesOf(input) : [], wireNames)
   } catch {
     const message = 'the callback is an object that throws when it is read'
     return { pairs: [], issues: [{ rule: 'type', message }], repairs: [] }

@@ -1,5 +1,7 @@
 import { readBody } from './body.js'
+import { distinctRepairs } from './issues.js'
 import type { Received, WireNames } from './params.js'
+import { limitWhole } from './reading.js'
 import type { WebhookRequest } from './route.js'
 
 /**
@@ -15,18 +17,20 @@ export async function readRequest(
   const holdsAny = ({ pairs }: Received) => pairs.some(([name]) => wireNames.has(name))
   if (req.method === 'GET') return holdsAny(query) || query.issues.length > 0 ? query : undefined
 
+  if (query.digest !== undefined) return query // beyond the limits by itself
   const body = await readBody(req, wireNames)
   if (body === undefined) return query
+  if (body.digest !== undefined) return body
   const givesWay = body.issues.length === 0 && !holdsAny(body)
   const [main, other] = givesWay && holdsAny(query) ? [query, body] : [body, query]
   const isExtra = (name: string) => !wireNames.has(name)
-  return {
+  return limitWhole({
     pairs: [...main.pairs, ...other.pairs.filter(([name]) => isExtra(name) && name !== '')],
     issues: main.issues,
     ...((main.untyped ?? other.untyped) && { untyped: { ...other.untyped, ...main.untyped } }),
-    repairs: [
+    repairs: distinctRepairs([
       ...main.repairs,
       ...other.repairs.filter(({ parameter, kind }) => kind === 'charset' && isExtra(parameter)),
-    ],
-  }
+    ]),
+  })
 }

@@ -57,9 +57,10 @@ export const callbackSchema = {
     referee_email: { ...email, not: placeholder('referee_email') },
     orderID: {
       type: 'string',
-      pattern: `^[^\\p{Cc}\\p{Cs}]{1,${String(limits.orderID)}}$`,
+      // U+2800 is Braille without a dot: a letter that is drawn as nothing, as some of those that are ignorable by default.
+      pattern: `^[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,${String(limits.orderID)}}$`,
       not: placeholder('orderID'),
-      description: `must be at most ${String(limits.orderID)} characters without control characters`,
+      description: `must be at most ${String(limits.orderID)} characters, without control characters and others that nobody sees`,
     },
     purchaseValue: {
       type: 'string',
