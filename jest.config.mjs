@@ -8,6 +8,7 @@ export default {
     '^conversion-webhook$': '<rootDir>/lib/index.ts',
     '^conversion-webhook/(sqlite|postgres|inspector|testing)$': '<rootDir>/lib/$1.ts',
     '^pg-boss$': '<rootDir>/__tests__/support/pg-boss.cjs',
+    '^kysely$': '<rootDir>/__tests__/support/kysely.cjs',
   },
   // The page runs in the browser and the command's entry in processes of its own: their tests are there, where nothing is counted.
   collectCoverageFrom: [

@@ -1,19 +1,22 @@
 import { ConversionWebhookError } from './errors.js'
 import { DurableInbox } from './inbox/durable.js'
 import type { Inbox } from './inbox/inbox.js'
-import type { PostgresClient, PostgresPool } from './inbox/stores/postgres-client.js'
+import type { PostgresPool } from './inbox/stores/postgres-client.js'
+import type { PostgresClient } from './inbox/stores/postgres-commit-client.js'
 import { openPostgres, requireDrivers } from './inbox/stores/postgres-open.js'
 import { PostgresStore } from './inbox/stores/postgres.js'
 
 export { ConversionWebhookError, isConversionWebhookError } from './errors.js'
 export type { Inbox } from './inbox/inbox.js'
-export type { PostgresClient, PostgresPool } from './inbox/stores/postgres-client.js'
+export type { PostgresConnection, PostgresPool } from './inbox/stores/postgres-client.js'
+export type { PostgresClient } from './inbox/stores/postgres-commit-client.js'
 
 /**
- * Runs `fn` in the transaction that marks the delivery done: both or neither, and never twice. `fn` gets a client of the package pg inside
- * an open transaction; what it does through other connections is not part of it. It must not end the transaction. Resolves after the
- * commit with what `fn` returned. Rejects with what `fn` threw, and with `ERR_CONVERSION_ATTEMPT_LAPSED` where the delivery is no longer
- * this attempt's, `ERR_CONVERSION_INBOX_UNAVAILABLE`.
+ * Runs `fn` in the transaction that marks the delivery done: both or neither, and never twice. `fn` gets a client inside an open
+ * transaction, which a library of pg may have too; what goes through other connections is not part of it. Resolves after the commit with
+ * what `fn` returned. Rejects with what `fn` threw, and with `ERR_CONVERSION_ATTEMPT_LAPSED` where the delivery is no longer this
+ * attempt's, `ERR_CONVERSION_COMMIT_INVALID`, `ERR_CONVERSION_INBOX_UNAVAILABLE`. Where `fn` ended the transaction all the same, the
+ * delivery is dead at once, since a retry would repeat what it did.
  */
 export type PostgresCommit = <T>(fn: (client: PostgresClient) => T | Promise<T>) => Promise<T>
 

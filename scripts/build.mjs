@@ -79,13 +79,19 @@ for (const [format, type] of [
   writeFileSync(join(dist, format, 'package.json'), `${JSON.stringify({ type })}\n`)
 }
 
+/** Where the types of an optional peer are not installed, what is taken from them is `any`, and no error of the user's. */
+const optionalTypes = {
+  name: 'optional-types',
+  renderChunk: (code) => code.replaceAll(/^import .* from 'pg';$/gm, '// @ts-ignore\n$&'),
+}
+
 // The declarations in the same way, with nothing that no entry leads to.
 const declarations = join(dist, 'declarations')
 const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')]
 execFileSync(process.execPath, [...tsc, '--outDir', declarations], { stdio: 'inherit' })
 const bundle = await rollup({
   input: Object.fromEntries(entries.map((name) => [name, join(declarations, `${name}.d.ts`)])),
-  plugins: [dts()],
+  plugins: [dts(), optionalTypes],
   external: (id) => !/^[./]/.test(id),
 })
 await bundle.write({

@@ -12,6 +12,7 @@ describe('nothing is lost and nothing is paid twice', () => {
   testCrashes.each([
     ['SQLite', ['--inbox', 'sqlite', '--kills', '6']],
     ['PostgreSQL with two servers, killed', ['--inbox', 'postgres', '--kills', '4']],
+    ['PostgreSQL through Drizzle, killed', ['--inbox', 'postgres', '--library', 'drizzle', '--kills', '4']],
     ['PostgreSQL, stopped and started under load', ['--inbox', 'postgres', '--kills', '0', '--restarts', '2']],
   ] as const)(
     '%s',

@@ -3,7 +3,7 @@
  * SIGKILL at random moments; then every callback that was answered 200 must have been delivered, every effect through `commit` be there
  * exactly once, and every other effect at least once, and twice only where its handler ran when its process was killed.
  *
- * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--kills 100] [--seed 1] [--restarts 2]`; ends with 1 where a promise was broken.
+ * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--library pg|drizzle|kysely|knex] [--kills 100] [--seed 1] [--restarts 2]`; ends with 1 where a promise was broken.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,6 +19,7 @@ import { openPostgresStorage, openSqliteStorage } from './storage.mjs'
 const { values } = parseArgs({
   options: {
     inbox: { type: 'string', default: 'sqlite' },
+    library: { type: 'string', default: 'pg' }, // through which the effect in PostgreSQL is made
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     restarts: { type: 'string', default: '0' }, // of the PostgreSQL server, under load
@@ -50,7 +51,7 @@ let servers = []
 
 async function startServer() {
   const file = fileURLToPath(new URL('server.mjs', import.meta.url))
-  const child = spawn(process.execPath, [file, JSON.stringify({ ...storage.options, log })], {
+  const child = spawn(process.execPath, [file, JSON.stringify({ ...storage.options, library: values.library, log })], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   const port = await new Promise((resolve, reject) => {
@@ -142,6 +143,7 @@ try {
 
   const summary = {
     inbox: values.inbox,
+    ...(values.inbox === 'postgres' && { library: values.library }),
     seed: Number(values.seed),
     kills,
     restarts,

@@ -7,12 +7,37 @@ import { setTimeout as wait } from 'node:timers/promises'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
 
-const { inbox: kind, file, url, log } = JSON.parse(process.argv[2])
+const { inbox: kind, file, url, library, log } = JSON.parse(process.argv[2])
 
 async function makeInbox() {
   if (kind === 'sqlite') return (await import('conversion-webhook/sqlite')).sqliteInbox(file)
   return (await import('conversion-webhook/postgres')).postgresInbox({ connectionString: url })
 }
+
+/** The effect in a transaction of the library's own, which is part of ours. */
+const inserts = {
+  pg: () => (client, row) => client.query('INSERT INTO rewards VALUES ($1, $2)', row),
+  async drizzle() {
+    const { sql } = await import('drizzle-orm')
+    const { drizzle } = await import('drizzle-orm/node-postgres')
+    return (client, [orderId, attempt]) =>
+      drizzle(client).transaction((tx) => tx.execute(sql`INSERT INTO rewards VALUES (${orderId}, ${attempt})`))
+  },
+  async kysely() {
+    const { Kysely, PostgresDialect } = await import('kysely')
+    return (client, [orderid, attempt]) =>
+      new Kysely({ dialect: new PostgresDialect({ pool: client }) })
+        .transaction()
+        .execute((tx) => tx.insertInto('rewards').values({ orderid, attempt }).execute())
+  },
+  async knex() {
+    const { default: makeKnex } = await import('knex')
+    const knex = makeKnex({ client: 'pg' })
+    return (client, [orderid, attempt]) =>
+      knex.transaction((trx) => trx('rewards').insert({ orderid, attempt }), { connection: client })
+  },
+}
+const insert = kind === 'postgres' ? await inserts[library]() : undefined
 
 async function reward({ orderId }, { commit, attempt }) {
   await wait(Math.random() * 3)
@@ -21,7 +46,7 @@ async function reward({ orderId }, { commit, attempt }) {
       db.prepare('INSERT INTO rewards (orderId, attempt) VALUES (?, ?)').run(orderId, attempt)
     })
   } else {
-    await commit((client) => client.query('INSERT INTO rewards VALUES ($1, $2)', [orderId, attempt]))
+    await commit((client) => insert(client, [orderId, attempt]))
   }
 }
 

@@ -348,6 +348,75 @@ describeSqlite('commit', () => {
   })
 })
 
+describeSqlite('an effect that ends its transaction', () => {
+  /** A delivery whose effect inserts a row and then does what the test says, and what is there when nothing waits any more. */
+  async function deliver(then: (db: DatabaseSync) => unknown, expected = 'dead', swallows = false) {
+    const db = connect()
+    db.exec('CREATE TABLE effects (attempt INTEGER)')
+    const dead: unknown[] = []
+    const attempts: number[] = []
+    const { inbox, report } = start(
+      async (_conversion, { commit, attempt }) => {
+        attempts.push(attempt)
+        const committed = commit((tx) => {
+          tx.prepare('INSERT INTO effects VALUES (?)').run(attempt)
+          if (attempt === 1) then(tx)
+        })
+        if (swallows) await committed.catch(() => undefined)
+        else await committed
+      },
+      { onDead: (delivery) => dead.push(delivery) },
+    )
+    const { id } = await report('A')
+    const entry = await eventually(
+      () => inbox.get(`${id}:success`),
+      (now) => now?.state === expected && (expected === 'done' || dead.length > 0),
+    )
+    const rows = db
+      .prepare('SELECT attempt FROM effects')
+      .all()
+      .map((row) => row.attempt)
+    return { id, rows, attempts, dead, entry }
+  }
+
+  test.each([
+    ['COMMIT', false, [1]],
+    ['COMMIT', true, [1]],
+    ['COMMIT; BEGIN', false, [1]],
+    ['ROLLBACK; BEGIN; INSERT INTO effects VALUES (7); COMMIT; BEGIN', false, [7]],
+    ['COMMIT; SELECT nothing FROM nowhere', false, [1]],
+  ] as const)('by "%s" is dead at once, and not repeated (swallowed: %j)', async (sql, swallows, expected) => {
+    const { id, rows, attempts, dead, entry } = await deliver(
+      (db) => {
+        db.exec(sql)
+      },
+      'dead',
+      swallows,
+    )
+    expect([rows, attempts]).toEqual([expected, [1]])
+    expect(entry).toMatchObject({ state: 'dead', lastError: { code: 'ERR_CONVERSION_COMMIT_INVALID' } })
+    expect(dead).toMatchObject([{ id: `${id}:success`, error: { code: 'ERR_CONVERSION_COMMIT_INVALID' } }])
+  })
+
+  test('and throws is dead at once, with what it threw as the cause', async () => {
+    const { rows, attempts, dead } = await deliver((db) => {
+      db.exec('COMMIT')
+      throw new Error('the mailer is down')
+    })
+    expect([rows, attempts]).toEqual([[1], [1]])
+    expect(dead).toMatchObject([
+      { error: { code: 'ERR_CONVERSION_COMMIT_INVALID', cause: { message: 'the mailer is down' } } },
+    ])
+  })
+
+  test('is tried again where SQLite itself rolled back', async () => {
+    const { rows, attempts, entry } = await deliver((db) => {
+      db.exec('CREATE UNIQUE INDEX once ON effects (attempt); INSERT OR ROLLBACK INTO effects VALUES (1)')
+    }, 'done')
+    expect([rows, attempts, entry?.state]).toEqual([[2], [1, 2], 'done'])
+  })
+})
+
 test.each(['COMMIT', 'ROLLBACK'])(
   'an effect that ends the transaction by %s harms no other change of its group',
   async (end) => {

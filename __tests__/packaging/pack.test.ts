@@ -57,8 +57,23 @@ function nodes(): string[] {
   return machine === undefined ? [process.execPath] : [process.execPath, machine]
 }
 
-function typeErrors(folder: string, module: string, moduleResolution: string, sample = 'types.ts'): string {
-  const options = ['--strict', '--noEmit', '--exactOptionalPropertyTypes', '--target', 'es2022', '--types', 'node']
+function typeErrors(
+  folder: string,
+  module: string,
+  moduleResolution: string,
+  sample = 'types.ts',
+  ...more: readonly string[]
+): string {
+  const options = [
+    ...more,
+    '--strict',
+    '--noEmit',
+    '--exactOptionalPropertyTypes',
+    '--target',
+    'es2022',
+    '--types',
+    'node',
+  ]
   try {
     return run(
       process.execPath,
@@ -138,4 +153,21 @@ describe('installed beside Express 4', () => {
     expect(typeErrors(app.folder, 'nodenext', 'nodenext', 'durable.ts')).toBe('')
     expect(typeErrors(app.folder, 'esnext', 'bundler', 'durable.ts')).toBe('')
   }, 60_000)
+})
+
+describe('installed beside libraries of pg', () => {
+  test('the client of commit fits them', () => {
+    const libraries = ['pg@8', '@types/pg@8', 'drizzle-orm', 'kysely', 'knex']
+    const { folder } = makeApp(
+      'libraries',
+      'express@5',
+      '@types/express@5',
+      '@types/node@24',
+      'expect-type',
+      ...libraries,
+    )
+    // Their own declarations want other libraries.
+    expect(typeErrors(folder, 'nodenext', 'nodenext', 'libraries.ts', '--skipLibCheck')).toBe('')
+    expect(typeErrors(folder, 'esnext', 'bundler', 'libraries.ts', '--skipLibCheck')).toBe('')
+  }, 240_000)
 })

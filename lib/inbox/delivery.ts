@@ -1,4 +1,4 @@
-import type { ConversionErrorCode } from '../errors.js'
+import type { ConversionErrorCode, ConversionWebhookError } from '../errors.js'
 import type { Job, Verdict } from './inbox.js'
 import { endBefore } from '../visible.js'
 import { due, type ConversionEvent } from './ledger.js'
@@ -88,6 +88,20 @@ export function settle(record: IdentityRecord, key: DeliveryKey, verdict: Verdic
     return withDelivery(record, key, settled(delivery, verdict.state, patience.now))
   }
   return withDelivery(record, key, again(delivery, verdict, patience))
+}
+
+/** Dead with attempts left, because one more would repeat what the last one committed. Pure. */
+export function bury(
+  record: IdentityRecord,
+  key: DeliveryKey,
+  error: ConversionWebhookError,
+  now: number,
+): IdentityRecord {
+  const delivery = findDelivery(record, key)
+  if (delivery === undefined) return record
+  const { code } = error
+  const entry: LogEntry = { at: now, what: 'failed', attempt: delivery.attempts, code, ...messageOf(error) }
+  return withDelivery(record, key, settled({ ...delivery, log: logged(delivery.log, entry) }, 'dead', now))
 }
 
 /** An attempt whose process is gone: it counts, so that a delivery that ends its process is dead in the end. Pure. */

@@ -2,7 +2,8 @@ import type { Callback } from '../callback/conversion.js'
 import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
 import { BaseInbox } from './base.js'
-import { commitAttempt, recordCallback, settleAttempt, takeOver, type Claim, type Claiming } from './changes.js'
+import { recordCallback, settleAttempt, takeOver, type Claim, type Claiming } from './changes.js'
+import { commitOf } from './commit.js'
 import { jobOf, type Claimer, type Patience } from './delivery.js'
 import { identityOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost, Job, Verdict } from './inbox.js'
@@ -10,7 +11,7 @@ import { keptWith, type QuarantinedCallback } from './quarantine.js'
 import type { Delivery, IdentityRecord } from './records.js'
 import { rereadQuarantined } from './replay.js'
 import type { Release } from './slots.js'
-import type { Candidate, Changed, DurableStore } from './store.js'
+import type { Candidate, Change, Changed, DurableStore } from './store.js'
 
 const beatMs = 5_000
 const settleAgainMs = 1_000
@@ -120,19 +121,16 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   /** One attempt, to its end; then the next of the same identity, or a look around. Never rejects. */
   async #run({ identity, delivery }: Claim, slot: Release, host: InboxHost): Promise<void> {
     let isOver = false
-    const commit = (fn: (tx: never) => unknown): Promise<unknown> => {
-      let value: unknown
-      return this.#store
-        .change({
-          identity,
-          apply: ({ record }) => commitAttempt(isOver ? undefined : record, delivery, this.#patience(host)),
-          effect: (tx: Tx) => {
-            value = fn(tx as never)
-            return value
-          },
-        })
-        .then(() => value)
-    }
+    const commit = commitOf(this.#store, {
+      identity,
+      delivery,
+      isOver: () => isOver,
+      patience: () => this.#patience(host),
+      insist: (change) => this.#insist(host, change),
+      onDead: (error) => {
+        host.onDead({ job: jobOf(identity, delivery), error })
+      },
+    })
     const job: Job = { ...jobOf(identity, delivery), commit }
     const delivering = host.deliver(job)
     this.running.add(delivering)
@@ -151,7 +149,7 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     if (this.#mustLookAgain) this.wake()
   }
 
-  /** Marks what an attempt came to, as often as the storage needs; and claims the next delivery of the identity. */
+  /** Marks what an attempt came to, and claims the next delivery of the identity. */
   async #settle(
     identity: string,
     delivery: Delivery,
@@ -159,25 +157,30 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     job: Job,
     host: InboxHost,
   ): Promise<Claim | undefined> {
+    const settled = await this.#insist<{ claim?: Claim; isDead: boolean }>(host, {
+      identity,
+      apply: ({ record }) =>
+        record === undefined
+          ? { result: { isDead: false } }
+          : settleAttempt(
+              record,
+              delivery,
+              verdict,
+              this.#patience(host),
+              this.#claiming(host, () => true),
+            ),
+    })
+    if (settled?.isDead) host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })
+    return settled?.claim
+  }
+
+  /** Makes a change, as often as the storage needs; undefined where the inbox closes before it is made. */
+  async #insist<T>(host: InboxHost, change: Change<T, Tx>): Promise<T | undefined> {
     for (;;) {
       try {
-        const { claim, isDead } = await this.#store.change<{ claim?: Claim; isDead: boolean }>({
-          identity,
-          apply: ({ record }) =>
-            record === undefined
-              ? { result: { isDead: false } }
-              : settleAttempt(
-                  record,
-                  delivery,
-                  verdict,
-                  this.#patience(host),
-                  this.#claiming(host, () => true),
-                ),
-        })
-        if (isDead) host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })
-        return claim
+        return await this.#store.change(change)
       } catch (error) {
-        debug.delivery('%s could not be settled', shortId(identity))
+        debug.delivery('%s could not be settled', shortId(change.identity ?? ''))
         this.#failed(error, host)
         if (this.isClosed) return undefined // another process takes it over
         await new Promise((resolve) => setTimeout(resolve, settleAgainMs).unref())

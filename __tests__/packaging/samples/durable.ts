@@ -34,7 +34,9 @@ conversionWebhook(
     async onSuccess(_conversion, { commit }) {
       expectTypeOf(commit).toEqualTypeOf<PostgresCommit>()
       const rows = await commit(async (client) => {
+        expectTypeOf(client).not.toBeAny()
         expectTypeOf(client).toEqualTypeOf<PostgresClient>()
+        expectTypeOf((await client.query<{ n: number }>('SELECT 1 AS n')).rows).toEqualTypeOf<{ n: number }[]>()
         return (await client.query('SELECT 1')).rows
       })
       expectTypeOf(rows).toEqualTypeOf<Record<string, unknown>[]>()

@@ -3,7 +3,8 @@ export interface Queryable {
   query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[]; rowCount?: number | null }>
 }
 
-export interface PostgresClient extends Queryable {
+/** A connection of a pool, while it is taken. */
+export interface PostgresConnection extends Queryable {
   release(error?: Error | boolean): void
   on(event: 'error', listener: (error: Error) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
@@ -11,7 +12,7 @@ export interface PostgresClient extends Queryable {
 
 /** A pool of the package pg. */
 export interface PostgresPool extends Queryable {
-  connect(): Promise<PostgresClient>
+  connect(): Promise<PostgresConnection>
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown
 }
@@ -20,36 +21,45 @@ const connectWithinMs = 5_000
 const transactWithinMs = 15_000
 
 /**
- * Runs a function in a transaction on a client of the pool. A pool that gives no client, and a server that does not answer, end in an
- * error: a request is waiting. The connection of a transaction that failed in an unknown state is not used again.
+ * Runs a function in a transaction on a connection of the pool. A pool that gives no connection, and a server that does not answer, end
+ * in an error: a request is waiting.
  */
-export async function transaction<T>(
+export function transaction<T>(pool: PostgresPool, run: (client: Queryable) => Promise<T>): Promise<T> {
+  return onConnection(pool, (connection) => inTime(inTransaction(connection, run)))
+}
+
+/** Takes a connection of the pool; one that failed in an unknown state is not used again. */
+export async function onConnection<T>(
   pool: PostgresPool,
-  run: (client: PostgresClient) => Promise<T>,
-  withinMs = transactWithinMs,
+  use: (connection: PostgresConnection) => Promise<T>,
 ): Promise<T> {
-  const client = await connect(pool)
-  client.on('error', ignore)
+  const connection = await connect(pool)
+  connection.on('error', ignore)
   let isBroken = true
-  let timer: NodeJS.Timeout | undefined
   try {
-    const late = new Promise<never>((_resolve, reject) => {
-      if (withinMs === Infinity) return
-      timer = setTimeout(() => {
-        reject(new Error(`PostgreSQL did not answer within ${String(withinMs)} ms`))
-      }, withinMs)
-    })
-    const result = await Promise.race([late, inTransaction(client, run)])
+    const result = await use(connection)
     isBroken = false
     return result
   } catch (error) {
-    isBroken = !(await Promise.race([rolledBack(client), soon(false)]))
+    isBroken = !(await Promise.race([rolledBack(connection), soon(false)]))
     throw error
   } finally {
-    clearTimeout(timer)
-    client.off('error', ignore)
-    client.release(isBroken)
+    connection.off('error', ignore)
+    connection.release(isBroken)
   }
+}
+
+/** What the server answered; rejects where that takes too long. */
+export async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`PostgreSQL did not answer within ${String(transactWithinMs)} ms`))
+    }, transactWithinMs)
+  })
+  return Promise.race([late, answer]).finally(() => {
+    clearTimeout(timer)
+  })
 }
 
 /** A connection that is lost while a client is taken says so to nobody but us, and its query rejects as well. */
@@ -57,14 +67,14 @@ function ignore(): void {
   // Without a listener it would end the process.
 }
 
-async function inTransaction<T>(client: PostgresClient, run: (client: PostgresClient) => Promise<T>): Promise<T> {
+async function inTransaction<T>(client: Queryable, run: (client: Queryable) => Promise<T>): Promise<T> {
   await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
   const result = await run(client)
   await client.query('COMMIT')
   return result
 }
 
-function rolledBack(client: PostgresClient): Promise<boolean> {
+function rolledBack(client: Queryable): Promise<boolean> {
   return client.query('ROLLBACK').then(
     () => true,
     () => false,
@@ -77,7 +87,7 @@ function soon<T>(value: T): Promise<T> {
   })
 }
 
-async function connect(pool: PostgresPool): Promise<PostgresClient> {
+async function connect(pool: PostgresPool): Promise<PostgresConnection> {
   const connecting = pool.connect()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {

@@ -15,7 +15,9 @@ import type {
 } from '../store.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { causeOf, isClosedError } from './failures.js'
-import { transaction, type PostgresClient, type PostgresPool, type Queryable } from './postgres-client.js'
+import { transaction, type PostgresPool, type Queryable } from './postgres-client.js'
+import { commitTransaction } from './postgres-commit.js'
+import type { PostgresClient } from './postgres-commit-client.js'
 import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
 import type { PostgresQuarantine } from './postgres-quarantine.js'
 import type { PostgresRows, Written } from './postgres-rows.js'
@@ -105,32 +107,18 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   /** A change with an effect has a transaction of its own; its identity is locked after the effect, so that nobody waits for it. */
   async #effect({ effect, ...change }: AnyChange): Promise<unknown> {
     const { pool } = await this.#parts()
-    let failure: { readonly error: unknown } | undefined
-    try {
-      const { end, completed } = await transaction(
-        pool,
-        async (client) => {
-          try {
-            await effect?.(client)
-          } catch (error) {
-            failure = { error }
-            throw error
-          }
-          const { ends, completed } = await this.#transact(client, [change])
-          const [end] = ends
-          if (end && 'error' in end) {
-            failure = end
-            throw end.error
-          }
-          return { end, completed }
-        },
-        Infinity,
-      )
-      this.#forget(completed)
-      return end && 'value' in end ? end.value : undefined
-    } catch (error) {
-      throw failure ? failure.error : storageError(error)
-    }
+    const { value, completed } = await commitTransaction(
+      pool,
+      (client) => effect?.(client),
+      async (client) => {
+        const { ends, completed } = await this.#transact(client, [change])
+        const [end] = ends
+        if (end === undefined || 'error' in end) throw end?.error
+        return { value: end.value, completed }
+      },
+    )
+    this.#forget(completed)
+    return value
   }
 
   #forget(owners: readonly string[]): void {

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
+import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
@@ -17,7 +19,7 @@ import type {
   QuarantineSelection,
   StoredDelivery,
 } from '../store.js'
-import { requireDone, savepoint } from './sqlite-effect.js'
+import { runEffect } from './sqlite-effect.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
@@ -105,11 +107,16 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
       }
       if (change.effect) {
-        const failure = savepoint(this.#db, () => {
-          write()
-          requireDone(this.#db, change.effect?.(this.#db))
-        })
-        if (failure && !this.#db.isTransaction) {
+        const before = record
+        const failure = runEffect(
+          this.#db,
+          () => {
+            write()
+            return change.effect?.(this.#db)
+          },
+          () => identity !== undefined && isDeepStrictEqual(this.#rows.record(identity), before),
+        )
+        if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
           broken.set(change, failure.error)
           throw failure.error
         }

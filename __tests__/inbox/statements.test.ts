@@ -1,0 +1,47 @@
+import { controlOf } from '../../lib/inbox/stores/postgres-statements.js'
+
+/* What a statement does to its transaction, told by its first words. */
+
+test.each([
+  ['begin', ['BEGIN', 'begin;', ' Begin Work ; ', 'START TRANSACTION', 'begin isolation level read committed']],
+  ['begin', ['BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE, NOT DEFERRABLE', ';;BEGIN;;']],
+  [
+    'commit',
+    ['COMMIT', 'end', 'COMMIT WORK', 'End Transaction;', 'COMMIT AND NO CHAIN', '-- x\nCOMMIT', '\f\v/**/COMMIT'],
+  ],
+  ['commit', ['/* /* nested */ still */ commit', 'commit/*x*/work', '--\r--\nCOMMIT -- done']],
+  ['rollback', ['ROLLBACK', 'abort', 'ROLLBACK TRANSACTION', 'rollback and no chain;']],
+  ['refuse', ['BEGIN ISOLATION LEVEL SERIALIZABLE', 'BEGIN READ ONLY', 'START TRANSACTION DEFERRABLE']],
+  ['refuse', ['COMMIT AND CHAIN', 'ROLLBACK AND CHAIN', "COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'"]],
+  ['refuse', ['SET TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'set local transaction read only']],
+  ['refuse', ["PREPARE TRANSACTION 'x'", "SET TRANSACTION SNAPSHOT '1'", 'BEGIN; SELECT 1', 'COMMIT; BEGIN']],
+  ['refuse', ['SAVEPOINT conversion_webhook', 'release "conversion_webhook_1"', 'rollback work to CONVERSION_WEBHOOK']],
+  [
+    undefined,
+    ['SAVEPOINT mine', 'RELEASE mine', 'RELEASE SAVEPOINT mine', 'ROLLBACK TO mine', 'rollback to savepoint a'],
+  ],
+  [
+    undefined,
+    ['SELECT 1', '', ' ', '-- COMMIT', '/* COMMIT', "SELECT 'x'; COMMIT", 'BEGINNING', 'commits', '"COMMIT"'],
+  ],
+  [undefined, ["SET search_path = 'x'", 'PREPARE find AS SELECT 1', 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED']],
+  [undefined, ['INSERT INTO begin VALUES (1)', '/COMMIT', '$COMMIT']],
+] as const)('%s: %j', (control, texts) => {
+  expect(texts.map((text) => [text, controlOf(text)])).toEqual(texts.map((text) => [text, control]))
+})
+
+test.each(['/*', '*/', '--\n', ';', ' ', '/* */', 'BEGIN ', 'READ WRITE, ', '"', '- '])(
+  'takes time in proportion to the text: %j',
+  (part) => {
+    const time = (size: number): number => {
+      const text = `BEGIN ${part.repeat(size / part.length)}`
+      const before = performance.now()
+      controlOf(text)
+      controlOf(text.slice(6))
+      return performance.now() - before
+    }
+    time(1_000_000)
+    const fastest = (size: number) => Math.min(...Array.from({ length: 5 }, () => time(size)))
+    expect(fastest(2_000_000)).toBeLessThan(5 * fastest(500_000) + 50)
+  },
+)

@@ -1,0 +1,159 @@
+import { EventEmitter } from 'node:events'
+import type { PoolClient } from 'pg'
+import { ConversionWebhookError } from '../../errors.js'
+import type { PostgresConnection } from './postgres-client.js'
+import { Savepoints } from './postgres-savepoints.js'
+import { controlOf } from './postgres-statements.js'
+
+/** What `fn` of `commit` gets where the types of pg are not installed. */
+interface BareClient {
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- as pg's own types have it
+  query<Row = Record<string, unknown>>(
+    text: string,
+    values?: unknown[],
+  ): Promise<{ rows: Row[]; rowCount?: number | null }>
+  connect(): Promise<PostgresClient>
+  release(error?: Error | boolean): void
+  end(): Promise<void>
+  on(event: 'error', listener: (error: Error) => void): unknown
+  off(event: 'error', listener: (error: Error) => void): unknown
+  readonly options: object
+}
+
+/**
+ * The client that `fn` of `commit` gets: one of the package pg, inside an open transaction, for any library that takes a client or a pool
+ * of pg. `BEGIN`, `COMMIT` and `ROLLBACK` become savepoints; `connect()` gives this very client; `release()` and `end()` do nothing; once
+ * `fn` has settled, every call rejects. Transactions may be nested, and must not overlap: await one before the next begins.
+ */
+export type PostgresClient = [PoolClient] extends [0] // which only `any` does
+  ? BareClient
+  : { connect(): Promise<PostgresClient>; readonly options: object } & PoolClient
+
+type Callback = (error: unknown, result?: unknown) => void
+
+const forwarded = ['error', 'notice', 'notification', 'drain', 'end']
+
+const endsOurs = 'The function given to commit sent COMMIT or ROLLBACK: return to commit, throw to roll back.'
+const overlaps = 'Transactions in the function given to commit overlap: await one before the next begins.'
+const isOpen = 'The function given to commit left a transaction open: await what it begins.'
+const hasSettled = 'The function given to commit has settled: its client takes no more statements.'
+const cannotNest =
+  'The function given to commit sent a statement that cannot be part of its transaction: another isolation level or mode, AND CHAIN, ' +
+  'PREPARE TRANSACTION, a savepoint of the package, or one that begins or ends a transaction among others in one string.'
+
+/** A client over a connection on which a transaction of ours is open. Nothing that is sent through it, but several statements in one string, ends that. */
+export function commitClient(connection: PostgresConnection) {
+  const savepoints = new Savepoints((text) => connection.query(text))
+  const send = (connection.query as (...args: unknown[]) => unknown).bind(connection)
+  let fault: string | undefined
+  let isClosed = false
+
+  function query(...args: unknown[]): unknown {
+    const { text, callback, isSubmittable } = readQuery(args)
+    const found = typeof text === 'string' ? controlOf(text) : undefined
+    const control = isSubmittable && found ? 'refuse' : found // nothing else can be sent in its place
+    fault ??= faultOf(control)
+    const invalid = isClosed ? hasSettled : fault
+    if (invalid !== undefined && isSubmittable) throw invalidCommit(invalid) // it has no promise to reject
+    if (invalid !== undefined) return answer(Promise.reject(invalidCommit(invalid)), callback)
+    if (control !== undefined && control !== 'refuse') return answer(savepoints[control](), callback)
+    const result: unknown = send(...args)
+    // A statement that nobody awaits fails with the whole transaction, and not with the process.
+    if (result instanceof Promise) result.catch(ignore)
+    return result
+  }
+
+  function faultOf(control: ReturnType<typeof controlOf>): string | undefined {
+    if (control === 'refuse') return cannotNest
+    if (control === 'begin' && savepoints.isChanging) return overlaps
+    if ((control === 'commit' || control === 'rollback') && savepoints.depth === 0) return endsOurs
+    return undefined
+  }
+
+  const own = Object.assign(new EventEmitter(), {
+    query,
+    connect(callback?: (error: unknown, client: unknown, done: () => void) => void) {
+      const error = isClosed ? invalidCommit(hasSettled) : undefined
+      if (callback === undefined) return error ? Promise.reject(error) : Promise.resolve(client)
+      process.nextTick(callback, error, error ? undefined : client, ignore)
+      return undefined
+    },
+    release: ignore,
+    end(callback?: () => void) {
+      if (callback === undefined) return Promise.resolve()
+      process.nextTick(callback)
+      return undefined
+    },
+    options: {},
+  })
+  const forwards = forwarded.map((event) => {
+    const forward = (...args: unknown[]): void => {
+      if (own.listenerCount(event) > 0) own.emit(event, ...args)
+    }
+    return [event, forward] as const
+  })
+  for (const [event, forward] of forwards) emitterOf(connection).on(event, forward)
+
+  // What is not the client's own is the connection's. Listeners and properties that libraries set go with the client.
+  const client: unknown = new Proxy(own, {
+    get(target, name, receiver) {
+      if (name in target) return Reflect.get(target, name, receiver) as unknown
+      const value: unknown = Reflect.get(connection, name)
+      return typeof value === 'function' ? (value.bind(connection) as unknown) : value
+    },
+  })
+
+  return {
+    client: client as PostgresClient, // a proxy has the type of its target; this one has every member of the connection
+    /** Closes the client; what `fn` did wrong, if anything. One that failed may leave a transaction open. */
+    close: (hasFailed: boolean): string | undefined => {
+      isClosed = true
+      for (const [event, forward] of forwards) emitterOf(connection).off(event, forward)
+      return fault ?? (savepoints.depth > 0 && !hasFailed ? isOpen : undefined)
+    },
+  }
+}
+
+export function invalidCommit(message: string, details: { readonly cause?: unknown } = {}): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { message, ...details })
+}
+
+/** The forms of pg's own `query`: text or config, values, callback; or an object that submits itself, as cursors do. */
+function readQuery([first, values, last]: readonly unknown[]) {
+  const config = typeof first === 'object' && first !== null ? first : { text: first }
+  const callback = [values, last, 'callback' in config ? config.callback : undefined].find(isCallback)
+  return {
+    text: 'text' in config ? config.text : undefined,
+    callback,
+    isSubmittable: 'submit' in config && typeof config.submit === 'function',
+  }
+}
+
+function isCallback(value: unknown): value is Callback {
+  return typeof value === 'function'
+}
+
+/** In the form that was asked for: a promise, or a call back. */
+function answer(result: Promise<unknown>, callback: Callback | undefined): Promise<unknown> | undefined {
+  if (callback === undefined) {
+    result.catch(ignore)
+    return result
+  }
+  result.then(
+    (value) => {
+      process.nextTick(callback, null, value)
+    },
+    (error: unknown) => {
+      process.nextTick(callback, error)
+    },
+  )
+  return undefined
+}
+
+function emitterOf(connection: object) {
+  return connection as Pick<EventEmitter, 'on' | 'off'>
+}
+
+function ignore(): void {
+  // Nothing to do, or nobody to tell.
+}

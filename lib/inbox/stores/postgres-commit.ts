@@ -1,0 +1,129 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { storageError } from '../../errors.js'
+import { transactionEnded } from '../ended.js'
+import {
+  inTime,
+  onConnection,
+  transaction,
+  type PostgresConnection,
+  type PostgresPool,
+  type Queryable,
+} from './postgres-client.js'
+import { commitClient, invalidCommit, type PostgresClient } from './postgres-commit-client.js'
+import { savepoint } from './postgres-statements.js'
+
+const asksOften = 20
+const askAgainMs = 1_000
+
+const isAborted =
+  'A statement of the function given to commit failed, and the function went on: nothing can be committed.'
+
+/** SQLSTATE codes. */
+const inFailedTransaction = '25P02'
+const noTransaction = '25P01'
+const noSuchSavepoint = '3B001'
+
+interface Failure {
+  readonly error: unknown
+}
+
+/**
+ * Runs a user's function and then `settle` in one transaction: both or neither. The function takes as long as it likes. Rejects with what
+ * it threw; with `ERR_CONVERSION_COMMIT_INVALID` where it did what cannot be part of the transaction, or ended it (`isTransactionEnded`);
+ * with the coded error of a storage that failed.
+ */
+export async function commitTransaction<T>(
+  pool: PostgresPool,
+  effect: (client: PostgresClient) => unknown,
+  settle: (client: Queryable) => Promise<T>,
+): Promise<T> {
+  let id: unknown
+  let thrown: Failure | undefined
+  let failure: Failure | undefined
+  let hasEnded: boolean | undefined
+  try {
+    return await onConnection(pool, async (connection) => {
+      id = await inTime(begin(connection))
+      thrown = await run(connection, effect)
+      failure = thrown ?? (await leave(connection))
+      if (failure === undefined) return inTime(settleAndCommit(connection, settle))
+      hasEnded = await hasEndedOn(connection)
+      throw failure.error
+    })
+  } catch (error) {
+    if (failure === undefined) throw storageError(error)
+    if (hasEnded ?? (await hasCommitted(pool, id))) throw transactionEnded(thrown && { cause: thrown.error })
+    throw failure.error
+  }
+}
+
+/** Begins the transaction and gives its id. The savepoint shows, also after a statement has failed, whether it is still the same one. */
+async function begin(connection: Queryable): Promise<unknown> {
+  const result = await connection.query(
+    `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text AS id; SAVEPOINT ${savepoint}`,
+  )
+  return [result].flat().flatMap(({ rows }) => rows)[0]?.id // one result a statement
+}
+
+async function run(
+  connection: PostgresConnection,
+  effect: (client: PostgresClient) => unknown,
+): Promise<Failure | undefined> {
+  const { client, close } = commitClient(connection)
+  let failure: Failure | undefined
+  try {
+    await effect(client)
+  } catch (error) {
+    failure = { error }
+  }
+  const fault = close(failure !== undefined)
+  return fault === undefined ? failure : { error: invalidCommit(fault, failure && { cause: failure.error }) }
+}
+
+/** Ends the savepoint, after everything that the function sent and did not await. */
+async function leave(connection: Queryable): Promise<Failure | undefined> {
+  try {
+    await inTime(connection.query(`RELEASE SAVEPOINT ${savepoint}`))
+    return undefined
+  } catch (error) {
+    const hasFailed = codeOf(error) === inFailedTransaction
+    return { error: hasFailed ? invalidCommit(isAborted, { cause: error }) : storageError(error) }
+  }
+}
+
+async function settleAndCommit<T>(connection: Queryable, settle: (client: Queryable) => Promise<T>): Promise<T> {
+  const result = await settle(connection)
+  await connection.query('COMMIT')
+  return result
+}
+
+/** Whether the transaction of a connection is over; undefined where the connection does not say. */
+async function hasEndedOn(connection: Queryable): Promise<boolean | undefined> {
+  try {
+    await inTime(connection.query(`ROLLBACK TO SAVEPOINT ${savepoint}`))
+    return false
+  } catch (error) {
+    const code = codeOf(error)
+    return code === noSuchSavepoint || code === noTransaction ? true : undefined
+  }
+}
+
+/** Whether a transaction whose connection was lost is committed: asked until the server knows, for as long as a lease. */
+async function hasCommitted(pool: PostgresPool, id: unknown): Promise<boolean> {
+  for (let asked = 1; asked <= asksOften; asked++) {
+    try {
+      const { rows } = await transaction(pool, (client) =>
+        client.query('SELECT pg_xact_status($1::text::xid8) AS status', [id]),
+      )
+      if (rows[0]?.status !== 'in progress') return rows[0]?.status === 'committed'
+    } catch {
+      // The server is away; nothing can be recorded either.
+    }
+    await wait(askAgainMs, undefined, { ref: false })
+  }
+  return false
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}

@@ -1,0 +1,75 @@
+/* Statements that begin or end transactions, told by their first words. Pure, and linear in the length of the text. */
+
+/**
+ * What a statement does to the transaction that it is sent in: `begin`, `commit` and `rollback` can be a savepoint's; `refuse` can be no
+ * part of a transaction that goes on, or is one of these three among other statements. Undefined where it does nothing to it.
+ */
+export type Control = 'begin' | 'commit' | 'rollback' | 'refuse'
+
+/** The savepoints of the package; no statement of others may name one. */
+export const savepoint = 'conversion_webhook'
+
+const words = ['BEGIN', 'START', 'COMMIT', 'END', 'ROLLBACK', 'ABORT', 'PREPARE', 'SET', 'SAVEPOINT', 'RELEASE']
+/** As many words as the longest BEGIN has. */
+const maxWords = 20
+
+const modes = '( ISOLATION LEVEL READ COMMITTED| READ WRITE| NOT DEFERRABLE| ,)*'
+const block = '( WORK| TRANSACTION)?'
+const ours = savepoint.toUpperCase()
+
+/** The first that fits says it; what begins with one of `words` and fits none is refused. */
+const rules: readonly (readonly [RegExp, Control | undefined])[] = [
+  [new RegExp(`^(BEGIN${block}|START TRANSACTION)${modes}$`), 'begin'],
+  [new RegExp(`^(COMMIT|END)${block}( AND NO CHAIN)?$`), 'commit'],
+  [new RegExp(`^(ROLLBACK|ABORT)${block}( AND NO CHAIN)?$`), 'rollback'],
+  [new RegExp(`^(SAVEPOINT|RELEASE( SAVEPOINT)?|ROLLBACK${block} TO( SAVEPOINT)?)( ")? ${ours}`), 'refuse'],
+  [new RegExp(`^(SAVEPOINT |RELEASE |ROLLBACK${block} TO )`), undefined],
+  [new RegExp(`^SET( LOCAL| SESSION)? TRANSACTION${modes}$`), undefined],
+  [/^SET( LOCAL| SESSION)? TRANSACTION /, 'refuse'],
+  [/^PREPARE TRANSACTION /, 'refuse'],
+  [/^(SET|PREPARE) /, undefined],
+]
+
+export function controlOf(text: string): Control | undefined {
+  const read = wordsOf(text)
+  const first = read.next().value
+  if (first === undefined || !words.includes(first)) return undefined
+  const statement = [first]
+  for (const word of read) {
+    if (statement.push(word) > maxWords) break
+  }
+  const rule = rules.find(([pattern]) => pattern.test(statement.join(' ')))
+  return rule === undefined ? 'refuse' : rule[1]
+}
+
+/** Words in upper case and other characters, without blanks, comments, and semicolons before the first and after the last. */
+function* wordsOf(text: string): Generator<string, undefined> {
+  const token = /[ \t\n\r\f\v]+|--[^\n\r]*|\/\*|\w+|[^]/gy
+  let isBefore = true
+  let semicolon = false
+  for (let found = token.exec(text); found !== null; found = token.exec(text)) {
+    const [word] = found
+    if (word === '/*') token.lastIndex = afterComment(text, token.lastIndex)
+    else if (word === ';') semicolon = !isBefore
+    else if (!/^(--|[ \t\n\r\f\v])/.test(word)) {
+      if (semicolon) yield ';'
+      semicolon = false
+      isBefore = false
+      yield word.toUpperCase()
+    }
+  }
+  return undefined
+}
+
+/** Where a block comment ends; they nest. */
+function afterComment(text: string, start: number): number {
+  const edge = /\/\*|\*\//g
+  edge.lastIndex = start
+  let depth = 1
+  while (depth > 0) {
+    const found = edge.exec(text)
+    if (found === null) return text.length
+    depth += found[0] === '/*' ? 1 : -1
+  }
+  return edge.lastIndex
+}
