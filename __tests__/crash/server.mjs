@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
 
-const { inbox: kind, file, url, library, log } = JSON.parse(process.argv[2])
+const { inbox: kind, file, url, library = 'pg', log } = JSON.parse(process.argv[2])
 
 async function makeInbox() {
   if (kind === 'sqlite') return (await import('conversion-webhook/sqlite')).sqliteInbox(file)
