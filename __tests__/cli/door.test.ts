@@ -169,7 +169,9 @@ describeListen('the inspector behind listen', () => {
   })
 })
 
-describeInBrowser('a browser at listen', () => {
+const describeListenInBrowser = hasSqlite ? describeInBrowser : describe.skip
+
+describeListenInBrowser('a browser at listen', () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await launch()
