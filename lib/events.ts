@@ -7,6 +7,7 @@ import {
   type PendingConversion,
   type SuccessConversion,
 } from './callback/conversion.js'
+import { readAnswer, type ConfirmAnswer, type Confirmed } from './confirm.js'
 import { debug, shortId } from './debug.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { Delivering, Job, Verdict } from './inbox/inbox.js'
@@ -56,11 +57,11 @@ export interface ConversionByEvent<Custom = string> {
   goalComplete: SuccessConversion<Custom>
 }
 
-/** Asked before `success` and `goalComplete` reach their handlers: does this order exist, and is it paid? */
+/** Asked before `success` and `goalComplete` reach their handlers: does this order exist, is it this friend's, is it paid? It only reads. */
 export type Confirm<Custom = string, Commit = undefined> = (
   conversion: SuccessConversion<Custom>,
   context: ConversionContext<Commit>,
-) => boolean | 'hold' | Promise<boolean | 'hold'>
+) => ConfirmAnswer | Promise<ConfirmAnswer>
 
 const handlerNames = {
   success: 'onSuccess',
@@ -221,7 +222,7 @@ export class Events {
       const asks = this.#options.confirm as AnyHandler | undefined
       if (asks && (event === 'success' || event === 'goalComplete')) {
         stage = 'confirm'
-        const verdict = verdictOf(await asks(conversion, context))
+        const verdict = verdictOf(readAnswer(await asks(conversion, context), Date.now()))
         if (verdict) {
           debug.delivery('%s %s confirm: %s', shortId(id), event, verdict.state)
           return verdict
@@ -243,10 +244,9 @@ export class Events {
   }
 }
 
-/** What `confirm` said, where it was not a plain yes. Anything else than its three answers is a failure: money must not depend on a typo. */
-function verdictOf(answer: unknown): Verdict | undefined {
-  if (answer === true) return undefined
-  if (answer === false) return { state: 'refused' }
-  if (answer === 'hold') return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' }
-  throw new TypeError(`confirm must answer true, false or 'hold'.`)
+/** What an answer of `confirm` makes of the attempt; undefined for a yes. */
+function verdictOf(answer: Confirmed): Verdict | undefined {
+  if (answer.say === 'yes') return undefined
+  if (answer.say === 'no') return { state: 'refused' }
+  return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' }
 }

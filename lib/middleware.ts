@@ -146,7 +146,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     concurrency: settings.concurrency,
     handlerTimeoutMs: settings.handlerTimeoutMs,
     maxAttempts: settings.maxAttempts,
-    holdForMs: settings.holdForMs,
+    maxHoldMs: settings.maxHoldMs,
     closeTimeoutMs: settings.closeTimeoutMs,
   })
 

@@ -66,7 +66,7 @@ export interface ConversionWebhookOptions<Custom = string, Commit = undefined> e
   /** Deliveries at a time. @defaultValue 10 */
   readonly concurrency?: number | undefined
   /** Milliseconds a delivery may be held by `confirm` before it is dead; durable inboxes only. @defaultValue 604_800_000 (7 days) */
-  readonly holdForMs?: number | undefined
+  readonly maxHoldMs?: number | undefined
   /** Milliseconds `close()` waits for running handlers before it aborts them. @defaultValue 10_000 */
   readonly closeTimeoutMs?: number | undefined
 }
@@ -89,7 +89,7 @@ export interface Settings {
   readonly handlerTimeoutMs: number
   readonly maxAttempts: number
   readonly concurrency: number
-  readonly holdForMs: number
+  readonly maxHoldMs: number
   readonly closeTimeoutMs: number
 }
 
@@ -100,7 +100,7 @@ const numbers = {
   handlerTimeoutMs: { fallback: 30_000, max: maxTimeoutMs },
   maxAttempts: { fallback: 12, max: 1_000 },
   concurrency: { fallback: 10, max: 10_000 },
-  holdForMs: { fallback: 7 * 24 * 60 * 60 * 1_000, max: Number.MAX_SAFE_INTEGER },
+  maxHoldMs: { fallback: 7 * 24 * 60 * 60 * 1_000, max: Number.MAX_SAFE_INTEGER },
   closeTimeoutMs: { fallback: 10_000, max: maxTimeoutMs },
 } as const
 
@@ -142,7 +142,7 @@ export function resolveOptions(options: unknown, reporter: Reporter): Settings {
     handlerTimeoutMs: toNumber('handlerTimeoutMs', given.handlerTimeoutMs),
     maxAttempts: toNumber('maxAttempts', given.maxAttempts),
     concurrency: toNumber('concurrency', given.concurrency),
-    holdForMs: toNumber('holdForMs', given.holdForMs),
+    maxHoldMs: toNumber('maxHoldMs', given.maxHoldMs),
     closeTimeoutMs: toNumber('closeTimeoutMs', given.closeTimeoutMs),
   })
 }

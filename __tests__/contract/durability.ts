@@ -106,7 +106,7 @@ export function describeDurability(kind: Kind): void {
     await report('success', 'A')
     await settled(inbox)
     expect(told).toMatchObject([{ event: 'success', attempt: 1 }])
-    const impatient = await start({ confirm: () => 'hold', holdForMs: 1 })
+    const impatient = await start({ confirm: () => 'hold', maxHoldMs: 1 })
     await impatient.report('success', 'A')
     await settled(impatient.inbox)
     expect(await impatient.inbox.list()).toMatchObject([

@@ -18,7 +18,7 @@ const waiting = { pending: 'waiting', success: 'waiting', goalComplete: 'waiting
 const none = () => false
 const all = { hasHandler: () => true, owner: 'me', now: 10 }
 const nobody = { ...all, hasHandler: none }
-const patience = { now: 20, random: 0.5, maxAttempts: 12, holdForMs: 1_000 }
+const patience = { now: 20, random: 0.5, maxAttempts: 12, maxHoldMs: 1_000 }
 
 describe('a record', () => {
   test('counts duplicates and stale callbacks with their first and last time, without a row each', () => {

@@ -82,7 +82,7 @@ test('a line is left from its head or from anywhere, and joined at its end', () 
 test('a message that was cut out of a long text does not keep that text in memory', () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  const patience = { now: 0, random: 0, maxAttempts: 12, holdForMs: 0 }
+  const patience = { now: 0, random: 0, maxAttempts: 12, maxHoldMs: 0 }
   const fails = (number: number) => {
     const body = Buffer.alloc(1_000_000, String(number)).toString('latin1')
     const error = new Error(`Answered with 500: ${body.slice(0, 200)}`)

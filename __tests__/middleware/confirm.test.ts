@@ -80,6 +80,15 @@ test('hold is answered with 503 in memory, until a repeat finds it confirmed', a
 
 const error = new Error('the shop does not answer')
 
+function notAnAnswer(what: string): TypeError {
+  return new TypeError(`confirm answered ${what}; it answers true, false, 'hold', a Date or { order }.`)
+}
+
+function notAnOrder(what: string): TypeError {
+  const rule = 'order is a string of 1 to 255 characters, a whole number or a bigint'
+  return new TypeError(`confirm answered { order: ${what} }; ${rule}.`)
+}
+
 test.each([
   ['a throw', () => Promise.reject(error), error],
   [
@@ -89,9 +98,19 @@ test.each([
     },
     error,
   ],
-  ['no answer', undefined, new TypeError("confirm must answer true, false or 'hold'.")],
-  ['a truthy answer', 1, new TypeError("confirm must answer true, false or 'hold'.")],
-  ['a misspelt answer', 'holds', new TypeError("confirm must answer true, false or 'hold'.")],
+  ['no answer', undefined, notAnAnswer('undefined')],
+  ['a truthy answer', 1, notAnAnswer('1')],
+  ['a misspelt answer', 'holds', notAnAnswer('a string')],
+  ['null', null, notAnAnswer('null')],
+  ['an order that the shop does not know', { order: undefined }, notAnOrder('undefined')],
+  ['an order with digits lost', { order: 2 ** 53 }, notAnOrder('9007199254740992')],
+  ['a blank order', { order: ' ' }, notAnOrder('a string')],
+  ['no date', new Date(NaN), new TypeError('confirm answered an invalid Date.')],
+  [
+    'a date in years',
+    new Date(Date.now() + 401 * 86_400_000),
+    new TypeError('confirm answered a Date more than 400 days ahead.'),
+  ],
 ])('%s is a failed attempt, and a repeat asks again', async (_what, answer, expected) => {
   const { call, events, errors } = await startWith([answer, answer, true])
   expect(problemOf(await call())).toMatchObject({ status: 500, code: 'ERR_CONVERSION_CONFIRM_FAILED' })

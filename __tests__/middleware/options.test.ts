@@ -171,7 +171,7 @@ describe('options', () => {
     ['closeTimeoutMs', [0, -1, 1.5, Infinity, 2_147_483_648], number],
     ['maxAttempts', [0, 1.5, '12', Infinity, 1_001], number],
     ['concurrency', [0, -1, Infinity, 10_001], number],
-    ['holdForMs', [0, '7d', 2 ** 53], number],
+    ['maxHoldMs', [0, '7d', 2 ** 53], number],
     ['respond', [0, 'false', null, () => true], boolean],
     ['scrubUrl', [1, 'true', null], boolean],
     ['confirm', [true, 'hold', null], /^confirm must be a function\.$/],
@@ -261,7 +261,7 @@ describe('options', () => {
       'parseCustomValue',
       'respond',
     ]
-    const numbers = ['scrubUrl', 'handlerTimeoutMs', 'maxAttempts', 'concurrency', 'holdForMs', 'closeTimeoutMs']
+    const numbers = ['scrubUrl', 'handlerTimeoutMs', 'maxAttempts', 'concurrency', 'maxHoldMs', 'closeTimeoutMs']
     const options = Object.fromEntries([...names, ...numbers].map((name) => [name, undefined]))
     expect(() => make({}, { secret: false, ...options })).not.toThrow()
   })

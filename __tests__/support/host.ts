@@ -24,7 +24,7 @@ export function testHost(changes: Partial<InboxHost> = {}) {
       throw error
     },
     maxAttempts: 12,
-    holdForMs: 60_000,
+    maxHoldMs: 60_000,
     concurrency: 10,
     handlerTimeoutMs: 60_000,
     closeTimeoutMs: 60_000,

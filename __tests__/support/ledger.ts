@@ -49,7 +49,7 @@ function bring(record: IdentityRecord, key: DeliveryKey, state: DeliveryState): 
   if (claimed.delivery === undefined || state === 'running') return claimed.record
   const fixed = claimed.delivery.reversal ? 'reversal' : claimed.delivery.event
   if (state === 'done' || state === 'refused')
-    return settle(claimed.record, fixed, { state }, { now: 0, random: 0, maxAttempts: 12, holdForMs: 0 })
+    return settle(claimed.record, fixed, { state }, { now: 0, random: 0, maxAttempts: 12, maxHoldMs: 0 })
   const delivery = findDelivery(claimed.record, fixed)
   return {
     ...claimed.record,

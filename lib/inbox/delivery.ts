@@ -77,7 +77,7 @@ export interface Patience {
   /** From 0 to 1, for the jitter: what failed together is not tried again together. */
   readonly random: number
   readonly maxAttempts: number
-  readonly holdForMs: number
+  readonly maxHoldMs: number
 }
 
 /** What an attempt came to. Pure. */
@@ -114,7 +114,7 @@ export function lapse(record: IdentityRecord, key: DeliveryKey, patience: Patien
 
 function again(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, patience: Patience): Delivery {
   const { code, error } = verdict
-  const { now, maxAttempts, holdForMs } = patience
+  const { now, maxAttempts, maxHoldMs } = patience
   const isHeld = code === 'ERR_CONVERSION_DELIVERY_HELD'
   const what = isHeld ? 'held' : code === 'ERR_CONVERSION_ATTEMPT_LAPSED' ? 'lapsed' : 'failed'
   const entry: LogEntry = { at: now, what, attempt: delivery.attempts, code, ...messageOf(error) }
@@ -129,7 +129,7 @@ function again(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, pati
     ...(heldSince !== undefined && { heldSince }),
     log: logged(delivery.log, entry),
   }
-  const isOver = isHeld ? now - (heldSince ?? now) >= holdForMs : attempts >= maxAttempts
+  const isOver = isHeld ? now - (heldSince ?? now) >= maxHoldMs : attempts >= maxAttempts
   if (isOver) return settled(next, 'dead', now)
   return { ...next, state: 'waiting', dueAt: now + retryDelayMs(attempts + holds, patience.random) }
 }

@@ -277,8 +277,8 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     this.wake()
   }
 
-  #patience({ maxAttempts, holdForMs }: InboxHost): Patience {
-    return { now: this.#store.now(), random: Math.random(), maxAttempts, holdForMs }
+  #patience({ maxAttempts, maxHoldMs }: InboxHost): Patience {
+    return { now: this.#store.now(), random: Math.random(), maxAttempts, maxHoldMs }
   }
 
   /** A failure of the storage that nobody asked for. */

@@ -64,7 +64,7 @@ export interface InboxHost {
   readonly concurrency: number
   readonly handlerTimeoutMs: number
   readonly maxAttempts: number
-  readonly holdForMs: number
+  readonly maxHoldMs: number
   readonly closeTimeoutMs: number
 }
 

@@ -228,7 +228,7 @@ function areSiblings(one: DeliveryKey, other: DeliveryKey): boolean {
 }
 
 /** Nothing is tried again by itself, so nothing is dead. */
-const endless = { random: 0, maxAttempts: Infinity, holdForMs: Infinity }
+const endless = { random: 0, maxAttempts: Infinity, maxHoldMs: Infinity }
 
 /** A fail that is claimed as the reversal keeps the attempt that was asked for. */
 function attemptKey(key: DeliveryKey): DeliveryKey {

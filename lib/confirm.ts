@@ -1,0 +1,58 @@
+import { types } from 'node:util'
+
+/**
+ * What `confirm` may answer.
+ * - `true`: pay; the order is the one that the callback names. `{ order }`: pay, and this is the order's own number in the shop, so that
+ *   `1001`, `01001` and `1001.0` are one order. One webhook answers either the one or the other.
+ * - `false`: the delivery ends unpaid, in state `refused`.
+ * - `'hold'`: ask again later, with the backoff of a retry. A `Date`: ask again then, at most 400 days from now.
+ */
+export type ConfirmAnswer = boolean | 'hold' | Date | { readonly order: string | number | bigint }
+
+/** What an answer means. */
+export type Confirmed =
+  /** `order` as a string; absent for `true`. */
+  | { readonly say: 'yes'; readonly order?: string }
+  | { readonly say: 'no' }
+  /** `until` in milliseconds since 1970; absent for `'hold'` and for a date that is past. */
+  | { readonly say: 'hold'; readonly until?: number }
+
+const maxOrderLength = 255
+const dayMs = 86_400_000
+const maxDays = 400
+
+/** Reads an answer of `confirm`. Throws a TypeError for anything that is none: money must not depend on a typo. */
+export function readAnswer(answer: unknown, now: number): Confirmed {
+  if (answer === true) return { say: 'yes' }
+  if (answer === false) return { say: 'no' }
+  if (answer === 'hold') return { say: 'hold' }
+  if (types.isDate(answer)) return readDate(answer.getTime(), now)
+  if (typeof answer === 'object' && answer !== null && 'order' in answer) {
+    return { say: 'yes', order: readOrder(answer.order) }
+  }
+  throw new TypeError(`confirm answered ${kindOf(answer)}; it answers true, false, 'hold', a Date or { order }.`)
+}
+
+function readDate(until: number, now: number): Confirmed {
+  if (Number.isNaN(until)) throw new TypeError('confirm answered an invalid Date.')
+  if (until > now + maxDays * dayMs) {
+    throw new TypeError(`confirm answered a Date more than ${String(maxDays)} days ahead.`)
+  }
+  return until > now ? { say: 'hold', until } : { say: 'hold' }
+}
+
+/** `1001`, `'1001'` and `1001n` are the same order. */
+function readOrder(order: unknown): string {
+  const text = typeof order === 'bigint' || Number.isSafeInteger(order) ? String(order) : order
+  if (typeof text === 'string' && text.trim() !== '' && text.length <= maxOrderLength) return text
+  throw new TypeError(
+    `confirm answered { order: ${kindOf(order)} }; order is a string of 1 to ${String(maxOrderLength)} characters, a whole number or a bigint.`,
+  )
+}
+
+/** A type; of a number or a boolean its value too, which is nobody's secret. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return typeof value === 'string' ? 'a string' : typeof value
+}
