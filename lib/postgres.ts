@@ -1,5 +1,5 @@
 import { ConversionWebhookError } from './errors.js'
-import { DurableInbox } from './inbox/durable.js'
+import { DurableInbox } from './inbox/durable-inbox.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { PostgresPool } from './inbox/stores/postgres-client.js'
 import type { PostgresClient } from './inbox/stores/postgres-commit-client.js'

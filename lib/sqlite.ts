@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ConversionWebhookError } from './errors.js'
-import { DurableInbox } from './inbox/durable.js'
+import { DurableInbox } from './inbox/durable-inbox.js'
 import type { Inbox } from './inbox/inbox.js'
 import { openSqlite } from './inbox/stores/sqlite-open.js'
 import { SqliteStore } from './inbox/stores/sqlite.js'

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import type { ConversionContext, Inbox } from '../../lib/index.js'
-import { DurableInbox } from '../../lib/inbox/durable.js'
+import { DurableInbox } from '../../lib/inbox/durable-inbox.js'
 import { durableBudget, type Size } from '../../lib/inbox/quarantine.js'
 import { openPostgres, requireDrivers } from '../../lib/inbox/stores/postgres-open.js'
 import { PostgresStore } from '../../lib/inbox/stores/postgres.js'

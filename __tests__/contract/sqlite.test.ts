@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { ConversionContext, Inbox } from '../../lib/index.js'
-import { DurableInbox } from '../../lib/inbox/durable.js'
+import { DurableInbox } from '../../lib/inbox/durable-inbox.js'
 import { durableBudget } from '../../lib/inbox/quarantine.js'
 import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Client } from 'pg'
 import { conversionWebhook, type ConversionContext, type ConversionEvent, type Inbox } from '../../lib/index.js'
-import { DurableInbox } from '../../lib/inbox/durable.js'
+import { DurableInbox } from '../../lib/inbox/durable-inbox.js'
 import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import { postgresInbox } from '../../lib/postgres.js'

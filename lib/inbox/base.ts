@@ -68,14 +68,14 @@ export abstract class BaseInbox implements Operators {
     return this.#closed !== undefined
   }
 
-  /** Throws `ERR_CONVERSION_INBOX_CLOSED`, and `ERR_CONVERSION_INBOX_INVALID` where there is no webhook yet. */
-  protected requireHost(): InboxHost {
+  /** What was made when a webhook came: throws `ERR_CONVERSION_INBOX_INVALID` before, and `ERR_CONVERSION_INBOX_CLOSED` after the end. */
+  protected requireAttached<T>(attached: T | undefined): T {
     if (this.#closed !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
-    if (this.host === undefined) {
+    if (attached === undefined) {
       const message = 'The inbox belongs to no webhook yet.'
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { message })
     }
-    return this.host
+    return attached
   }
 
   /** Starts one macrotask later, so that handlers may still be registered. */

@@ -70,7 +70,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   async accept(received: Callback): Promise<Accepted> {
-    const host = this.requireHost()
+    const host = this.requireAttached(this.host)
     const callback = detached(received)
     const id = identityOf(callback)
     const known = this.#identities.find(id)
@@ -97,7 +97,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   quarantine(callback: QuarantinedCallback): Promise<void> {
-    this.requireHost()
+    this.requireAttached(this.host)
     this.#store.keep(callback)
     this.#store.count(callback.kind)
     return Promise.resolve()

@@ -1,0 +1,268 @@
+import { debug, shortId } from '../debug.js'
+import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
+import { settleAttempt, takeOver, type Claim, type Claiming } from './changes.js'
+import { commitOf } from './commit.js'
+import { jobOf, type Claimer, type Patience } from './delivery.js'
+import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
+import type { Delivery, IdentityRecord } from './records.js'
+import { rereadQuarantined } from './replay.js'
+import type { Release, Slots } from './slots.js'
+import type { Candidate, Change, Changed, DurableStore } from './store.js'
+
+const beatMs = 5_000
+const settleAgainMs = 1_000
+const maxCandidates = 100
+
+/** A change that may claim. */
+interface SlotChange<T> {
+  readonly identity: string
+  readonly candidate?: string
+  readonly apply: (record: IdentityRecord | undefined, slot: () => boolean) => Changed<T>
+}
+
+/**
+ * Brings what is recorded in a store to the handlers of one webhook: looks for what waits, takes it, runs it, settles it and tries it
+ * again, and takes over what a process that is gone left running. All rules are elsewhere (`delivery.ts`, `changes.ts`); here is when
+ * they are asked.
+ */
+export class Deliverer<Tx> {
+  readonly #store: DurableStore<Tx>
+  readonly #host: InboxHost
+  readonly #slots: Slots
+  readonly #running: Set<Delivering>
+  #timers: readonly NodeJS.Timeout[] = []
+  #look: Promise<void> | undefined
+  #mustLookAgain = false
+  /** Identities of which a delivery runs here. */
+  readonly #active = new Set<string>()
+  #isStarted = false
+  #isStopped = false
+  #isFailing = false
+
+  constructor(store: DurableStore<Tx>, host: InboxHost, slots: Slots, running: Set<Delivering>) {
+    this.#store = store
+    this.#host = host
+    this.#slots = slots
+    this.#running = running
+  }
+
+  start(): void {
+    const wake = (): void => {
+      this.wake()
+    }
+    const beat = (): void => {
+      void this.#beat()
+    }
+    this.#timers = [setInterval(wake, this.#store.pollMs).unref(), setInterval(beat, beatMs).unref()]
+    this.#store.listen(wake)
+    beat()
+  }
+
+  /** Claims nothing any more. */
+  stop(): void {
+    this.#isStopped = true
+    for (const timer of this.#timers) clearInterval(timer)
+  }
+
+  /** Resolves when no look is under way. */
+  async idle(): Promise<void> {
+    await this.#look
+  }
+
+  /** Makes a change that may claim a delivery, and runs what it claimed. `slot` takes a slot, if there is a free one. */
+  async change<T extends { claim?: Claim }>({ apply, ...change }: SlotChange<T>): Promise<T> {
+    let taken: Release | undefined
+    const slot = (): boolean => (taken ??= this.#slots.take()) !== undefined
+    try {
+      const result = await this.#store.change({ ...change, apply: ({ record }) => apply(record, slot) })
+      const { claim } = result
+      if (claim !== undefined && taken !== undefined) {
+        void this.#run(claim, taken)
+        taken = undefined
+      }
+      return result
+    } finally {
+      taken?.()
+    }
+  }
+
+  /** How a change may claim by itself: where this process delivers, and the store needs no candidate for it. */
+  claiming(slot: () => boolean): Claiming | undefined {
+    const { owner } = this.#store
+    if (!this.#isStarted || this.#isStopped || owner === undefined || !delivers(this.#host)) return undefined
+    return { ...this.#claimer(owner), mayRun: slot() }
+  }
+
+  #claimer(owner: string): Claimer {
+    return { hasHandler: (event) => this.#host.hasHandler(event), owner, now: this.#store.now() }
+  }
+
+  /** One attempt, to its end; then the next of the same identity, or a look around. Never rejects. */
+  async #run({ identity, delivery }: Claim, slot: Release): Promise<void> {
+    let isOver = false
+    const commit = commitOf(this.#store, {
+      identity,
+      delivery,
+      isOver: () => isOver,
+      patience: () => this.#patience(),
+      insist: (change) => this.#insist(change),
+      onDead: (error) => {
+        this.#host.onDead({ job: jobOf(identity, delivery), error })
+      },
+    })
+    const job: Job = { ...jobOf(identity, delivery), commit }
+    const delivering = this.#host.deliver(job)
+    this.#running.add(delivering)
+    this.#active.add(identity)
+    const verdict = await delivering.verdict
+    isOver = true
+    await delivering.finished // its retry waits for it, and so does its slot
+    this.#running.delete(delivering)
+    const next = await this.#settle(identity, delivery, verdict, job)
+    this.#active.delete(identity)
+    if (next !== undefined) {
+      void this.#run(next, slot)
+      return
+    }
+    slot()
+    if (this.#mustLookAgain) this.wake()
+  }
+
+  /** Marks what an attempt came to, and claims the next delivery of the identity. */
+  async #settle(identity: string, delivery: Delivery, verdict: Verdict, job: Job): Promise<Claim | undefined> {
+    const settled = await this.#insist<{ claim?: Claim; isDead: boolean }>({
+      identity,
+      apply: ({ record }) =>
+        record === undefined
+          ? { result: { isDead: false } }
+          : settleAttempt(
+              record,
+              delivery,
+              verdict,
+              this.#patience(),
+              this.claiming(() => true),
+            ),
+    })
+    if (settled?.isDead) this.#host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })
+    return settled?.claim
+  }
+
+  /** Makes a change, as often as the storage needs; undefined where the inbox closes before it is made. */
+  async #insist<T>(change: Change<T, Tx>): Promise<T | undefined> {
+    for (;;) {
+      try {
+        return await this.#store.change(change)
+      } catch (error) {
+        debug.delivery('%s could not be settled', shortId(change.identity ?? ''))
+        this.failed(error)
+        if (this.#isStopped) return undefined // another process takes it over
+        await new Promise((resolve) => setTimeout(resolve, settleAgainMs).unref())
+      }
+    }
+  }
+
+  /** Looks for what waits, now or after the look that is under way. */
+  wake(): void {
+    if (!this.#isStarted || this.#isStopped || !delivers(this.#host)) return
+    if (this.#look !== undefined) {
+      this.#mustLookAgain = true
+      return
+    }
+    this.#mustLookAgain = false
+    this.#look = this.#lookAround()
+      .then(
+        () => {
+          this.#isFailing = false
+        },
+        (error: unknown) => {
+          this.failed(error)
+        },
+      )
+      .finally(() => {
+        this.#look = undefined
+        if (this.#mustLookAgain && this.#slots.free > 0) this.wake()
+      })
+  }
+
+  /** Claims as much as there are slots for. */
+  async #lookAround(): Promise<void> {
+    while (!this.#isStopped) {
+      const limit = Math.min(this.#slots.free, maxCandidates)
+      if (limit === 0) {
+        this.#mustLookAgain = true
+        return
+      }
+      const candidates = await this.#store.candidates(limit)
+      const taken = await Promise.all(candidates.map((candidate) => this.#take(candidate)))
+      if (!taken.includes(true)) return
+    }
+  }
+
+  /** Makes something of a candidate; false where another process was faster. */
+  async #take(candidate: Candidate): Promise<boolean> {
+    if ('quarantined' in candidate) return this.#reread(candidate.quarantined)
+    const { identity, owner, isLapsed } = candidate
+    const { dead, isChanged } = await this.change<{
+      claim?: Claim
+      dead: readonly Delivery[]
+      isChanged: boolean
+    }>({
+      identity,
+      candidate: owner,
+      apply: (record, slot) => {
+        if (record === undefined) return { result: { dead: [], isChanged: false } }
+        const claiming = { ...this.#claimer(owner), mayRun: !this.#isStopped && slot() }
+        return takeOver(record, isLapsed, this.#patience(), claiming)
+      },
+    })
+    for (const delivery of dead) {
+      const error = new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
+      this.#host.onDead({ job: jobOf(identity, delivery), error })
+    }
+    return isChanged
+  }
+
+  async #reread(id: string): Promise<boolean> {
+    const quarantined = await this.#store.quarantined(id)
+    if (quarantined?.kind !== 'refused') return false
+    const isRecorded = (await rereadQuarantined(this.#store, quarantined, this.#host)) !== undefined
+    debug.inbox('%s read again, %s', shortId(id), isRecorded ? 'recorded' : 'refused')
+    if (isRecorded) this.#mustLookAgain = true
+    return isRecorded
+  }
+
+  /** Says that this process lives; before the first time it claims nothing, since others would take it for gone. */
+  async #beat(): Promise<void> {
+    if (!delivers(this.#host)) return
+    try {
+      await this.#store.beat()
+      const { owner } = this.#store
+      for (const identity of await this.#store.leftBehind(this.#active)) {
+        if (owner !== undefined) await this.#take({ identity, owner, isLapsed: (other) => other === owner })
+      }
+    } catch (error) {
+      this.failed(error)
+      return
+    }
+    if (this.#isStarted) return
+    this.#isStarted = true
+    this.wake()
+  }
+
+  #patience(): Patience {
+    const { maxAttempts, maxHoldMs } = this.#host
+    return { now: this.#store.now(), random: Math.random(), maxAttempts, maxHoldMs }
+  }
+
+  /** A storage that is down is told once, until it works again. */
+  failed(error: unknown): void {
+    if (this.#isFailing || this.#isStopped) return
+    this.#isFailing = true
+    this.#host.onError(isConversionWebhookError(error) && error.cause !== undefined ? error.cause : error)
+  }
+}
+
+/** Without any handler a process only receives. */
+function delivers(host: InboxHost): boolean {
+  return (['pending', 'success', 'goalComplete', 'fail'] as const).some((event) => host.hasHandler(event))
+}

@@ -1,0 +1,69 @@
+import type { Callback } from '../callback/conversion.js'
+import { debug, shortId } from '../debug.js'
+import { BaseInbox } from './base.js'
+import { recordCallback } from './changes.js'
+import { Deliverer } from './deliverer.js'
+import { identityOf } from './identity.js'
+import type { Accepted, Inbox, InboxHost } from './inbox.js'
+import { keptWith, type QuarantinedCallback } from './quarantine.js'
+import type { DurableStore } from './store.js'
+
+/** The inbox over a store that outlives the process: records before the answer, and delivers in the background. */
+export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit> {
+  readonly isDurable = true
+  readonly #store: DurableStore<Tx>
+  #deliverer: Deliverer<Tx> | undefined
+
+  constructor(store: DurableStore<Tx>) {
+    super(store)
+    this.#store = store
+  }
+
+  protected start(host: InboxHost): void {
+    const deliverer = new Deliverer(this.#store, host, this.slots, this.running)
+    this.#deliverer = deliverer
+    setImmediate(() => {
+      if (!this.isClosed) deliverer.start()
+    })
+  }
+
+  async accept(callback: Callback): Promise<Accepted> {
+    const deliverer = this.requireAttached(this.#deliverer)
+    const id = identityOf(callback)
+    const { accepted, claim } = await deliverer.change({
+      identity: id,
+      apply: (record, slot) => recordCallback(record, id, callback, deliverer.claiming(slot)),
+    })
+    debug.inbox('%s %s %s', shortId(id), callback.status, accepted.outcome)
+    if (accepted.outcome === 'accepted' && claim === undefined) this.wake()
+    return accepted
+  }
+
+  async quarantine(callback: QuarantinedCallback): Promise<void> {
+    this.requireAttached(this.#deliverer)
+    const { id, kind } = callback
+    await this.#store.change({
+      quarantined: id,
+      apply: ({ quarantined: kept }) => ({ quarantined: keptWith(kept, callback), counted: kind, result: undefined }),
+    })
+  }
+
+  protected wake(): void {
+    this.#deliverer?.wake()
+  }
+
+  protected stop(): void {
+    this.#deliverer?.stop()
+  }
+
+  protected async end(): Promise<void> {
+    await this.#deliverer?.idle()
+    debug.inbox('closed, %d handlers left running', this.running.size)
+    await this.#store.close()
+  }
+
+  /** A failure of the storage that nobody asked for. */
+  report(error: unknown): void {
+    this.#deliverer?.failed(error)
+  }
+}
