@@ -31,6 +31,7 @@ export const faults = {
   ERR_CONVERSION_DRIVER_MISSING: { title: 'A package that the inbox needs is not installed' },
 
   ERR_CONVERSION_ATTEMPT_LAPSED: { title: 'This attempt no longer owns its delivery' },
+  ERR_CONVERSION_ORDER_TAKEN: { title: 'Another claim has the order' },
   ERR_CONVERSION_COMMIT_INVALID: { title: 'The function given to commit cannot run in its transaction' },
 
   ERR_CONVERSION_QUERY_INVALID: { title: 'An operator was asked in a way that cannot work' },

@@ -10,7 +10,7 @@ import {
 import { readAnswer, type ConfirmAnswer, type Confirmed } from './confirm.js'
 import { debug, shortId } from './debug.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
-import type { Delivering, Job, Verdict } from './inbox/inbox.js'
+import type { Attempt, Delivering, Job, Verdict } from './inbox/inbox.js'
 import type { ConversionEvent, Previous } from './inbox/ledger.js'
 import { nearest } from './nearest.js'
 import type { ConversionObservers, ErrorStage, Reporter } from './observers.js'
@@ -192,7 +192,7 @@ export class Events {
   }
 
   /** One attempt: confirm, then the handler, under one time limit. */
-  deliver(job: Job): Delivering {
+  deliver(job: Attempt): Delivering {
     const { handlerTimeoutMs, reporter } = this.#options
     const controller = new AbortController()
     const attempt = this.#attempt(job, controller.signal)
@@ -211,7 +211,7 @@ export class Events {
     return { verdict, finished: attempt, abort }
   }
 
-  async #attempt(job: Job, signal: AbortSignal): Promise<Verdict> {
+  async #attempt(job: Attempt, signal: AbortSignal): Promise<Verdict> {
     const { event, id, attempt, previous, callback, commit } = job
     const context = { event, id, attempt, ...(previous && { previous }), signal, ...(commit && { commit }) }
     let stage: ErrorStage = 'handler'
@@ -222,9 +222,10 @@ export class Events {
       const asks = this.#options.confirm as AnyHandler | undefined
       if (asks && (event === 'success' || event === 'goalComplete')) {
         stage = 'confirm'
-        const verdict = verdictOf(readAnswer(await asks(conversion, context), Date.now()))
+        const answer = readAnswer(await asks(conversion, context), Date.now())
+        const verdict = answer.say === 'yes' ? await job.reserve(answer.order) : verdictOf(answer)
         if (verdict) {
-          debug.delivery('%s %s confirm: %s', shortId(id), event, verdict.state)
+          debug.delivery('%s %s confirm: %s, %s', shortId(id), event, answer.say, verdict.state)
           return verdict
         }
         // Asked for too long, the attempt has failed already: a handler that started now would run beside the next one.
@@ -244,9 +245,8 @@ export class Events {
   }
 }
 
-/** What an answer of `confirm` makes of the attempt; undefined for a yes. */
-function verdictOf(answer: Confirmed): Verdict | undefined {
-  if (answer.say === 'yes') return undefined
+/** What an answer of `confirm` that is no yes makes of the attempt. */
+function verdictOf(answer: Exclude<Confirmed, { say: 'yes' }>): Verdict {
   if (answer.say === 'no') return { state: 'refused' }
   return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' }
 }

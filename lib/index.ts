@@ -19,15 +19,17 @@ export type { Repair } from './callback/issues.js'
 export type { WebhookRequest } from './callback/route.js'
 export type { JsonSchema } from './callback/rules.js'
 export type { ParameterName } from './callback/schema.js'
-export type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors.js'
 export type { ConfirmAnswer } from './confirm.js'
+export type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors.js'
 export type { Confirm, ConversionContext, ConversionHandler, ConversionHandlers } from './events.js'
 export type { RequestConversion } from './express.js'
+export type { Difference } from './inbox/claims.js'
 export type { Erased, Pruned } from './inbox/forgetting.js'
 export type { HistoryEntry } from './inbox/history.js'
 export type {
   DayCounts,
   Inbox,
+  InboxClaim,
   InboxEntry,
   InboxQuery,
   InboxRow,

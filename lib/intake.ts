@@ -37,9 +37,9 @@ export async function take(sent: Received, scope: string, settings: Settings, re
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 
   const { callback, conversion } = result
-  const { outcome, id, recorded } = await recording(() => settings.inbox.accept(copyOf(callback)))
+  const { outcome, id, contradiction } = await recording(() => settings.inbox.accept(copyOf(callback)))
   if (outcome !== 'conflict') return { outcome, id, conversion }
-  if (recorded) reporter.conflict({ id, conversion, recorded })
+  if (contradiction) reporter.conflict({ conversion, ...contradiction })
   return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }
 }
 

@@ -130,7 +130,8 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
 
   inbox.attach({
     hasHandler: (event) => events.has(event),
-    deliver: (job) => events.deliver(job),
+    hasConfirm: settings.confirm !== undefined,
+    deliver: (attempt) => events.deliver(attempt),
     reread: ({ received, scope, receivedAt }) => reread(received, scope, receivedAt, settings),
     conversionOf: (callback) => events.conversionOf(callback),
     onConflict: ({ callback, ...conflict }) => {

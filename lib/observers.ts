@@ -1,4 +1,5 @@
 import type { Conversion, ConversionStatus } from './callback/conversion.js'
+import type { Difference } from './inbox/claims.js'
 import type { ConversionEvent } from './inbox/ledger.js'
 import type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors.js'
 
@@ -6,7 +7,10 @@ import type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors
 export interface ConversionObservers<Custom = string> {
   /** An authenticated callback was refused (400, 422). Its texts are personal data: think before logging them. */
   readonly onRefused?: ((refused: RefusedCallback) => unknown) | undefined
-  /** A callback contradicts what is recorded of its conversion (409); nothing was delivered. */
+  /**
+   * A callback contradicts the claim that it belongs to (409), or a delivery was refused because another claim has the order
+   * (`ERR_CONVERSION_ORDER_TAKEN`). Nothing was delivered; a person may look at it, and replay it.
+   */
   readonly onConflict?: ((conflict: ConflictingCallback<Custom>) => unknown) | undefined
   /** A delivery used up its attempts and is tried no more until somebody replays it. Durable inboxes only. */
   readonly onDead?: ((dead: DeadDelivery<Custom>) => unknown) | undefined
@@ -29,11 +33,13 @@ export interface RefusedCallback {
 }
 
 export interface ConflictingCallback<Custom = string> {
-  /** The identity's id. */
+  /** What `get` and `replay` take: the callback in quarantine, or the refused delivery. */
   readonly id: string
   readonly conversion: Conversion<Custom>
-  /** What is recorded of the conversion. */
+  /** What is recorded of the claim that it contradicts, or that has the order. */
   readonly recorded: { readonly status: ConversionStatus; readonly goalComplete: boolean }
+  /** Why: the parameters that contradict, or else those that only one of the two states. E-mail addresses as they are compared. */
+  readonly differs: readonly Difference[]
 }
 
 export interface DeadDelivery<Custom = string> {

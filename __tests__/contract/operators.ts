@@ -167,7 +167,11 @@ export function describeOperators(kind: Kind): void {
     await settled(inbox)
     await report('success', 'A', { purchaseValue: '7' })
     const [conflict] = await inbox.list({ state: 'conflict' })
-    expect(conflict).toMatchObject({ kind: 'conflict', params: { purchaseValue: '7' } })
+    expect(conflict).toMatchObject({
+      kind: 'conflict',
+      params: { purchaseValue: '7' },
+      differs: [{ parameter: 'purchaseValue', recorded: '1000', received: '7' }],
+    })
     const conflictId = conflict?.id ?? ''
     await inbox.replay(conflictId)
     await toldTimes(2)
@@ -231,13 +235,22 @@ export function describeOperators(kind: Kind): void {
       () => inbox.list({ state: 'conflict' }),
       ({ length }) => length > 0,
     )
-    expect(conflict).toMatchObject({ kind: 'conflict', params: { purchaseValue: '7' } })
+    expect(conflict).toMatchObject({
+      kind: 'conflict',
+      params: { purchaseValue: '7' },
+      differs: [{ parameter: 'purchaseValue', recorded: '1000', received: '7' }],
+    })
     await eventually(
       () => Promise.resolve(conflicts),
       ({ length }) => length > 0,
     )
     expect(conflicts).toMatchObject([
-      { id, conversion: { purchaseValue: 7 }, recorded: { status: 'success', goalComplete: false } },
+      {
+        id: conflict?.id,
+        conversion: { purchaseValue: 7 },
+        recorded: { status: 'success', goalComplete: false },
+        differs: [{ parameter: 'purchaseValue', recorded: '1000', received: '7' }],
+      },
     ])
     expect((await inbox.get(refused.id))?.state).toBe('done')
     expect((await inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('conflict')

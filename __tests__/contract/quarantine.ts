@@ -103,7 +103,7 @@ export function describeQuarantine(kind: Kind): void {
 
   test('of too many rows the oldest give way; refused callbacks and conflicts do not displace each other', async () => {
     const { report, inbox } = await start({ storage: await newStorage({ rows: 3, bytes: mebibyte }) })
-    const conflict = conflictOf('x', { ...callbackOf('success'), receivedAt: Date.now() - 90_000 })
+    const conflict = conflictOf('x', { ...callbackOf('success'), receivedAt: Date.now() - 90_000 }, [])
     await inbox.quarantine(conflict)
     await fill(inbox, 0, 10)
     expect(ordersOf(await inbox.list({ state: 'refused' }))).toEqual(['9', '8', '7'])

@@ -1,5 +1,5 @@
 import { due } from '../../lib/inbox/ledger.js'
-import { findDelivery, type DeliveryKey, type IdentityRecord } from '../../lib/inbox/records.js'
+import { findDelivery, type DeliveryKey, type ClaimRecord } from '../../lib/inbox/records.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
 
 /* due(): what becomes of a delivery whose turn has come. */
@@ -10,7 +10,7 @@ const success = callbackOf('success')
 const fail = callbackOf('fail')
 const waiting = { pending: 'waiting', success: 'waiting', goalComplete: 'waiting', fail: 'waiting' } as const
 
-function dueOf(record: IdentityRecord, key: DeliveryKey) {
+function dueOf(record: ClaimRecord, key: DeliveryKey) {
   const delivery = findDelivery(record, key)
   if (delivery === undefined) throw new Error(`no ${key} recorded`)
   return due(record, delivery)

@@ -1,6 +1,6 @@
 import type { Callback } from '../../lib/callback/conversion.js'
 import { decide, type ConversionEvent, type Outcome } from '../../lib/inbox/ledger.js'
-import type { IdentityRecord } from '../../lib/inbox/records.js'
+import type { ClaimRecord } from '../../lib/inbox/records.js'
 import type { ConversionStatus } from '../../lib/index.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
 
@@ -11,7 +11,7 @@ const pending = callbackOf('pending')
 const success = callbackOf('success')
 const fail = callbackOf('fail')
 
-const rows: Readonly<Record<string, IdentityRecord | undefined>> = {
+const rows: Readonly<Record<string, ClaimRecord | undefined>> = {
   nothing: undefined,
   pending: recordOf(pending),
   success: recordOf(success),
@@ -72,7 +72,7 @@ test('what nobody handled is settled and takes a fail as if it had not been deli
 })
 
 describe('goalComplete', () => {
-  const outcomeOf = (record: IdentityRecord | undefined, callback: Callback) => {
+  const outcomeOf = (record: ClaimRecord | undefined, callback: Callback) => {
     const { outcome, events } = receive(record, callback)
     return [outcome, ...events]
   }
@@ -118,28 +118,14 @@ describe('goalComplete', () => {
 })
 
 describe('a conflict', () => {
-  const contradictions: readonly (readonly [string, Callback, Callback])[] = [
-    ['another referrer', success, callbackOf('success', { referrer_email: 'other@example.com' })],
-    ['another referee', success, callbackOf('fail', { referee_email: 'other@example.com' })],
-    ['another referrer of a pending', pending, callbackOf('pending', { referrer_email: 'other@example.com' })],
-    ['another amount', success, callbackOf('success', { purchaseValue: '1000.01' })],
-    ['another referrer of a pending that would be stale', success, callbackOf('pending', { referrer_email: 'a@b.de' })],
-  ]
-  test.each(contradictions)('is %s, before duplicate and stale', (_what, recorded, arriving) => {
-    const record = recordOf(recorded)
-    const decision = receive(record, arriving)
+  test('is another amount of a success, before duplicate', () => {
+    const record = recordOf(success)
+    const decision = receive(record, callbackOf('success', { purchaseValue: '1000.01' }))
     expect(decision).toMatchObject({ outcome: 'conflict', events: [], keys: [] })
     expect(decision.record).toEqual(record)
   })
 
   const agreements: readonly (readonly [string, Callback, Callback, Outcome])[] = [
-    [
-      'an e-mail in other letters',
-      success,
-      callbackOf('success', { referrer_email: 'EXAMPLE@Gmail.com ' }),
-      'duplicate',
-    ],
-    ['an e-mail that one side lacks', success, callbackOf('success', { referrer_email: undefined }), 'duplicate'],
     ['the same amount written otherwise', success, callbackOf('success', { purchaseValue: '01000.00' }), 'duplicate'],
     ['an amount that one side lacks', success, callbackOf('success', { purchaseValue: undefined }), 'duplicate'],
     ['another amount of a fail', success, callbackOf('fail', { purchaseValue: '0' }), 'accepted'],
@@ -154,9 +140,8 @@ describe('a conflict', () => {
   })
 
   test('is measured against the first that was said, whichever callback said it', () => {
-    const without = callbackOf('success', { referrer_email: undefined, purchaseValue: undefined })
+    const without = callbackOf('success', { purchaseValue: undefined })
     const record = recordOf(without, success)
-    expect(receive(record, callbackOf('success', { referrer_email: 'other@example.com' })).outcome).toBe('conflict')
     expect(receive(record, callbackOf('success', { purchaseValue: '5' })).outcome).toBe('conflict')
     expect(receive(record, without).outcome).toBe('duplicate')
   })

@@ -72,8 +72,8 @@ describe('the same content again', () => {
   })
 
   test('of a conflict is counted, whether it was replayed or not', () => {
-    const conflict = conflictOf('x', { ...callbackOf('success'), receivedAt: 10 })
-    const later = conflictOf('x', { ...callbackOf('success'), receivedAt: 20 })
+    const conflict = conflictOf('x', { ...callbackOf('success'), receivedAt: 10 }, [])
+    const later = conflictOf('x', { ...callbackOf('success'), receivedAt: 20 }, [])
     expect(keptWith(conflict, later)).toEqual({ ...conflict, count: 2, lastAt: 20 })
     expect(keptWith({ ...conflict, state: 'done' }, later)).toMatchObject({ state: 'done', count: 2 })
   })
@@ -159,7 +159,7 @@ describe('the memory inbox', () => {
   test('keeps the last 1,000 refused callbacks, and conflicts apart from them', async () => {
     const inbox = memoryInbox()
     inbox.attach(testHost(working).host)
-    const conflict = conflictOf('x', { ...callbackOf('success'), receivedAt: Date.now() })
+    const conflict = conflictOf('x', { ...callbackOf('success'), receivedAt: Date.now() }, [])
     await inbox.quarantine(conflict)
     const first = Date.now() - 2_000
     for (let number = 0; number < 1_500; number++)
@@ -207,7 +207,7 @@ describe('the memory inbox', () => {
   })
 
   test('keeps nothing before it belongs to a webhook', () => {
-    const quarantine = () => memoryInbox().quarantine(conflictOf('x', callbackOf('success')))
+    const quarantine = () => memoryInbox().quarantine(conflictOf('x', callbackOf('success'), []))
     expect(quarantine).toThrow('belongs to no webhook')
   })
 })

@@ -16,7 +16,7 @@ import { callbackOf, receive, recordOf } from '../support/ledger.js'
 const at = (status: 'pending' | 'success' | 'fail', receivedAt: number) => ({ ...callbackOf(status), receivedAt })
 const waiting = { pending: 'waiting', success: 'waiting', goalComplete: 'waiting', fail: 'waiting' } as const
 const none = () => false
-const all = { hasHandler: () => true, owner: 'me', now: 10 }
+const all = { hasHandler: () => true, hasConfirm: false, owner: 'me', now: 10 }
 const nobody = { ...all, hasHandler: none }
 const patience = { now: 20, random: 0.5, maxAttempts: 12, maxHoldMs: 1_000 }
 
@@ -68,6 +68,8 @@ describe('a record', () => {
     const delivered = settle(record, 'success', done, patience)
     expect(claim(delivered, 'fail', all)).toEqual({
       record: expect.objectContaining({ status: 'success' }) as object,
+      taken: [],
+      reserved: [],
     })
   })
 })
@@ -82,8 +84,8 @@ describe('claiming', () => {
   test('takes nothing that runs, is settled or does not exist', () => {
     for (const state of ['running', 'done', 'refused', 'dead', 'withdrawn'] as const) {
       const record = recordOf([callbackOf('success'), { success: state }])
-      expect(claim(record, 'success', all)).toEqual({ record })
-      expect(claim(record, 'pending', all)).toEqual({ record })
+      expect(claim(record, 'success', all)).toEqual({ record, taken: [], reserved: [] })
+      expect(claim(record, 'pending', all)).toEqual({ record, taken: [], reserved: [] })
     }
   })
 
@@ -204,12 +206,12 @@ describe('ids', () => {
 
   test('of a conflict are the same for the same contradiction, whatever the order and time of its parameters', () => {
     const callback = callbackOf('success', { purchaseValue: '5' })
-    const { id } = conflictOf('abc', callback)
+    const { id } = conflictOf('abc', callback, [])
     expect(id).toMatch(/^abc:conflict:[0-9a-f]{16}$/)
     const reversed = Object.fromEntries(Object.entries(callback.params).reverse())
-    expect(conflictOf('abc', { ...callback, params: reversed, receivedAt: 9 }).id).toBe(id)
-    expect(conflictOf('abc', callbackOf('success', { purchaseValue: '6' })).id).not.toBe(id)
-    expect(conflictOf('abc', callbackOf('fail', { purchaseValue: '5' })).id).not.toBe(id)
-    expect(conflictOf('abd', callback).id).not.toBe(id)
+    expect(conflictOf('abc', { ...callback, params: reversed, receivedAt: 9 }, []).id).toBe(id)
+    expect(conflictOf('abc', callbackOf('success', { purchaseValue: '6' }), []).id).not.toBe(id)
+    expect(conflictOf('abc', callbackOf('fail', { purchaseValue: '5' }), []).id).not.toBe(id)
+    expect(conflictOf('abd', callback, []).id).not.toBe(id)
   })
 })

@@ -533,8 +533,8 @@ describeSqlite('erase', () => {
     await report('A')
     await settled(inbox)
     const reader = connect()
-    reader.exec('BEGIN; SELECT * FROM conversion_webhook_identities')
-    reader.prepare('SELECT count(*) FROM conversion_webhook_identities').get()
+    reader.exec('BEGIN; SELECT * FROM conversion_webhook_claims')
+    reader.prepare('SELECT count(*) FROM conversion_webhook_claims').get()
     await expect(inbox.erase({ email: 'example@gmail.com' })).rejects.toMatchObject({
       code: 'ERR_CONVERSION_ERASE_INCOMPLETE',
     })

@@ -334,7 +334,7 @@ describe('closing', () => {
     await inbox.close()
     const closed = { code: 'ERR_CONVERSION_INBOX_CLOSED', status: 503 }
     await expect(inbox.accept(success)).rejects.toMatchObject(closed)
-    await expect((async () => inbox.quarantine(conflictOf('x', success)))()).rejects.toMatchObject(closed)
+    await expect((async () => inbox.quarantine(conflictOf('x', success, [])))()).rejects.toMatchObject(closed)
   })
 
   test('is nothing for an inbox that belongs to no webhook', async () => {

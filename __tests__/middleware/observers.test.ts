@@ -49,14 +49,15 @@ test('onRefused gets what was received, by wire name, and what is wrong with it'
   expect(receivedAt.getTime()).toBeLessThanOrEqual(Date.now())
 })
 
-test('onConflict gets the conversion that arrived and what is recorded', async () => {
+test('onConflict gets the conversion that arrived, what is recorded, and why the two differ', async () => {
   const told: unknown[] = []
   const { call, webhook } = await startApp({ onConflict: (conflict) => told.push(conflict) })
-  const { id } = await webhook.accept(params({ goal_complete: '0' }))
+  await webhook.accept(params({ goal_complete: '0' }))
   expect((await call({ purchaseValue: '9' })).status).toBe(409)
+  const [conflict] = await webhook.inbox.list({ state: 'conflict' })
   expect(told).toEqual([
     {
-      id,
+      id: conflict?.id,
       conversion: {
         ...sampleConversion,
         params: params({ purchaseValue: '9' }),
@@ -64,6 +65,7 @@ test('onConflict gets the conversion that arrived and what is recorded', async (
         receivedAt: expect.any(Date) as Date,
       },
       recorded: { status: 'success', goalComplete: false },
+      differs: [{ parameter: 'purchaseValue', recorded: '1000', received: '9' }],
     },
   ])
 })

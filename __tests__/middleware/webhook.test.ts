@@ -43,7 +43,9 @@ describe('accept', () => {
     await call()
     const { id } = await webhook.accept(params())
     expect(await webhook.accept(params({ conversion: 'pending' }))).toEqual({ outcome: 'stale', id })
-    expect(await webhook.accept(params({ purchaseValue: '9' }))).toEqual({ outcome: 'conflict', id })
+    const conflict = await webhook.accept(params({ purchaseValue: '9' }))
+    expect(conflict.outcome).toBe('conflict')
+    expect((await webhook.inbox.get(conflict.id))?.params.purchaseValue).toBe('9')
     expect((await call()).body).toBe('{"outcome":"duplicate"}')
   })
 

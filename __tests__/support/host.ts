@@ -16,6 +16,7 @@ export function testHost(changes: Partial<InboxHost> = {}) {
   const waiting: { count: number; resolve: () => void }[] = []
   const host: InboxHost = {
     hasHandler: () => true,
+    hasConfirm: false,
     reread: () => ({ ok: false, code: 'ERR_CONVERSION_CALLBACK_REFUSED', issues: [] }),
     conversionOf: () => undefined,
     onConflict: () => undefined,

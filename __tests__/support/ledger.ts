@@ -1,8 +1,14 @@
 import type { Callback } from '../../lib/callback/conversion.js'
 import { claim, settle } from '../../lib/inbox/delivery.js'
-import { identityOf } from '../../lib/inbox/identity.js'
+import { identityOf, peopleKey, peopleOf } from '../../lib/inbox/identity.js'
 import { decide, type DeliveryState } from '../../lib/inbox/ledger.js'
-import { applyDecision, findDelivery, type DeliveryKey, type IdentityRecord } from '../../lib/inbox/records.js'
+import {
+  applyDecision,
+  findDelivery,
+  type ClaimHead,
+  type ClaimRecord,
+  type DeliveryKey,
+} from '../../lib/inbox/records.js'
 import type { ConversionStatus } from '../../lib/index.js'
 import { params } from './callbacks.js'
 
@@ -21,18 +27,25 @@ export function callbackOf(
   }
 }
 
+/** The claim that a callback starts where nothing is recorded of its order. */
+export function headOf(callback: Callback): ClaimHead {
+  const identity = identityOf(callback)
+  const people = peopleOf(callback)
+  return { id: identity, identity, people: peopleKey(identity, people), ...people }
+}
+
 /** What one callback does to a record: the pure part of every inbox. */
-export function receive(record: IdentityRecord | undefined, callback: Callback) {
+export function receive(record: ClaimRecord | undefined, callback: Callback) {
   const decision = decide(record, callback)
   const { outcome, events, previous } = decision
-  return { outcome, events, previous, ...applyDecision(identityOf(callback), record, callback, decision) }
+  return { outcome, events, previous, ...applyDecision(record ?? headOf(callback), record, callback, decision) }
 }
 
 /** The record after callbacks, each with what became of its deliveries: `done` where nothing is said. */
 export function recordOf(
   ...steps: readonly (Callback | readonly [Callback, Readonly<Partial<Record<DeliveryKey, DeliveryState>>>])[]
-): IdentityRecord {
-  let record: IdentityRecord | undefined
+): ClaimRecord {
+  let record: ClaimRecord | undefined
   for (const step of steps) {
     const [callback, states] = 'status' in step ? [step, {}] : step
     const applied = receive(record, callback)
@@ -43,9 +56,9 @@ export function recordOf(
 }
 
 /** Claims a delivery, as its turn comes, and settles it. */
-function bring(record: IdentityRecord, key: DeliveryKey, state: DeliveryState): IdentityRecord {
+function bring(record: ClaimRecord, key: DeliveryKey, state: DeliveryState): ClaimRecord {
   if (state === 'waiting') return record
-  const claimed = claim(record, key, { hasHandler: () => true, owner: 'test', now: 0 })
+  const claimed = claim(record, key, { hasHandler: () => true, hasConfirm: false, owner: 'test', now: 0 })
   if (claimed.delivery === undefined || state === 'running') return claimed.record
   const fixed = claimed.delivery.reversal ? 'reversal' : claimed.delivery.event
   if (state === 'done' || state === 'refused')

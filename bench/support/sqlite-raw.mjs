@@ -8,7 +8,7 @@ export function sqliteRaw(file) {
   const db = new DatabaseSync(file)
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON')
   const identity = db.prepare(
-    `INSERT INTO conversion_webhook_identities
+    `INSERT INTO conversion_webhook_claims
      (id, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten, order_id, repeats)
      VALUES (?, '', 'success', 0, ?, ?, 1000, 0, ?, NULL)`,
   )

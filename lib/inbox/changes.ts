@@ -2,87 +2,131 @@ import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { claimNext, lapse, settle, type Claimer, type Patience } from './delivery.js'
 import type { Accepted, Verdict } from './inbox.js'
-import { decide, previousOf } from './ledger.js'
-import { conflictOf } from './quarantine.js'
-import { applyDecision, findDelivery, keyOf, type Delivery, type IdentityRecord } from './records.js'
-import type { Changed } from './store.js'
+import { recordIn } from './recording.js'
+import { findDelivery, keyOf, type ClaimRecord, type Delivery } from './records.js'
+import { hasOrder, reserve } from './reservation.js'
+import type { Changed, Found } from './store.js'
 
-/* The changes that a durable inbox makes to one identity. Pure: a transaction that has to be repeated asks again. */
+/* The changes that a durable inbox makes to one claim. Pure: a transaction that has to be repeated asks again. */
 
-/** A delivery that was claimed, before it runs. */
-export interface Claim {
-  readonly identity: string
+/** A delivery that was taken up, before it runs. */
+export interface TakenUp {
+  /** The id of its claim. */
+  readonly claim: string
   readonly delivery: Delivery
 }
 
-/** Who claims in a change, and whether there is a slot for it; absent where a change is not to claim. */
-export type Claiming = Claimer & { readonly mayRun: boolean }
-
-/** Records a callback by the ledger, and claims what can be delivered at once. */
-export function recordCallback(
-  recorded: IdentityRecord | undefined,
-  id: string,
-  callback: Callback,
-  claiming: Claiming | undefined,
-): Changed<{ accepted: Accepted; claim?: Claim }> {
-  const decision = decide(recorded, callback)
-  const { outcome } = decision
-  const { record } = applyDecision(id, recorded, callback, decision)
-  if (outcome === 'conflict') {
-    const accepted: Accepted = { outcome, id, recorded: previousOf(record) }
-    return { record, conflict: conflictOf(id, callback), counted: outcome, result: { accepted } }
-  }
-  const claimed = claimIn(record, claiming)
-  return { ...claimed, counted: outcome, result: { accepted: { outcome, id }, ...claimed.result } }
+/** Deliveries of one claim that were refused, since another one has the order. */
+export interface Lost {
+  readonly claim: ClaimRecord
+  readonly deliveries: readonly Delivery[]
 }
 
-/** Marks what an attempt came to, if the delivery is still its own, and claims the next one of the identity. */
+/** Who takes deliveries up in a change, and whether there is a slot for it; absent where a change is not to do that. */
+export type Claiming = Omit<Claimer, 'holder'> & { readonly mayRun: boolean }
+
+/** What every change that takes deliveries up results in. */
+export interface Taking {
+  readonly takenUp?: TakenUp
+  readonly lost?: Lost
+}
+
+/** Records a callback by the ledger, and takes up what can be delivered at once. */
+export function recordCallback(
+  { claims, holders }: Found,
+  identity: string,
+  callback: Callback,
+  claiming: Claiming | undefined,
+): Changed<Taking & { accepted: Accepted }> {
+  const recording = recordIn(claims, holders.get(identity)?.claim, identity, callback)
+  const { outcome } = recording
+  if (recording.outcome === 'conflict') {
+    const { conflict, contradiction } = recording
+    return { conflict, counted: outcome, result: { accepted: { outcome, id: conflict.id, contradiction } } }
+  }
+  const { record } = recording
+  const taken = takeUp(record, holders, claiming)
+  return { ...taken, counted: outcome, result: { accepted: { outcome, id: record.id }, ...taken.result } }
+}
+
+/** Marks what an attempt came to, if the delivery is still its own, and takes up the next one of the claim. */
 export function settleAttempt(
-  record: IdentityRecord,
+  { record, holders }: Found,
   delivery: Delivery,
   verdict: Verdict,
   patience: Patience,
   claiming: Claiming | undefined,
-): Changed<{ claim?: Claim; isDead: boolean }> {
+): Changed<Taking & { isDead: boolean }> {
+  if (record === undefined) return { result: { isDead: false } }
   const isMine = isOurs(record, delivery)
   const settled = isMine ? settle(record, keyOf(delivery), verdict, patience) : record
-  const isDead = isMine && findDelivery(settled, keyOf(delivery))?.state === 'dead'
-  const claimed = claimIn(settled, claiming)
-  return { ...claimed, result: { ...claimed.result, isDead } }
+  const after = isMine ? findDelivery(settled, keyOf(delivery)) : undefined
+  const taken = takeUp(settled, holders, claiming)
+  const lost = [...(after?.takenBy === undefined ? [] : [after]), ...(taken.result.lost?.deliveries ?? [])]
+  const result = { ...taken.result, ...(lost.length > 0 && { lost: { claim: settled, deliveries: lost } }) }
+  return { ...taken, result: { ...result, isDead: after?.state === 'dead' } }
 }
 
-/** Marks a delivery done together with its handler's effect. Throws `ERR_CONVERSION_ATTEMPT_LAPSED` where it is not the attempt's own. */
+/** What a reservation came to: the order is the claim's, or what becomes of the attempt. */
+export type Reserved = { readonly verdict?: Verdict; readonly isAnotherOrder?: true }
+
+/** Reserves an order for a delivery that is confirmed, if the attempt is still its own. */
+export function reserveOrder(
+  { record, holders }: Partial<Found>,
+  claimed: Delivery,
+  order: string | undefined,
+): Changed<Reserved> {
+  const delivery = record && findDelivery(record, keyOf(claimed))
+  if (!record || !holders || !delivery || !isOurs(record, claimed)) {
+    return { result: { verdict: { state: 'waiting', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' } } }
+  }
+  const reservation = reserve(record, delivery, holders, order)
+  return 'record' in reservation ? { ...reservation, result: {} } : { result: reservation }
+}
+
+/**
+ * Marks a delivery done together with its handler's effect. Throws `ERR_CONVERSION_ATTEMPT_LAPSED` where it is not the attempt's own, and
+ * `ERR_CONVERSION_ORDER_TAKEN` where the order was moved to another claim.
+ */
 export function commitAttempt(
-  record: IdentityRecord | undefined,
+  { record, holders }: Partial<Found>,
   delivery: Delivery,
   patience: Patience,
 ): Changed<undefined> {
   if (!record || !isOurs(record, delivery)) throw new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
+  if (!holders || !hasOrder(record, delivery, holders)) throw new ConversionWebhookError('ERR_CONVERSION_ORDER_TAKEN')
   return { record: settle(record, keyOf(delivery), { state: 'done' }, patience), result: undefined }
 }
 
-/** Ends attempts whose process is gone, and claims what can be delivered now. */
+/** Ends attempts whose process is gone, and takes up what can be delivered now. */
 export function takeOver(
-  record: IdentityRecord,
+  { record, holders }: Found,
   isLapsed: (owner: string) => boolean,
   patience: Patience,
   claiming: Claiming,
-): Changed<{ claim?: Claim; dead: readonly Delivery[]; isChanged: boolean }> {
+): Changed<Taking & { dead: readonly Delivery[]; isChanged: boolean }> {
+  if (record === undefined) return { result: { dead: [], isChanged: false } }
   const lapsed = record.deliveries.filter(({ owner }) => owner !== undefined && isLapsed(owner))
-  const taken = lapsed.reduce((found, delivery) => lapse(found, keyOf(delivery), patience), record)
-  const dead = lapsed.filter((delivery) => findDelivery(taken, keyOf(delivery))?.state === 'dead')
-  const claimed = claimIn(taken, claiming)
-  return { ...claimed, result: { ...claimed.result, dead, isChanged: claimed.record !== record } }
+  const brought = lapsed.reduce((found, delivery) => lapse(found, keyOf(delivery), patience), record)
+  const dead = lapsed.filter((delivery) => findDelivery(brought, keyOf(delivery))?.state === 'dead')
+  const taken = takeUp(brought, holders, claiming)
+  return { ...taken, result: { ...taken.result, dead, isChanged: taken.record !== record } }
 }
 
-function claimIn(record: IdentityRecord, claiming: Claiming | undefined): Changed<{ claim?: Claim }> {
+function takeUp(record: ClaimRecord, holders: Found['holders'], claiming: Claiming | undefined): Changed<Taking> {
   if (claiming === undefined) return { record, result: {} }
-  const { record: claimed, delivery } = claimNext(record, claiming, claiming.mayRun)
-  return { record: claimed, result: delivery ? { claim: { identity: record.id, delivery } } : {} }
+  const claimer = { ...claiming, holder: holders.get(record.identity) }
+  const { record: claimed, delivery, taken, reserved } = claimNext(record, claimer, claiming.mayRun)
+  const lost = taken.length > 0 ? { lost: { claim: claimed, deliveries: taken } } : {}
+  return {
+    record: claimed,
+    reserved,
+    result: { ...lost, ...(delivery && { takenUp: { claim: record.id, delivery } }) },
+  }
 }
 
 /** Whether the attempt that a delivery was claimed for is still the one that runs. */
-function isOurs(record: IdentityRecord, claimed: Delivery): boolean {
+function isOurs(record: ClaimRecord, claimed: Delivery): boolean {
   const delivery = findDelivery(record, keyOf(claimed))
   return delivery?.state === 'running' && delivery.owner === claimed.owner
 }

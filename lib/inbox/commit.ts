@@ -1,13 +1,13 @@
-import { commitAttempt } from './changes.js'
+import { commitAttempt, reserveOrder, type TakenUp } from './changes.js'
 import { bury, type Patience } from './delivery.js'
 import { isTransactionEnded } from './ended.js'
-import { keyOf, type Delivery } from './records.js'
+import type { Attempt } from './inbox.js'
+import { keyOf } from './records.js'
+import { anotherOrder, orderOf } from './reservation.js'
 import type { Change, DurableStore } from './store.js'
 import type { ConversionWebhookError } from '../errors.js'
 
-interface Attempt<Tx> {
-  readonly identity: string
-  readonly delivery: Delivery
+interface Running<Tx> extends TakenUp {
   readonly isOver: () => boolean
   readonly patience: () => Patience
   /** Makes a change as often as the storage needs. */
@@ -15,36 +15,54 @@ interface Attempt<Tx> {
   readonly onDead: (error: ConversionWebhookError) => void
 }
 
-/** `context.commit` of one attempt: runs a function in the transaction that marks the delivery done. */
-export function commitOf<Tx>(store: DurableStore<Tx>, attempt: Attempt<Tx>) {
-  const { identity, delivery } = attempt
-  return async (fn: (tx: never) => unknown): Promise<unknown> => {
+/** What an attempt changes in the storage while it runs. */
+export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pick<Attempt, 'reserve' | 'commit'> {
+  const { claim, delivery } = running
+  /** What `commit` looks at once more. */
+  let order: string | undefined
+
+  async function reserve(named: string | undefined) {
+    order = orderOf(delivery, named)
+    const { verdict, isAnotherOrder } = await store.change({
+      claim,
+      order,
+      apply: (found) => reserveOrder(running.isOver() ? {} : found, delivery, order),
+    })
+    if (isAnotherOrder) throw anotherOrder()
+    return verdict
+  }
+
+  /** `context.commit`: runs a function in the transaction that marks the delivery done. */
+  async function commit(fn: (tx: never) => unknown): Promise<unknown> {
     let value: unknown
     try {
       await store.change({
-        identity,
-        apply: ({ record }) => commitAttempt(attempt.isOver() ? undefined : record, delivery, attempt.patience()),
+        claim,
+        order,
+        apply: (found) => commitAttempt(running.isOver() ? {} : found, delivery, running.patience()),
         effect: (tx: Tx) => {
           value = fn(tx as never)
           return value
         },
       })
     } catch (error) {
-      if (isTransactionEnded(error)) await buryAttempt(attempt, error)
+      if (isTransactionEnded(error)) await buryAttempt(running, error)
       throw error
     }
     return value
   }
+
+  return { reserve, commit }
 }
 
 /** Whoever owns the delivery now: one more attempt would repeat what this one committed. */
-async function buryAttempt<Tx>({ identity, delivery, ...attempt }: Attempt<Tx>, error: ConversionWebhookError) {
-  await attempt.insist({
-    identity,
+async function buryAttempt<Tx>({ claim, delivery, ...running }: Running<Tx>, error: ConversionWebhookError) {
+  await running.insist({
+    claim,
     apply: ({ record }) => ({
-      ...(record && { record: bury(record, keyOf(delivery), error, attempt.patience().now) }),
+      ...(record && { record: bury(record, keyOf(delivery), error, running.patience().now) }),
       result: undefined,
     }),
   })
-  attempt.onDead(error)
+  running.onDead(error)
 }

@@ -1,23 +1,22 @@
 import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
-import { settleAttempt, takeOver, type Claim, type Claiming } from './changes.js'
-import { commitOf } from './commit.js'
-import { jobOf, type Claimer, type Patience } from './delivery.js'
+import { settleAttempt, takeOver, type Claiming, type Taking, type TakenUp } from './changes.js'
+import { changesOf } from './commit.js'
+import { jobOf, type Patience } from './delivery.js'
 import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
-import type { Delivery, IdentityRecord } from './records.js'
+import { tellLost } from './lost.js'
+import type { Delivery } from './records.js'
 import { rereadQuarantined } from './replay.js'
 import type { Release, Slots } from './slots.js'
-import type { Candidate, Change, Changed, DurableStore } from './store.js'
+import type { Candidate, Change, Changed, DurableStore, Found } from './store.js'
 
 const beatMs = 5_000
 const settleAgainMs = 1_000
 const maxCandidates = 100
 
-/** A change that may claim. */
-interface SlotChange<T> {
-  readonly identity: string
-  readonly candidate?: string
-  readonly apply: (record: IdentityRecord | undefined, slot: () => boolean) => Changed<T>
+/** A change that may take a delivery up. */
+interface SlotChange<T> extends Pick<Change<T>, 'claim' | 'callback' | 'candidate'> {
+  readonly apply: (found: Found, slot: () => boolean) => Changed<T>
 }
 
 /**
@@ -33,7 +32,7 @@ export class Deliverer<Tx> {
   #timers: readonly NodeJS.Timeout[] = []
   #look: Promise<void> | undefined
   #mustLookAgain = false
-  /** Identities of which a delivery runs here. */
+  /** Claims of which a delivery runs here. */
   readonly #active = new Set<string>()
   #isStarted = false
   #isStopped = false
@@ -69,17 +68,18 @@ export class Deliverer<Tx> {
     await this.#look
   }
 
-  /** Makes a change that may claim a delivery, and runs what it claimed. `slot` takes a slot, if there is a free one. */
-  async change<T extends { claim?: Claim }>({ apply, ...change }: SlotChange<T>): Promise<T> {
+  /** Makes a change that may take a delivery up, and runs what it took. `slot` takes a slot, if there is a free one. */
+  async change<T extends Taking>({ apply, ...change }: SlotChange<T>): Promise<T> {
     let taken: Release | undefined
     const slot = (): boolean => (taken ??= this.#slots.take()) !== undefined
     try {
-      const result = await this.#store.change({ ...change, apply: ({ record }) => apply(record, slot) })
-      const { claim } = result
-      if (claim !== undefined && taken !== undefined) {
-        void this.#run(claim, taken)
+      const result = await this.#store.change({ ...change, apply: (found) => apply(found, slot) })
+      const { takenUp, lost } = result
+      if (takenUp !== undefined && taken !== undefined) {
+        void this.#run(takenUp, taken)
         taken = undefined
       }
+      this.#tell(lost)
       return result
     } finally {
       taken?.()
@@ -93,33 +93,34 @@ export class Deliverer<Tx> {
     return { ...this.#claimer(owner), mayRun: slot() }
   }
 
-  #claimer(owner: string): Claimer {
-    return { hasHandler: (event) => this.#host.hasHandler(event), owner, now: this.#store.now() }
+  #claimer(owner: string): Omit<Claiming, 'mayRun'> {
+    const { hasConfirm } = this.#host
+    return { hasHandler: (event) => this.#host.hasHandler(event), hasConfirm, owner, now: this.#store.now() }
   }
 
-  /** One attempt, to its end; then the next of the same identity, or a look around. Never rejects. */
-  async #run({ identity, delivery }: Claim, slot: Release): Promise<void> {
+  /** One attempt, to its end; then the next of the same claim, or a look around. Never rejects. */
+  async #run({ claim, delivery }: TakenUp, slot: Release): Promise<void> {
     let isOver = false
-    const commit = commitOf(this.#store, {
-      identity,
+    const job = jobOf(claim, delivery)
+    const changes = changesOf(this.#store, {
+      claim,
       delivery,
       isOver: () => isOver,
       patience: () => this.#patience(),
       insist: (change) => this.#insist(change),
       onDead: (error) => {
-        this.#host.onDead({ job: jobOf(identity, delivery), error })
+        this.#host.onDead({ job, error })
       },
     })
-    const job: Job = { ...jobOf(identity, delivery), commit }
-    const delivering = this.#host.deliver(job)
+    const delivering = this.#host.deliver({ ...job, ...changes })
     this.#running.add(delivering)
-    this.#active.add(identity)
+    this.#active.add(claim)
     const verdict = await delivering.verdict
     isOver = true
     await delivering.finished // its retry waits for it, and so does its slot
     this.#running.delete(delivering)
-    const next = await this.#settle(identity, delivery, verdict, job)
-    this.#active.delete(identity)
+    const next = await this.#settle(claim, delivery, verdict, job)
+    this.#active.delete(claim)
     if (next !== undefined) {
       void this.#run(next, slot)
       return
@@ -128,23 +129,24 @@ export class Deliverer<Tx> {
     if (this.#mustLookAgain) this.wake()
   }
 
-  /** Marks what an attempt came to, and claims the next delivery of the identity. */
-  async #settle(identity: string, delivery: Delivery, verdict: Verdict, job: Job): Promise<Claim | undefined> {
-    const settled = await this.#insist<{ claim?: Claim; isDead: boolean }>({
-      identity,
-      apply: ({ record }) =>
-        record === undefined
-          ? { result: { isDead: false } }
-          : settleAttempt(
-              record,
-              delivery,
-              verdict,
-              this.#patience(),
-              this.claiming(() => true),
-            ),
+  /** Marks what an attempt came to, and takes up the next delivery of the claim. */
+  async #settle(claim: string, delivery: Delivery, verdict: Verdict, job: Job): Promise<TakenUp | undefined> {
+    const settled = await this.#insist<Taking & { isDead: boolean }>({
+      claim,
+      apply: (found) => {
+        const claiming = this.claiming(() => true)
+        return settleAttempt(found, delivery, verdict, this.#patience(), claiming)
+      },
     })
     if (settled?.isDead) this.#host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })
-    return settled?.claim
+    this.#tell(settled?.lost)
+    return settled?.takenUp
+  }
+
+  #tell(lost: Taking['lost']): void {
+    tellLost(this.#store, lost, this.#host).catch((error: unknown) => {
+      this.failed(error)
+    })
   }
 
   /** Makes a change, as often as the storage needs; undefined where the inbox closes before it is made. */
@@ -153,7 +155,7 @@ export class Deliverer<Tx> {
       try {
         return await this.#store.change(change)
       } catch (error) {
-        debug.delivery('%s could not be settled', shortId(change.identity ?? ''))
+        debug.delivery('%s could not be settled', shortId(change.claim ?? ''))
         this.failed(error)
         if (this.#isStopped) return undefined // another process takes it over
         await new Promise((resolve) => setTimeout(resolve, settleAgainMs).unref())
@@ -201,23 +203,18 @@ export class Deliverer<Tx> {
   /** Makes something of a candidate; false where another process was faster. */
   async #take(candidate: Candidate): Promise<boolean> {
     if ('quarantined' in candidate) return this.#reread(candidate.quarantined)
-    const { identity, owner, isLapsed } = candidate
-    const { dead, isChanged } = await this.change<{
-      claim?: Claim
-      dead: readonly Delivery[]
-      isChanged: boolean
-    }>({
-      identity,
+    const { claim, owner, isLapsed } = candidate
+    const { dead, isChanged } = await this.change<Taking & { dead: readonly Delivery[]; isChanged: boolean }>({
+      claim,
       candidate: owner,
-      apply: (record, slot) => {
-        if (record === undefined) return { result: { dead: [], isChanged: false } }
+      apply: (found, slot) => {
         const claiming = { ...this.#claimer(owner), mayRun: !this.#isStopped && slot() }
-        return takeOver(record, isLapsed, this.#patience(), claiming)
+        return takeOver(found, isLapsed, this.#patience(), claiming)
       },
     })
     for (const delivery of dead) {
       const error = new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
-      this.#host.onDead({ job: jobOf(identity, delivery), error })
+      this.#host.onDead({ job: jobOf(claim, delivery), error })
     }
     return isChanged
   }
@@ -237,8 +234,8 @@ export class Deliverer<Tx> {
     try {
       await this.#store.beat()
       const { owner } = this.#store
-      for (const identity of await this.#store.leftBehind(this.#active)) {
-        if (owner !== undefined) await this.#take({ identity, owner, isLapsed: (other) => other === owner })
+      for (const claim of await this.#store.leftBehind(this.#active)) {
+        if (owner !== undefined) await this.#take({ claim, owner, isLapsed: (other) => other === owner })
       }
     } catch (error) {
       this.failed(error)

@@ -1,7 +1,7 @@
 import type { ConversionErrorCode, ConversionWebhookError } from '../errors.js'
 import type { Job, Verdict } from './inbox.js'
 import { endBefore } from '../visible.js'
-import { due, type ConversionEvent } from './ledger.js'
+import { due, isSuccess, type ConversionEvent } from './ledger.js'
 import {
   deliveryId,
   findDelivery,
@@ -11,63 +11,99 @@ import {
   withDelivery,
   type Delivery,
   type DeliveryKey,
-  type IdentityRecord,
+  type ClaimRecord,
   type LogEntry,
 } from './records.js'
 
 /** Who claims, when, and what can be delivered there. */
 export interface Claimer {
   readonly hasHandler: (event: ConversionEvent) => boolean
+  /** Whether `confirm` is asked before a success reaches its handler: then the order is reserved after its yes. */
+  readonly hasConfirm: boolean
   readonly owner: string
   readonly now: number
+  /** Which claim has the order that is the identity of the record. */
+  readonly holder?: Holder | undefined
+}
+
+/** The claim that has an order. */
+export interface Holder {
+  readonly claim: string
+  /** Whether one of its deliveries runs. */
+  readonly isRunning: boolean
 }
 
 /** A delivery whose turn has come, and the record that says so. */
 export interface Claimed {
-  readonly record: IdentityRecord
+  readonly record: ClaimRecord
   /** What is to be run; absent where there is nothing to run any more. */
   readonly delivery?: Delivery
+  /** Deliveries that are refused, since another claim has the order. */
+  readonly taken: readonly Delivery[]
+  /** Orders that the claim has from now on. */
+  readonly reserved: readonly string[]
 }
 
-/** Takes a waiting delivery: withdraws it, settles it because nobody handles its event, or fixes it and says that it runs. Pure. */
-export function claim(record: IdentityRecord, key: DeliveryKey, { hasHandler, owner, now }: Claimer): Claimed {
+const holderRunsMs = 5_000
+
+/**
+ * Takes a waiting delivery: withdraws it, settles it because nobody handles its event, refuses it because another claim has the order, or
+ * fixes it and says that it runs. Pure.
+ */
+export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): Claimed {
+  const { hasHandler, hasConfirm, owner, now, holder } = claimer
+  const nothing = { taken: [], reserved: [] }
   const delivery = findDelivery(record, key)
-  if (delivery?.state !== 'waiting') return { record }
+  if (delivery?.state !== 'waiting') return { record, ...nothing }
   const verdict = due(record, delivery)
   if (verdict.action === 'withdraw') {
-    return { record: withDelivery(record, key, settled(delivery, 'withdrawn', now)) }
+    return { record: withDelivery(record, key, settled(delivery, 'withdrawn', now)), ...nothing }
   }
   const { previous: _before, ...rest } = delivery
   // A fail becomes a plain one or a reversal here, with what it takes back.
   const fixed = { ...rest, reversal: verdict.reversal, ...(verdict.previous && { previous: verdict.previous }) }
   if (!hasHandler(delivery.event)) {
-    return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), isUnheard: true }) }
+    return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), isUnheard: true }), ...nothing }
+  }
+  const isOthers = isSuccess(delivery) && holder !== undefined && holder.claim !== record.id
+  if (isOthers && delivery.takes !== true) {
+    const refused = { ...settled(fixed, 'refused', now), takenBy: holder.claim }
+    return { record: withDelivery(record, key, refused), taken: [refused], reserved: [] }
+  }
+  if (isOthers && holder.isRunning) {
+    return { record: withDelivery(record, key, { ...delivery, dueAt: now + holderRunsMs }), ...nothing }
   }
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, owner }
-  return { record: withDelivery(record, key, running), delivery: running }
+  const mustReserve = isSuccess(delivery) && !hasConfirm && holder?.claim !== record.id
+  if (!mustReserve) return { record: withDelivery(record, key, running), delivery: running, ...nothing }
+  const { identity, order = identity } = record
+  const { takes: _taken, ...won } = running
+  return { record: withDelivery({ ...record, order }, key, won), delivery: won, taken: [], reserved: [identity] }
 }
 
 /**
- * Takes the first delivery of an identity whose time has come, if none of it runs; on the way withdraws what was overtaken and settles
- * what nobody handles. Where nothing may run (`mayRun`), only those two are done. Pure.
+ * Takes the first delivery of a claim whose time has come, if none of it runs; on the way withdraws what was overtaken, refuses what another
+ * claim has the order of, and settles what nobody handles. Where nothing may run (`mayRun`), only those three are done. Pure.
  */
-export function claimNext(record: IdentityRecord, claimer: Claimer, mayRun = true): Claimed {
+export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = true): Claimed {
+  const taken: Delivery[] = []
   for (let current = record; ;) {
-    if (current.deliveries.some(({ state }) => state === 'running')) return { record: current }
+    if (current.deliveries.some(({ state }) => state === 'running')) return { record: current, taken, reserved: [] }
     const [next] = current.deliveries
       .filter(({ state, dueAt }) => state === 'waiting' && isDue(dueAt, claimer.now))
       .sort((a, b) => a.sequence - b.sequence)
-    if (next === undefined) return { record: current }
+    if (next === undefined) return { record: current, taken, reserved: [] }
     const claimed = claim(current, keyOf(next), claimer)
-    if (claimed.delivery !== undefined) return mayRun ? claimed : { record: current }
+    taken.push(...claimed.taken)
+    if (claimed.delivery !== undefined) return mayRun ? { ...claimed, taken } : { record: current, taken, reserved: [] }
     current = claimed.record
   }
 }
 
 /** What the host is asked to deliver. */
-export function jobOf(identity: string, delivery: Delivery): Job {
+export function jobOf(claim: string, delivery: Delivery): Job {
   const { event, attempts, callback, previous } = delivery
-  const id = deliveryId(identity, keyOf(delivery))
+  const id = deliveryId(claim, keyOf(delivery))
   return { event, id, attempt: attempts, callback, ...(previous && { previous }) }
 }
 
@@ -81,22 +117,18 @@ export interface Patience {
 }
 
 /** What an attempt came to. Pure. */
-export function settle(record: IdentityRecord, key: DeliveryKey, verdict: Verdict, patience: Patience): IdentityRecord {
+export function settle(record: ClaimRecord, key: DeliveryKey, verdict: Verdict, patience: Patience): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery === undefined) return record
   if (verdict.state !== 'waiting') {
-    return withDelivery(record, key, settled(delivery, verdict.state, patience.now))
+    const takenBy = verdict.state === 'refused' && verdict.takenBy !== undefined ? { takenBy: verdict.takenBy } : {}
+    return withDelivery(record, key, { ...settled(delivery, verdict.state, patience.now), ...takenBy })
   }
   return withDelivery(record, key, again(delivery, verdict, patience))
 }
 
 /** Dead with attempts left, because one more would repeat what the last one committed. Pure. */
-export function bury(
-  record: IdentityRecord,
-  key: DeliveryKey,
-  error: ConversionWebhookError,
-  now: number,
-): IdentityRecord {
+export function bury(record: ClaimRecord, key: DeliveryKey, error: ConversionWebhookError, now: number): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery === undefined) return record
   const { code } = error
@@ -105,7 +137,7 @@ export function bury(
 }
 
 /** An attempt whose process is gone: it counts, so that a delivery that ends its process is dead in the end. Pure. */
-export function lapse(record: IdentityRecord, key: DeliveryKey, patience: Patience): IdentityRecord {
+export function lapse(record: ClaimRecord, key: DeliveryKey, patience: Patience): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery?.state !== 'running') return record
   const next = again(delivery, { state: 'waiting', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' }, patience)
@@ -148,12 +180,16 @@ export function retryDelayMs(tries: number, random: number): number {
   return Math.round(Math.min(hourMs, 1_000 * 2 ** Math.min(tries - 1, 20) * (0.8 + 0.4 * random)))
 }
 
-/** Dead, refused, or waiting for its time: at once, as if it had never been tried. Pure. */
+/**
+ * Dead, refused, or waiting for its time: at once, as if it had never been tried. One that was refused because another claim has the order
+ * takes the order with the next yes. Pure.
+ */
 export function replayed(delivery: Delivery, now: number): Delivery {
-  const { heldSince: _held, settledAt, state, ...rest } = delivery
+  const { heldSince: _held, takenBy, settledAt, state, ...rest } = delivery
   const before: readonly LogEntry[] = settledAt === undefined ? [] : [{ at: settledAt, what: state }]
   const log = logged(delivery.log, ...before, { at: now, what: 'replayed' })
-  return { ...rest, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log }
+  const takes = takenBy === undefined ? {} : { takes: true }
+  return { ...rest, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log, ...takes }
 }
 
 function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | 'dead', now: number): Delivery {
@@ -191,10 +227,10 @@ export function lastErrorOf({ log }: Delivery): { code: ConversionErrorCode; mes
 
 /** Withdraws every waiting delivery that was overtaken, but those whose turn is coming anyway. Pure. */
 export function withdrawOvertaken(
-  record: IdentityRecord,
+  record: ClaimRecord,
   now: number,
   isQueued: (key: DeliveryKey) => boolean,
-): IdentityRecord {
+): ClaimRecord {
   const overtaken = record.deliveries.filter(
     (delivery) =>
       delivery.state === 'waiting' && !isQueued(keyOf(delivery)) && due(record, delivery).action === 'withdraw',
@@ -205,6 +241,6 @@ export function withdrawOvertaken(
   )
 }
 
-export function isSettled(record: IdentityRecord): boolean {
+export function isSettled(record: ClaimRecord): boolean {
   return !record.deliveries.some(isUnsettled)
 }

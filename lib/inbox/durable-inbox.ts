@@ -3,7 +3,7 @@ import { debug, shortId } from '../debug.js'
 import { BaseInbox } from './base.js'
 import { recordCallback } from './changes.js'
 import { Deliverer } from './deliverer.js'
-import { identityOf } from './identity.js'
+import { identityOf, peopleOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost } from './inbox.js'
 import { keptWith, type QuarantinedCallback } from './quarantine.js'
 import type { DurableStore } from './store.js'
@@ -29,13 +29,13 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
 
   async accept(callback: Callback): Promise<Accepted> {
     const deliverer = this.requireAttached(this.#deliverer)
-    const id = identityOf(callback)
-    const { accepted, claim } = await deliverer.change({
-      identity: id,
-      apply: (record, slot) => recordCallback(record, id, callback, deliverer.claiming(slot)),
+    const identity = identityOf(callback)
+    const { accepted, takenUp } = await deliverer.change({
+      callback: { identity, people: peopleOf(callback) },
+      apply: (found, slot) => recordCallback(found, identity, callback, deliverer.claiming(slot)),
     })
-    debug.inbox('%s %s %s', shortId(id), callback.status, accepted.outcome)
-    if (accepted.outcome === 'accepted' && claim === undefined) this.wake()
+    debug.inbox('%s %s %s', shortId(accepted.id), callback.status, accepted.outcome)
+    if (accepted.outcome === 'accepted' && takenUp === undefined) this.wake()
     return accepted
   }
 

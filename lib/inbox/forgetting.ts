@@ -2,7 +2,7 @@ import { addressFinder } from './addresses.js'
 import { textsOfQuarantined, textsOfRecord } from './mentions.js'
 import { receivedAtOf } from './quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
-import { emptied, isEmptied, isUnsettled, withoutScope, type IdentityRecord } from './records.js'
+import { emptied, isEmptied, isUnsettled, withoutScope, type ClaimRecord } from './records.js'
 import type { Position, Store } from './store.js'
 
 export interface Pruned {
@@ -28,7 +28,7 @@ export function pruner(store: Store) {
       throw invalidQuery('olderThanDays is a number of days, 0 or more.')
     }
     const before = Date.now() - olderThanDays * dayMs
-    const prune = (record: IdentityRecord) =>
+    const prune = (record: ClaimRecord) =>
       isOldEnough(record, before) && !isPruned(record) ? emptied(record) : undefined
     let pruned = 0
     for await (const record of allRecords(store)) {
@@ -47,7 +47,7 @@ export function eraser(store: Store) {
     const { email } = fieldsOfQuery(person, ['email'])
     const mentions = addressFinder(requireAddresses(email))
     const isPersonal = (scope: string) => mentions({ emails: [], others: [scope] })
-    const erase = (record: IdentityRecord) =>
+    const erase = (record: ClaimRecord) =>
       record.deliveries.some(isUnsettled) ? undefined : withoutScope(emptied(record), isPersonal)
     let erased = 0
     const waiting: string[] = []
@@ -69,25 +69,25 @@ export function eraser(store: Store) {
 }
 
 /** Settled for good, and nothing happened to it since. */
-function isOldEnough({ deliveries }: IdentityRecord, before: number): boolean {
+function isOldEnough({ deliveries }: ClaimRecord, before: number): boolean {
   return deliveries.every(
     ({ state, settledAt, callback }) =>
       ['done', 'withdrawn', 'refused'].includes(state) && (settledAt ?? 0) < before && callback.receivedAt < before,
   )
 }
 
-function isPruned({ deliveries }: IdentityRecord): boolean {
+function isPruned({ deliveries }: ClaimRecord): boolean {
   return deliveries.every(({ callback }) => isEmptied(callback))
 }
 
 /** Writes what is to stay of a record, judged as it is then; false where it stays as it is. */
 function rewrite(
   store: Store,
-  identity: string,
-  change: (record: IdentityRecord) => IdentityRecord | undefined,
+  claim: string,
+  change: (record: ClaimRecord) => ClaimRecord | undefined,
 ): Promise<boolean> {
   return store.change({
-    identity,
+    claim,
     apply: ({ record: found }) => {
       const record = found && change(found)
       return record ? { record, result: true } : { result: false }

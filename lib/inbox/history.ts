@@ -1,9 +1,9 @@
 import type { ConversionErrorCode } from '../errors.js'
 import type { ConversionEvent } from './ledger.js'
 import { receivedAtOf, type QuarantinedCallback } from './quarantine.js'
-import { deliveryId, keyOf, type IdentityRecord, type LogEntry } from './records.js'
+import { deliveryId, keyOf, type ClaimRecord, type LogEntry } from './records.js'
 
-/** One thing that happened to a conversion. */
+/** One thing that happened to an order. */
 export interface HistoryEntry {
   readonly at: Date
   /**
@@ -11,7 +11,7 @@ export interface HistoryEntry {
    * `stale` for repeats, `conflict` and `refused` for quarantined callbacks.
    */
   readonly what: LogEntry['what'] | 'duplicate' | 'stale' | 'conflict'
-  /** What it happened to: a delivery or a quarantined callback. */
+  /** What it happened to: a delivery, a quarantined callback, or, for repeats, a claim. */
   readonly id?: string
   readonly event?: ConversionEvent
   readonly attempt?: number
@@ -22,27 +22,28 @@ export interface HistoryEntry {
 }
 
 export function historyOf(
-  record: IdentityRecord | undefined,
+  claims: readonly ClaimRecord[],
   quarantined: readonly QuarantinedCallback[],
 ): readonly HistoryEntry[] {
-  return [...(record ? historyOfRecord(record) : []), ...quarantined.flatMap(historyOfQuarantined)].sort(
+  return [...claims.flatMap(historyOfClaim), ...quarantined.flatMap(historyOfQuarantined)].sort(
     (a, b) => a.at.getTime() - b.at.getTime(),
   )
 }
 
-function historyOfRecord({ id: identity, deliveries, repeats }: IdentityRecord): HistoryEntry[] {
+function historyOfClaim({ id: claim, deliveries, repeats }: ClaimRecord): HistoryEntry[] {
   const ofDeliveries = deliveries.flatMap((delivery) => {
-    const { event, callback, state, settledAt, log } = delivery
-    const subject = { id: deliveryId(identity, keyOf(delivery)), event }
+    const { event, callback, state, settledAt, takenBy, log } = delivery
+    const subject = { id: deliveryId(claim, keyOf(delivery)), event }
+    const code = takenBy === undefined ? {} : { code: 'ERR_CONVERSION_ORDER_TAKEN' as const }
     return [
       { at: new Date(callback.receivedAt), what: 'recorded' as const, ...subject },
       ...log.map(({ at, ...entry }) => ({ at: new Date(at), ...entry, ...subject })),
-      ...(settledAt === undefined ? [] : [{ at: new Date(settledAt), what: state, ...subject }]),
+      ...(settledAt === undefined ? [] : [{ at: new Date(settledAt), what: state, ...code, ...subject }]),
     ]
   })
   const ofRepeats = (['duplicate', 'stale'] as const).flatMap((what) => {
     const counted = repeats[what]
-    return counted ? [{ at: new Date(counted.lastAt), what, count: counted.count }] : []
+    return counted ? [{ at: new Date(counted.lastAt), what, id: claim, count: counted.count }] : []
   })
   return [...ofDeliveries, ...ofRepeats]
 }

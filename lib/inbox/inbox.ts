@@ -3,8 +3,10 @@ import type { Digest } from '../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
 import type { Erased, Pruned } from './forgetting.js'
 import type { HistoryEntry } from './history.js'
+import type { Difference } from './claims.js'
 import type { ConversionEvent, DeliveryState, Outcome, Previous } from './ledger.js'
 import type { QuarantinedCallback, RefusedRecord } from './quarantine.js'
+import type { Contradiction } from './recording.js'
 
 declare const commitType: unique symbol
 
@@ -40,23 +42,25 @@ export interface Inbox<Commit = unknown> extends Operators {
 
 export interface Accepted {
   readonly outcome: Exclude<Outcome, 'refused'>
-  /** The identity's id. */
+  /** The claim's id; of a conflict that of the callback in quarantine. */
   readonly id: string
-  /** With a conflict: what is recorded of the conversion. */
-  readonly recorded?: Previous
+  /** With a conflict: what is told of it. */
+  readonly contradiction?: Contradiction
 }
 
 /** What an inbox needs of the webhook that it belongs to. */
 export interface InboxHost {
   hasHandler(event: ConversionEvent): boolean
+  /** Whether `confirm` is asked before a success reaches its handler. */
+  readonly hasConfirm: boolean
   /** Asks `confirm` and runs the handler under its time limit. Never throws. */
-  deliver(job: Job): Delivering
+  deliver(attempt: Attempt): Delivering
   /** Reads a refused callback once more, with today's options. Never throws. */
   reread(refused: RefusedRecord): Reread
   /** The typed conversion; undefined where it cannot be typed any more. Never throws. */
   conversionOf(callback: Callback): Conversion<unknown> | undefined
-  /** A refused callback that was replayed contradicts what is recorded. */
-  onConflict(conflict: { id: string; callback: Callback; recorded: Previous }): void
+  /** A refused callback that was replayed contradicts what is recorded, or a delivery is refused because another claim has the order. */
+  onConflict(conflict: Contradiction & { readonly callback: Callback }): void
   /** A delivery is tried no more. */
   onDead(dead: { job: Job; error: unknown }): void
   /** Something failed that no caller is told of. */
@@ -72,7 +76,7 @@ export type Reread =
   | { readonly ok: true; readonly callback: Callback }
   | { readonly ok: false; readonly code: ConversionErrorCode; readonly issues: readonly Issue[] }
 
-/** One attempt at one delivery. */
+/** What is delivered. */
 export interface Job {
   readonly event: ConversionEvent
   /** The idempotency key. */
@@ -81,6 +85,16 @@ export interface Job {
   readonly attempt: number
   readonly previous?: Previous
   readonly callback: Callback
+}
+
+/** One attempt at one delivery, and what it changes in the storage while it runs. */
+export interface Attempt extends Job {
+  /**
+   * Reserves the order for the claim, after a yes of `confirm` and before the handler: `order` as `confirm` named it, or the order id as sent.
+   * Resolves with what the attempt came to where the order is another claim's or the attempt has lapsed. Rejects where `confirm` names
+   * another order than before, or the storage fails.
+   */
+  readonly reserve: (order: string | undefined) => Promise<Verdict | undefined>
   /** Runs a function in the transaction that marks the delivery done; absent in memory. */
   readonly commit?: (fn: (tx: never) => unknown) => Promise<unknown>
 }
@@ -95,7 +109,9 @@ export interface Delivering {
 }
 
 export type Verdict =
-  | { readonly state: 'done' | 'refused' }
+  | { readonly state: 'done' }
+  /** By `confirm`, or because the claim `takenBy` has the order. */
+  | { readonly state: 'refused'; readonly takenBy?: string }
   /** To be tried again, by `confirm`'s wish (held) or after a failure. */
   | { readonly state: 'waiting'; readonly code: ConversionErrorCode; readonly error?: unknown }
 
@@ -129,8 +145,12 @@ export interface InboxRow {
   readonly conversion?: Conversion<unknown>
   /** By documented name; of refused callbacks what was received, by wire name. Empty after `prune` and `erase`. */
   readonly params: Readonly<Record<string, string>>
-  /** Why a callback was refused. */
+  /** Why a callback was refused; of a refused delivery `ERR_CONVERSION_ORDER_TAKEN`, absent where `confirm` refused it. */
   readonly code?: ConversionErrorCode
+  /** The claim that has the order, where it is another one than the row's own. */
+  readonly takenBy?: string
+  /** Of a conflict: what told it from the claim that it contradicts. */
+  readonly differs?: readonly Difference[]
   readonly issues?: readonly Issue[]
   /** Of a quarantined callback: how often the same content came, the first time included. */
   readonly count?: number
@@ -146,8 +166,23 @@ export interface InboxRow {
 }
 
 export interface InboxEntry extends InboxRow {
-  /** Everything that happened to its identity, the oldest first. */
+  /** The claims of the order, at most a hundred; none for a refused callback that was not read again. */
+  readonly claims: readonly InboxClaim[]
+  /** Everything that happened to them, the oldest first. */
   readonly history: readonly HistoryEntry[]
+}
+
+/** Who claims an order. People and amount are absent where they were not stated, and after `prune` and `erase`. */
+export interface InboxClaim {
+  /** `context.id` of its deliveries begins with it. */
+  readonly id: string
+  readonly status: ConversionStatus
+  /** Whether it is the one claim that may be paid. */
+  readonly hasOrder: boolean
+  /** E-mail addresses as they are compared. */
+  readonly referrerEmail?: string
+  readonly refereeEmail?: string
+  readonly purchaseValue?: number
 }
 
 export interface InboxStats {
@@ -174,11 +209,13 @@ export interface DayCounts extends Readonly<Record<ConversionStatus, number>> {
 export interface Operators {
   /** Rows, newest first. Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
   readonly list: (query?: InboxQuery) => Promise<readonly InboxRow[]>
-  /** A row with everything that happened to its identity. */
+  /** A row with all claims of its order, and everything that happened to them. */
   readonly get: (id: string) => Promise<InboxEntry | undefined>
   /**
    * Marks for one more try: a dead or refused delivery under the same id, so that nothing is paid twice; a waiting one at once; a refused
-   * callback through the whole way with today's options; a conflict, once, as a conversion of its own. A process with handlers picks it up.
+   * callback through the whole way with today's options; a conflict, once, as a claim of its own. A process with handlers picks it up.
+   * A delivery refused with `ERR_CONVERSION_ORDER_TAKEN` and a conflict take the order from the claim that has it, after the next yes of
+   * `confirm`: the only way in which a second claim of an order is paid. Not while a delivery of that claim runs.
    * Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` and `ERR_CONVERSION_REPLAY_IMPOSSIBLE`.
    */
   readonly replay: (id: string) => Promise<void>

@@ -1,5 +1,4 @@
 import type { Callback, ConversionStatus } from '../callback/conversion.js'
-import { emailKey } from './identity.js'
 
 /** What handlers are registered for. */
 export type ConversionEvent = 'success' | 'fail' | 'pending' | 'goalComplete'
@@ -17,24 +16,21 @@ export interface Previous {
   readonly goalComplete: boolean
 }
 
-/** What the ledger keeps of an identity, apart from its deliveries. */
+/** What the ledger keeps of a claim, apart from its deliveries. */
 export interface Facts {
   readonly status: ConversionStatus
   /** Whether a pending before the success, or any success, said that the goal is complete. */
   readonly goal: boolean
-  /** The first e-mail addresses that were said, as `emailKey` gives them; later ones must agree. */
-  readonly referrerEmail?: string
-  readonly refereeEmail?: string
   /** The first amount that a success said; later successes must agree. */
   readonly purchaseValue?: number
-  /** Addresses and amount were dropped, and are not learnt again from repeats: contradictions are no longer seen. */
+  /** People and amount were dropped, and are not learnt again from repeats: contradictions are no longer seen. */
   readonly isForgotten?: boolean
 }
 
 /** What the ledger must know of a delivery. */
 export interface Entry {
   readonly event: ConversionEvent
-  /** Order of recording within the identity. */
+  /** Order of recording within the claim. */
   readonly sequence: number
   readonly state: DeliveryState
   /** A fail that was fixed as the taking back of a delivered success. */
@@ -68,7 +64,7 @@ const table: Readonly<Record<Standing, Readonly<Record<ConversionStatus, Verdict
   failDelivered: { pending: 'stale', success: 'conflict', fail: 'duplicate' },
 }
 
-/** What a callback changes. Pure: no clock, no I/O. */
+/** What a callback changes of the claim that it belongs to. Pure: no clock, no I/O. */
 export function decide(recorded: Recorded | undefined, callback: Callback): Decision {
   const { status, params } = callback
   const saysGoal = params.goal_complete?.trim() === '1'
@@ -138,7 +134,8 @@ function isTold({ state, isUnheard }: Entry): boolean {
   return state === 'done' && isUnheard !== true
 }
 
-function isSuccess({ event }: Entry): boolean {
+/** Whether an order is paid by it: what `confirm` is asked about, and what an order is reserved for. */
+export function isSuccess({ event }: Pick<Entry, 'event'>): boolean {
   return event === 'success' || event === 'goalComplete'
 }
 
@@ -167,35 +164,21 @@ function standingOf(recorded: Recorded | undefined): Standing {
   return isDelivered(recorded.deliveries) ? 'failDelivered' : 'failUndelivered'
 }
 
-function factsOf({ status, params }: Callback): Omit<Facts, 'status' | 'goal'> {
-  const referrerEmail = emailKey(params.referrer_email)
-  const refereeEmail = emailKey(params.referee_email)
+function factsOf({ status, params }: Callback): Pick<Facts, 'purchaseValue'> {
   const amount = status === 'success' ? params.purchaseValue : undefined
-  return {
-    ...(referrerEmail !== undefined && { referrerEmail }),
-    ...(refereeEmail !== undefined && { refereeEmail }),
-    ...(amount !== undefined && { purchaseValue: Number(amount) }),
-  }
+  return amount === undefined ? {} : { purchaseValue: Number(amount) }
 }
 
-function factsFrom({ status, goal, referrerEmail, refereeEmail, purchaseValue, isForgotten }: Facts): Facts {
+function factsFrom({ status, goal, purchaseValue, isForgotten }: Facts): Facts {
   return {
     status,
     goal,
-    ...(referrerEmail !== undefined && { referrerEmail }),
-    ...(refereeEmail !== undefined && { refereeEmail }),
     ...(purchaseValue !== undefined && { purchaseValue }),
     ...(isForgotten === true && { isForgotten }),
   }
 }
 
-/** Looked at before anything else: the same identity, but another person, or two successes of another amount. */
-function contradicts(known: Facts, said: Omit<Facts, 'status' | 'goal'>): boolean {
-  const differs = (a: string | number | undefined, b: string | number | undefined) =>
-    a !== undefined && b !== undefined && a !== b
-  return (
-    differs(known.referrerEmail, said.referrerEmail) ||
-    differs(known.refereeEmail, said.refereeEmail) ||
-    differs(known.purchaseValue, said.purchaseValue)
-  )
+/** Looked at before anything else: two successes of one claim that name another amount. */
+function contradicts({ purchaseValue: known }: Facts, { purchaseValue: said }: Pick<Facts, 'purchaseValue'>): boolean {
+  return known !== undefined && said !== undefined && known !== said
 }

@@ -1,7 +1,7 @@
 import type { Callback } from '../callback/conversion.js'
 import type { Texts } from './addresses.js'
 import type { QuarantinedCallback } from './quarantine.js'
-import type { IdentityRecord, LogEntry } from './records.js'
+import type { ClaimRecord, LogEntry } from './records.js'
 
 /* Everything from outside that is kept of a conversion, or of a callback in quarantine: where a person may be mentioned. */
 
@@ -11,7 +11,7 @@ type Pairs = readonly (readonly [name: string, text: string])[]
 /** Some texts may be absent. */
 type Parts = Readonly<Record<keyof Texts, readonly (string | undefined)[]>>
 
-export function textsOfRecord({ scope, referrerEmail, refereeEmail, deliveries }: IdentityRecord): Texts {
+export function textsOfRecord({ scope, referrerEmail, refereeEmail, deliveries }: ClaimRecord): Texts {
   return gathered([
     { emails: [referrerEmail, refereeEmail], others: [scope] },
     ...deliveries.flatMap(({ callback, log }) => [...partsOfCallback(callback), partsOfLog(log)]),
@@ -20,7 +20,11 @@ export function textsOfRecord({ scope, referrerEmail, refereeEmail, deliveries }
 
 export function textsOfQuarantined(quarantined: QuarantinedCallback): Texts {
   const log = partsOfLog(quarantined.log)
-  if (quarantined.kind === 'conflict') return gathered([...partsOfCallback(quarantined.callback), log])
+  if (quarantined.kind === 'conflict') {
+    const { callback, differs } = quarantined
+    const recorded = partsOfPairs(differs.map(({ parameter, recorded: text = '' }) => [parameter, text]))
+    return gathered([...partsOfCallback(callback), recorded, log])
+  }
   const { scope, issues, received } = quarantined
   const others = [
     scope,

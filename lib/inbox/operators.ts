@@ -1,13 +1,14 @@
 import { storageError } from '../errors.js'
 import { lastErrorOf } from './delivery.js'
 import { emailKey, orderKey } from './identity.js'
-import type { InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
+import type { InboxClaim, InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
 import { eraser, pruner } from './forgetting.js'
 import { historyOf } from './history.js'
 import { receivedAtOf, scopeOf, searchableTexts, type QuarantinedCallback } from './quarantine.js'
 import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
-import { deliveryId, findDelivery, isEmptied, keyOf, splitDeliveryId } from './records.js'
+import { deliveryId, findDelivery, isEmptied, keyOf, splitDeliveryId, type ClaimRecord } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
+import type { Holders } from './reservation.js'
 import { statistician } from './stats.js'
 import type { Position, Store, StoredDelivery } from './store.js'
 
@@ -35,12 +36,13 @@ export function createOperators(
   host: () => InboxHost | undefined,
   wake: (identity?: string) => void,
 ): Operators {
-  const rowOf = ({ identity, scope, delivery }: StoredDelivery): InboxRow => {
+  const rowOf = ({ claim, identity, scope, delivery }: StoredDelivery, holders: Holders): InboxRow => {
     const { event, state, callback, attempts, dueAt } = delivery
+    const takenBy = delivery.takenBy ?? otherHolder(holders, identity, claim)
     const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
     const lastError = lastErrorOf(delivery)
     return {
-      id: deliveryId(identity, keyOf(delivery)),
+      id: deliveryId(claim, keyOf(delivery)),
       kind: 'delivery',
       state,
       event,
@@ -51,10 +53,12 @@ export function createOperators(
       attempts,
       ...(state === 'waiting' && { nextAttemptAt: new Date(Math.max(dueAt, callback.receivedAt)) }),
       ...(lastError && { lastError }),
+      ...(takenBy !== undefined && { takenBy }),
+      ...(delivery.takenBy !== undefined && { code: 'ERR_CONVERSION_ORDER_TAKEN' }),
     }
   }
 
-  const rowOfQuarantined = (quarantined: QuarantinedCallback): InboxRow => {
+  const rowOfQuarantined = (quarantined: QuarantinedCallback, holders: Holders): InboxRow => {
     const { id, kind, state, count } = quarantined
     const row = {
       id,
@@ -71,26 +75,38 @@ export function createOperators(
       const { pairs, digest } = received
       return { ...row, params: Object.fromEntries(pairs), code, issues, ...(digest && { digest }) }
     }
-    const conversion = host()?.conversionOf(quarantined.callback)
-    return { ...row, params: { ...quarantined.callback.params }, ...(conversion && { conversion }) }
-  }
-
-  async function find(id: string): Promise<InboxRow | undefined> {
-    const [identity, key] = splitDeliveryId(id)
-    if (key === undefined) {
-      const quarantined = await store.quarantined(id)
-      return quarantined && rowOfQuarantined(quarantined)
+    const { callback, identity, differs } = quarantined
+    const conversion = host()?.conversionOf(callback)
+    const takenBy = otherHolder(holders, identity, id)
+    return {
+      ...row,
+      params: { ...callback.params },
+      differs,
+      ...(conversion && { conversion }),
+      ...(takenBy !== undefined && { takenBy }),
     }
-    const record = await store.record(identity)
-    const delivery = record && findDelivery(record, key)
-    return delivery && rowOf({ identity, scope: record.scope, delivery })
   }
 
-  async function* quarantineRows(query: InboxQuery, before: Position | undefined): AsyncGenerator<InboxRow> {
+  /** What a row is made of: a delivery of a claim, or a callback in quarantine. */
+  async function find(id: string): Promise<StoredDelivery | QuarantinedCallback | undefined> {
+    const [claim, key] = splitDeliveryId(id)
+    if (key === undefined) return store.quarantined(id)
+    const record = await store.record(claim)
+    const delivery = record && findDelivery(record, key)
+    return delivery && { claim, identity: record.identity, scope: record.scope, delivery }
+  }
+
+  async function rowsOf(found: readonly (StoredDelivery | QuarantinedCallback)[]): Promise<readonly InboxRow[]> {
+    const identities = found.map(({ identity }) => identity).filter((identity) => identity !== undefined)
+    const holders = await store.holders([...new Set(identities)])
+    return found.map((each) => ('delivery' in each ? rowOf(each, holders) : rowOfQuarantined(each, holders)))
+  }
+
+  async function* quarantined(query: InboxQuery, before: Position | undefined): AsyncGenerator<QuarantinedCallback> {
     const order = query.orderId === undefined ? undefined : orderKey(query.orderId)
     const email = emailKey(query.email)
-    const isWanted = (quarantined: QuarantinedCallback): boolean => {
-      const texts = searchableTexts(quarantined)
+    const isWanted = (callback: QuarantinedCallback): boolean => {
+      const texts = searchableTexts(callback)
       return (
         (order === undefined || texts.some((text) => orderKey(text) === order)) &&
         (email === undefined || texts.some((text) => emailKey(text) === email))
@@ -102,7 +118,7 @@ export function createOperators(
     const limit = 100
     for (let position = before; ;) {
       const page = await store.quarantine({ limit, state, scope, before: position })
-      for (const quarantined of page) if (isWanted(quarantined)) yield rowOfQuarantined(quarantined)
+      for (const callback of page) if (isWanted(callback)) yield callback
       const last = page.at(-1)
       if (last === undefined || page.length < limit) return
       await new Promise(setImmediate)
@@ -114,30 +130,49 @@ export function createOperators(
     const { limit, ...query } = checkedQuery(asked)
     const last = query.before === undefined ? undefined : await find(query.before)
     if (query.before !== undefined && last === undefined) throw unknownRecord()
-    const before = last && { id: last.id, receivedAt: last.receivedAt.getTime() }
+    const before = last && positionOf(last)
     const { state, scope } = query
     const orderId = query.orderId === undefined ? undefined : orderKey(query.orderId)
     const email = emailKey(query.email)
     const stored = state === 'conflict' ? [] : await store.deliveries({ limit, state, scope, before, orderId, email })
-    const quarantined: InboxRow[] = []
-    for await (const row of quarantineRows(query, before)) {
-      quarantined.push(row)
-      if (quarantined.length === limit) break
+    const kept: QuarantinedCallback[] = []
+    for await (const callback of quarantined(query, before)) {
+      kept.push(callback)
+      if (kept.length === limit) break
     }
-    return [...stored.map(rowOf), ...quarantined].sort(newestFirst).slice(0, limit)
+    const newest = [...stored, ...kept].sort((a, b) => newestFirst(positionOf(a), positionOf(b)))
+    return rowsOf(newest.slice(0, limit))
   }
 
   async function get(id: string): Promise<InboxEntry | undefined> {
     requireId(id)
-    const row = await find(id)
-    if (row === undefined) return undefined
-    const quarantined = row.kind === 'delivery' ? undefined : await store.quarantined(id)
-    const identity = quarantined ? quarantined.identity : splitDeliveryId(id)[0]
-    if (identity === undefined) return { ...row, history: historyOf(undefined, quarantined ? [quarantined] : []) }
+    const found = await find(id)
+    const [row] = await rowsOf(found === undefined ? [] : [found])
+    if (found === undefined || row === undefined) return undefined
+    const { identity } = found
+    const asked = 'delivery' in found ? [] : [found]
+    if (identity === undefined) return { ...row, claims: [], history: historyOf([], asked) }
+    const claims = await claimsOf(identity, row)
+    const holders = await store.holders([
+      ...new Set(claims.flatMap((each) => [each.identity, each.order ?? each.identity])),
+    ])
     const conflicts = await store.conflicts(identity)
-    const kept =
-      quarantined && !conflicts.some((conflict) => conflict.id === id) ? [...conflicts, quarantined] : conflicts
-    return { ...row, history: historyOf(await store.record(identity), kept) }
+    const others = asked.filter((each) => !conflicts.some((conflict) => conflict.id === each.id))
+    return {
+      ...row,
+      claims: claims.map((each) => toClaim(each, holders)),
+      history: historyOf(claims, [...conflicts, ...others]),
+    }
+  }
+
+  /** The claims of an identity, and the one that has the order under another spelling. */
+  async function claimsOf(identity: string, { id, takenBy }: InboxRow): Promise<readonly ClaimRecord[]> {
+    const claims = await store.claims(identity)
+    const missing = [splitDeliveryId(id)[0], takenBy].filter((each) => each !== undefined)
+    const more = await Promise.all(
+      missing.filter((each) => claims.every((claim) => claim.id !== each)).map((each) => store.record(each)),
+    )
+    return [...claims, ...more.filter((each) => each !== undefined)]
   }
 
   return {
@@ -161,8 +196,31 @@ function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Ask
   }
 }
 
-function newestFirst(a: InboxRow, b: InboxRow): number {
-  return b.receivedAt.getTime() - a.receivedAt.getTime() || (a.id < b.id ? 1 : -1)
+function otherHolder(holders: Holders, identity: string, claim: string): string | undefined {
+  const holder = holders.get(identity)
+  return holder === undefined || holder.claim === claim ? undefined : holder.claim
+}
+
+function toClaim(record: ClaimRecord, holders: Holders): InboxClaim {
+  const { id, identity, order = identity, status, referrerEmail, refereeEmail, purchaseValue } = record
+  return {
+    id,
+    status,
+    hasOrder: [identity, order].every((key) => holders.get(key)?.claim === id),
+    ...(referrerEmail !== undefined && { referrerEmail }),
+    ...(refereeEmail !== undefined && { refereeEmail }),
+    ...(purchaseValue !== undefined && { purchaseValue }),
+  }
+}
+
+function positionOf(found: StoredDelivery | QuarantinedCallback): Position {
+  if (!('delivery' in found)) return { id: found.id, receivedAt: receivedAtOf(found) }
+  const { claim, delivery } = found
+  return { id: deliveryId(claim, keyOf(delivery)), receivedAt: delivery.callback.receivedAt }
+}
+
+function newestFirst(a: Position, b: Position): number {
+  return b.receivedAt - a.receivedAt || (a.id < b.id ? 1 : -1)
 }
 
 const queryNames: readonly string[] = [

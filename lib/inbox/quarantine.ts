@@ -1,6 +1,7 @@
 import type { Callback } from '../callback/conversion.js'
 import type { Received } from '../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
+import type { Difference } from './claims.js'
 import { hashOf } from './identity.js'
 import type { LogEntry } from './records.js'
 
@@ -30,13 +31,14 @@ export interface RefusedRecord extends Quarantined {
   readonly receivedAt: number
 }
 
-/** A valid callback that contradicts what is recorded of its identity. */
+/** A valid callback that contradicts the claim that it belongs to. */
 export interface ConflictRecord extends Quarantined {
   readonly kind: 'conflict'
   /** `done` after a replay: it was recorded as a conversion of its own. */
   readonly state: 'conflict' | 'done'
-  /** The identity that it contradicts, and after a replay its own. */
   readonly identity: string
+  /** What told it from the claim when it came first. */
+  readonly differs: readonly Difference[]
   readonly callback: Callback
 }
 
@@ -74,11 +76,11 @@ function contentOf(scope: string, { pairs, issues, untyped = {}, digest }: Recei
 }
 
 /** The same contradiction has the same id, however often it is repeated. */
-export function conflictOf(identity: string, callback: Callback): ConflictRecord {
+export function conflictOf(identity: string, callback: Callback, differs: readonly Difference[]): ConflictRecord {
   const { status, params, receivedAt } = callback
   const content = Object.entries({ ...params, conversion: status }).sort(([a], [b]) => (a < b ? -1 : 1))
   const id = `${identity}:conflict:${hashOf([JSON.stringify(content)]).slice(0, 16)}`
-  return { kind: 'conflict', id, state: 'conflict', identity, callback, count: 1, lastAt: receivedAt, log: [] }
+  return { kind: 'conflict', id, state: 'conflict', identity, differs, callback, count: 1, lastAt: receivedAt, log: [] }
 }
 
 /** What is kept after a callback came: the callback, or the row of the same content with one more in its count. */
@@ -97,6 +99,11 @@ export function receivedAtOf(quarantined: QuarantinedCallback): number {
 export function scopeOf(quarantined: QuarantinedCallback): string {
   return quarantined.kind === 'refused' ? quarantined.scope : quarantined.callback.scope
 }
+
+/** How many conflicts of an identity are shown. */
+export const maxConflicts = 100
+/** What gives way in one transaction, of each kind: callbacks wait for it. */
+export const maxGivingWay = 1_000
 
 /** The texts of a quarantined callback that it may be looked for by. */
 export function searchableTexts(quarantined: QuarantinedCallback): readonly string[] {

@@ -1,6 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
 import type { ConversionErrorCode } from '../errors.js'
-import { orderKey } from './identity.js'
+import { orderKey, type People } from './identity.js'
 import {
   isDelivered,
   isFailTold,
@@ -26,6 +26,10 @@ export interface Delivery extends Entry {
   /** While it runs: whose attempt it is, as the store tells attempts apart. */
   readonly owner?: string
   readonly settledAt?: number
+  /** The claim that had the order when this delivery was refused for that. */
+  readonly takenBy?: string
+  /** A person replayed it after that: with the next yes it takes the order from the claim that has it. */
+  readonly takes?: boolean
   /** What happened to it, but for being recorded and being settled now; the oldest give way. */
   readonly log: readonly LogEntry[]
 }
@@ -62,15 +66,25 @@ export interface Repeats {
   readonly lastAt: number
 }
 
-/** Everything that is recorded of one identity: a store locks, reads and writes it whole. */
-export interface IdentityRecord extends Recorded {
+/** Who claims what: one record a claim. */
+export interface ClaimHead extends People {
   readonly id: string
+  /** The claims of an identity share its lock. */
+  readonly identity: string
+  /** The hash of its people, which outlives them; absent for a conflict that was replayed, to which no callback belongs by its people. */
+  readonly people?: string
+}
+
+/** Everything that is recorded of one claim: a store reads and writes it whole, while its identity is locked. */
+export interface ClaimRecord extends Recorded, ClaimHead {
   readonly scope: string
+  /** The identity that the order has in the shop, once it was reserved: the claim's own identity, unless `confirm` named another order. */
+  readonly order?: string
   readonly deliveries: readonly Delivery[]
   readonly repeats: Readonly<Partial<Record<'duplicate' | 'stale', Repeats>>>
 }
 
-/** What tells the deliveries of one identity apart. */
+/** What tells the deliveries of one claim apart. */
 export type DeliveryKey = ConversionEvent | 'reversal'
 
 export function keyOf({ event, reversal }: Pick<Entry, 'event' | 'reversal'>): DeliveryKey {
@@ -78,21 +92,21 @@ export function keyOf({ event, reversal }: Pick<Entry, 'event' | 'reversal'>): D
 }
 
 /** The idempotency key that handlers see as `context.id`: the same for every repeat, retry, replay and restart. */
-export function deliveryId(identity: string, key: DeliveryKey): string {
-  return `${identity}:${key}`
+export function deliveryId(claim: string, key: DeliveryKey): string {
+  return `${claim}:${key}`
 }
 
 export function isUnsettled({ state }: Entry): boolean {
   return state === 'waiting' || state === 'running'
 }
 
-/** The record after a decision, and which deliveries the callback asked for. */
+/** The record of a claim after a decision, and which deliveries the callback asked for. */
 export function applyDecision(
-  id: string,
-  recorded: IdentityRecord | undefined,
+  head: ClaimHead,
+  recorded: ClaimRecord | undefined,
   callback: Callback,
   { outcome, next, events, previous }: Decision,
-): { record: IdentityRecord; keys: readonly DeliveryKey[] } {
+): { record: ClaimRecord; keys: readonly DeliveryKey[] } {
   const keys: DeliveryKey[] = []
   let deliveries = recorded?.deliveries ?? []
   let sequence = Math.max(0, ...deliveries.map((delivery) => delivery.sequence))
@@ -114,9 +128,9 @@ export function applyDecision(
   }
   const repeats = recorded?.repeats ?? {}
   const counted = outcome === 'duplicate' || outcome === 'stale' ? { [outcome]: again(repeats[outcome], callback) } : {}
-  // The scope is part of the identity, so that it is the same, or was erased and is not learnt again.
+  // The scope is part of the identity: it is the same, or was erased and is not learnt again.
   const scope = recorded?.scope ?? callback.scope
-  const record = { id, scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
+  const record = { ...recorded, ...head, scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
   return { record, keys }
 }
 
@@ -135,19 +149,19 @@ function again(repeats: Repeats | undefined, { receivedAt }: Callback): Repeats 
   return { count: (repeats?.count ?? 0) + 1, firstAt: repeats?.firstAt ?? receivedAt, lastAt: receivedAt }
 }
 
-export function findDelivery({ deliveries }: IdentityRecord, key: DeliveryKey): Delivery | undefined {
+export function findDelivery({ deliveries }: ClaimRecord, key: DeliveryKey): Delivery | undefined {
   return deliveries.find((delivery) => keyOf(delivery) === key)
 }
 
 /** The record with another delivery in the place of one. */
-export function withDelivery(record: IdentityRecord, key: DeliveryKey, delivery: Delivery): IdentityRecord {
+export function withDelivery(record: ClaimRecord, key: DeliveryKey, delivery: Delivery): ClaimRecord {
   return { ...record, deliveries: record.deliveries.map((each) => (keyOf(each) === key ? delivery : each)) }
 }
 
 const deliveryKeys: readonly string[] = ['success', 'fail', 'pending', 'goalComplete', 'reversal']
 
-/** The identity and key of a delivery's id; without a key where the id is of something else. */
-export function splitDeliveryId(id: string): readonly [identity: string, key?: DeliveryKey] {
+/** The claim and key of a delivery's id; without a key where the id is of something else. */
+export function splitDeliveryId(id: string): readonly [claim: string, key?: DeliveryKey] {
   const colon = id.lastIndexOf(':')
   const key = id.slice(colon + 1)
   return colon !== -1 && isDeliveryKey(key) ? [id.slice(0, colon), key] : [id]
@@ -157,8 +171,8 @@ function isDeliveryKey(key: string): key is DeliveryKey {
   return deliveryKeys.includes(key)
 }
 
-/** A record without anything personal: its identity, what was delivered, and when. */
-export function emptied(record: IdentityRecord): IdentityRecord {
+/** A record without anything personal: its identity, a hash of its people, what was delivered, and when. */
+export function emptied(record: ClaimRecord): ClaimRecord {
   const { referrerEmail: _referrer, refereeEmail: _referee, purchaseValue: _value, ...rest } = record
   const deliveries = record.deliveries.map((delivery) => ({
     ...delivery,
@@ -169,7 +183,7 @@ export function emptied(record: IdentityRecord): IdentityRecord {
 }
 
 /** A record without the scopes that are personal: they stay part of its identity, which is a hash. */
-export function withoutScope(record: IdentityRecord, isPersonal: (scope: string) => boolean): IdentityRecord {
+export function withoutScope(record: ClaimRecord, isPersonal: (scope: string) => boolean): ClaimRecord {
   const kept = (scope: string): string => (isPersonal(scope) ? '' : scope)
   const deliveries = record.deliveries.map((delivery) => ({
     ...delivery,
@@ -184,7 +198,7 @@ export function isEmptied({ params }: Callback): boolean {
 }
 
 /** The order that a record is found by. */
-export function orderIdOf({ deliveries }: IdentityRecord): string | undefined {
+export function orderIdOf({ deliveries }: ClaimRecord): string | undefined {
   for (const { callback } of deliveries) {
     const text = callback.params.orderID
     if (text !== undefined) return orderKey(text)

@@ -1,11 +1,11 @@
-import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { replayed } from './delivery.js'
-import { identityOf } from './identity.js'
-import type { InboxHost } from './inbox.js'
-import { decide, previousOf, type Previous } from './ledger.js'
-import { conflictOf, mayWait, type RefusedRecord } from './quarantine.js'
+import { identityOf, peopleOf } from './identity.js'
+import type { InboxHost, Reread } from './inbox.js'
+import { decide, isSuccess } from './ledger.js'
+import { mayWait, type QuarantinedCallback, type RefusedRecord } from './quarantine.js'
 import { requireId } from './queries.js'
+import { recordIn, type Contradiction } from './recording.js'
 import {
   applyDecision,
   findDelivery,
@@ -13,9 +13,11 @@ import {
   logged,
   splitDeliveryId,
   withDelivery,
+  type ClaimHead,
   type DeliveryKey,
 } from './records.js'
-import type { Store } from './store.js'
+import type { Holders } from './reservation.js'
+import type { Changed, Store } from './store.js'
 
 /** Marks a delivery or a quarantined callback for one more try. `wake` is called after that. */
 export function replayer(store: Store, wake: (identity?: string) => void) {
@@ -28,45 +30,61 @@ export function replayer(store: Store, wake: (identity?: string) => void) {
   }
   return async (id: string): Promise<void> => {
     requireId(id)
-    const [identity, key] = splitDeliveryId(id)
-    wake(key === undefined ? await inTurn(id) : await replayDelivery(store, identity, key))
+    const [claim, key] = splitDeliveryId(id)
+    wake(key === undefined ? await inTurn(id) : await replayDelivery(store, claim, key))
   }
 }
 
-async function replayDelivery(store: Store, identity: string, key: DeliveryKey): Promise<string> {
+async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Promise<string> {
   await store.change({
-    identity,
-    apply: ({ record }) => {
+    claim,
+    apply: ({ record, holders }) => {
       if (record === undefined) throw unknownRecord()
       const delivery = findDelivery(record, key)
       if (delivery === undefined) throw unknownRecord()
       if (!['dead', 'refused', 'waiting'].includes(delivery.state)) throw impossible(`it is ${delivery.state}`)
       if (isEmptied(delivery.callback)) throw impossible('what was received of it has been dropped')
-      return { record: withDelivery(record, key, replayed(delivery, Date.now())), result: undefined }
+      const next = replayed(delivery, Date.now())
+      if (next.takes === true) requireRest(holders, record)
+      return { record: withDelivery(record, key, next), result: undefined }
     },
   })
-  return identity
+  return claim
+}
+
+/** An order is not moved away from a claim of which a delivery runs: it may be paying. */
+function requireRest(holders: Holders, { id, identity }: ClaimHead): void {
+  const holder = holders.get(identity)
+  if (holder?.isRunning === true && holder.claim !== id)
+    throw impossible('the claim that has the order is being delivered')
 }
 
 async function replayQuarantined(store: Store, id: string): Promise<string | undefined> {
   const quarantined = await store.quarantined(id)
   if (quarantined === undefined) throw unknownRecord()
-  const identity = quarantined.kind === 'conflict' ? id : undefined // a conversion of its own
+  const claim = quarantined.kind === 'conflict' ? id : undefined // a claim of its own
   if (quarantined.kind === 'refused') await requireReplayable(store, quarantined)
   await store.change({
     quarantined: id,
-    ...(identity !== undefined && { identity }),
-    apply: ({ quarantined: found, record }) => {
+    claim,
+    apply: ({ quarantined: found, record, holders }) => {
       if (found === undefined) throw unknownRecord() // it gave way meanwhile
       if (found.state === 'done') throw impossible('it was replayed already')
       const log = logged(found.log, { at: Date.now(), what: 'replayed' })
       if (found.kind === 'refused') return { quarantined: { ...found, state: 'waiting', log }, result: undefined }
-      const { callback } = found
-      const applied = applyDecision(id, record, callback, decide(record, callback))
-      return { quarantined: { ...found, state: 'done', log }, record: applied.record, result: undefined }
+      const { callback, identity } = found
+      const head = { id, identity, ...peopleOf(callback) }
+      requireRest(holders, head)
+      const applied = applyDecision(head, record, callback, decide(record, callback))
+      const deliveries = applied.record.deliveries.map((each) => (isSuccess(each) ? { ...each, takes: true } : each))
+      return {
+        quarantined: { ...found, state: 'done', log },
+        record: { ...applied.record, deliveries },
+        result: undefined,
+      }
     },
   })
-  return identity
+  return claim
 }
 
 /** Throws where a refused callback cannot be read again, or too much waits for that already. */
@@ -77,8 +95,8 @@ async function requireReplayable(store: Store, { received, state }: RefusedRecor
 }
 
 /**
- * Reads a replayed callback again and records it by the ledger, or refuses it once more. Resolves with the identity it was recorded as;
- * undefined where it was refused, or another process was faster.
+ * Reads a replayed callback again and records it by the ledger, or refuses it once more. Resolves with the claim it was recorded as;
+ * undefined where it was refused, contradicts what is recorded, or another process was faster.
  */
 export async function rereadQuarantined(
   store: Store,
@@ -86,42 +104,47 @@ export async function rereadQuarantined(
   host: InboxHost,
 ): Promise<string | undefined> {
   const reread = host.reread(refused)
-  const found = reread.ok ? { ...reread, identity: identityOf(reread.callback) } : reread
-  const { isRecorded, conflict } = await store.change<Reread>({
+  if (!reread.ok) {
+    await store.change({ quarantined: refused.id, apply: ({ quarantined }) => refuseAgain(quarantined, reread) })
+    return undefined
+  }
+  const { callback } = reread
+  const identity = identityOf(callback)
+  const { claim, contradiction } = await store.change<Recorded>({
     quarantined: refused.id,
-    ...(found.ok && { identity: found.identity }),
-    apply: ({ quarantined, record }) => {
-      if (quarantined?.kind !== 'refused' || quarantined.state !== 'waiting') return { result: { isRecorded: false } }
-      if (!found.ok) {
-        const { code, issues } = found
-        const log = logged(quarantined.log, { at: Date.now(), what: 'refused', code })
-        return { quarantined: { ...quarantined, state: 'refused', code, issues, log }, result: { isRecorded: false } }
+    callback: { identity, people: peopleOf(callback) },
+    apply: ({ quarantined, claims, holders }) => {
+      if (!isToBeRead(quarantined)) return { result: {} }
+      const recording = recordIn(claims, holders.get(identity)?.claim, identity, callback)
+      const done = { quarantined: { ...quarantined, state: 'done', identity }, counted: recording.outcome } as const
+      if (recording.outcome === 'conflict') {
+        const { conflict, contradiction: found } = recording
+        return { ...done, conflict, result: { contradiction: found } }
       }
-      const { callback, identity } = found
-      const decision = decide(record, callback)
-      const applied = applyDecision(identity, record, callback, decision)
-      const isConflict = decision.outcome === 'conflict'
-      return {
-        record: applied.record,
-        quarantined: { ...quarantined, state: 'done', identity },
-        ...(isConflict && { conflict: conflictOf(identity, callback) }),
-        counted: decision.outcome,
-        result: {
-          isRecorded: true,
-          ...(isConflict && { conflict: { callback, recorded: previousOf(applied.record) } }),
-        },
-      }
+      return { ...done, record: recording.record, result: { claim: recording.record.id } }
     },
   })
-  if (!found.ok) return undefined
-  if (conflict) host.onConflict({ id: found.identity, ...conflict })
-  return isRecorded ? found.identity : undefined
+  if (contradiction) host.onConflict({ callback, ...contradiction })
+  return claim
+}
+
+function isToBeRead(quarantined: QuarantinedCallback | undefined): quarantined is RefusedRecord {
+  return quarantined?.kind === 'refused' && quarantined.state === 'waiting'
+}
+
+function refuseAgain(
+  quarantined: QuarantinedCallback | undefined,
+  { code, issues }: Extract<Reread, { ok: false }>,
+): Changed<undefined> {
+  if (!isToBeRead(quarantined)) return { result: undefined }
+  const log = logged(quarantined.log, { at: Date.now(), what: 'refused', code })
+  return { quarantined: { ...quarantined, state: 'refused', code, issues, log }, result: undefined }
 }
 
 /** What a change made of a callback that was read again. */
-interface Reread {
-  readonly isRecorded: boolean
-  readonly conflict?: { readonly callback: Callback; readonly recorded: Previous }
+interface Recorded {
+  readonly claim?: string
+  readonly contradiction?: Contradiction
 }
 
 export function unknownRecord(): ConversionWebhookError {

@@ -1,16 +1,25 @@
+import type { People } from './identity.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
 import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
-import type { Delivery, IdentityRecord } from './records.js'
+import type { ClaimRecord, Delivery } from './records.js'
+import type { Holders } from './reservation.js'
 
 /** What one change finds, inside its transaction. */
 export interface Found {
-  readonly record?: IdentityRecord
+  /** The claim that was asked for. */
+  readonly record?: ClaimRecord
+  /** Of the identity of a callback: at least what `belongsTo` needs. */
+  readonly claims: readonly ClaimRecord[]
+  /** Which claims have the orders: of every identity that was found, and of the one that was asked for. */
+  readonly holders: Holders
   readonly quarantined?: QuarantinedCallback
 }
 
 /** What it leaves; what is not named stays. */
 export interface Changed<T> {
-  readonly record?: IdentityRecord
+  readonly record?: ClaimRecord
+  /** Orders that the claim `record` has from now on, whoever had them before. */
+  readonly reserved?: readonly string[]
   readonly quarantined?: QuarantinedCallback
   /** A conflict of the identity, to be kept as `keptWith` says. */
   readonly conflict?: ConflictRecord
@@ -18,9 +27,14 @@ export interface Changed<T> {
   readonly result: T
 }
 
-/** A read and a write of one identity, one quarantined callback, or both, that nothing comes between. */
+/** A read and a write of one claim, one quarantined callback, or both, that nothing comes between. */
 export interface Change<T, Tx = never> {
-  readonly identity?: string
+  /** The id of a claim. */
+  readonly claim?: string | undefined
+  /** The identity and the people of a callback, whose claim is still to be found. */
+  readonly callback?: { readonly identity: string; readonly people: People }
+  /** The identity of another order than the claim's own. */
+  readonly order?: string | undefined
   /** The id of a quarantined callback. */
   readonly quarantined?: string
   /** The owner of the candidate that this change is about: where it does not run afterwards, it has served. */
@@ -31,10 +45,14 @@ export interface Change<T, Tx = never> {
   readonly effect?: (tx: Tx) => unknown
 }
 
+/** How many claims of an order are shown. */
+export const maxClaims = 100
+
 /** Something that waits for a process with handlers. */
 export type Candidate =
   | {
-      readonly identity: string
+      /** The id of a claim. */
+      readonly claim: string
       /** Whose attempt this candidate is. */
       readonly owner: string
       /** Whether the attempt of this owner has lapsed: its process is gone. */
@@ -68,6 +86,8 @@ export interface DeliverySelection extends Selection {
 }
 
 export interface StoredDelivery {
+  /** The id of its claim. */
+  readonly claim: string
   readonly identity: string
   readonly scope: string
   readonly delivery: Delivery
@@ -90,10 +110,14 @@ export type Counts<Name extends string> = Readonly<Record<Name, number>>
 export interface Store<Tx = never> {
   /**
    * Makes one change in a transaction, which it may share with others that come at the same time; resolves after the commit.
-   * Changes of one identity are made one after another, whichever process asks.
+   * Changes of one identity are made one after another, whichever process asks, and so are changes of one order.
    */
   change<T>(change: Change<T, Tx>): Promise<T>
-  record(identity: string): Promise<IdentityRecord | undefined>
+  record(claim: string): Promise<ClaimRecord | undefined>
+  /** Claims of an identity, at most `maxClaims`. */
+  claims(identity: string): Promise<readonly ClaimRecord[]>
+  /** Which claims have these orders. */
+  holders(orders: readonly string[]): Promise<Holders>
   quarantined(id: string): Promise<QuarantinedCallback | undefined>
   /** The newest hundred conflicts of an identity, in the order in which they came first. */
   conflicts(identity: string): Promise<readonly QuarantinedCallback[]>
@@ -112,7 +136,7 @@ export interface Store<Tx = never> {
   /** From a time on, in milliseconds since 1970; in no order, perhaps several of one day and event. */
   dailyCounts(since: number): Promise<readonly DailyCount[]>
   /** All records, in the order of their ids. */
-  records(after: string, limit: number): Promise<readonly IdentityRecord[]>
+  records(after: string, limit: number): Promise<readonly ClaimRecord[]>
   /** Removes a quarantined callback, unless it waits; whether it did. */
   drop(id: string): Promise<boolean>
   /** Makes what was overwritten unreadable in the storage as well. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where it cannot. */
@@ -131,7 +155,7 @@ export interface DurableStore<Tx> extends Store<Tx> {
   candidates(limit: number): Promise<readonly Candidate[]>
   /** Says that this process lives, and that its attempts do. Called every five seconds while it may have any. */
   beat(): Promise<void>
-  /** Some identities that are recorded as running for this process, but are not active here: to be taken over from ourselves. */
+  /** Some claims of which a delivery is recorded as running for this process, but does not run here: to be taken over from ourselves. */
   leftBehind(active: ReadonlySet<string>): Promise<readonly string[]>
   /** Tells whenever there may be candidates. */
   listen(wake: () => void): void

@@ -1,5 +1,5 @@
 import type { Callback } from '../callback/conversion.js'
-import type { IdentityRecord } from './records.js'
+import type { ClaimRecord } from './records.js'
 
 /* Estimates of what records take in memory: two bytes a character, and some for every object. Rather too much than too little. */
 
@@ -8,7 +8,7 @@ const bytesPerText = 64
 const bytesPerDelivery = 512
 const bytesPerRecord = 1_024
 
-export function weightOf({ scope, deliveries }: IdentityRecord): number {
+export function weightOf({ scope, deliveries }: ClaimRecord): number {
   let weight = bytesPerRecord + scope.length * bytesPerCharacter
   let previous: Callback | undefined
   for (const { callback, log } of deliveries) {
@@ -21,7 +21,7 @@ export function weightOf({ scope, deliveries }: IdentityRecord): number {
 }
 
 /** Whether a record surely weighs as much as another one: nearly every change is one of states and counts. */
-export function weighsAs({ deliveries }: IdentityRecord, { deliveries: others }: IdentityRecord): boolean {
+export function weighsAs({ deliveries }: ClaimRecord, { deliveries: others }: ClaimRecord): boolean {
   if (deliveries === others) return true
   if (deliveries.length !== others.length) return false
   for (let index = 0; index < deliveries.length; index++) {

@@ -1,36 +1,44 @@
 import { ConversionWebhookError } from '../../errors.js'
-import { isSettled } from '../delivery.js'
+import { isSettled, type Holder } from '../delivery.js'
 import { Line } from '../line.js'
 import type { Size } from '../quarantine.js'
-import type { IdentityRecord } from '../records.js'
+import type { ClaimRecord } from '../records.js'
+import { holderOf, type Holders } from '../reservation.js'
 import { weighsAs, weightOf } from '../weight.js'
 
-/** A record in memory, and what is under way for it. */
+/** A claim in memory, and what is under way for it. */
 export interface Identity<Work> {
-  readonly record: IdentityRecord
+  readonly record: ClaimRecord
   /** Absent while nothing is under way. */
   readonly work: Work | undefined
 }
 
 interface Entry<Work> extends Identity<Work> {
-  record: IdentityRecord
+  record: ClaimRecord
   work: Work | undefined
   /** Bytes that its record takes, as estimated. */
   weight: number
   /** Where it stands while it may give way. */
   line: Line<string> | undefined
+  /** The orders that were reserved for it. */
+  readonly orders: Set<string>
 }
 
 /** What the memory inbox remembers of conversions. */
 export const memoryRoom: Size = { rows: 10_000, bytes: 64 * 1_048_576 }
 
 /**
- * The identities that a process remembers. When there is no room left, settled ones give way, then those that wait for nothing but a
- * repeat, each in the order in which they came to rest; never one that something is under way for.
+ * The claims that a process remembers, and which of them have which orders. When there is no room left, settled ones give way, then those
+ * that wait for nothing but a repeat, each in the order in which they came to rest; never one that something is under way for. The orders
+ * of a claim are forgotten with it.
  */
 export class Identities<Work> {
   readonly #room: Size
-  readonly #identities = new Map<string, Entry<Work>>()
+  readonly #claims = new Map<string, Entry<Work>>()
+  /** By identity, the claims that have an id of their own. */
+  readonly #rivals = new Map<string, Set<string>>()
+  /** By the order's identity, the claim that has it. */
+  readonly #holders = new Map<string, Entry<Work>>()
   #bytes = 0
   /** The ids of those that may give way. */
   readonly #settled = new Line<string>()
@@ -46,19 +54,45 @@ export class Identities<Work> {
   }
 
   find(id: string): Identity<Work> | undefined {
-    return this.#identities.get(id)
+    return this.#claims.get(id)
   }
 
-  *records(): Generator<IdentityRecord> {
-    for (const { record } of this.#identities.values()) yield record
+  /** All claims of an identity. */
+  claimsOf(identity: string): readonly ClaimRecord[] {
+    const ids = [identity, ...(this.#rivals.get(identity) ?? [])]
+    return ids.map((id) => this.#claims.get(id)?.record).filter((record) => record !== undefined)
+  }
+
+  holders(orders: readonly string[]): Holders {
+    const holders = new Map<string, Holder>()
+    for (const order of orders) {
+      const entry = this.#holders.get(order)
+      if (entry) holders.set(order, holderOf(entry.record))
+    }
+    return holders
+  }
+
+  /** Orders that a claim has from now on, whoever had them before. */
+  reserve(claim: string, orders: readonly string[]): void {
+    const entry = this.#claims.get(claim)
+    if (entry === undefined) return
+    for (const order of orders) {
+      this.#holders.get(order)?.orders.delete(order)
+      this.#holders.set(order, entry)
+      entry.orders.add(order)
+    }
+  }
+
+  *records(): Generator<ClaimRecord> {
+    for (const { record } of this.#claims.values()) yield record
   }
 
   /**
    * Records what a callback made of an identity, and that something is under way for it if `work` is given.
    * Throws `ERR_CONVERSION_INBOX_FULL` where there is no room for it, and nothing gives way.
    */
-  put(record: IdentityRecord, work?: Work): Identity<Work> {
-    const known = this.#identities.get(record.id)
+  put(record: ClaimRecord, work?: Work): Identity<Work> {
+    const known = this.#claims.get(record.id)
     const weight = weightAfter(known, record)
     if (known === undefined || weight > known.weight) {
       if (known) this.#enter(known, undefined) // it does not give way to itself
@@ -68,16 +102,33 @@ export class Identities<Work> {
         throw new ConversionWebhookError('ERR_CONVERSION_INBOX_FULL')
       }
     }
-    const entry = known ?? { record, work: undefined, weight: 0, line: undefined }
-    if (known === undefined) this.#identities.set(record.id, entry)
+    const entry = known ?? { record, work: undefined, weight: 0, line: undefined, orders: new Set() }
+    if (known === undefined) this.#add(entry)
     entry.work ??= work
     this.#write(entry, record, weight)
     return entry
   }
 
-  /** Records what became of an identity meanwhile; others give way where it takes more now. */
-  change(identity: Identity<Work>, record: IdentityRecord): void {
-    const entry = this.#identities.get(record.id)
+  #add(entry: Entry<Work>): void {
+    const { id, identity } = entry.record
+    this.#claims.set(id, entry)
+    if (id === identity) return
+    const rivals = this.#rivals.get(identity) ?? new Set()
+    this.#rivals.set(identity, rivals.add(id))
+  }
+
+  #remove({ record: { id, identity }, weight, orders }: Entry<Work>): void {
+    this.#bytes -= weight
+    this.#claims.delete(id)
+    for (const order of orders) this.#holders.delete(order)
+    const rivals = this.#rivals.get(identity)
+    rivals?.delete(id)
+    if (rivals?.size === 0) this.#rivals.delete(identity)
+  }
+
+  /** Records what became of a claim meanwhile; others give way where it takes more now. */
+  change(identity: Identity<Work>, record: ClaimRecord): void {
+    const entry = this.#claims.get(record.id)
     if (entry === undefined || entry !== identity) return // it gave way when nothing was under way any more
     const { weight } = entry
     this.#write(entry, record, weightAfter(entry, record))
@@ -86,13 +137,13 @@ export class Identities<Work> {
 
   /** What is under way for it from now on; nothing where `work` is undefined. */
   setWork(identity: Identity<Work>, work: Work | undefined): void {
-    const entry = this.#identities.get(identity.record.id)
+    const entry = this.#claims.get(identity.record.id)
     if (entry === undefined || entry !== identity) return
     entry.work = work
     this.#queue(entry)
   }
 
-  #write(entry: Entry<Work>, record: IdentityRecord, weight: number): void {
+  #write(entry: Entry<Work>, record: ClaimRecord, weight: number): void {
     this.#bytes += weight - entry.weight
     entry.record = record
     entry.weight = weight
@@ -114,16 +165,16 @@ export class Identities<Work> {
   }
 
   #makeRoom(rows: number, bytes: number): boolean {
-    while (this.#identities.size + rows > this.#room.rows || this.#bytes + bytes > this.#room.bytes) {
+    while (this.#claims.size + rows > this.#room.rows || this.#bytes + bytes > this.#room.bytes) {
       const oldest = this.#settled.shift() ?? this.#waiting.shift()
       if (oldest === undefined) return false
-      this.#bytes -= this.#identities.get(oldest)?.weight ?? 0
-      this.#identities.delete(oldest)
+      const entry = this.#claims.get(oldest)
+      if (entry) this.#remove(entry)
     }
     return true
   }
 }
 
-function weightAfter(known: Entry<unknown> | undefined, record: IdentityRecord): number {
+function weightAfter(known: Entry<unknown> | undefined, record: ClaimRecord): number {
   return known && weighsAs(record, known.record) ? known.weight : weightOf(record)
 }

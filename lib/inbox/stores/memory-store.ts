@@ -1,21 +1,22 @@
 import type { DeliveryState, Outcome } from '../ledger.js'
-import { receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { deliveryId, keyOf, orderIdOf, type IdentityRecord } from '../records.js'
+import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
+import { deliveryId, keyOf, orderIdOf, type ClaimRecord } from '../records.js'
+import type { Holders } from '../reservation.js'
 import type { Identities } from './identities.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
-import type {
-  Change,
-  Counts,
-  DailyCount,
-  DeliverySelection,
-  QuarantineSelection,
-  Position,
-  Store,
-  StoredDelivery,
+import {
+  maxClaims,
+  type Change,
+  type Counts,
+  type DailyCount,
+  type DeliverySelection,
+  type QuarantineSelection,
+  type Position,
+  type Store,
+  type StoredDelivery,
 } from '../store.js'
 
 const dayMs = 86_400_000
-const maxConflicts = 100
 
 /** The store of a process that forgets: a change is made at once, and queries look at everything there is. */
 export class MemoryStore implements Store {
@@ -32,12 +33,18 @@ export class MemoryStore implements Store {
     return this.#quarantine.budget
   }
 
-  change<T>({ identity, quarantined: quarantinedId, apply }: Change<T>): Promise<T> {
+  change<T>({ claim, callback, order, quarantined: quarantinedId, apply }: Change<T>): Promise<T> {
     return new Promise((resolve) => {
-      const record = identity === undefined ? undefined : this.#identities.find(identity)?.record
+      const record = claim === undefined ? undefined : this.#identities.find(claim)?.record
+      const claims = callback ? this.#identities.claimsOf(callback.identity) : []
+      const orders = [record?.identity, callback?.identity, order].filter((each) => each !== undefined)
+      const holders = this.#identities.holders(orders)
       const quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
-      const changed = apply({ ...(record && { record }), ...(quarantined && { quarantined }) })
-      if (changed.record) this.#identities.put(changed.record)
+      const changed = apply({ claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) })
+      if (changed.record) {
+        this.#identities.put(changed.record)
+        this.#identities.reserve(changed.record.id, changed.reserved ?? [])
+      }
       if (changed.quarantined) this.#quarantine.write(changed.quarantined)
       if (changed.conflict) this.keep(changed.conflict)
       if (changed.counted) this.count(changed.counted)
@@ -53,8 +60,16 @@ export class MemoryStore implements Store {
     this.#counts[outcome]++
   }
 
-  record(identity: string): Promise<IdentityRecord | undefined> {
-    return Promise.resolve(this.#identities.find(identity)?.record)
+  record(claim: string): Promise<ClaimRecord | undefined> {
+    return Promise.resolve(this.#identities.find(claim)?.record)
+  }
+
+  claims(identity: string): Promise<readonly ClaimRecord[]> {
+    return Promise.resolve(this.#identities.claimsOf(identity).slice(0, maxClaims))
+  }
+
+  holders(orders: readonly string[]): Promise<Holders> {
+    return Promise.resolve(this.#identities.holders(orders))
   }
 
   quarantined(id: string): Promise<QuarantinedCallback | undefined> {
@@ -78,8 +93,8 @@ export class MemoryStore implements Store {
           (orderId === undefined || orderIdOf(record) === orderId) &&
           (email === undefined || record.referrerEmail === email || record.refereeEmail === email),
       )
-      .flatMap(({ id, scope: recorded, deliveries }) =>
-        deliveries.map((delivery) => ({ identity: id, scope: recorded, delivery })),
+      .flatMap(({ id: claim, identity, scope: recorded, deliveries }) =>
+        deliveries.map((delivery) => ({ claim, identity, scope: recorded, delivery })),
       )
       .filter(({ delivery }) => state === undefined || delivery.state === state)
       .map((stored) => ({ stored, position: positionOf(stored) }))
@@ -130,7 +145,7 @@ export class MemoryStore implements Store {
     )
   }
 
-  records(after: string, limit: number): Promise<readonly IdentityRecord[]> {
+  records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
     const sorted = [...this.#identities.records()].filter(({ id }) => id > after).sort((a, b) => (a.id < b.id ? -1 : 1))
     return Promise.resolve(sorted.slice(0, limit))
   }
@@ -144,8 +159,8 @@ export class MemoryStore implements Store {
   }
 }
 
-function positionOf({ identity, delivery }: StoredDelivery): Position {
-  return { receivedAt: delivery.callback.receivedAt, id: deliveryId(identity, keyOf(delivery)) }
+function positionOf({ claim, delivery }: StoredDelivery): Position {
+  return { receivedAt: delivery.callback.receivedAt, id: deliveryId(claim, keyOf(delivery)) }
 }
 
 function newestFirst(a: Position, b: Position): number {

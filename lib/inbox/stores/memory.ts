@@ -4,12 +4,16 @@ import { ConversionWebhookError } from '../../errors.js'
 import { within } from '../../within.js'
 import { BaseInbox } from '../base.js'
 import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.js'
+import { reserveOrder, type Lost } from '../changes.js'
 import { identityOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
-import { decide, previousOf, type ConversionEvent } from '../ledger.js'
-import { conflictOf, memoryBudget, type QuarantinedCallback } from '../quarantine.js'
-import { applyDecision, isUnsettled, keyOf, type DeliveryKey } from '../records.js'
+import type { ConversionEvent } from '../ledger.js'
+import { tellLost } from '../lost.js'
+import { memoryBudget, type QuarantinedCallback } from '../quarantine.js'
+import { recordIn } from '../recording.js'
+import { findDelivery, isUnsettled, keyOf, type Delivery, type DeliveryKey } from '../records.js'
 import { rereadQuarantined } from '../replay.js'
+import { anotherOrder, orderOf } from '../reservation.js'
 import type { Release } from '../slots.js'
 import { detached } from '../weight.js'
 import { Identities, memoryRoom, type Identity } from './identities.js'
@@ -72,27 +76,30 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   async accept(received: Callback): Promise<Accepted> {
     const host = this.requireAttached(this.host)
     const callback = detached(received)
-    const id = identityOf(callback)
-    const known = this.#identities.find(id)
-    const decision = decide(known?.record, callback)
-    const { outcome } = decision
+    const identity = identityOf(callback)
+    const claims = this.#identities.claimsOf(identity)
+    const holder = this.#identities.holders([identity]).get(identity)
+    const recording = recordIn(claims, holder?.claim, identity, callback)
+    const { outcome } = recording
+    if (recording.outcome === 'conflict') {
+      const { conflict, contradiction } = recording
+      this.#store.keep(conflict)
+      this.#store.count(outcome)
+      return { outcome, id: conflict.id, contradiction }
+    }
+    const { record, before, keys: news } = recording
+    const { id } = record
     // A repeat asks for whatever is unsettled, even where it brings the goal as news.
-    const isRepeat = known?.record.status === callback.status
-    const { record, keys: news } = applyDecision(id, known?.record, callback, decision)
-    const isIdle = outcome === 'conflict' || outcome === 'stale'
-    const keys = isIdle ? [] : isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
-    const identity = this.#identities.put(record, keys.length > 0 ? newWork() : undefined)
+    const isRepeat = before?.status === callback.status
+    const keys = outcome === 'stale' ? [] : isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
+    const claim = this.#identities.put(record, keys.length > 0 ? newWork() : undefined)
     this.#store.count(outcome)
     debug.inbox('%s %s %s', shortId(id), callback.status, outcome)
-    if (outcome === 'conflict') {
-      this.#store.keep(conflictOf(id, callback))
-      return { outcome, id, recorded: previousOf(record) }
-    }
     if (keys.length === 0) return { outcome, id }
 
-    const failures = await this.#runAll(identity, keys, host)
+    const failures = await this.#runAll(claim, keys, host)
     // What failed and was overtaken meanwhile needs no repeat.
-    if (failures.length > 0 && !isSettled(identity.record)) throw failureError(failures)
+    if (failures.length > 0 && !isSettled(claim.record)) throw failureError(failures)
     return { outcome: 'accepted', id }
   }
 
@@ -180,15 +187,16 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
       release()
       return { state: 'waiting', code: 'ERR_CONVERSION_INBOX_CLOSED' }
     }
-    const hasHandler = (event: ConversionEvent): boolean => host.hasHandler(event)
-    const { record, delivery } = claim(identity.record, key, { hasHandler, owner: 'memory', now: Date.now() })
-    this.#identities.change(identity, record)
+    const { delivery, lost } = this.#claim(identity, key, host)
+    this.#tell(lost, host)
     if (delivery === undefined) {
       release()
       return undefined
     }
     const claimedKey = keyOf(delivery)
-    const delivering = host.deliver(jobOf(record.id, delivery))
+    const reserve = (named: string | undefined): Promise<Verdict | undefined> =>
+      this.#reserve(identity, delivery, named)
+    const delivering = host.deliver({ ...jobOf(identity.record.id, delivery), reserve })
     work.running.set(claimedKey, delivering)
     this.running.add(delivering)
     void delivering.finished.then(() => {
@@ -199,7 +207,39 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     })
     const verdict = await delivering.verdict
     this.#identities.change(identity, settle(identity.record, claimedKey, verdict, { now: Date.now(), ...endless }))
+    const settled = findDelivery(identity.record, claimedKey)
+    if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record, deliveries: [settled] }, host)
     return verdict.state === 'waiting' ? verdict : undefined
+  }
+
+  /** Takes a delivery up, if there is still something to run. */
+  #claim(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): { delivery?: Delivery; lost?: Lost } {
+    const { record: found } = identity
+    const holder = this.#identities.holders([found.identity]).get(found.identity)
+    const { hasConfirm } = host
+    const hasHandler = (event: ConversionEvent): boolean => host.hasHandler(event)
+    const claimed = claim(found, key, { hasHandler, hasConfirm, owner: 'memory', now: Date.now(), holder })
+    const { record, delivery, taken, reserved } = claimed
+    this.#identities.change(identity, record)
+    this.#identities.reserve(record.id, reserved)
+    return { ...(delivery && { delivery }), ...(taken.length > 0 && { lost: { claim: record, deliveries: taken } }) }
+  }
+
+  async #reserve(identity: Identity<Work>, delivery: Delivery, named: string | undefined) {
+    const order = orderOf(delivery, named)
+    const { verdict, isAnotherOrder } = await this.#store.change({
+      claim: identity.record.id,
+      order,
+      apply: (found) => reserveOrder(found, delivery, order),
+    })
+    if (isAnotherOrder) throw anotherOrder()
+    return verdict
+  }
+
+  #tell(lost: Lost | undefined, host: InboxHost): void {
+    tellLost(this.#store, lost, host).catch((error: unknown) => {
+      host.onError(error)
+    })
   }
 
   /** A slot once it is one's turn; undefined where that takes too long. */

@@ -118,13 +118,13 @@ export class PostgresJobs {
     const jobs = `${this.#schema}.job j WHERE j.name = '${queue}' AND j.state IN ('created', 'retry', 'active')`
     const overdueMs = 30_000
     const { rows } = await pool.query(
-      `SELECT d.identity || ':' || d.event_key AS id, CASE WHEN d.state = 'running' THEN d.owner END AS orphan
+      `SELECT d.claim || ':' || d.event_key AS id, CASE WHEN d.state = 'running' THEN d.owner END AS orphan
        FROM ${this.#schema}.deliveries d
        WHERE (d.state = 'waiting' AND d.due_at < $1 AND d.received_at < $1
-              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.identity || ':' || d.event_key)
-              AND NOT EXISTS (SELECT 1 FROM ${this.#schema}.deliveries r WHERE r.identity = d.identity AND r.state = 'running'))
+              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.claim || ':' || d.event_key)
+              AND NOT EXISTS (SELECT 1 FROM ${this.#schema}.deliveries r WHERE r.claim = d.claim AND r.state = 'running'))
           OR (d.state = 'running' AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.id::text = split_part(d.owner, ':', 1))
-              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.identity || ':' || d.event_key))
+              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.claim || ':' || d.event_key))
        LIMIT 1000`,
       [now - overdueMs],
     )

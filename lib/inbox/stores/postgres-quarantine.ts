@@ -2,6 +2,8 @@ import {
   givingWay,
   isTooOld,
   keptWith,
+  maxConflicts,
+  maxGivingWay,
   quarantineKinds,
   QuarantineWatch,
   type ConflictRecord,
@@ -23,10 +25,6 @@ import {
 } from './rows.js'
 
 const bytesAt = quarantineColumns.indexOf('bytes')
-
-const maxConflicts = 100
-/** What gives way in one transaction, of each kind: callbacks wait for it. */
-const portion = 1_000
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
 
@@ -103,7 +101,7 @@ export class PostgresQuarantine {
       )
       const oldest = await client.query(
         `SELECT number, received_at, bytes FROM ${this.#table} WHERE kind = $1 AND state <> 'waiting'
-         ORDER BY number LIMIT ${String(portion)}`,
+         ORDER BY number LIMIT ${String(maxGivingWay)}`,
         [kind],
       )
       const { numbers, size } = givingWay(toSize(sizes.rows[0]), oldest.rows.map(toCandidate), this.budget, Date.now())

@@ -1,15 +1,18 @@
+import type { People } from '../identity.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { Delivery, IdentityRecord } from '../records.js'
+import type { Delivery, ClaimRecord } from '../records.js'
 import type { Counts, DailyCount, DeliverySelection, StoredDelivery } from '../store.js'
+import type { Holders } from '../reservation.js'
+import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
-import { columnsOf, Conditions, lockKey } from './postgres-sql.js'
+import { columnsOf, Conditions, lockKey, numbered } from './postgres-sql.js'
 import {
   callbackCell,
   changedDeliveries,
   deliveryCells,
   deliveryColumns,
-  identityCells,
-  identityColumns,
+  claimCells,
+  claimColumns,
   text,
   toDailyCount,
   toDelivery,
@@ -19,8 +22,8 @@ import {
 } from './rows.js'
 
 export interface Written {
-  readonly before: IdentityRecord | undefined
-  readonly after: IdentityRecord
+  readonly before: ClaimRecord | undefined
+  readonly after: ClaimRecord
 }
 
 /** The statements of the PostgreSQL store, and what their rows mean. */
@@ -31,7 +34,7 @@ export class PostgresRows {
     this.#schema = schema
   }
 
-  /** Locks identities and refused callbacks, in an order that all processes keep, whether they are recorded already or not. */
+  /** Locks identities, by the ids of claims too, and refused callbacks, in an order that all processes keep, whether they are recorded already or not. */
   async lock(client: Queryable, ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return
     const keys = ids.map(lockKey)
@@ -41,40 +44,78 @@ export class PostgresRows {
     )
   }
 
-  async records(client: Queryable, ids: readonly string[]): Promise<Map<string, IdentityRecord>> {
+  async records(client: Queryable, ids: readonly string[]): Promise<Map<string, ClaimRecord>> {
     if (ids.length === 0) return new Map()
-    const { rows } = await client.query(`SELECT * FROM ${this.#schema}.identities WHERE id = ANY($1)`, [ids])
+    const { rows } = await client.query(`SELECT * FROM ${this.#schema}.claims WHERE id = ANY($1)`, [ids])
     return this.#withDeliveries(client, rows)
   }
 
-  async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly IdentityRecord[]> {
+  async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly ClaimRecord[]> {
     const { rows } = await client.query(
-      `SELECT * FROM ${this.#schema}.identities WHERE id COLLATE "C" > $1 ORDER BY id COLLATE "C" LIMIT $2`,
+      `SELECT * FROM ${this.#schema}.claims WHERE id COLLATE "C" > $1 ORDER BY id COLLATE "C" LIMIT $2`,
       [after, limit],
     )
     return [...(await this.#withDeliveries(client, rows)).values()]
   }
 
   /** Most callbacks are about something new: then there is nothing to ask for. */
-  async #withDeliveries(client: Queryable, rows: readonly Row[]): Promise<Map<string, IdentityRecord>> {
+  async #withDeliveries(client: Queryable, rows: readonly Row[]): Promise<Map<string, ClaimRecord>> {
     if (rows.length === 0) return new Map()
     const deliveries = await client.query(
-      `SELECT * FROM ${this.#schema}.deliveries WHERE identity = ANY($1) ORDER BY sequence`,
+      `SELECT * FROM ${this.#schema}.deliveries WHERE claim = ANY($1) ORDER BY sequence`,
       [rows.map(({ id }) => text(id))],
     )
     return recordsOf(rows, deliveries.rows)
   }
 
+  /** Claims of an identity, the first one first. */
+  async claims(client: Queryable, identity: string, limit: number): Promise<readonly ClaimRecord[]> {
+    const { rows } = await client.query(
+      `(SELECT * FROM ${this.#schema}.claims WHERE id = $1)
+       UNION ALL (SELECT * FROM ${this.#schema}.claims WHERE id <> identity AND identity = $1 LIMIT $2) LIMIT $2`,
+      [identity, limit],
+    )
+    return [...(await this.#withDeliveries(client, rows)).values()]
+  }
+
+  /** The ids of the rivals that a callback may belong to, besides the first claim and the one that has the order. */
+  async rivals(client: Queryable, identity: string, people: People, agreeing: number): Promise<readonly string[]> {
+    const { sql, values } = rivalsFor(`${this.#schema}.claims`, identity, people, agreeing)
+    const { rows } = await client.query(numbered(sql), [...values])
+    return rows.map(({ id }) => text(id))
+  }
+
+  async holders(client: Queryable, orders: readonly string[]): Promise<Holders> {
+    if (orders.length === 0) return new Map()
+    const { rows } = await client.query(
+      `SELECT r.order_key, r.claim, EXISTS (SELECT 1 FROM ${this.#schema}.deliveries d WHERE d.claim = r.claim AND d.state = 'running') AS is_running
+       FROM ${this.#schema}.reservations r WHERE r.order_key = ANY($1)`,
+      [orders],
+    )
+    return new Map(
+      rows.map((row) => [text(row.order_key), { claim: text(row.claim), isRunning: row.is_running === true }]),
+    )
+  }
+
+  async reserve(client: Queryable, reserved: ReadonlyMap<string, string>): Promise<void> {
+    if (reserved.size === 0) return
+    await client.query(
+      `INSERT INTO ${this.#schema}.reservations (order_key, claim) SELECT * FROM unnest($1::text[], $2::text[])
+       ON CONFLICT (order_key) DO UPDATE SET claim = excluded.claim`,
+      [[...reserved.keys()], [...reserved.values()]],
+    )
+  }
+
   /** Writes what changed, all records in one statement a table. */
   async write(client: Queryable, changes: readonly Written[]): Promise<void> {
-    const identities: Cell[][] = []
+    const claims: Cell[][] = []
     const states: Cell[][] = []
     const wholes: Cell[][] = []
     const gone: [string, string][] = []
     for (const { before, after } of changes) {
-      const cells = identityCells(after)
-      const old = before && identityCells(before)
-      if (old === undefined || cells.some((cell, index) => cell !== old[index])) identities.push(cells)
+      const cells = claimCells(after)
+      const old = before && claimCells(before)
+      if (old === undefined || cells.some((cell, index) => cell !== old[index])) claims.push(cells)
       const changed = changedDeliveries(before, after)
       for (const key of changed.gone) gone.push([after.id, key])
       for (const delivery of changed.changed) {
@@ -89,14 +130,11 @@ export class PostgresRows {
         else wholes.push([...row, callbackCell(delivery)])
       }
     }
-    await this.#upsert(client, 'identities', ['id'], identityColumns, identities)
-    for (const [identity, key] of gone) {
-      await client.query(`DELETE FROM ${this.#schema}.deliveries WHERE identity = $1 AND event_key = $2`, [
-        identity,
-        key,
-      ])
+    await this.#upsert(client, 'claims', ['id'], claimColumns, claims)
+    for (const [claim, key] of gone) {
+      await client.query(`DELETE FROM ${this.#schema}.deliveries WHERE claim = $1 AND event_key = $2`, [claim, key])
     }
-    await this.#upsert(client, 'deliveries', ['identity', 'event_key'], deliveryColumns, wholes)
+    await this.#upsert(client, 'deliveries', ['claim', 'event_key'], deliveryColumns, wholes)
     if (states.length === 0) return
     const columns = deliveryColumns.slice(0, -1)
     const { arrays, values } = columnsOf(columns, states)
@@ -104,7 +142,7 @@ export class PostgresRows {
     await client.query(
       `UPDATE ${this.#schema}.deliveries d SET ${assignments.join(', ')}
        FROM unnest(${arrays}) AS v (${columns.join(', ')})
-       WHERE d.identity = v.identity AND d.event_key = v.event_key`,
+       WHERE d.claim = v.claim AND d.event_key = v.event_key`,
       values,
     )
   }
@@ -132,12 +170,12 @@ export class PostgresRows {
     client: Queryable,
     { state, scope, orderId, email, before, limit }: DeliverySelection,
   ): Promise<readonly StoredDelivery[]> {
-    const id = `(d.identity || ':' || d.event_key) COLLATE "C"`
+    const id = `(d.claim || ':' || d.event_key) COLLATE "C"`
     const where = new Conditions()
       .add('d.state = ?', state)
-      .add('i.scope = ?', scope)
-      .add('i.order_id = ?', orderId)
-      .add('(i.referrer_email = ? OR i.referee_email = ?)', email, email)
+      .add('c.scope = ?', scope)
+      .add('c.order_id = ?', orderId)
+      .add('(c.referrer_email = ? OR c.referee_email = ?)', email, email)
       .add(
         `(d.received_at < ? OR (d.received_at = ? AND ${id} < ?))`,
         before?.receivedAt,
@@ -145,11 +183,16 @@ export class PostgresRows {
         before?.id,
       )
     const { rows } = await client.query(
-      `SELECT d.*, i.scope FROM ${this.#schema}.deliveries d JOIN ${this.#schema}.identities i ON i.id = d.identity
+      `SELECT d.*, c.identity, c.scope FROM ${this.#schema}.deliveries d JOIN ${this.#schema}.claims c ON c.id = d.claim
        ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ${String(limit)}`,
       where.values,
     )
-    return rows.map((row) => ({ identity: text(row.identity), scope: text(row.scope), delivery: toDelivery(row) }))
+    return rows.map((row) => ({
+      claim: text(row.claim),
+      identity: text(row.identity),
+      scope: text(row.scope),
+      delivery: toDelivery(row),
+    }))
   }
 
   /** Counters have several rows each, so that processes seldom wait for one another. */
@@ -195,17 +238,17 @@ export class PostgresRows {
   }
 }
 
-function recordsOf(identities: readonly Row[], deliveries: readonly Row[]): Map<string, IdentityRecord> {
-  const byIdentity = new Map<string, Delivery[]>()
+function recordsOf(claims: readonly Row[], deliveries: readonly Row[]): Map<string, ClaimRecord> {
+  const byClaim = new Map<string, Delivery[]>()
   for (const row of deliveries) {
-    const identity = text(row.identity)
-    const siblings = byIdentity.get(identity) ?? []
-    byIdentity.set(identity, [...siblings, toDelivery(row)])
+    const claim = text(row.claim)
+    const siblings = byClaim.get(claim) ?? []
+    byClaim.set(claim, [...siblings, toDelivery(row)])
   }
   return new Map(
-    identities.map((row) => {
+    claims.map((row) => {
       const id = text(row.id)
-      return [id, toRecord(row, byIdentity.get(id) ?? [])]
+      return [id, toRecord(row, byClaim.get(id) ?? [])]
     }),
   )
 }

@@ -4,8 +4,10 @@ import type { Queryable } from './postgres-client.js'
 /** Every version of the tables, each as what makes it of the one before. */
 const migrations: readonly ((schema: string) => string)[] = [
   (schema) => `
-  CREATE TABLE ${schema}.identities (
+  CREATE TABLE ${schema}.claims (
     id text PRIMARY KEY,
+    identity text NOT NULL,
+    people text,
     scope text NOT NULL,
     status text NOT NULL,
     goal smallint NOT NULL,
@@ -14,14 +16,22 @@ const migrations: readonly ((schema: string) => string)[] = [
     purchase_value double precision,
     is_forgotten smallint NOT NULL,
     order_id text,
+    reserved_order text,
     repeats text
   );
-  CREATE INDEX ON ${schema}.identities (referrer_email) WHERE referrer_email IS NOT NULL;
-  CREATE INDEX ON ${schema}.identities (referee_email) WHERE referee_email IS NOT NULL;
-  CREATE INDEX ON ${schema}.identities (order_id) WHERE order_id IS NOT NULL;
+  CREATE INDEX ON ${schema}.claims (referrer_email) WHERE referrer_email IS NOT NULL;
+  CREATE INDEX ON ${schema}.claims (referee_email) WHERE referee_email IS NOT NULL;
+  CREATE INDEX ON ${schema}.claims (order_id) WHERE order_id IS NOT NULL;
+  -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
+  CREATE INDEX ON ${schema}.claims (identity, people) WHERE id <> identity;
+  CREATE INDEX ON ${schema}.claims (identity, referrer_email, referee_email) WHERE id <> identity AND people IS NOT NULL;
+  CREATE INDEX ON ${schema}.claims (identity, referee_email) WHERE id <> identity AND people IS NOT NULL;
+
+  -- Which claim has an order, by the identity of the order. Outlives prune and erase.
+  CREATE TABLE ${schema}.reservations (order_key text PRIMARY KEY, claim text NOT NULL);
 
   CREATE TABLE ${schema}.deliveries (
-    identity text NOT NULL,
+    claim text NOT NULL,
     event_key text NOT NULL,
     sequence integer NOT NULL,
     state text NOT NULL,
@@ -33,10 +43,12 @@ const migrations: readonly ((schema: string) => string)[] = [
     received_at bigint NOT NULL,
     settled_at bigint,
     is_unheard smallint NOT NULL,
+    takes smallint NOT NULL,
+    taken_by text,
     previous text,
     log text,
     callback text NOT NULL,
-    PRIMARY KEY (identity, event_key)
+    PRIMARY KEY (claim, event_key)
   ) WITH (fillfactor = 80);
   CREATE INDEX ON ${schema}.deliveries (received_at);
   CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at) WHERE state <> 'done';
@@ -55,6 +67,7 @@ const migrations: readonly ((schema: string) => string)[] = [
     issues text,
     log text,
     bytes integer NOT NULL,
+    differs text,
     body text NOT NULL
   );
   CREATE INDEX ON ${schema}.quarantine (kind, number) INCLUDE (bytes);

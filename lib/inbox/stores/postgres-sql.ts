@@ -13,6 +13,7 @@ const types: Readonly<Record<string, string>> = {
   received_at: 'bigint',
   settled_at: 'bigint',
   is_unheard: 'smallint',
+  takes: 'smallint',
   bytes: 'integer',
   last_at: 'bigint',
   count: 'bigint',
@@ -30,6 +31,12 @@ export function columnsOf(columns: readonly string[], rows: readonly (readonly C
 export function lockKey(id: string): string {
   const digits = /^(?:refused:)?([0-9a-f]{16})/.exec(id)?.[1] ?? '0'
   return String(BigInt.asIntN(64, BigInt(`0x${digits}`)))
+}
+
+/** The same with numbered parameters. */
+export function numbered(sql: string): string {
+  let count = 0
+  return sql.replaceAll('?', () => `$${String(++count)}`)
 }
 
 /** Conditions whose value is there, with numbered parameters. Nothing has a value with a NUL, which no parameter can hold. */

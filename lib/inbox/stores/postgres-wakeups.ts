@@ -1,4 +1,4 @@
-import { deliveryId, keyOf, type Delivery, type IdentityRecord } from '../records.js'
+import { deliveryId, keyOf, type Delivery, type ClaimRecord } from '../records.js'
 import type { WakeUp } from './postgres-jobs.js'
 import type { Written } from './postgres-rows.js'
 
@@ -32,7 +32,7 @@ export function wakeUpsFor(written: readonly Written[], unused: readonly string[
   })
 }
 
-function ownersIn({ deliveries }: IdentityRecord): string[] {
+function ownersIn({ deliveries }: ClaimRecord): string[] {
   return deliveries.map(({ owner }) => owner).filter((owner) => owner !== undefined)
 }
 

@@ -1,26 +1,29 @@
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import { durableBudget, type ConflictRecord, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { splitDeliveryId, type IdentityRecord } from '../records.js'
-import type {
-  Candidate,
-  Change,
-  Changed,
-  Counts,
-  DailyCount,
-  DeliverySelection,
-  DurableStore,
-  QuarantineSelection,
-  StoredDelivery,
+import { splitDeliveryId, type ClaimRecord } from '../records.js'
+import type { Holders } from '../reservation.js'
+import {
+  maxClaims,
+  type Candidate,
+  type Change,
+  type Changed,
+  type Counts,
+  type DailyCount,
+  type DeliverySelection,
+  type DurableStore,
+  type QuarantineSelection,
+  type StoredDelivery,
 } from '../store.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { causeOf, isClosedError } from './failures.js'
 import { transaction, type PostgresPool, type Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
+import { PostgresFound } from './postgres-found.js'
 import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
 import type { PostgresQuarantine } from './postgres-quarantine.js'
-import type { PostgresRows, Written } from './postgres-rows.js'
+import type { PostgresRows } from './postgres-rows.js'
 import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
 
 const reconcileMs = 60_000
@@ -104,7 +107,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     }
   }
 
-  /** A change with an effect has a transaction of its own; its identity is locked after the effect, so that nobody waits for it. */
+  /** A change with an effect has a transaction of its own; its claim is locked after the effect, so that nobody waits for it. */
   async #effect({ effect, ...change }: AnyChange): Promise<unknown> {
     const { pool } = await this.#parts()
     const { value, completed } = await commitTransaction(
@@ -130,33 +133,25 @@ export class PostgresStore implements DurableStore<PostgresClient> {
 
   async #transact(client: Queryable, changes: readonly AnyChange[]) {
     const { rows, quarantine, jobs } = await this.#parts()
-    const identities = [...new Set(changes.map(({ identity }) => identity).filter((id) => id !== undefined))]
-    const quarantinedIds = changes.map(({ quarantined }) => quarantined).filter((id) => id !== undefined)
-    await rows.lock(client, [...identities, ...quarantinedIds])
-    const before = await rows.records(client, identities)
-    const found = await quarantine.lock(client, quarantinedIds)
-    const quarantined = new Map(found)
-    const after = new Map(before)
+    const transaction = await PostgresFound.read(client, rows, quarantine, changes)
     const counted = new Map<Outcome, number>()
     const conflicts: ConflictRecord[] = []
     const ends = changes.map((change): Ended => {
-      const record = change.identity === undefined ? undefined : after.get(change.identity)
-      const kept = change.quarantined === undefined ? undefined : quarantined.get(change.quarantined)
       let changed: Changed<unknown>
       try {
-        changed = change.apply({ ...(record && { record }), ...(kept && { quarantined: kept }) })
+        changed = change.apply(transaction.find(change))
       } catch (error) {
         return { error }
       }
-      if (changed.record) after.set(changed.record.id, changed.record)
-      if (changed.quarantined) quarantined.set(changed.quarantined.id, changed.quarantined)
+      transaction.put(changed)
       if (changed.conflict) conflicts.push(changed.conflict)
       if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
-    const written: Written[] = [...after.values()].map((record) => ({ before: before.get(record.id), after: record }))
+    const { written, reserved, kept, quarantined } = transaction
     await rows.write(client, written)
-    await quarantine.write(client, found, quarantined, conflicts)
+    await rows.reserve(client, reserved)
+    await quarantine.write(client, kept, quarantined, conflicts)
     await rows.count(client, counted, this.#slot)
     const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
     const completed = endedOwners(written, candidates)
@@ -177,8 +172,16 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     }
   }
 
-  record(identity: string): Promise<IdentityRecord | undefined> {
-    return this.#read(async ({ rows, pool }) => (await rows.records(pool, [identity])).get(identity))
+  record(claim: string): Promise<ClaimRecord | undefined> {
+    return this.#read(async ({ rows, pool }) => (await rows.records(pool, [claim])).get(claim))
+  }
+
+  claims(identity: string): Promise<readonly ClaimRecord[]> {
+    return this.#read(({ rows, pool }) => rows.claims(pool, identity, maxClaims))
+  }
+
+  holders(orders: readonly string[]): Promise<Holders> {
+    return this.#read(({ rows, pool }) => rows.holders(pool, orders))
   }
 
   quarantined(id: string): Promise<QuarantinedCallback | undefined> {
@@ -217,7 +220,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     return this.#read(({ rows, pool }) => rows.dailyCounts(pool, since))
   }
 
-  records(after: string, limit: number): Promise<readonly IdentityRecord[]> {
+  records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
     return this.#read(({ rows, pool }) => rows.recordsAfter(pool, after, limit))
   }
 
@@ -244,11 +247,11 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   #candidateOf(ticket: Ticket): Candidate {
     const owner = ownerOf(ticket)
     this.#tickets.set(owner, ticket)
-    const [identity] = splitDeliveryId(ticket.deliveryId)
+    const [claim] = splitDeliveryId(ticket.deliveryId)
     // The same job came again, so its process fell silent.
     const isLapsed = (other: string): boolean =>
       other === ticket.orphan || (other !== owner && other.startsWith(`${ticket.id}:`))
-    return { identity, owner, isLapsed }
+    return { claim, owner, isLapsed }
   }
 
   beat(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Callback, ConversionStatus } from '../../callback/conversion.js'
 import type { Received } from '../../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../../errors.js'
+import type { Difference } from '../claims.js'
 import type { DeliveryState, Facts, Previous } from '../ledger.js'
 import {
   receivedAtOf,
@@ -11,16 +12,26 @@ import {
   type RefusedRecord,
   type Size,
 } from '../quarantine.js'
-import { keyOf, orderIdOf, splitDeliveryId, type Delivery, type IdentityRecord, type LogEntry } from '../records.js'
+import {
+  keyOf,
+  orderIdOf,
+  splitDeliveryId,
+  type Delivery,
+  type ClaimHead,
+  type ClaimRecord,
+  type LogEntry,
+} from '../records.js'
 import type { DailyCount } from '../store.js'
 
 /** What a column holds. A driver may give whole numbers as texts. */
 export type Cell = string | number | null
 export type Row = Readonly<Record<string, unknown>>
 
-/** The columns of an identity, in the order of `identityCells`. */
-export const identityColumns = [
+/** The columns of a claim, in the order of `claimCells`. */
+export const claimColumns = [
   'id',
+  'identity',
+  'people',
   'scope',
   'status',
   'goal',
@@ -29,13 +40,16 @@ export const identityColumns = [
   'purchase_value',
   'is_forgotten',
   'order_id',
+  'reserved_order',
   'repeats',
 ] as const
 
-export function identityCells(record: IdentityRecord): Cell[] {
-  const { id, scope, status, goal, referrerEmail, refereeEmail, purchaseValue, repeats } = record
+export function claimCells(record: ClaimRecord): Cell[] {
+  const { id, identity, people, scope, status, goal, referrerEmail, refereeEmail, purchaseValue, repeats } = record
   return [
     id,
+    identity,
+    people ?? null,
     scope,
     status,
     goal ? 1 : 0,
@@ -44,13 +58,14 @@ export function identityCells(record: IdentityRecord): Cell[] {
     purchaseValue ?? null,
     record.isForgotten === true ? 1 : 0,
     orderIdOf(record) ?? null,
+    record.order ?? null,
     repeats.duplicate || repeats.stale ? JSON.stringify(repeats) : null,
   ]
 }
 
 /** The columns of a delivery, in the order of `deliveryCells`; the first two tell deliveries apart. */
 export const deliveryColumns = [
-  'identity',
+  'claim',
   'event_key',
   'sequence',
   'state',
@@ -62,16 +77,18 @@ export const deliveryColumns = [
   'received_at',
   'settled_at',
   'is_unheard',
+  'takes',
+  'taken_by',
   'previous',
   'log',
   'callback',
 ] as const
 
 /** All but the last, which is long and seldom changes. */
-export function deliveryCells(identity: Cell, delivery: Delivery): Cell[] {
+export function deliveryCells(claim: Cell, delivery: Delivery): Cell[] {
   const { sequence, state, attempts, holds, heldSince, dueAt, owner, settledAt, isUnheard, previous, log } = delivery
   return [
-    identity,
+    claim,
     keyOf(delivery),
     sequence,
     state,
@@ -83,6 +100,8 @@ export function deliveryCells(identity: Cell, delivery: Delivery): Cell[] {
     delivery.callback.receivedAt,
     settledAt ?? null,
     isUnheard === true ? 1 : 0,
+    delivery.takes === true ? 1 : 0,
+    delivery.takenBy ?? null,
     previous ? JSON.stringify(previous) : null,
     logCell(log),
   ]
@@ -108,25 +127,33 @@ export function toDelivery(row: Row): Delivery {
     ...(settledAt !== undefined && { settledAt }),
     ...(row.owner !== null && { owner: text(row.owner) }),
     ...(Number(row.is_unheard) === 1 && { isUnheard: true }),
+    ...(Number(row.takes) === 1 && { takes: true }),
+    ...(row.taken_by !== null && { takenBy: text(row.taken_by) }),
     ...(row.previous !== null && { previous: JSON.parse(text(row.previous)) as Previous }),
   }
 }
 
-export function toRecord(row: Row, deliveries: readonly Delivery[]): IdentityRecord {
+export function toRecord(row: Row, deliveries: readonly Delivery[]): ClaimRecord {
   const facts: Facts = {
     status: text(row.status) as ConversionStatus,
     goal: Number(row.goal) === 1,
-    ...(row.referrer_email !== null && { referrerEmail: text(row.referrer_email) }),
-    ...(row.referee_email !== null && { refereeEmail: text(row.referee_email) }),
     ...(row.purchase_value !== null && { purchaseValue: Number(row.purchase_value) }),
     ...(Number(row.is_forgotten) === 1 && { isForgotten: true }),
   }
-  const repeats = row.repeats === null ? {} : (JSON.parse(text(row.repeats)) as IdentityRecord['repeats'])
-  return { id: text(row.id), scope: text(row.scope), ...facts, deliveries, repeats }
+  const head: ClaimHead = {
+    id: text(row.id),
+    identity: text(row.identity),
+    ...(row.people !== null && { people: text(row.people) }),
+    ...(row.referrer_email !== null && { referrerEmail: text(row.referrer_email) }),
+    ...(row.referee_email !== null && { refereeEmail: text(row.referee_email) }),
+  }
+  const order = row.reserved_order === null ? {} : { order: text(row.reserved_order) }
+  const repeats = row.repeats === null ? {} : (JSON.parse(text(row.repeats)) as ClaimRecord['repeats'])
+  return { ...head, ...order, scope: text(row.scope), ...facts, deliveries, repeats }
 }
 
 /** The columns of a quarantined callback, in the order of `quarantineCells`: those that stay first, then those that change. */
-const lasting = ['id', 'kind', 'scope', 'received_at', 'bytes', 'body'] as const
+const lasting = ['id', 'kind', 'scope', 'received_at', 'bytes', 'differs', 'body'] as const
 export const changingColumns = ['state', 'identity', 'last_at', 'count', 'code', 'issues', 'log'] as const
 export const quarantineColumns = [...lasting, ...changingColumns] as const
 
@@ -139,8 +166,10 @@ export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
   const body = JSON.stringify(quarantined.kind === 'refused' ? quarantined.received : quarantined.callback)
   const code = quarantined.kind === 'refused' ? quarantined.code : null
   const issues = quarantined.kind === 'refused' ? JSON.stringify(quarantined.issues) : null
-  const bytes = Buffer.byteLength(scope) + Buffer.byteLength(body) + Buffer.byteLength(issues ?? '') + bytesPerRow
-  const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, body]
+  const differs = quarantined.kind === 'conflict' ? JSON.stringify(quarantined.differs) : null
+  const texts = [scope, body, issues ?? '', differs ?? '']
+  const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow)
+  const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, differs, body]
   return [...fixed, state, identity, lastAt, count, code, issues, logCell(log)]
 }
 
@@ -157,6 +186,7 @@ export function toQuarantined(row: Row): QuarantinedCallback {
       ...shared,
       state: text(row.state) as ConflictRecord['state'],
       identity: text(row.identity),
+      differs: JSON.parse(text(row.differs)) as Difference[],
       callback: JSON.parse(text(row.body)) as Callback,
     }
   }
@@ -191,7 +221,7 @@ export function toCandidate(row: Row): Candidate {
 }
 
 /** The deliveries of a record that another one does not hold as they are, and the keys that are gone. */
-export function changedDeliveries(before: IdentityRecord | undefined, after: IdentityRecord) {
+export function changedDeliveries(before: ClaimRecord | undefined, after: ClaimRecord) {
   const known = new Set(before?.deliveries)
   const keys = new Set(after.deliveries.map(keyOf))
   return {

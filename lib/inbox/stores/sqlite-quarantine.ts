@@ -3,6 +3,8 @@ import {
   givingWay,
   isTooOld,
   keptWith,
+  maxConflicts,
+  maxGivingWay,
   quarantineKinds,
   QuarantineWatch,
   type QuarantinedCallback,
@@ -27,10 +29,6 @@ const insert = insertInto(quarantine, quarantineColumns).replace('INSERT', 'INSE
 const update = `UPDATE ${quarantine} SET ${assign(changingColumns)} WHERE id = ?`
 const lasting = quarantineColumns.length - changingColumns.length
 const bytesAt = quarantineColumns.indexOf('bytes')
-
-const maxConflicts = 100
-/** What gives way in one transaction, of each kind: callbacks wait for it. */
-const portion = 1_000
 
 /** The quarantine of the SQLite store. */
 export class SqliteQuarantine {
@@ -82,7 +80,7 @@ export class SqliteQuarantine {
     )
     const oldest = this.#sql(
       `SELECT number, received_at, bytes FROM ${quarantine} WHERE kind = ? AND state <> 'waiting' ORDER BY number LIMIT ?`,
-    ).all(kind, portion)
+    ).all(kind, maxGivingWay)
     const { numbers, size } = givingWay({ rows, bytes }, oldest.map(toCandidate), this.budget, now)
     // In one statement: the hourly look has no transaction around it, and each row would be a commit of its own.
     const remove = `DELETE FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`

@@ -1,27 +1,33 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { jumpMs } from '../delivery.js'
+import { jumpMs, type Holder } from '../delivery.js'
+import type { People } from '../identity.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { IdentityRecord } from '../records.js'
+import type { ClaimRecord } from '../records.js'
 import type { Counts, DailyCount, DeliverySelection, StoredDelivery } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
   deliveryCells,
   deliveryColumns,
-  identityCells,
-  identityColumns,
+  claimCells,
+  claimColumns,
   text,
   toDailyCount,
   toDelivery,
   toRecord,
   type Row,
 } from './rows.js'
+import { rivalsFor } from './claim-search.js'
 import { assign, conditions, insertInto, preparing } from './sqlite-sql.js'
 
-const identities = 'conversion_webhook_identities'
+const claims = 'conversion_webhook_claims'
+const reservations = 'conversion_webhook_reservations'
 const deliveries = 'conversion_webhook_deliveries'
 const counters = 'conversion_webhook_counters'
 const workers = 'conversion_webhook_workers'
+
+/** Two that do not contradict are one too many. */
+const agreeing = 2
 
 /** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
 const inState = (state: DeliveryState): string =>
@@ -30,76 +36,106 @@ const inState = (state: DeliveryState): string =>
     : `state = '${state}'`
 
 const statements = {
-  insertIdentity: insertInto(identities, identityColumns),
-  updateIdentity: `UPDATE ${identities} SET ${assign(identityColumns)} WHERE number = ?`,
-  removeDelivery: `DELETE FROM ${deliveries} WHERE identity = ? AND event_key = ?`,
-  updateDelivery: `UPDATE ${deliveries} SET ${assign(deliveryColumns.slice(2, -1))} WHERE identity = ? AND event_key = ?`,
+  insertClaim: insertInto(claims, claimColumns),
+  updateClaim: `UPDATE ${claims} SET ${assign(claimColumns)} WHERE number = ?`,
+  removeDelivery: `DELETE FROM ${deliveries} WHERE claim = ? AND event_key = ?`,
+  updateDelivery: `UPDATE ${deliveries} SET ${assign(deliveryColumns.slice(2, -1))} WHERE claim = ? AND event_key = ?`,
   putDelivery: insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE'),
 }
 
 /** The statements of the SQLite store, and what their rows mean. */
 export class SqliteRows {
   readonly #sql: (sql: string) => StatementSync
-  /** The numbers of the identities of records that were read or written. */
-  readonly #numbers = new WeakMap<IdentityRecord, number>()
+  /** The numbers of records that were read or written. */
+  readonly #numbers = new WeakMap<ClaimRecord, number>()
 
   constructor(db: DatabaseSync) {
     this.#sql = preparing(db)
   }
 
-  record(id: string): IdentityRecord | undefined {
-    const row = this.#sql(`SELECT * FROM ${identities} WHERE id = ?`).get(id)
+  record(id: string): ClaimRecord | undefined {
+    const row = this.#sql(`SELECT * FROM ${claims} WHERE id = ?`).get(id)
     return row && this.#recordOf(row)
   }
 
-  records(after: string, limit: number): readonly IdentityRecord[] {
-    const rows = this.#sql(`SELECT * FROM ${identities} WHERE id > ? ORDER BY id LIMIT ?`).all(after, limit)
+  records(after: string, limit: number): readonly ClaimRecord[] {
+    const rows = this.#sql(`SELECT * FROM ${claims} WHERE id > ? ORDER BY id LIMIT ?`).all(after, limit)
     return rows.map((row) => this.#recordOf(row))
   }
 
-  #recordOf(row: Row): IdentityRecord {
+  /** Claims of an identity, the first one first. */
+  claims(identity: string, limit: number): readonly ClaimRecord[] {
+    const rows = this.#sql(
+      `SELECT * FROM (SELECT * FROM ${claims} WHERE id = ? UNION ALL SELECT * FROM ${claims} WHERE id <> identity AND identity = ?) LIMIT ?`,
+    ).all(identity, identity, limit)
+    return rows.map((row) => this.#recordOf(row))
+  }
+
+  /** The ids of the rivals that a callback may belong to, besides the first claim and the one that has the order. */
+  rivals(identity: string, people: People): readonly string[] {
+    const { sql, values } = rivalsFor(claims, identity, people, agreeing)
+    return this.#sql(sql)
+      .all(...values)
+      .map(({ id }) => text(id))
+  }
+
+  holder(order: string): Holder | undefined {
+    const row = this.#sql(
+      `SELECT r.claim, EXISTS (SELECT 1 FROM ${claims} c CROSS JOIN ${deliveries} d ON d.claim = c.number
+         WHERE c.id = r.claim AND d.state = 'running') AS is_running FROM ${reservations} r WHERE r.order_key = ?`,
+    ).get(order)
+    return row && { claim: text(row.claim), isRunning: Number(row.is_running) === 1 }
+  }
+
+  reserve(order: string, claim: string): void {
+    this.#sql(
+      `INSERT INTO ${reservations} (order_key, claim) VALUES (?, ?) ON CONFLICT (order_key) DO UPDATE SET claim = excluded.claim`,
+    ).run(order, claim)
+  }
+
+  #recordOf(row: Row): ClaimRecord {
     const number = Number(row.number)
-    const rows = this.#sql(`SELECT * FROM ${deliveries} WHERE identity = ? ORDER BY sequence`).all(number)
+    const rows = this.#sql(`SELECT * FROM ${deliveries} WHERE claim = ? ORDER BY sequence`).all(number)
     const record = toRecord(row, rows.map(toDelivery))
     this.#numbers.set(record, number)
     return record
   }
 
-  writeRecord(before: IdentityRecord | undefined, after: IdentityRecord): void {
-    const number = this.#writeIdentity(before, after)
+  writeRecord(before: ClaimRecord | undefined, after: ClaimRecord): void {
+    const number = this.#writeClaim(before, after)
     this.#numbers.set(after, number)
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const [identity = null, key = null, ...state] = deliveryCells(number, delivery)
+      const [claim = null, key = null, ...state] = deliveryCells(number, delivery)
       const isKnown = before?.deliveries.some(
         (old) =>
           old.callback === delivery.callback && old.event === delivery.event && old.reversal === delivery.reversal,
       )
-      if (isKnown === true) this.#sql(statements.updateDelivery).run(...state, identity, key)
-      else this.#sql(statements.putDelivery).run(identity, key, ...state, callbackCell(delivery))
+      if (isKnown === true) this.#sql(statements.updateDelivery).run(...state, claim, key)
+      else this.#sql(statements.putDelivery).run(claim, key, ...state, callbackCell(delivery))
     }
   }
 
-  /** The number of the identity. */
-  #writeIdentity(before: IdentityRecord | undefined, after: IdentityRecord): number {
-    const cells = identityCells(after)
+  /** The number of the claim. */
+  #writeClaim(before: ClaimRecord | undefined, after: ClaimRecord): number {
+    const cells = claimCells(after)
     const number = before && this.#numbers.get(before)
     if (before === undefined || number === undefined) {
-      return Number(this.#sql(statements.insertIdentity).run(...cells).lastInsertRowid)
+      return Number(this.#sql(statements.insertClaim).run(...cells).lastInsertRowid)
     }
-    const old = identityCells(before)
-    if (cells.some((cell, index) => cell !== old[index])) this.#sql(statements.updateIdentity).run(...cells, number)
+    const old = claimCells(before)
+    if (cells.some((cell, index) => cell !== old[index])) this.#sql(statements.updateClaim).run(...cells, number)
     return number
   }
 
   deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): readonly StoredDelivery[] {
-    const id = `i.id || ':' || d.event_key`
+    const id = `c.id || ':' || d.event_key`
     const where = conditions([
       [state, state === undefined ? '' : inState(state)],
-      [scope, 'i.scope = ?', scope],
-      [orderId, 'i.order_id = ?', orderId],
-      [email, '(i.referrer_email = ? OR i.referee_email = ?)', email, email],
+      [scope, 'c.scope = ?', scope],
+      [orderId, 'c.order_id = ?', orderId],
+      [email, '(c.referrer_email = ? OR c.referee_email = ?)', email, email],
       [
         before,
         `d.received_at <= ? AND (d.received_at < ? OR ${id} < ?)`,
@@ -111,21 +147,26 @@ export class SqliteRows {
     // A person's few rows are found by who it is, everything else in the order of time.
     const from =
       orderId === undefined && email === undefined
-        ? `${deliveries} d CROSS JOIN ${identities} i ON i.number = d.identity`
-        : `${identities} i CROSS JOIN ${deliveries} d ON d.identity = i.number`
+        ? `${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim`
+        : `${claims} c CROSS JOIN ${deliveries} d ON d.claim = c.number`
     const rows = this.#sql(
-      `SELECT d.*, i.id, i.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ?`,
+      `SELECT d.*, c.id, c.identity, c.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ?`,
     ).all(...where.values, limit)
-    return rows.map((row) => ({ identity: text(row.id), scope: text(row.scope), delivery: toDelivery(row) }))
+    return rows.map((row) => ({
+      claim: text(row.id),
+      identity: text(row.identity),
+      scope: text(row.scope),
+      delivery: toDelivery(row),
+    }))
   }
 
-  /** Identities with a delivery whose time has come and none that runs, oldest first. */
-  dueIdentities(now: number, limit: number): readonly string[] {
+  /** Claims with a delivery whose time has come and none that runs, oldest first. */
+  dueClaims(now: number, limit: number): readonly string[] {
     const find = (condition: string): StatementSync =>
       this.#sql(
-        `SELECT i.id FROM ${deliveries} d CROSS JOIN ${identities} i ON i.number = d.identity
+        `SELECT c.id FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
          WHERE d.state = 'waiting' AND ${condition}
-         AND NOT EXISTS (SELECT 1 FROM ${deliveries} r WHERE r.identity = d.identity AND r.state = 'running')
+         AND NOT EXISTS (SELECT 1 FROM ${deliveries} r WHERE r.claim = d.claim AND r.state = 'running')
          ORDER BY d.due_at LIMIT ?`,
       )
     const rows = [
@@ -135,11 +176,11 @@ export class SqliteRows {
     return rows.map(({ id }) => text(id))
   }
 
-  /** Identities with a delivery that runs for one of these owners. */
-  leftIdentities(owners: readonly string[], limit: number): readonly string[] {
+  /** Claims with a delivery that runs for one of these owners. */
+  leftClaims(owners: readonly string[], limit: number): readonly string[] {
     if (owners.length === 0) return []
     const rows = this.#sql(
-      `SELECT i.id FROM ${deliveries} d CROSS JOIN ${identities} i ON i.number = d.identity
+      `SELECT c.id FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
        WHERE d.state = 'running' AND d.owner IN (SELECT value FROM json_each(?)) LIMIT ?`,
     ).all(JSON.stringify(owners), limit)
     return rows.map(({ id }) => text(id))

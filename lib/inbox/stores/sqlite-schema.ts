@@ -7,9 +7,11 @@ import { newer } from './failures.js'
  */
 const migrations: readonly string[] = [
   `
-  CREATE TABLE conversion_webhook_identities (
+  CREATE TABLE conversion_webhook_claims (
     number INTEGER PRIMARY KEY, -- rows of one time lie side by side, so that a commit writes few pages
     id TEXT NOT NULL UNIQUE,
+    identity TEXT NOT NULL,
+    people TEXT,
     scope TEXT NOT NULL,
     status TEXT NOT NULL,
     goal INTEGER NOT NULL,
@@ -18,15 +20,25 @@ const migrations: readonly string[] = [
     purchase_value REAL,
     is_forgotten INTEGER NOT NULL,
     order_id TEXT,
+    reserved_order TEXT,
     repeats TEXT
   );
-  CREATE INDEX conversion_webhook_by_referrer ON conversion_webhook_identities (referrer_email) WHERE referrer_email IS NOT NULL;
-  CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_identities (referee_email) WHERE referee_email IS NOT NULL;
-  CREATE INDEX conversion_webhook_by_order ON conversion_webhook_identities (order_id) WHERE order_id IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_referrer ON conversion_webhook_claims (referrer_email) WHERE referrer_email IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_claims (referee_email) WHERE referee_email IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_order ON conversion_webhook_claims (order_id) WHERE order_id IS NOT NULL;
+  -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
+  CREATE INDEX conversion_webhook_rivals_by_people ON conversion_webhook_claims (identity, people) WHERE id <> identity;
+  CREATE INDEX conversion_webhook_rivals_by_referrer ON conversion_webhook_claims (identity, referrer_email, referee_email)
+    WHERE id <> identity AND people IS NOT NULL;
+  CREATE INDEX conversion_webhook_rivals_by_referee ON conversion_webhook_claims (identity, referee_email)
+    WHERE id <> identity AND people IS NOT NULL;
+
+  -- Which claim has an order, by the identity of the order. Outlives prune and erase.
+  CREATE TABLE conversion_webhook_reservations (order_key TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
 
   CREATE TABLE conversion_webhook_deliveries (
     number INTEGER PRIMARY KEY,
-    identity INTEGER NOT NULL, -- the number of the identity
+    claim INTEGER NOT NULL, -- the number of the claim
     event_key TEXT NOT NULL,
     sequence INTEGER NOT NULL,
     state TEXT NOT NULL,
@@ -38,10 +50,12 @@ const migrations: readonly string[] = [
     received_at INTEGER NOT NULL,
     settled_at INTEGER,
     is_unheard INTEGER NOT NULL,
+    takes INTEGER NOT NULL,
+    taken_by TEXT,
     previous TEXT,
     log TEXT,
     callback TEXT NOT NULL,
-    UNIQUE (identity, event_key)
+    UNIQUE (claim, event_key)
   );
   CREATE INDEX conversion_webhook_by_time ON conversion_webhook_deliveries (received_at);
   CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (due_at) WHERE state = 'waiting';
@@ -63,6 +77,7 @@ const migrations: readonly string[] = [
     issues TEXT,
     log TEXT,
     bytes INTEGER NOT NULL,
+    differs TEXT,
     body TEXT NOT NULL -- what was received; last, since it is long
   );
   -- Everything that is asked to find what gives way, so that no row is read for it.

@@ -7,26 +7,30 @@ import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
-import type { IdentityRecord } from '../records.js'
-import type {
-  Candidate,
-  Change,
-  Changed,
-  Counts,
-  DailyCount,
-  DeliverySelection,
-  DurableStore,
-  QuarantineSelection,
-  StoredDelivery,
+import type { ClaimRecord } from '../records.js'
+import type { Holders } from '../reservation.js'
+import {
+  maxClaims,
+  type Candidate,
+  type Change,
+  type Changed,
+  type Counts,
+  type DailyCount,
+  type DeliverySelection,
+  type DurableStore,
+  type QuarantineSelection,
+  type StoredDelivery,
+  type Found,
 } from '../store.js'
 import { runEffect } from './sqlite-effect.js'
+import { holdersIn, SqliteFound } from './sqlite-found.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
 
 const busyForMs = 5_000
 const busyPauseMs = 10
-/** Identities that are taken over from ourselves at a time. */
+/** Claims that are taken over from ourselves at a time. */
 const maxLeft = 100
 /** A worker that has not beaten for so long is gone. Measured by each process for itself, since clocks jump. */
 const lapsedAfterMs = 20_000
@@ -85,36 +89,34 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 
   #transact(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
     this.#begin.run()
-    const records = new Map<string, IdentityRecord | undefined>()
+    const transaction = new SqliteFound(this.#rows, this.#quarantine)
     const counted = new Map<Outcome, number>()
     const ends = changes.map((change): Ended => {
       if (broken.has(change)) return { error: broken.get(change) }
-      const { identity, quarantined: quarantinedId } = change
-      let record: IdentityRecord | undefined
-      let quarantined: QuarantinedCallback | undefined
+      let found: Found
       let changed: Changed<unknown>
       try {
-        if (identity !== undefined && !records.has(identity)) records.set(identity, this.#rows.record(identity))
-        record = identity === undefined ? undefined : records.get(identity)
-        quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
-        changed = change.apply({ ...(record && { record }), ...(quarantined && { quarantined }) })
+        found = transaction.find(change)
+        changed = change.apply(found)
       } catch (error) {
         return { error: storageError(error) }
       }
+      const { record, quarantined } = changed
+      const before = record && transaction.record(record.id)
       const write = (): void => {
-        if (changed.record) this.#rows.writeRecord(record, changed.record)
-        if (changed.quarantined) this.#quarantine.write(quarantined, changed.quarantined)
+        if (record) this.#rows.writeRecord(before, record)
+        for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record.id)
+        if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
       }
       if (change.effect) {
-        const before = record
         const failure = runEffect(
           this.#db,
           () => {
             write()
             return change.effect?.(this.#db)
           },
-          () => identity !== undefined && isDeepStrictEqual(this.#rows.record(identity), before),
+          () => record !== undefined && isDeepStrictEqual(this.#rows.record(record.id), before),
         )
         if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
           broken.set(change, failure.error)
@@ -124,7 +126,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       } else {
         write()
       }
-      if (changed.record) records.set(changed.record.id, changed.record)
+      if (record) transaction.put(record)
       if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
@@ -134,8 +136,16 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return ends
   }
 
-  record(identity: string): Promise<IdentityRecord | undefined> {
-    return this.#read(() => this.#rows.record(identity))
+  record(claim: string): Promise<ClaimRecord | undefined> {
+    return this.#read(() => this.#rows.record(claim))
+  }
+
+  claims(identity: string): Promise<readonly ClaimRecord[]> {
+    return this.#read(() => this.#rows.claims(identity, maxClaims))
+  }
+
+  holders(orders: readonly string[]): Promise<Holders> {
+    return this.#read(() => holdersIn(this.#rows, orders))
   }
 
   quarantined(id: string): Promise<QuarantinedCallback | undefined> {
@@ -178,7 +188,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.dailyCounts(since))
   }
 
-  records(after: string, limit: number): Promise<readonly IdentityRecord[]> {
+  records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
     return this.#read(() => this.#rows.records(after, limit))
   }
 
@@ -207,10 +217,10 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => {
       const quarantined = this.#quarantine.waiting(limit).map((id) => ({ quarantined: id }))
       const lapsed = new Set([...this.#silentWorkers(), ...this.#rows.unknownOwners()])
-      const left = this.#rows.leftIdentities([...lapsed], limit)
-      const identities = [...new Set([...left, ...this.#rows.dueIdentities(this.now(), limit)])].slice(0, limit)
+      const left = this.#rows.leftClaims([...lapsed], limit)
+      const claims = [...new Set([...left, ...this.#rows.dueClaims(this.now(), limit)])].slice(0, limit)
       const isLapsed = (owner: string): boolean => lapsed.has(owner)
-      return [...quarantined, ...identities.map((identity) => ({ identity, owner: this.owner, isLapsed }))]
+      return [...quarantined, ...claims.map((claim) => ({ claim, owner: this.owner, isLapsed }))]
     })
   }
 
@@ -229,12 +239,12 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   /**
-   * Identities that run for this process, though nothing of them does here: their claim was committed, and reported as failed. Twice in
+   * Claims that run for this process, though nothing of them does here: their claim was committed, and reported as failed. Twice in
    * a row, since a claim that is being made looks alike.
    */
   leftBehind(active: ReadonlySet<string>): Promise<readonly string[]> {
     return this.#read(() => {
-      const found = this.#rows.leftIdentities([this.owner], active.size + maxLeft).filter((id) => !active.has(id))
+      const found = this.#rows.leftClaims([this.owner], active.size + maxLeft).filter((id) => !active.has(id))
       const again = found.filter((id) => this.#suspects.has(id))
       this.#suspects = new Set(found)
       return again

@@ -1,0 +1,140 @@
+import type { Callback, ConversionStatus } from '../callback/conversion.js'
+import { emailKey, hashOf, orderKey, peopleKey, peopleOf, rivalId, type People } from './identity.js'
+import { orderIdOf, type ClaimHead, type ClaimRecord } from './records.js'
+
+/*
+ * Which claim of an identity a callback belongs to: rows 1 to 6 of "One order, one claim". Pure. The claims that are given must be all of
+ * the identity, or at least: the first, those whose id the callback's people would get, those with the same people or with some of them
+ * left out, the one that has the order, and two that do not contradict.
+ */
+
+/** A claim, or the conflict with one. */
+export type Belonging =
+  | { readonly row: 1 | 2 | 5; readonly head: ClaimRecord; readonly recorded: ClaimRecord }
+  /** The claim takes the people of the callback. */
+  | { readonly row: 3; readonly head: ClaimHead; readonly recorded: ClaimRecord }
+  | { readonly row: 4; readonly head: ClaimHead }
+  | { readonly row: 2 | 6; readonly conflictWith: ClaimRecord }
+
+export function belongsTo(
+  callback: Callback,
+  identity: string,
+  claims: readonly ClaimRecord[],
+  holder: string | undefined,
+): Belonging {
+  const people = peopleOf(callback)
+  const key = peopleKey(identity, people)
+  const known = (recorded: ClaimRecord, row: 1 | 2 | 5): Belonging => ({ row, head: recorded, recorded })
+
+  const exact = claims.find((claim) => claim.people === key)
+  if (exact) return known(exact, 1)
+
+  const winner = claims.find(({ id }) => id === holder)
+  if (winner) return contradicts(winner, people) ? { row: 2, conflictWith: winner } : known(winner, 2)
+
+  // No callback belongs to a conflict that was replayed, unless it has the order.
+  const others = claims.filter((claim) => claim.people !== undefined)
+  const agreeing = others.filter((claim) => !contradicts(claim, people))
+  if (isSuccess(callback.status)) {
+    const fitting = oldest(agreeing.filter((claim) => isOpen(claim) && fits(claim, people)))
+    if (fitting) return { row: 3, head: { ...fitting, ...people, people: key }, recorded: fitting }
+  } else {
+    const first = oldest(agreeing)
+    // Nobody knows any more whose a forgotten claim was: another's fail must not reverse it.
+    if (first && agreeing.length === 1 && first.isForgotten !== true) return known(first, 5)
+    if (first) return { row: 6, conflictWith: first }
+  }
+  return { row: 4, head: { id: freeId(identity, key, claims), identity, people: key, ...people } }
+}
+
+function isSuccess(status: ConversionStatus): boolean {
+  return status === 'success'
+}
+
+/** Whether an address that both state differs. Forgotten people contradict nobody. */
+export function contradicts(claim: People, { referrerEmail, refereeEmail }: People): boolean {
+  return differ(claim.referrerEmail, referrerEmail) || differ(claim.refereeEmail, refereeEmail)
+}
+
+function differ(one: string | undefined, other: string | undefined): boolean {
+  return one !== undefined && other !== undefined && one !== other
+}
+
+/** A claim that no success has come to yet, so that its people may still be completed. */
+function isOpen({ deliveries, isForgotten }: ClaimRecord): boolean {
+  return isForgotten !== true && !deliveries.some(({ event }) => event === 'success')
+}
+
+/** Whether a callback states every address that the claim states. */
+function fits(claim: People, { referrerEmail, refereeEmail }: People): boolean {
+  return [
+    [claim.referrerEmail, referrerEmail],
+    [claim.refereeEmail, refereeEmail],
+  ].every(([stated, said]) => stated === undefined || stated === said)
+}
+
+function oldest(claims: readonly ClaimRecord[]): ClaimRecord | undefined {
+  const since = ({ deliveries }: ClaimRecord) => Math.min(...deliveries.map(({ callback }) => callback.receivedAt))
+  return [...claims].sort((a, b) => since(a) - since(b) || (a.id < b.id ? -1 : 1))[0]
+}
+
+/** The first claim has the identity's id, a rival one of its people. */
+function freeId(identity: string, people: string, claims: readonly ClaimRecord[]): string {
+  if (claims.length === 0) return identity
+  const free = rivalIds(identity, people).find((id) => claims.every((claim) => claim.id !== id))
+  if (free === undefined) throw new Error('A claim with these people is recorded already.')
+  return free
+}
+
+/** The ids that a rival with these people may have: the second where the claim with the first has taken other people since. */
+export function rivalIds(identity: string, people: string): readonly string[] {
+  return [rivalId(identity, people), rivalId(identity, hashOf([people]))]
+}
+
+/** The people that a claim a callback belongs to by row 1 or 3 has: those of the callback, or with addresses left out. */
+export function fittingPeople(identity: string, { referrerEmail, refereeEmail }: People): readonly string[] {
+  const referrers = referrerEmail === undefined ? [{}] : [{ referrerEmail }, {}]
+  const referees = refereeEmail === undefined ? [{}] : [{ refereeEmail }, {}]
+  return referrers.flatMap((one) => referees.map((other) => peopleKey(identity, { ...one, ...other })))
+}
+
+/** A parameter that is another one than the recorded one, or on one side only. */
+export interface Difference {
+  /** By documented name. */
+  readonly parameter: string
+  readonly recorded?: string
+  readonly received?: string
+}
+
+/** What tells a callback from a claim: what contradicts, or else what only one of them states. */
+export function differences(claim: ClaimRecord, callback: Callback): readonly Difference[] {
+  const sides = sidesOf(claim, callback)
+  const contradicting = sides.filter(isContradicting)
+  return contradicting.length > 0 ? contradicting : sides.filter(({ recorded, received }) => recorded !== received)
+}
+
+/** Why the ledger's table makes a callback a conflict with the claim that it belongs to: another amount, or else its status. */
+export function ledgerDifferences(claim: ClaimRecord, callback: Callback): readonly Difference[] {
+  const contradicting = sidesOf(claim, callback).filter(isContradicting)
+  if (contradicting.length > 0) return contradicting
+  return [{ parameter: 'conversion', recorded: claim.status, received: callback.status }]
+}
+
+function isContradicting({ recorded, received }: Difference): boolean {
+  return differ(recorded, received)
+}
+
+function sidesOf(claim: ClaimRecord, { status, params }: Callback): readonly Difference[] {
+  const amount = status === 'success' ? params.purchaseValue : undefined
+  const sides = [
+    ['orderID', orderIdOf(claim), params.orderID === undefined ? undefined : orderKey(params.orderID)],
+    ['referrer_email', claim.referrerEmail, emailKey(params.referrer_email)],
+    ['referee_email', claim.refereeEmail, emailKey(params.referee_email)],
+    ['purchaseValue', claim.purchaseValue, amount === undefined ? undefined : Number(amount)],
+  ] as const
+  return sides.map(([parameter, recorded, received]) => ({
+    parameter,
+    ...(recorded !== undefined && { recorded: String(recorded) }),
+    ...(received !== undefined && { received: String(received) }),
+  }))
+}

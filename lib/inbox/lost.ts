@@ -1,0 +1,18 @@
+import type { Lost } from './changes.js'
+import { differences } from './claims.js'
+import type { InboxHost } from './inbox.js'
+import { previousOf } from './ledger.js'
+import { deliveryId, keyOf } from './records.js'
+import type { Store } from './store.js'
+
+/** Tells `onConflict` of deliveries that were refused because another claim has the order, and what tells the two claims apart. */
+export async function tellLost(store: Store, lost: Lost | undefined, host: InboxHost): Promise<void> {
+  if (lost === undefined) return
+  for (const delivery of lost.deliveries) {
+    const { callback, takenBy } = delivery
+    const holder = takenBy === undefined ? undefined : await store.record(takenBy)
+    if (holder === undefined) continue // the memory inbox has forgotten it
+    const id = deliveryId(lost.claim.id, keyOf(delivery))
+    host.onConflict({ id, callback, recorded: previousOf(holder), differs: differences(holder, callback) })
+  }
+}

@@ -1,0 +1,123 @@
+import type { Holder } from '../delivery.js'
+import { peopleKey } from '../identity.js'
+import type { QuarantinedCallback } from '../quarantine.js'
+import type { ClaimRecord } from '../records.js'
+import { holderOf } from '../reservation.js'
+import type { Change, Changed, Found } from '../store.js'
+import type { Queryable } from './postgres-client.js'
+import type { PostgresQuarantine } from './postgres-quarantine.js'
+import type { PostgresRows, Written } from './postgres-rows.js'
+
+type AnyChange = Pick<Change<unknown>, 'claim' | 'callback' | 'order' | 'quarantined'>
+type CallbackKey = NonNullable<AnyChange['callback']>
+
+/** What one transaction read for all of its changes, and what they leave of it. */
+export class PostgresFound {
+  readonly #before = new Map<string, ClaimRecord>()
+  /** As the changes so far leave them. */
+  readonly #after = new Map<string, ClaimRecord>()
+  /** The ids of the claims of each identity. */
+  readonly #claims = new Map<string, Set<string>>()
+  readonly #holders = new Map<string, Holder>()
+  readonly #found: ReadonlyMap<string, QuarantinedCallback>
+  readonly quarantined: Map<string, QuarantinedCallback>
+  /** By order, the claim that was given it. */
+  readonly reserved = new Map<string, string>()
+
+  private constructor(found: ReadonlyMap<string, QuarantinedCallback>) {
+    this.#found = found
+    this.quarantined = new Map(found)
+  }
+
+  /** Locks everything that the changes are about, in an order that all processes keep, and reads it. */
+  static async read(
+    client: Queryable,
+    rows: PostgresRows,
+    quarantine: PostgresQuarantine,
+    changes: readonly AnyChange[],
+  ): Promise<PostgresFound> {
+    const claims = changes.map(({ claim }) => claim).filter((id) => id !== undefined)
+    const callbacks = changes.map(({ callback }) => callback).filter((callback) => callback !== undefined)
+    const orders = changes.map(({ order }) => order).filter((order) => order !== undefined)
+    const ids = changes.map(({ quarantined }) => quarantined).filter((id) => id !== undefined)
+    const identities = callbacks.map(({ identity }) => identity)
+    await rows.lock(client, [...claims, ...identities, ...orders, ...ids])
+    const found = new PostgresFound(await quarantine.lock(client, ids))
+    await found.#readRecords(client, rows, [...claims, ...identities])
+    const known = [...found.#before.values()].map(({ identity }) => identity)
+    const holders = await rows.holders(client, [...new Set([...identities, ...orders, ...known])])
+    for (const [order, holder] of holders) found.#holders.set(order, holder)
+    await found.#readRivals(client, rows, callbacks)
+    return found
+  }
+
+  async #readRecords(client: Queryable, rows: PostgresRows, ids: readonly string[]): Promise<void> {
+    for (const record of (await rows.records(client, [...new Set(ids)])).values()) {
+      this.#before.set(record.id, record)
+      this.#put(record)
+    }
+  }
+
+  /** Most callbacks are about something new, or say the same as the first claim: then there is nothing more to ask. */
+  async #readRivals(client: Queryable, rows: PostgresRows, callbacks: readonly CallbackKey[]): Promise<void> {
+    const ids = new Set<string>()
+    for (const { identity, people } of callbacks) {
+      const first = this.#before.get(identity)
+      if (first === undefined || first.people === peopleKey(identity, people)) continue
+      // Each change before may leave one that does not contradict any longer with people that do.
+      const agreeing = 1 + callbacks.filter((other) => other.identity === identity).length
+      for (const id of await rows.rivals(client, identity, people, agreeing)) ids.add(id)
+      const holder = this.#holders.get(identity)
+      if (holder) ids.add(holder.claim)
+    }
+    const unknown = [...ids].filter((id) => !this.#before.has(id))
+    const identities = new Set(callbacks.map(({ identity }) => identity))
+    for (const record of (await rows.records(client, unknown)).values()) {
+      if (!identities.has(record.identity)) continue // it has the order under another spelling, and is not locked
+      this.#before.set(record.id, record)
+      this.#put(record)
+    }
+  }
+
+  find({ claim, callback, order, quarantined: id }: AnyChange): Found {
+    const record = claim === undefined ? undefined : this.#after.get(claim)
+    const quarantined = id === undefined ? undefined : this.quarantined.get(id)
+    const ids = callback ? [...(this.#claims.get(callback.identity) ?? [])] : []
+    const claims = ids.map((each) => this.#after.get(each)).filter((each) => each !== undefined)
+    const orders = [record?.identity, callback?.identity, order].filter((each) => each !== undefined)
+    const holders = new Map<string, Holder>()
+    for (const each of orders) {
+      const holder = this.#holders.get(each)
+      const holding = holder && this.#after.get(holder.claim)
+      if (holder) holders.set(each, holding ? holderOf(holding) : holder)
+    }
+    return { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
+  }
+
+  /** What a change leaves. */
+  put({ record, reserved = [], quarantined }: Changed<unknown>): void {
+    if (record) {
+      this.#put(record)
+      for (const order of reserved) {
+        this.reserved.set(order, record.id)
+        this.#holders.set(order, holderOf(record))
+      }
+    }
+    if (quarantined) this.quarantined.set(quarantined.id, quarantined)
+  }
+
+  get written(): readonly Written[] {
+    return [...this.#after.values()].map((after) => ({ before: this.#before.get(after.id), after }))
+  }
+
+  /** The callbacks in quarantine as they were found. */
+  get kept(): ReadonlyMap<string, QuarantinedCallback> {
+    return this.#found
+  }
+
+  #put(record: ClaimRecord): void {
+    this.#after.set(record.id, record)
+    const ids = this.#claims.get(record.identity) ?? new Set()
+    this.#claims.set(record.identity, ids.add(record.id))
+  }
+}

@@ -1,0 +1,58 @@
+import type { Holder } from '../delivery.js'
+import { peopleKey } from '../identity.js'
+import type { ClaimRecord } from '../records.js'
+import type { Holders } from '../reservation.js'
+import type { Change, Found } from '../store.js'
+import type { SqliteQuarantine } from './sqlite-quarantine.js'
+import type { SqliteRows } from './sqlite-rows.js'
+
+/** What one transaction reads: each claim once, and then as the changes before left it. */
+export class SqliteFound {
+  readonly #rows: SqliteRows
+  readonly #quarantine: SqliteQuarantine
+  readonly #records = new Map<string, ClaimRecord | undefined>()
+
+  constructor(rows: SqliteRows, quarantine: SqliteQuarantine) {
+    this.#rows = rows
+    this.#quarantine = quarantine
+  }
+
+  find({ claim, callback, order, quarantined: id }: Change<unknown>): Found {
+    const record = claim === undefined ? undefined : this.record(claim)
+    const quarantined = id === undefined ? undefined : this.#quarantine.find(id)
+    const orders = [record?.identity, callback?.identity, order].filter((each) => each !== undefined)
+    const holders = holdersIn(this.#rows, orders)
+    const claims = callback ? this.#claims(callback, holders.get(callback.identity)?.claim) : []
+    return { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
+  }
+
+  record(id: string): ClaimRecord | undefined {
+    if (!this.#records.has(id)) this.#records.set(id, this.#rows.record(id))
+    return this.#records.get(id)
+  }
+
+  /** What a change left. */
+  put(record: ClaimRecord): void {
+    this.#records.set(record.id, record)
+  }
+
+  /** Most callbacks are about something new, or say the same as the first claim: then that is all there is to ask. */
+  #claims({ identity, people }: NonNullable<Change<unknown>['callback']>, holder: string | undefined) {
+    const first = this.record(identity)
+    if (first === undefined) return []
+    if (first.people === peopleKey(identity, people)) return [first]
+    const ids = new Set([...this.#rows.rivals(identity, people), ...(holder === undefined ? [] : [holder])])
+    ids.delete(identity)
+    const others = [...ids].map((id) => this.record(id)).filter((record) => record !== undefined)
+    return [first, ...others.filter((record) => record.identity === identity)]
+  }
+}
+
+export function holdersIn(rows: SqliteRows, orders: readonly string[]): Holders {
+  const holders = new Map<string, Holder>()
+  for (const order of orders) {
+    const holder = rows.holder(order)
+    if (holder) holders.set(order, holder)
+  }
+  return holders
+}
