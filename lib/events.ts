@@ -138,6 +138,8 @@ interface EventsOptions {
   readonly confirm: ((conversion: never, context: never) => unknown) | undefined
   readonly parse: (callback: Callback) => Conversion<unknown>
   readonly handlerTimeoutMs: number
+  /** Whether the inbox asks `confirm` again by itself. */
+  readonly isDurable: boolean
   readonly reporter: Reporter
 }
 
@@ -222,7 +224,8 @@ export class Events {
       const asks = this.#options.confirm as AnyHandler | undefined
       if (asks && (event === 'success' || event === 'goalComplete')) {
         stage = 'confirm'
-        const verdict = verdictOf(readAnswer(await asks(conversion, context), Date.now()))
+        const answer = await asks(conversion, context)
+        const verdict = verdictOf(readAnswer(answer, { now: Date.now(), isDurable: this.#options.isDurable }))
         if (verdict) {
           debug.delivery('%s %s confirm: %s', shortId(id), event, verdict.state)
           return verdict
@@ -248,5 +251,6 @@ export class Events {
 function verdictOf(answer: Confirmed): Verdict | undefined {
   if (answer.say === 'yes') return undefined
   if (answer.say === 'no') return { state: 'refused' }
-  return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' }
+  const { until } = answer
+  return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD', ...(until !== undefined && { until }) }
 }

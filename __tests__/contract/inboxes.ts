@@ -125,6 +125,6 @@ export async function eventually<T>(query: () => Promise<T>, isThere: (value: T)
 export function settled(inbox: Inbox) {
   return eventually(
     () => inbox.stats(),
-    ({ deliveries }) => deliveries.waiting + deliveries.running === 0,
+    ({ deliveries }) => deliveries.waiting + deliveries.held + deliveries.running === 0,
   )
 }

@@ -1,6 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
-import { claimNext, lapse, settle, type Claimer, type Patience } from './delivery.js'
+import { claimNext, lapse, settle, withdrawOvertaken, type Claimer, type Patience } from './delivery.js'
 import type { Accepted, Verdict } from './inbox.js'
 import { decide, previousOf } from './ledger.js'
 import { conflictOf } from './quarantine.js'
@@ -32,7 +32,7 @@ export function recordCallback(
     const accepted: Accepted = { outcome, id, recorded: previousOf(record) }
     return { record, conflict: conflictOf(id, callback), counted: outcome, result: { accepted } }
   }
-  const claimed = claimIn(record, claiming)
+  const claimed = claimIn(withdrawOvertaken(record, callback.receivedAt), claiming)
   return { ...claimed, counted: outcome, result: { accepted: { outcome, id }, ...claimed.result } }
 }
 
@@ -47,7 +47,7 @@ export function settleAttempt(
   const isMine = isOurs(record, delivery)
   const settled = isMine ? settle(record, keyOf(delivery), verdict, patience) : record
   const isDead = isMine && findDelivery(settled, keyOf(delivery))?.state === 'dead'
-  const claimed = claimIn(settled, claiming)
+  const claimed = claimIn(withdrawOvertaken(settled, patience.now), claiming)
   return { ...claimed, result: { ...claimed.result, isDead } }
 }
 

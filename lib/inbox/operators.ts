@@ -36,7 +36,7 @@ export function createOperators(
   wake: (identity?: string) => void,
 ): Operators {
   const rowOf = ({ identity, scope, delivery }: StoredDelivery): InboxRow => {
-    const { event, state, callback, attempts, dueAt } = delivery
+    const { event, state, callback, attempts, dueAt, heldUntil } = delivery
     const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
     const lastError = lastErrorOf(delivery)
     return {
@@ -50,6 +50,7 @@ export function createOperators(
       params: { ...callback.params },
       attempts,
       ...(state === 'waiting' && { nextAttemptAt: new Date(Math.max(dueAt, callback.receivedAt)) }),
+      ...(heldUntil !== undefined && { heldUntil: new Date(heldUntil) }),
       ...(lastError && { lastError }),
     }
   }

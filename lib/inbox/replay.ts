@@ -1,6 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
-import { replayed } from './delivery.js'
+import { replayed, withdrawOvertaken } from './delivery.js'
 import { identityOf } from './identity.js'
 import type { InboxHost } from './inbox.js'
 import { decide, previousOf, type Previous } from './ledger.js'
@@ -63,7 +63,8 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
       if (found.kind === 'refused') return { quarantined: { ...found, state: 'waiting', log }, result: undefined }
       const { callback } = found
       const applied = applyDecision(id, record, callback, decide(record, callback))
-      return { quarantined: { ...found, state: 'done', log }, record: applied.record, result: undefined }
+      const withdrawn = withdrawOvertaken(applied.record, Date.now())
+      return { quarantined: { ...found, state: 'done', log }, record: withdrawn, result: undefined }
     },
   })
   return identity
@@ -102,7 +103,7 @@ export async function rereadQuarantined(
       const applied = applyDecision(identity, record, callback, decision)
       const isConflict = decision.outcome === 'conflict'
       return {
-        record: applied.record,
+        record: withdrawOvertaken(applied.record, Date.now()),
         quarantined: { ...quarantined, state: 'done', identity },
         ...(isConflict && { conflict: conflictOf(identity, callback) }),
         counted: decision.outcome,

@@ -1,12 +1,13 @@
-import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Outcome } from '../ledger.js'
 import { receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { deliveryId, keyOf, orderIdOf, type IdentityRecord } from '../records.js'
+import { deliveryId, isHeld, keyOf, orderIdOf, type IdentityRecord } from '../records.js'
 import type { Identities } from './identities.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
 import type {
   Change,
   Counts,
   DailyCount,
+  DeliveryCounts,
   DeliverySelection,
   QuarantineSelection,
   Position,
@@ -106,17 +107,20 @@ export class MemoryStore implements Store {
     return Promise.resolve({ ...this.#counts })
   }
 
-  deliveryCounts(): Promise<Counts<DeliveryState>> {
-    const counts = { waiting: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
-    for (const { deliveries } of this.#identities.records()) for (const { state } of deliveries) counts[state]++
+  deliveryCounts(): Promise<DeliveryCounts> {
+    const counts = { waiting: 0, held: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
+    for (const { deliveries } of this.#identities.records()) {
+      for (const delivery of deliveries) counts[isHeld(delivery) ? 'held' : delivery.state]++
+    }
     return Promise.resolve(counts)
   }
 
   oldestWaitingAt(): Promise<number | undefined> {
     let oldest: number | undefined
     for (const { deliveries } of this.#identities.records()) {
-      for (const { state, callback } of deliveries) {
-        if (state === 'waiting') oldest = Math.min(oldest ?? Infinity, callback.receivedAt)
+      for (const delivery of deliveries) {
+        if (delivery.state !== 'waiting' || isHeld(delivery)) continue
+        oldest = Math.min(oldest ?? Infinity, delivery.callback.receivedAt)
       }
     }
     return Promise.resolve(oldest)

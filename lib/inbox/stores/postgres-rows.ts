@@ -1,6 +1,6 @@
-import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Outcome } from '../ledger.js'
 import type { Delivery, IdentityRecord } from '../records.js'
-import type { Counts, DailyCount, DeliverySelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
 import type { Queryable } from './postgres-client.js'
 import { columnsOf, Conditions, lockKey } from './postgres-sql.js'
 import {
@@ -22,6 +22,8 @@ export interface Written {
   readonly before: IdentityRecord | undefined
   readonly after: IdentityRecord
 }
+
+const unheld = 'held_until IS NULL AND holds = 0'
 
 /** The statements of the PostgreSQL store, and what their rows mean. */
 export class PostgresRows {
@@ -169,17 +171,18 @@ export class PostgresRows {
     return { ...none, ...Object.fromEntries(rows.map(({ name, value }) => [text(name), Number(value)])) }
   }
 
-  async deliveryCounts(client: Queryable): Promise<Counts<DeliveryState>> {
+  async deliveryCounts(client: Queryable): Promise<DeliveryCounts> {
     const { rows } = await client.query(
-      `SELECT state, count(*) AS count FROM ${this.#schema}.deliveries GROUP BY state`,
+      `SELECT CASE WHEN state = 'waiting' AND NOT (${unheld}) THEN 'held' ELSE state END AS state, count(*) AS count
+       FROM ${this.#schema}.deliveries GROUP BY 1`,
     )
-    const none = { waiting: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
+    const none = { waiting: 0, held: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
     return { ...none, ...Object.fromEntries(rows.map(({ state, count }) => [text(state), Number(count)])) }
   }
 
   async oldestWaitingAt(client: Queryable): Promise<number | undefined> {
     const { rows } = await client.query(
-      `SELECT min(received_at + 0) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting'`,
+      `SELECT min(received_at + 0) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting' AND ${unheld}`,
     )
     const oldest = rows[0]?.oldest
     return oldest === null || oldest === undefined ? undefined : Number(oldest)

@@ -1,5 +1,5 @@
 import { Group, type Ended } from '../group.js'
-import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Outcome } from '../ledger.js'
 import { durableBudget, type ConflictRecord, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { splitDeliveryId, type IdentityRecord } from '../records.js'
 import type {
@@ -8,6 +8,7 @@ import type {
   Changed,
   Counts,
   DailyCount,
+  DeliveryCounts,
   DeliverySelection,
   DurableStore,
   QuarantineSelection,
@@ -205,7 +206,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     return this.#read(({ rows, pool }) => rows.callbackCounts(pool))
   }
 
-  deliveryCounts(): Promise<Counts<DeliveryState>> {
+  deliveryCounts(): Promise<DeliveryCounts> {
     return this.#read(({ rows, pool }) => rows.deliveryCounts(pool))
   }
 

@@ -57,6 +57,8 @@ export const deliveryColumns = [
   'attempts',
   'holds',
   'held_since',
+  'first_date',
+  'held_until',
   'due_at',
   'owner',
   'received_at',
@@ -69,7 +71,8 @@ export const deliveryColumns = [
 
 /** All but the last, which is long and seldom changes. */
 export function deliveryCells(identity: Cell, delivery: Delivery): Cell[] {
-  const { sequence, state, attempts, holds, heldSince, dueAt, owner, settledAt, isUnheard, previous, log } = delivery
+  const { sequence, state, attempts, holds, heldSince, firstDate, heldUntil, dueAt } = delivery
+  const { owner, settledAt, isUnheard, previous, log } = delivery
   return [
     identity,
     keyOf(delivery),
@@ -78,6 +81,8 @@ export function deliveryCells(identity: Cell, delivery: Delivery): Cell[] {
     attempts,
     holds,
     heldSince ?? null,
+    firstDate ?? null,
+    heldUntil ?? null,
     dueAt,
     owner ?? null,
     delivery.callback.receivedAt,
@@ -94,6 +99,8 @@ export function callbackCell({ callback }: Delivery): string {
 
 export function toDelivery(row: Row): Delivery {
   const heldSince = optional(row.held_since)
+  const firstDate = optional(row.first_date)
+  const heldUntil = optional(row.held_until)
   const settledAt = optional(row.settled_at)
   return {
     ...toEvent(row),
@@ -105,6 +112,8 @@ export function toDelivery(row: Row): Delivery {
     callback: JSON.parse(text(row.callback)) as Callback,
     log: toLog(row.log),
     ...(heldSince !== undefined && { heldSince }),
+    ...(firstDate !== undefined && { firstDate }),
+    ...(heldUntil !== undefined && { heldUntil }),
     ...(settledAt !== undefined && { settledAt }),
     ...(row.owner !== null && { owner: text(row.owner) }),
     ...(Number(row.is_unheard) === 1 && { isUnheard: true }),

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
 import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
-import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { IdentityRecord } from '../records.js'
 import type {
@@ -14,6 +14,7 @@ import type {
   Changed,
   Counts,
   DailyCount,
+  DeliveryCounts,
   DeliverySelection,
   DurableStore,
   QuarantineSelection,
@@ -166,7 +167,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.callbackCounts())
   }
 
-  deliveryCounts(): Promise<Counts<DeliveryState>> {
+  deliveryCounts(): Promise<DeliveryCounts> {
     return this.#read(() => this.#rows.deliveryCounts())
   }
 

@@ -32,8 +32,8 @@ const showDeliveries = tiles('deliveries')
 export function showTotals({ callbacks, deliveries, oldestWaitingMs }: Overview): void {
   const { accepted, duplicate, stale, conflict, refused } = callbacks
   showCallbacks({ accepted, duplicate, stale, conflict, refused })
-  const { waiting, running, done, dead, withdrawn, refused: notConfirmed } = deliveries
-  showDeliveries({ waiting, running, done, dead, withdrawn, refused: notConfirmed })
+  const { waiting, held, running, done, dead, withdrawn, refused: notConfirmed } = deliveries
+  showDeliveries({ waiting, held, running, done, dead, withdrawn, refused: notConfirmed })
   const text = waiting === 0 ? 'Nothing waits.' : `The oldest that waits came ${duration(oldestWaitingMs)} ago.`
   if (oldest.textContent !== text) oldest.textContent = text
 }
