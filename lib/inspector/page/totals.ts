@@ -34,6 +34,7 @@ export function showTotals({ callbacks, deliveries, oldestWaitingMs }: Overview)
   showCallbacks({ accepted, duplicate, stale, conflict, refused })
   const { waiting, held, running, done, dead, withdrawn, refused: notConfirmed } = deliveries
   showDeliveries({ waiting, held, running, done, dead, withdrawn, refused: notConfirmed })
-  const text = waiting === 0 ? 'Nothing waits.' : `The oldest that waits came ${duration(oldestWaitingMs)} ago.`
+  const none = held === 0 ? 'Nothing waits.' : 'Nothing waits but what confirm holds.'
+  const text = waiting === 0 ? none : `The oldest that waits came ${duration(oldestWaitingMs)} ago.`
   if (oldest.textContent !== text) oldest.textContent = text
 }
