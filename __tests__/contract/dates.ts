@@ -109,6 +109,26 @@ export function describeDates(kind: Kind): void {
     expect(told.map((each) => each.id)).toEqual([`${id}:fail`])
   })
 
+  test('a fail that was refused withdraws when it is replayed', async () => {
+    const storage = await newStorage()
+    const date = inDays(30)
+    const before = await start({ storage, confirm: () => date })
+    const { id } = await before.report('success', 'A')
+    await untilHeld(before.inbox, `${id}:success`, date)
+    const refused = await before.report('cancelled', 'A')
+    expect(refused.outcome).toBe('refused')
+    await before.webhook.close()
+    const { told, inbox } = await start({ storage, statuses: { cancelled: 'fail' } })
+    await inbox.replay(refused.id)
+    await settled(inbox)
+    expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'withdrawn' })
+    await eventually(
+      () => Promise.resolve(told),
+      (each) => each.length > 0,
+    )
+    expect(told.map((each) => each.id)).toEqual([`${id}:fail`])
+  })
+
   test('a success after that fail is held anew', async () => {
     const dates = [inDays(30), inDays(60)] as const
     const { asked, confirm } = answering(...dates)

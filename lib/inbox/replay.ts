@@ -63,8 +63,7 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
       if (found.kind === 'refused') return { quarantined: { ...found, state: 'waiting', log }, result: undefined }
       const { callback } = found
       const applied = applyDecision(id, record, callback, decide(record, callback))
-      const withdrawn = withdrawOvertaken(applied.record, Date.now())
-      return { quarantined: { ...found, state: 'done', log }, record: withdrawn, result: undefined }
+      return { quarantined: { ...found, state: 'done', log }, record: applied.record, result: undefined }
     },
   })
   return identity
