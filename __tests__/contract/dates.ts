@@ -118,14 +118,17 @@ export function describeDates(kind: Kind): void {
     const refused = await before.report('cancelled', 'A')
     expect(refused.outcome).toBe('refused')
     await before.webhook.close()
-    const { told, inbox } = await start({ storage, statuses: { cancelled: 'fail' } })
+    const gate = deferred()
+    const { told, toldTimes, inbox } = await start({
+      storage,
+      statuses: { cancelled: 'fail' },
+      handle: () => gate.promise,
+    })
     await inbox.replay(refused.id)
+    await toldTimes(1)
+    expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'withdrawn' }) // before the fail has its end
+    gate.resolve()
     await settled(inbox)
-    expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'withdrawn' })
-    await eventually(
-      () => Promise.resolve(told),
-      (each) => each.length > 0,
-    )
     expect(told.map((each) => each.id)).toEqual([`${id}:fail`])
   })
 
