@@ -5,7 +5,7 @@ import { types } from 'node:util'
  * - `true`: pay; the order is the one that the callback names. `{ order }`: pay, and this is the order's own number in the shop, so that
  *   `1001`, `01001` and `1001.0` are one order. One webhook answers either the one or the other.
  * - `false`: the delivery ends unpaid, in state `refused`.
- * - `'hold'`: ask again later, with the backoff of a retry. A `Date`: ask again then, at most 400 days from now.
+ * - `'hold'`: ask again later, with the backoff of a retry. A `Date`: ask again then, at most 400 days from now; durable inboxes only.
  */
 export type ConfirmAnswer = boolean | 'hold' | Date | { readonly order: string | number | bigint }
 
@@ -21,22 +21,32 @@ const maxOrderLength = 255
 const dayMs = 86_400_000
 const maxDays = 400
 
+/** What an answer is read by. */
+export interface Asked {
+  readonly now: number
+  /** Whether the inbox asks again by itself; only then it can wait for a date. */
+  readonly isDurable: boolean
+}
+
 /** Reads an answer of `confirm`. Throws a TypeError for anything that is none: money must not depend on a typo. */
-export function readAnswer(answer: unknown, now: number): Confirmed {
+export function readAnswer(answer: unknown, asked: Asked): Confirmed {
   if (answer === true) return { say: 'yes' }
   if (answer === false) return { say: 'no' }
   if (answer === 'hold') return { say: 'hold' }
-  if (types.isDate(answer)) return readDate(answer.getTime(), now)
+  if (types.isDate(answer)) return readDate(answer.getTime(), asked)
   if (typeof answer === 'object' && answer !== null && 'order' in answer) {
     return { say: 'yes', order: readOrder(answer.order) }
   }
   throw new TypeError(`confirm answered ${kindOf(answer)}; it answers true, false, 'hold', a Date or { order }.`)
 }
 
-function readDate(until: number, now: number): Confirmed {
+function readDate(until: number, { now, isDurable }: Asked): Confirmed {
   if (Number.isNaN(until)) throw new TypeError('confirm answered an invalid Date.')
   if (until > now + maxDays * dayMs) {
     throw new TypeError(`confirm answered a Date more than ${String(maxDays)} days ahead.`)
+  }
+  if (!isDurable) {
+    throw new TypeError('confirm answered a Date, for which memoryInbox() cannot wait: use a durable inbox.')
   }
   return until > now ? { say: 'hold', until } : { say: 'hold' }
 }

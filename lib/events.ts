@@ -138,6 +138,8 @@ interface EventsOptions {
   readonly confirm: ((conversion: never, context: never) => unknown) | undefined
   readonly parse: (callback: Callback) => Conversion<unknown>
   readonly handlerTimeoutMs: number
+  /** Whether the inbox asks `confirm` again by itself. */
+  readonly isDurable: boolean
   readonly reporter: Reporter
 }
 
@@ -222,7 +224,8 @@ export class Events {
       const asks = this.#options.confirm as AnyHandler | undefined
       if (asks && (event === 'success' || event === 'goalComplete')) {
         stage = 'confirm'
-        const answer = readAnswer(await asks(conversion, context), Date.now())
+        const given = await asks(conversion, context)
+        const answer = readAnswer(given, { now: Date.now(), isDurable: this.#options.isDurable })
         const verdict = answer.say === 'yes' ? await job.reserve(answer.order) : verdictOf(answer)
         if (verdict) {
           debug.delivery('%s %s confirm: %s, %s', shortId(id), event, answer.say, verdict.state)
@@ -248,5 +251,6 @@ export class Events {
 /** What an answer of `confirm` that is no yes makes of the attempt. */
 function verdictOf(answer: Exclude<Confirmed, { say: 'yes' }>): Verdict {
   if (answer.say === 'no') return { state: 'refused' }
-  return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' }
+  const { until } = answer
+  return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD', ...(until !== undefined && { until }) }
 }

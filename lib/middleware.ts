@@ -65,6 +65,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     confirm: settings.confirm,
     parse: (callback: Callback) => toConversion(copyOf(callback), parseCustomValue),
     handlerTimeoutMs: settings.handlerTimeoutMs,
+    isDurable: inbox.isDurable,
     reporter,
   })
 

@@ -167,6 +167,19 @@ describeDurable('people read', () => {
     expect((await cli(['inbox', 'list', file()], { isTerminal: true })).out).toContain('\x1b[33mwaiting\x1b[39m')
   })
 
+  test('until when confirm holds a delivery, and how many are held', async () => {
+    const held = folder.file('held.db')
+    const until = new Date(Date.now() + 30 * 86_400_000)
+    const inbox = sqliteInbox(held)
+    const webhook = conversionWebhook({ onSuccess: () => undefined }, { secret: false, inbox, confirm: () => until })
+    const { id } = await webhook.accept(params({ goal_complete: '0' }))
+    while ((await inbox.stats()).deliveries.held !== 1) await new Promise(setImmediate)
+    await webhook.close()
+    const time = until.toISOString().replace('T', ' ').replace('Z', '')
+    expect(await told('show', held, `${id}:success`)).toContain(`held until    ${time}\n`)
+    expect(await told('stats', held)).toMatch(/waiting +0\n +held +1\n[^]*Oldest waiting: none\n$/)
+  })
+
   test('that nothing is left of what was erased', async () => {
     const webhook = open(() => undefined)
     while ((await webhook.inbox.stats()).deliveries.done < 1) {

@@ -308,7 +308,15 @@ describeListen('the command', () => {
       refused: 0,
     })
     const pending = callbacks.accepted - 10_000 // each accepted success is one, and so is each pending before it
-    expect(deliveries).toEqual({ waiting: 0, running: 0, dead: 0, withdrawn: 0, refused: 0, done: 13_333 + pending })
+    expect(deliveries).toEqual({
+      waiting: 0,
+      held: 0,
+      running: 0,
+      dead: 0,
+      withdrawn: 0,
+      refused: 0,
+      done: 13_333 + pending,
+    })
   }, 120_000)
 
   test('a second Ctrl-C does not wait for what still runs', async () => {

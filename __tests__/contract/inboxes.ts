@@ -26,6 +26,8 @@ export interface Storage {
   readonly contents?: () => Promise<string>
   /** Makes a handler's effect in the transaction of its delivery. `then` runs in it, too. */
   readonly effect?: (context: ConversionContext, key: string, then?: () => void) => Promise<unknown>
+  /** Lets time pass for everything that is stored, by the clock that deliveries are due by; backwards where it is negative. */
+  readonly pass?: (ms: number) => Promise<void>
   /** How often an effect is there. */
   readonly effects?: (key: string) => Promise<number>
 }
@@ -125,6 +127,6 @@ export async function eventually<T>(query: () => Promise<T>, isThere: (value: T)
 export function settled(inbox: Inbox) {
   return eventually(
     () => inbox.stats(),
-    ({ deliveries }) => deliveries.waiting + deliveries.running === 0,
+    ({ deliveries }) => deliveries.waiting + deliveries.held + deliveries.running === 0,
   )
 }

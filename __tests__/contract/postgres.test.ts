@@ -7,6 +7,7 @@ import { PostgresStore } from '../../lib/inbox/stores/postgres.js'
 import type { PostgresCommit } from '../../lib/postgres.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { describeConversions } from './conversions.js'
+import { describeDates } from './dates.js'
 import { describeDurability } from './durability.js'
 import { describeErasing } from './erasing.js'
 import { describeHostile } from './hostile.js'
@@ -47,6 +48,16 @@ const postgres: Kind = {
           then?.()
           return key
         }),
+      // The server's clock cannot be set: what is stored grows older instead.
+      pass: async (ms) => {
+        const columns = ['due_at', 'held_until', 'held_since', 'first_date']
+        const older = columns.map((column) => `${column} = ${column} - ${String(ms)}`).join(', ')
+        await client.query(`
+          BEGIN;
+          UPDATE ${schema}.deliveries SET ${older} WHERE state = 'waiting' AND due_at > 0;
+          UPDATE ${schema}.job SET start_after = start_after - ${String(ms)} * interval '1 ms' WHERE state = 'created';
+          COMMIT`)
+      },
       effects: async (key) => {
         const { rows } = await client.query<{ n: string }>(
           `SELECT count(*) AS n FROM effects_${schema} WHERE key = $1`,
@@ -72,4 +83,5 @@ describePostgres('postgresInbox', () => {
   describe('hostile arguments', () => describeHostile(postgres))
   describe('quarantine', () => describeQuarantine(postgres))
   describe('durability', () => describeDurability(postgres))
+  describe('dates', () => describeDates(postgres))
 })

@@ -7,6 +7,7 @@ import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import type { SqliteCommit } from '../../lib/sqlite.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 import { describeConversions } from './conversions.js'
+import { describeDates } from './dates.js'
 import { describeDurability } from './durability.js'
 import { describeErasing } from './erasing.js'
 import { describeHostile } from './hostile.js'
@@ -19,8 +20,10 @@ const sqlite: Kind = {
   storage: (budget = durableBudget) => {
     const folder = temporaryFolder()
     const file = folder.file('inbox.db')
+    let passedMs = 0
+    const now = (): number => Date.now() + passedMs
     return Promise.resolve({
-      open: () => Promise.resolve<Inbox>(new DurableInbox(new SqliteStore(openSqlite(file), Date.now, budget))),
+      open: () => Promise.resolve<Inbox>(new DurableInbox(new SqliteStore(openSqlite(file), now, budget))),
       dispose: () => Promise.resolve(folder.remove()),
       contents: () => Promise.resolve(['', '-wal'].map((end) => readFileSync(`${file}${end}`).toString()).join('')),
       effect: (context, key, then) =>
@@ -30,6 +33,10 @@ const sqlite: Kind = {
           then?.()
           return key
         }),
+      pass: (ms) => {
+        passedMs += ms
+        return Promise.resolve()
+      },
       effects: (key) => {
         const db = openFile(file)
         try {
@@ -52,4 +59,5 @@ describeSqlite('sqliteInbox', () => {
   describe('hostile arguments', () => describeHostile(sqlite))
   describe('quarantine', () => describeQuarantine(sqlite))
   describe('durability', () => describeDurability(sqlite))
+  describe('dates', () => describeDates(sqlite))
 })

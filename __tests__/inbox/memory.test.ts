@@ -270,16 +270,18 @@ describe('confirm', () => {
     const answers = ['hold', true] as const
     let asked = 0
     const { events, handlers } = recorder()
-    const { report } = start(handlers, { confirm: () => answers[asked++] ?? false })
+    const { report, webhook } = start(handlers, { confirm: () => answers[asked++] ?? false })
     await expect(report('success')).rejects.toMatchObject({
       code: 'ERR_CONVERSION_DELIVERY_HELD',
       status: 503,
       headers: { 'Retry-After': expect.stringMatching(/^\d+$/) as string },
     })
     expect(events()).toEqual([])
+    expect(await webhook.inbox.stats()).toMatchObject({ deliveries: { waiting: 0, held: 1 }, oldestWaitingMs: 0 })
     expect((await report('success')).outcome).toBe('accepted')
     expect(events()).toEqual(['success'])
     expect(asked).toBe(2)
+    expect((await webhook.inbox.stats()).deliveries).toMatchObject({ held: 0, done: 1 })
   })
 
   test('a failure counts more than a hold', async () => {

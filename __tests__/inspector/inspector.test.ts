@@ -6,6 +6,7 @@ import { conversionWebhook, memoryInbox, type InboxStats } from '../../lib/index
 import { conversionInspector, type ConversionInspectorOptions } from '../../lib/inspector.js'
 import type { EntryView, Overview, Rows } from '../../lib/inspector/api.js'
 import { Overviews } from '../../lib/inspector/overview.js'
+import { rowView } from '../../lib/inspector/view.js'
 import { params } from '../support/callbacks.js'
 import { send, type Reply, type Sent } from '../support/client.js'
 import { withEnvironment } from '../support/recorder.js'
@@ -376,6 +377,15 @@ describe('what is told', () => {
       expect(shown.slice(10)).toEqual([[name.replace('eva@example.com', 'e•••@e•••.com'), 'E•••']])
     },
   )
+
+  test('a row says until when confirm holds it', async () => {
+    const { inbox } = await start()
+    const [row] = await inbox.list({ limit: 1 })
+    if (row === undefined) throw new Error('no row')
+    expect(rowView(row, false)).not.toHaveProperty('heldUntil')
+    const heldUntil = '2026-12-24T00:00:00.000Z'
+    expect(rowView({ ...row, heldUntil: new Date(heldUntil) }, false)).toMatchObject({ heldUntil })
+  })
 
   test('an entry says everything that is known', async () => {
     const { ask, inbox } = await start()

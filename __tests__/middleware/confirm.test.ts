@@ -89,6 +89,10 @@ function notAnOrder(what: string): TypeError {
   return new TypeError(`confirm answered { order: ${what} }; ${rule}.`)
 }
 
+const noMemoryOfDates = new TypeError(
+  'confirm answered a Date, for which memoryInbox() cannot wait: use a durable inbox.',
+)
+
 test.each([
   ['a throw', () => Promise.reject(error), error],
   [
@@ -111,6 +115,8 @@ test.each([
     new Date(Date.now() + 401 * 86_400_000),
     new TypeError('confirm answered a Date more than 400 days ahead.'),
   ],
+  ['a date, in memory', new Date(Date.now() + 1_000), noMemoryOfDates],
+  ['a past date, in memory', new Date(0), noMemoryOfDates],
 ])('%s is a failed attempt, and a repeat asks again', async (_what, answer, expected) => {
   const { call, events, errors } = await startWith([answer, answer, true])
   expect(problemOf(await call())).toMatchObject({ status: 500, code: 'ERR_CONVERSION_CONFIRM_FAILED' })

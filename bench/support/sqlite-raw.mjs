@@ -18,7 +18,8 @@ export function sqliteRaw(file) {
      VALUES (?, 'success', 1, 'waiting', 0, 0, 0, ?, 0, ?)`,
   )
   const claim = db.prepare(
-    `SELECT identity FROM conversion_webhook_deliveries WHERE state = 'waiting' AND due_at <= ? ORDER BY due_at LIMIT ?`,
+    `SELECT identity FROM conversion_webhook_deliveries
+     WHERE state = 'waiting' AND held_until IS NULL AND due_at <= ? ORDER BY due_at LIMIT ?`,
   )
   const mark = db.prepare('UPDATE conversion_webhook_deliveries SET state = ? WHERE identity = ?')
   const insert = (callback) => {

@@ -43,7 +43,8 @@ export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
 }
 
 export function entryLines(entry: InboxEntry, paint: Paint): string[] {
-  const { id, state, event, kind, scope, receivedAt, attempts, nextAttemptAt, lastError, code, issues, params } = entry
+  const { id, state, event, kind, scope, receivedAt, attempts, lastError, code, issues, params } = entry
+  const { nextAttemptAt, heldUntil } = entry
   const facts: (readonly [string, string | undefined])[] = [
     ['id', id],
     ['state', state],
@@ -52,6 +53,7 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ['received', timeOf(receivedAt)],
     ['attempts', String(attempts)],
     ['next attempt', nextAttemptAt && timeOf(nextAttemptAt)],
+    ['held until', heldUntil && timeOf(heldUntil)],
     ['last error', lastError && [lastError.code, lastError.message].filter(Boolean).join(' ')],
     ['refused', code],
     ...(issues ?? []).map(({ message }) => ['', message] as const),

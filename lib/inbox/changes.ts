@@ -1,6 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
-import { claimNext, lapse, settle, type Claimer, type Patience } from './delivery.js'
+import { claimNext, lapse, settle, withdrawOvertaken, type Claimer, type Patience } from './delivery.js'
 import type { Accepted, Verdict } from './inbox.js'
 import { recordIn } from './recording.js'
 import { findDelivery, keyOf, type ClaimRecord, type Delivery } from './records.js'
@@ -44,7 +44,7 @@ export function recordCallback(
     const { conflict, contradiction } = recording
     return { conflict, counted: outcome, result: { accepted: { outcome, id: conflict.id, contradiction } } }
   }
-  const { record } = recording
+  const record = withdrawOvertaken(recording.record, callback.receivedAt)
   const taken = takeUp(record, holders, claiming)
   return { ...taken, counted: outcome, result: { accepted: { outcome, id: record.id }, ...taken.result } }
 }
@@ -61,7 +61,7 @@ export function settleAttempt(
   const isMine = isOurs(record, delivery)
   const settled = isMine ? settle(record, keyOf(delivery), verdict, patience) : record
   const after = isMine ? findDelivery(settled, keyOf(delivery)) : undefined
-  const taken = takeUp(settled, holders, claiming)
+  const taken = takeUp(withdrawOvertaken(settled, patience.now), holders, claiming)
   const lost = [...(after?.takenBy === undefined ? [] : [after]), ...(taken.result.lost?.deliveries ?? [])]
   const result = { ...taken.result, ...(lost.length > 0 && { lost: { claim: settled, deliveries: lost } }) }
   return { ...taken, result: { ...result, isDead: after?.state === 'dead' } }

@@ -59,7 +59,7 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   if (verdict.action === 'withdraw') {
     return { record: withDelivery(record, key, settled(delivery, 'withdrawn', now)), ...nothing }
   }
-  const { previous: _before, ...rest } = delivery
+  const { previous: _before, heldUntil: _until, ...rest } = delivery
   // A fail becomes a plain one or a reversal here, with what it takes back.
   const fixed = { ...rest, reversal: verdict.reversal, ...(verdict.previous && { previous: verdict.previous }) }
   if (!hasHandler(delivery.event)) {
@@ -90,7 +90,7 @@ export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = true):
   for (let current = record; ;) {
     if (current.deliveries.some(({ state }) => state === 'running')) return { record: current, taken, reserved: [] }
     const [next] = current.deliveries
-      .filter(({ state, dueAt }) => state === 'waiting' && isDue(dueAt, claimer.now))
+      .filter((delivery) => delivery.state === 'waiting' && isDue(delivery, claimer.now))
       .sort((a, b) => a.sequence - b.sequence)
     if (next === undefined) return { record: current, taken, reserved: [] }
     const claimed = claim(current, keyOf(next), claimer)
@@ -147,32 +147,41 @@ export function lapse(record: ClaimRecord, key: DeliveryKey, patience: Patience)
 function again(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, patience: Patience): Delivery {
   const { code, error } = verdict
   const { now, maxAttempts, maxHoldMs } = patience
+  const until = laterThan(now, verdict.until)
   const isHeld = code === 'ERR_CONVERSION_DELIVERY_HELD'
   const what = isHeld ? 'held' : code === 'ERR_CONVERSION_ATTEMPT_LAPSED' ? 'lapsed' : 'failed'
   const entry: LogEntry = { at: now, what, attempt: delivery.attempts, code, ...messageOf(error) }
   const attempts = isHeld ? delivery.attempts - 1 : delivery.attempts
-  const holds = isHeld ? delivery.holds + 1 : delivery.holds
+  const holds = isHeld && until === undefined ? delivery.holds + 1 : 0
   const heldSince = isHeld ? (delivery.heldSince ?? now) : delivery.heldSince
+  const firstDate = delivery.firstDate ?? until
   const { owner: _owner, ...rest } = delivery
   const next = {
     ...rest,
     attempts,
     holds,
     ...(heldSince !== undefined && { heldSince }),
+    ...(firstDate !== undefined && { firstDate }),
     log: logged(delivery.log, entry),
   }
-  const isOver = isHeld ? now - (heldSince ?? now) >= maxHoldMs : attempts >= maxAttempts
+  const isOver = isHeld ? now - (firstDate ?? heldSince ?? now) >= maxHoldMs : attempts >= maxAttempts
   if (isOver) return settled(next, 'dead', now)
-  return { ...next, state: 'waiting', dueAt: now + retryDelayMs(attempts + holds, patience.random) }
+  if (until !== undefined) return { ...next, state: 'waiting', heldUntil: until, dueAt: until }
+  return { ...next, state: 'waiting', dueAt: now + retryDelayMs(isHeld ? holds : attempts, patience.random) }
+}
+
+/** A date; undefined where it is past by the clock that deliveries are due by, which is not the one of the process that asked. */
+function laterThan(now: number, date: number | undefined): number | undefined {
+  return date !== undefined && date > now ? date : undefined
 }
 
 const hourMs = 3_600_000
 
-/** Nothing is put off by so much: what seems to be was put off by a clock that has jumped back since. */
+/** No retry is put off by so much: a later `dueAt` predates a clock jump and counts as due. A date that `confirm` answered may be later. */
 export const jumpMs = 2 * hourMs
 
-function isDue(dueAt: number, now: number): boolean {
-  return dueAt <= now || dueAt > now + jumpMs
+function isDue({ dueAt, heldUntil }: Delivery, now: number): boolean {
+  return dueAt <= now || (heldUntil === undefined && dueAt > now + jumpMs)
 }
 
 /** Milliseconds before the next attempt: 1 s after the first, twice as long each time, at most an hour; a fifth more or less by chance. */
@@ -185,7 +194,7 @@ export function retryDelayMs(tries: number, random: number): number {
  * takes the order with the next yes. Pure.
  */
 export function replayed(delivery: Delivery, now: number): Delivery {
-  const { heldSince: _held, takenBy, settledAt, state, ...rest } = delivery
+  const { heldSince: _held, firstDate: _first, heldUntil: _until, takenBy, settledAt, state, ...rest } = delivery
   const before: readonly LogEntry[] = settledAt === undefined ? [] : [{ at: settledAt, what: state }]
   const log = logged(delivery.log, ...before, { at: now, what: 'replayed' })
   const takes = takenBy === undefined ? {} : { takes: true }
@@ -193,7 +202,7 @@ export function replayed(delivery: Delivery, now: number): Delivery {
 }
 
 function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | 'dead', now: number): Delivery {
-  const { owner: _owner, ...rest } = delivery
+  const { owner: _owner, heldUntil: _until, ...rest } = delivery
   return { ...rest, state, settledAt: now }
 }
 
@@ -225,11 +234,14 @@ export function lastErrorOf({ log }: Delivery): { code: ConversionErrorCode; mes
   return { code: entry.code, ...(entry.message !== undefined && { message: entry.message }) }
 }
 
-/** Withdraws every waiting delivery that was overtaken, but those whose turn is coming anyway. Pure. */
+/**
+ * Withdraws every waiting delivery that was overtaken, but those whose turn is coming anyway. Without it a success that is held for a
+ * month would be withdrawn a month after its fail. Pure.
+ */
 export function withdrawOvertaken(
   record: ClaimRecord,
   now: number,
-  isQueued: (key: DeliveryKey) => boolean,
+  isQueued: (key: DeliveryKey) => boolean = () => false,
 ): ClaimRecord {
   const overtaken = record.deliveries.filter(
     (delivery) =>

@@ -112,8 +112,13 @@ export type Verdict =
   | { readonly state: 'done' }
   /** By `confirm`, or because the claim `takenBy` has the order. */
   | { readonly state: 'refused'; readonly takenBy?: string }
-  /** To be tried again, by `confirm`'s wish (held) or after a failure. */
-  | { readonly state: 'waiting'; readonly code: ConversionErrorCode; readonly error?: unknown }
+  /** To be tried again, by `confirm`'s wish (held) or after a failure. `until`: the date that `confirm` answered, in milliseconds since 1970. */
+  | {
+      readonly state: 'waiting'
+      readonly code: ConversionErrorCode
+      readonly error?: unknown
+      readonly until?: number
+    }
 
 /** `waiting`, `running`, `done`, `dead`, `withdrawn` and `refused` (by `confirm`) of deliveries; the rest of quarantined callbacks. */
 export type InboxState = DeliveryState | 'conflict'
@@ -161,6 +166,8 @@ export interface InboxRow {
   /** Attempts that count against `maxAttempts`. */
   readonly attempts: number
   readonly nextAttemptAt?: Date
+  /** While it waits for a date that `confirm` answered: that date. */
+  readonly heldUntil?: Date
   /** What ended the last attempt that did not succeed; the message is your handler's own. */
   readonly lastError?: { readonly code: ConversionErrorCode; readonly message?: string }
 }
@@ -188,9 +195,12 @@ export interface InboxClaim {
 export interface InboxStats {
   /** Callbacks since the inbox was made, by outcome. */
   readonly callbacks: Readonly<Record<Outcome, number>>
-  /** Deliveries that are recorded, by state; `refused` by `confirm`. */
-  readonly deliveries: Readonly<Record<DeliveryState, number>>
-  /** How long ago the callback of the oldest waiting delivery was received; 0 where none waits. */
+  /**
+   * Deliveries that are recorded, by state; `refused` by `confirm`. `held` are the waiting ones whose last attempt `confirm` answered
+   * with `'hold'` or a date; they are not in `waiting`.
+   */
+  readonly deliveries: Readonly<Record<DeliveryState | 'held', number>>
+  /** How long ago the callback of the oldest waiting delivery was received; 0 where none waits. Those that are held do not count. */
   readonly oldestWaitingMs: number
   /** With `days`: one entry a day, today last. */
   readonly perDay?: readonly DayCounts[]

@@ -37,7 +37,7 @@ export function createOperators(
   wake: (identity?: string) => void,
 ): Operators {
   const rowOf = ({ claim, identity, scope, delivery }: StoredDelivery, holders: Holders): InboxRow => {
-    const { event, state, callback, attempts, dueAt } = delivery
+    const { event, state, callback, attempts, dueAt, heldUntil } = delivery
     const takenBy = delivery.takenBy ?? otherHolder(holders, identity, claim)
     const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
     const lastError = lastErrorOf(delivery)
@@ -52,6 +52,7 @@ export function createOperators(
       params: { ...callback.params },
       attempts,
       ...(state === 'waiting' && { nextAttemptAt: new Date(Math.max(dueAt, callback.receivedAt)) }),
+      ...(heldUntil !== undefined && { heldUntil: new Date(heldUntil) }),
       ...(lastError && { lastError }),
       ...(takenBy !== undefined && { takenBy }),
       ...(delivery.takenBy !== undefined && { code: 'ERR_CONVERSION_ORDER_TAKEN' }),

@@ -17,10 +17,14 @@ export interface Delivery extends Entry {
   readonly callback: Callback
   /** Attempts that were started and not held, since it was recorded or replayed. */
   readonly attempts: number
-  /** How often `confirm` held it since then. */
+  /** How often in a row `confirm` answered `'hold'`: since its last failure, or the last date. */
   readonly holds: number
   /** When `confirm` held it first. */
   readonly heldSince?: number
+  /** The first date that `confirm` answered. */
+  readonly firstDate?: number
+  /** While it waits for a date that `confirm` answered: that date, in milliseconds since 1970. Then `dueAt` is the same. */
+  readonly heldUntil?: number
   /** While it waits: not before this time, in milliseconds since 1970. */
   readonly dueAt: number
   /** While it runs: whose attempt it is, as the store tells attempts apart. */
@@ -98,6 +102,11 @@ export function deliveryId(claim: string, key: DeliveryKey): string {
 
 export function isUnsettled({ state }: Entry): boolean {
   return state === 'waiting' || state === 'running'
+}
+
+/** Whether it waits because `confirm` held it the last time. */
+export function isHeld({ state, holds, heldUntil }: Delivery): boolean {
+  return state === 'waiting' && (holds > 0 || heldUntil !== undefined)
 }
 
 /** The record of a claim after a decision, and which deliveries the callback asked for. */

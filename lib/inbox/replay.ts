@@ -1,5 +1,5 @@
 import { ConversionWebhookError } from '../errors.js'
-import { replayed } from './delivery.js'
+import { replayed, withdrawOvertaken } from './delivery.js'
 import { identityOf, peopleOf } from './identity.js'
 import type { InboxHost, Reread } from './inbox.js'
 import { decide, isSuccess } from './ledger.js'
@@ -121,7 +121,11 @@ export async function rereadQuarantined(
         const { conflict, contradiction: found } = recording
         return { ...done, conflict, result: { contradiction: found } }
       }
-      return { ...done, record: recording.record, result: { claim: recording.record.id } }
+      return {
+        ...done,
+        record: withdrawOvertaken(recording.record, Date.now()),
+        result: { claim: recording.record.id },
+      }
     },
   })
   if (contradiction) host.onConflict({ callback, ...contradiction })

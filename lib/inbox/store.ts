@@ -103,6 +103,9 @@ export interface DailyCount {
 
 export type Counts<Name extends string> = Readonly<Record<Name, number>>
 
+/** Deliveries by state; those that are held are not in `waiting`. */
+export type DeliveryCounts = Counts<DeliveryState | 'held'>
+
 /**
  * What a store does: lock, read, write, find. No rules. Every method rejects where the storage fails; nothing of a change that rejects
  * is recorded.
@@ -130,8 +133,8 @@ export interface Store<Tx = never> {
   /** What waits in the quarantine. */
   waitingInQuarantine(): Promise<Size>
   callbackCounts(): Promise<Counts<Outcome>>
-  deliveryCounts(): Promise<Counts<DeliveryState>>
-  /** When the callback of the oldest waiting delivery was received. */
+  deliveryCounts(): Promise<DeliveryCounts>
+  /** When the callback of the oldest waiting delivery was received that is not held. */
   oldestWaitingAt(): Promise<number | undefined>
   /** From a time on, in milliseconds since 1970; in no order, perhaps several of one day and event. */
   dailyCounts(since: number): Promise<readonly DailyCount[]>

@@ -53,6 +53,7 @@ export interface RowView extends Pick<InboxRow, 'id' | 'kind' | 'state' | 'event
   readonly referrer?: PersonView
   readonly referee?: PersonView
   readonly nextAttemptAt?: string
+  readonly heldUntil?: string
   readonly lastError?: { readonly code: ConversionErrorCode; readonly message?: string }
 }
 

@@ -41,7 +41,7 @@ function told(text: string, max: number, isUnmasked: boolean): string {
 
 /** A row for the table, short. Without `isUnmasked` it holds no name and no address. */
 export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
-  const { id, kind, state, event, scope, code, attempts, receivedAt, nextAttemptAt, lastError, params } = row
+  const { id, kind, state, event, scope, code, attempts, receivedAt, nextAttemptAt, heldUntil, lastError, params } = row
   const cell = (name: string): string | undefined => {
     const text = params[name]
     return text === undefined ? undefined : said(name, text, cellLength, isUnmasked)
@@ -62,6 +62,7 @@ export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
     ...(referrer && { referrer }),
     ...(referee && { referee }),
     ...(nextAttemptAt && { nextAttemptAt: nextAttemptAt.toISOString() }),
+    ...(heldUntil && { heldUntil: heldUntil.toISOString() }),
     ...(lastError && { lastError: withMessage(lastError, cellLength, isUnmasked) }),
   }
 }

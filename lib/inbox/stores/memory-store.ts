@@ -1,6 +1,6 @@
-import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Outcome } from '../ledger.js'
 import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { deliveryId, keyOf, orderIdOf, type ClaimRecord } from '../records.js'
+import { deliveryId, isHeld, keyOf, orderIdOf, type ClaimRecord } from '../records.js'
 import type { Holders } from '../reservation.js'
 import type { Identities } from './identities.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
@@ -9,6 +9,7 @@ import {
   type Change,
   type Counts,
   type DailyCount,
+  type DeliveryCounts,
   type DeliverySelection,
   type QuarantineSelection,
   type Position,
@@ -121,17 +122,20 @@ export class MemoryStore implements Store {
     return Promise.resolve({ ...this.#counts })
   }
 
-  deliveryCounts(): Promise<Counts<DeliveryState>> {
-    const counts = { waiting: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
-    for (const { deliveries } of this.#identities.records()) for (const { state } of deliveries) counts[state]++
+  deliveryCounts(): Promise<DeliveryCounts> {
+    const counts = { waiting: 0, held: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
+    for (const { deliveries } of this.#identities.records()) {
+      for (const delivery of deliveries) counts[isHeld(delivery) ? 'held' : delivery.state]++
+    }
     return Promise.resolve(counts)
   }
 
   oldestWaitingAt(): Promise<number | undefined> {
     let oldest: number | undefined
     for (const { deliveries } of this.#identities.records()) {
-      for (const { state, callback } of deliveries) {
-        if (state === 'waiting') oldest = Math.min(oldest ?? Infinity, callback.receivedAt)
+      for (const delivery of deliveries) {
+        if (delivery.state !== 'waiting' || isHeld(delivery)) continue
+        oldest = Math.min(oldest ?? Infinity, delivery.callback.receivedAt)
       }
     }
     return Promise.resolve(oldest)

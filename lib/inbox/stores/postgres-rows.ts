@@ -1,7 +1,7 @@
 import type { People } from '../identity.js'
-import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Outcome } from '../ledger.js'
 import type { Delivery, ClaimRecord } from '../records.js'
-import type { Counts, DailyCount, DeliverySelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
 import type { Holders } from '../reservation.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
@@ -25,6 +25,8 @@ export interface Written {
   readonly before: ClaimRecord | undefined
   readonly after: ClaimRecord
 }
+
+const unheld = 'held_until IS NULL AND holds = 0'
 
 /** The statements of the PostgreSQL store, and what their rows mean. */
 export class PostgresRows {
@@ -212,17 +214,18 @@ export class PostgresRows {
     return { ...none, ...Object.fromEntries(rows.map(({ name, value }) => [text(name), Number(value)])) }
   }
 
-  async deliveryCounts(client: Queryable): Promise<Counts<DeliveryState>> {
+  async deliveryCounts(client: Queryable): Promise<DeliveryCounts> {
     const { rows } = await client.query(
-      `SELECT state, count(*) AS count FROM ${this.#schema}.deliveries GROUP BY state`,
+      `SELECT CASE WHEN state = 'waiting' AND NOT (${unheld}) THEN 'held' ELSE state END AS state, count(*) AS count
+       FROM ${this.#schema}.deliveries GROUP BY 1`,
     )
-    const none = { waiting: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
+    const none = { waiting: 0, held: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
     return { ...none, ...Object.fromEntries(rows.map(({ state, count }) => [text(state), Number(count)])) }
   }
 
   async oldestWaitingAt(client: Queryable): Promise<number | undefined> {
     const { rows } = await client.query(
-      `SELECT min(received_at + 0) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting'`,
+      `SELECT min(received_at + 0) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting' AND ${unheld}`,
     )
     const oldest = rows[0]?.oldest
     return oldest === null || oldest === undefined ? undefined : Number(oldest)

@@ -38,6 +38,8 @@ const migrations: readonly ((schema: string) => string)[] = [
     attempts integer NOT NULL,
     holds integer NOT NULL,
     held_since bigint,
+    first_date bigint,
+    held_until bigint,
     due_at bigint NOT NULL,
     owner text,
     received_at bigint NOT NULL,
@@ -51,7 +53,8 @@ const migrations: readonly ((schema: string) => string)[] = [
     PRIMARY KEY (claim, event_key)
   ) WITH (fillfactor = 80);
   CREATE INDEX ON ${schema}.deliveries (received_at);
-  CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at) WHERE state <> 'done';
+  CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at)
+    INCLUDE (held_until, holds, received_at) WHERE state <> 'done';
 
   CREATE TABLE ${schema}.quarantine (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -9,6 +9,8 @@ const types: Readonly<Record<string, string>> = {
   attempts: 'integer',
   holds: 'integer',
   held_since: 'bigint',
+  first_date: 'bigint',
+  held_until: 'bigint',
   due_at: 'bigint',
   received_at: 'bigint',
   settled_at: 'bigint',

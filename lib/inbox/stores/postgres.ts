@@ -1,5 +1,5 @@
 import { Group, type Ended } from '../group.js'
-import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Outcome } from '../ledger.js'
 import { durableBudget, type ConflictRecord, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { splitDeliveryId, type ClaimRecord } from '../records.js'
 import type { Holders } from '../reservation.js'
@@ -10,6 +10,7 @@ import {
   type Changed,
   type Counts,
   type DailyCount,
+  type DeliveryCounts,
   type DeliverySelection,
   type DurableStore,
   type QuarantineSelection,
@@ -208,7 +209,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     return this.#read(({ rows, pool }) => rows.callbackCounts(pool))
   }
 
-  deliveryCounts(): Promise<Counts<DeliveryState>> {
+  deliveryCounts(): Promise<DeliveryCounts> {
     return this.#read(({ rows, pool }) => rows.deliveryCounts(pool))
   }
 

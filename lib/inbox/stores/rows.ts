@@ -72,6 +72,8 @@ export const deliveryColumns = [
   'attempts',
   'holds',
   'held_since',
+  'first_date',
+  'held_until',
   'due_at',
   'owner',
   'received_at',
@@ -86,7 +88,8 @@ export const deliveryColumns = [
 
 /** All but the last, which is long and seldom changes. */
 export function deliveryCells(claim: Cell, delivery: Delivery): Cell[] {
-  const { sequence, state, attempts, holds, heldSince, dueAt, owner, settledAt, isUnheard, previous, log } = delivery
+  const { sequence, state, attempts, holds, heldSince, firstDate, heldUntil, dueAt } = delivery
+  const { owner, settledAt, isUnheard, previous, log } = delivery
   return [
     claim,
     keyOf(delivery),
@@ -95,6 +98,8 @@ export function deliveryCells(claim: Cell, delivery: Delivery): Cell[] {
     attempts,
     holds,
     heldSince ?? null,
+    firstDate ?? null,
+    heldUntil ?? null,
     dueAt,
     owner ?? null,
     delivery.callback.receivedAt,
@@ -113,6 +118,8 @@ export function callbackCell({ callback }: Delivery): string {
 
 export function toDelivery(row: Row): Delivery {
   const heldSince = optional(row.held_since)
+  const firstDate = optional(row.first_date)
+  const heldUntil = optional(row.held_until)
   const settledAt = optional(row.settled_at)
   return {
     ...toEvent(row),
@@ -124,6 +131,8 @@ export function toDelivery(row: Row): Delivery {
     callback: JSON.parse(text(row.callback)) as Callback,
     log: toLog(row.log),
     ...(heldSince !== undefined && { heldSince }),
+    ...(firstDate !== undefined && { firstDate }),
+    ...(heldUntil !== undefined && { heldUntil }),
     ...(settledAt !== undefined && { settledAt }),
     ...(row.owner !== null && { owner: text(row.owner) }),
     ...(Number(row.is_unheard) === 1 && { isUnheard: true }),

@@ -3,7 +3,7 @@ import { jumpMs, type Holder } from '../delivery.js'
 import type { People } from '../identity.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { ClaimRecord } from '../records.js'
-import type { Counts, DailyCount, DeliverySelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -34,6 +34,8 @@ const inState = (state: DeliveryState): string =>
   ['dead', 'withdrawn', 'refused'].includes(state)
     ? `state IN ('dead', 'withdrawn', 'refused') AND state = '${state}'`
     : `state = '${state}'`
+
+const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
   insertClaim: insertInto(claims, claimColumns),
@@ -162,16 +164,17 @@ export class SqliteRows {
 
   /** Claims with a delivery whose time has come and none that runs, oldest first. */
   dueClaims(now: number, limit: number): readonly string[] {
-    const find = (condition: string): StatementSync =>
+    const find = (condition: string, order = 'd.due_at'): StatementSync =>
       this.#sql(
         `SELECT c.id FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
          WHERE d.state = 'waiting' AND ${condition}
          AND NOT EXISTS (SELECT 1 FROM ${deliveries} r WHERE r.claim = d.claim AND r.state = 'running')
-         ORDER BY d.due_at LIMIT ?`,
+         ORDER BY ${order} LIMIT ?`,
       )
     const rows = [
-      ...find('d.due_at <= ?').all(now, limit),
-      ...find('d.due_at > ?').all(now + jumpMs, limit), // the clock has jumped back
+      ...find('d.held_until IS NULL AND d.due_at <= ?').all(now, limit),
+      ...find('d.held_until IS NULL AND d.due_at > ?').all(now + jumpMs, limit), // the clock has jumped back
+      ...find('d.held_until <= ?', 'd.held_until').all(now, limit),
     ]
     return rows.map(({ id }) => text(id))
   }
@@ -198,12 +201,14 @@ export class SqliteRows {
     return { ...counts, ...Object.fromEntries(rows.map(({ name, value }) => [text(name), Number(value)])) }
   }
 
-  deliveryCounts(): Counts<DeliveryState> {
+  deliveryCounts(): DeliveryCounts {
     const count = (where: string): number =>
       Number(this.#sql(`SELECT count(*) AS count FROM ${deliveries} ${where}`).get()?.count)
     const inEach = (state: DeliveryState): number => count(`WHERE ${inState(state)}`)
+    const waiting = count(`WHERE ${waitsUnheld}`)
     const others = {
-      waiting: inEach('waiting'),
+      waiting,
+      held: inEach('waiting') - waiting,
       running: inEach('running'),
       dead: inEach('dead'),
       withdrawn: inEach('withdrawn'),
@@ -215,7 +220,7 @@ export class SqliteRows {
 
   oldestWaitingAt(): number | undefined {
     // The + keeps SQLite from walking through the index of all times in search of one that waits.
-    const row = this.#sql(`SELECT min(+received_at) AS oldest FROM ${deliveries} WHERE state = 'waiting'`).get()
+    const row = this.#sql(`SELECT min(+received_at) AS oldest FROM ${deliveries} WHERE ${waitsUnheld}`).get()
     return row?.oldest === null ? undefined : Number(row?.oldest)
   }
 

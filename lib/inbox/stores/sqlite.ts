@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
 import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
-import type { DeliveryState, Outcome } from '../ledger.js'
+import type { Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
 import type { Holders } from '../reservation.js'
@@ -16,6 +16,7 @@ import {
   type Changed,
   type Counts,
   type DailyCount,
+  type DeliveryCounts,
   type DeliverySelection,
   type DurableStore,
   type QuarantineSelection,
@@ -176,7 +177,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.callbackCounts())
   }
 
-  deliveryCounts(): Promise<Counts<DeliveryState>> {
+  deliveryCounts(): Promise<DeliveryCounts> {
     return this.#read(() => this.#rows.deliveryCounts())
   }
 

@@ -66,7 +66,7 @@ async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }):
 }
 
 function sectionsOf(entry: EntryView): Node[] {
-  const { id, state, event, kind, scope, attempts, receivedAt, nextAttemptAt, code } = entry
+  const { id, state, event, kind, scope, attempts, receivedAt, nextAttemptAt, heldUntil, code } = entry
   const { params, repairs, issues, history, olderHistory } = entry
   return [
     facts([
@@ -76,6 +76,7 @@ function sectionsOf(entry: EntryView): Node[] {
       ['Scope', scope === '' ? undefined : foreign(scope)],
       ['Attempts', figure(attempts)],
       ['Next attempt', nextAttemptAt === undefined ? undefined : time(nextAttemptAt)],
+      ['Held until', heldUntil === undefined ? undefined : time(heldUntil)],
       ['Refused with', code],
       ['Id', make('code', {}, id)],
     ]),

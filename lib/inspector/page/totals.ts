@@ -32,8 +32,9 @@ const showDeliveries = tiles('deliveries')
 export function showTotals({ callbacks, deliveries, oldestWaitingMs }: Overview): void {
   const { accepted, duplicate, stale, conflict, refused } = callbacks
   showCallbacks({ accepted, duplicate, stale, conflict, refused })
-  const { waiting, running, done, dead, withdrawn, refused: notConfirmed } = deliveries
-  showDeliveries({ waiting, running, done, dead, withdrawn, refused: notConfirmed })
-  const text = waiting === 0 ? 'Nothing waits.' : `The oldest that waits came ${duration(oldestWaitingMs)} ago.`
+  const { waiting, held, running, done, dead, withdrawn, refused: notConfirmed } = deliveries
+  showDeliveries({ waiting, held, running, done, dead, withdrawn, refused: notConfirmed })
+  const none = held === 0 ? 'Nothing waits.' : 'Nothing waits but what confirm holds.'
+  const text = waiting === 0 ? none : `The oldest that waits came ${duration(oldestWaitingMs)} ago.`
   if (oldest.textContent !== text) oldest.textContent = text
 }
