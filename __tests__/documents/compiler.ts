@@ -11,7 +11,7 @@ import type { IncomingMessage } from 'node:http'
 import type * as Webhook from 'conversion-webhook'
 
 interface Order {
-  readonly number: string
+  readonly number: string | number
   readonly email: string
   readonly state: string
   readonly paid_at: number
