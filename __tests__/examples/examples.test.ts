@@ -1,62 +1,22 @@
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { params } from '../support/callbacks.js'
 import { query } from '../support/callbacks.js'
+import { endExamples, startExample as start } from '../support/example.js'
 import { openFile, temporaryFolder } from '../support/sqlite.js'
 
 /* Each example as its reader starts it: a process of its own on a free port, sent real callbacks, and ended. */
 
 const root = join(__dirname, '../..')
 const secret = 'a-secret-of-the-tests'
-const running = new Set<ChildProcess>()
 
 const temporary = temporaryFolder()
 
-beforeAll(() => {
-  if (!existsSync(join(root, 'dist/esm/index.js'))) throw new Error('dist is missing: run `npm run build` first.')
-})
-
 afterAll(() => temporary.remove())
 
-afterEach(async () => {
-  for (const child of running) {
-    child.kill('SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  }
-  running.clear()
-})
-
-/** Starts an example without a secret of ours, and waits for the line with its URL. */
-async function start(file: string, environment: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [join(root, 'examples', file)], {
-    cwd: root,
-    env: {
-      ...process.env,
-      NODE_ENV: 'development',
-      PORT: '0',
-      DATABASE_URL: undefined,
-      CONVERSION_WEBHOOK_SECRET: undefined,
-      ...environment,
-    },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
-  running.add(child)
-  let output = ''
-  const seen = async (text: RegExp): Promise<RegExpExecArray> => {
-    for (;;) {
-      const found = text.exec(output)
-      if (found) return found
-      if (child.exitCode !== null) throw new Error(`${file} ended before it printed ${String(text)}: ${output}`)
-      await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
-    }
-  }
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
-  const [url] = await seen(/http:\/\/localhost:\d+\/\S+/)
-  return { child, url, seen, output: () => output }
-}
+afterEach(endExamples)
 
 async function send(url: string, changes: Parameters<typeof params>[0] = {}): Promise<unknown> {
   const response = await fetch(url + query(changes))
