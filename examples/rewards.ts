@@ -40,8 +40,8 @@ const find = shop.prepare('SELECT number, email, state, paid_at FROM orders WHER
 
 /** Two orders of a friend, one whose goods cannot come back any more, and one paid today. */
 const sell = shop.prepare("INSERT OR IGNORE INTO orders VALUES (?, 'friend@shop.example', 'paid', ?, ?)")
-sell.run('A-1', Date.now() - 40 * dayMs, 12_000)
-sell.run('A-2', Date.now(), 8000)
+sell.run('7001', Date.now() - 40 * dayMs, 12_000)
+sell.run('7002', Date.now(), 8000)
 
 const book =
   (kind: string, percent: number, cents: number): ConversionHandler<SuccessConversion, SqliteCommit> =>

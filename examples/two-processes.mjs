@@ -90,7 +90,7 @@ async function startBoth() {
       PRIMARY KEY (order_number, kind)
     );
     -- An order of a friend, whose goods cannot come back any more.
-    INSERT INTO orders VALUES ('A-1', 'friend@shop.example', 'paid', now() - interval '40 days', 12000)
+    INSERT INTO orders VALUES ('7001', 'friend@shop.example', 'paid', now() - interval '40 days', 12000)
     ON CONFLICT DO NOTHING;
   `)
   await client.end()

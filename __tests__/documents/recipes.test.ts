@@ -13,6 +13,17 @@ const recipes = findRecipes()
 const anna = 'anna@shop.example'
 const reward: Booked = { kind: 'reward', email: anna, cents: 1000 }
 
+/** What each `confirm` says no to, waits for, and says yes with. */
+const rules = [
+  'if (!orderId || !referrer.email || !referee.email) return false',
+  "if (!order) return 'hold'",
+  'String(order.number) !== orderId',
+  'fold(order.email) !== fold(referee.email)',
+  "if (order.state === 'open') return 'hold'",
+  "order.state !== 'paid' || !order.paid_at || fold(order.email) === fold(referrer.email)) return false",
+  'return dueAt < new Date() ? { order: order.number } : dueAt',
+]
+
 describe('every recipe', () => {
   test('is one of those that run here', () => {
     expect(recipes.map(({ name }) => name.replace(/:\d+$/, ''))).toEqual([
@@ -27,7 +38,10 @@ describe('every recipe', () => {
   test.each(recipes)(
     '$name asks by the one shape of confirm, and books in the transaction of its delivery',
     (recipe) => {
+      expect(rules.filter((rule) => recipe.confirm?.includes(rule) !== true)).toEqual([])
       expect(recipe.confirm).toBe(recipes[0]?.confirm)
+      expect(recipe.code).toContain(".trim().normalize('NFC').toLowerCase()")
+      expect(recipe.code).toContain('FROM orders WHERE number = ')
       expect(recipe.commits).toBe(true)
       expect(recipe.code).not.toContain('purchaseValue')
       expect(recipe.code).toContain('previous?.status')

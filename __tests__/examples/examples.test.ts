@@ -95,15 +95,15 @@ test('the demo ends with 0 after every callback was answered as it should be', a
   expect(stdout).toMatch(/forged: wrong secret +404 the app's own +-\n/)
 })
 
-const friendsOrder = { orderID: 'A-1', referrer_email: 'anna@shop.example', referee_email: 'friend@shop.example' }
+const friendsOrder = { orderID: '7001', referrer_email: 'anna@shop.example', referee_email: 'friend@shop.example' }
 
 test('rewards.ts books each reward and each reversal once, also when it is killed in between', async () => {
   const file = temporary.file('rewards.db')
   const first = await start('rewards.ts', { FILE: file })
   const { url } = first
   expect(await send(url, friendsOrder)).toEqual({ outcome: 'accepted' })
-  await first.seen(/A-1: reward for anna@shop.example\n/)
-  await first.seen(/A-1: bonus for anna@shop.example\n/)
+  await first.seen(/7001: reward for anna@shop.example\n/)
+  await first.seen(/7001: bonus for anna@shop.example\n/)
   expect(await send(url, { ...friendsOrder, orderID: 'never-paid' })).toEqual({ outcome: 'accepted' })
   first.child.kill('SIGKILL')
   await once(first.child, 'exit')
@@ -112,7 +112,7 @@ test('rewards.ts books each reward and each reversal once, also when it is kille
   const again = second.url
   expect(await send(again, friendsOrder)).toEqual({ outcome: 'duplicate' })
   expect(await send(again, { ...friendsOrder, conversion: 'fail' })).toEqual({ outcome: 'accepted' })
-  await second.seen(/A-1: taken back\n/)
+  await second.seen(/7001: taken back\n/)
   second.child.kill('SIGTERM')
   await second.seen(/closed\n/)
   const db = openFile(file)
@@ -154,7 +154,7 @@ test('two-processes.mjs delivers once, whichever process receives', async () => 
   expect(urls).toHaveLength(2)
   const outcomes = await Promise.all(urls.map((url) => send(url, friendsOrder)))
   expect(outcomes).toEqual(expect.arrayContaining([{ outcome: 'accepted' }, { outcome: 'duplicate' }]))
-  await seen(/process \d+ rewarded anna@shop.example for A-1\n/)
+  await seen(/process \d+ rewarded anna@shop.example for 7001\n/)
   child.kill('SIGTERM')
   await seen(/closed\n/)
   expect(output().match(/rewarded/g)).toHaveLength(1)
