@@ -153,16 +153,13 @@ function withstands(recipe: Recipe, numberType: string, place: () => Promise<str
     ['no order number', '3009', { orderID: undefined }, {}],
   ])('pays nothing for %s', async (_what, number, changes, sale) => {
     await shop.sell({ number, ...sale })
-    await shop.report(success(number, changes))
+    expect((await shop.report(success(number, changes)))?.state).toBe('refused')
     expect(await shop.booked(number)).toEqual([])
-    const [row] = await shop.inbox.list({ limit: 1 })
-    expect(row?.state).toBe('refused')
   })
 
   test('pays nothing for an order that is not there', async () => {
-    await shop.report(success('3999'))
+    expect((await shop.report(success('3999')))?.state).toBe('waiting')
     expect(await shop.booked('3999')).toEqual([])
-    expect((await shop.inbox.list({ limit: 1 }))[0]?.state).toBe('waiting')
   })
 
   test('compares addresses as people write them', async () => {
@@ -174,8 +171,7 @@ function withstands(recipe: Recipe, numberType: string, place: () => Promise<str
   test('waits for the end of the refund window, and pays nothing for what was sent back in it', async () => {
     for (const number of ['4001', '4002']) {
       await shop.sell({ number, paidDaysAgo: 29 })
-      await shop.report(success(number))
-      expect((await shop.inbox.list({ limit: 1 }))[0]?.state).toBe('waiting')
+      expect((await shop.report(success(number)))?.state).toBe('waiting')
       expect(await shop.booked(number)).toEqual([])
     }
     await shop.sell({ number: '4001', paidDaysAgo: 31 })

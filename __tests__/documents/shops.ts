@@ -34,17 +34,18 @@ interface Database {
   end(): Promise<void>
 }
 
+type Row = Awaited<ReturnType<webhooks.Inbox['list']>>[number]
+
 export type Parameters = Readonly<Record<string, string | undefined>>
 
 /** A recipe at work in a shop. */
 export interface Shop {
-  readonly inbox: webhooks.Inbox
   sell(sale: Sale): Promise<void>
   book(number: string, kind: string): Promise<unknown>
   /** The rewards of an order, in a fixed order. */
   booked(number: string): Promise<Booked[]>
-  /** Sends a callback, and waits until every delivery has had its turn. */
-  report(parameters: Parameters, scope?: string): Promise<void>
+  /** Sends a callback, and gives the newest row when every delivery has had its turn. */
+  report(parameters: Parameters, scope?: string): Promise<Row | undefined>
   /** Has everything asked again that waits. */
   again(): Promise<void>
   close(): Promise<void>
@@ -102,8 +103,21 @@ export async function openShop(recipe: Recipe, at: string, numberType: string): 
         ),
     )
 
+  /** One that is asked at this moment was asked with what was known before. */
+  async function askAgain(id: string) {
+    const isAskedAgain = async () => {
+      const row = await inbox.get(id)
+      if (row === undefined || !isOpen(row.state)) return true
+      if (row.state === 'running') return false
+      return inbox.replay(id).then(
+        () => true,
+        () => false,
+      )
+    }
+    await eventually(isAskedAgain, Boolean)
+  }
+
   return {
-    inbox,
     async sell({ number, email = 'friend@shop.example', state = 'paid', paidDaysAgo = 40, cents = 10_000 }) {
       const time = paidDaysAgo === null ? null : database.time(Date.now() - paidDaysAgo * dayMs)
       await database.run(
@@ -119,10 +133,10 @@ export async function openShop(recipe: Recipe, at: string, numberType: string): 
     },
     async report(parameters, scope) {
       await running.send(parameters, scope)
-      await rest()
+      return (await rest())[0]
     },
     async again() {
-      for (const { id } of await inbox.list({ state: 'waiting', limit: 500 })) await inbox.replay(id)
+      for (const { id, state } of await inbox.list({ limit: 500 })) if (isOpen(state)) await askAgain(id)
       await rest()
     },
     async close() {
@@ -131,6 +145,8 @@ export async function openShop(recipe: Recipe, at: string, numberType: string): 
     },
   }
 }
+
+const isOpen = (state: string) => state === 'waiting' || state === 'running'
 
 interface Running {
   readonly inbox: webhooks.Inbox
