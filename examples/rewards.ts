@@ -1,49 +1,92 @@
 /*
- * A rewards ledger on SQLite: each entry is written in the transaction that marks its delivery done, so that it is there exactly once,
- * whatever crashes. Kill it with -9 while you send callbacks, and start it again. Node 24 runs it as it is: `node examples/rewards.ts`.
+ * A shop on SQLite that pays rewards by the recipe of docs/rewards.md: each entry is written in the transaction that marks its delivery
+ * done, so that it is there exactly once, whatever crashes. Kill it with -9 while you send callbacks, and start it again. Node 24 runs it
+ * as it is: `node examples/rewards.ts`.
  */
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import type { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import express from 'express'
-import { conversionWebhook } from 'conversion-webhook'
-import { sqliteInbox } from 'conversion-webhook/sqlite'
+import { conversionWebhook, type ConversionHandler, type SuccessConversion } from 'conversion-webhook'
+import { sqliteInbox, type SqliteCommit } from 'conversion-webhook/sqlite'
 
-/** Stands for the shop's own orders, the only source of amounts. */
-const paidOrders = new Map([
-  ['A-1', 120],
-  ['A-2', 80],
-])
-
-/** An entry of the ledger: positive for a reward, negative where it is taken back. Gives the balance. */
-function book(db: DatabaseSync, id: string, email: string, amount: number): unknown {
-  db.exec('CREATE TABLE IF NOT EXISTS rewards (id TEXT PRIMARY KEY, email TEXT, amount REAL)')
-  db.prepare('INSERT INTO rewards VALUES (?, ?, ?)').run(id, email, amount)
-  return db.prepare('SELECT total(amount) AS balance FROM rewards WHERE email = ?').get(email)?.balance
+interface Order {
+  readonly number: string | number
+  readonly email: string
+  readonly state: string
+  readonly paid_at: number
 }
+
+const dayMs = 86_400_000
+const fold = (email: unknown) => String(email).trim().normalize('NFC').toLowerCase()
+const claimOf = (id: string) => id.replace(/:.*/, '')
 
 /** Without the variable a new one at each start: a secret that stands in an example is none. */
 const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')
-const inbox = sqliteInbox(process.env.FILE ?? 'rewards.db')
+const file = process.env.FILE ?? 'rewards.db'
+const inbox = sqliteInbox(file)
+
+const shop = new DatabaseSync(file)
+shop.exec(`
+  CREATE TABLE IF NOT EXISTS orders (
+    number TEXT PRIMARY KEY, email TEXT NOT NULL, state TEXT NOT NULL, paid_at INTEGER, total_cents INTEGER NOT NULL
+  );
+  CREATE TABLE IF NOT EXISTS rewards (
+    order_number TEXT NOT NULL, kind TEXT NOT NULL, claim TEXT NOT NULL, email TEXT NOT NULL, cents INTEGER NOT NULL,
+    PRIMARY KEY (order_number, kind)
+  );
+`)
+const find = shop.prepare('SELECT number, email, state, paid_at FROM orders WHERE number = ?')
+
+/** Two orders of a friend, one whose goods cannot come back any more, and one paid today. */
+const sell = shop.prepare("INSERT OR IGNORE INTO orders VALUES (?, 'friend@shop.example', 'paid', ?, ?)")
+sell.run('7001', Date.now() - 40 * dayMs, 12_000)
+sell.run('7002', Date.now(), 8000)
+
+const book =
+  (kind: string, percent: number, cents: number): ConversionHandler<SuccessConversion, SqliteCommit> =>
+  async ({ orderId = null, referrer: { email = null } }, { id, commit }) => {
+    await commit((db) => {
+      const { changes } = db
+        .prepare(
+          `INSERT INTO rewards (order_number, kind, claim, email, cents)
+           SELECT number, ?, ?, ?, total_cents * ? / 100 + ? FROM orders WHERE number = ? AND state = 'paid'`,
+        )
+        .run(kind, claimOf(id), email, percent, cents, orderId)
+      if (changes !== 1) throw new Error('the order is not paid')
+    })
+    console.log(`${String(orderId)}: ${kind} for ${String(email)}`)
+  }
+
 const webhook = conversionWebhook(
   {
-    async onSuccess({ orderId = '', referrer: { email = '' } }, { id, commit }) {
-      const amount = (paidOrders.get(orderId) ?? 0) * 0.1
-      const balance = await commit((db) => book(db, id, email, amount))
-      console.log(`${orderId} rewards ${email} with ${String(amount)}, balance ${String(balance)}`)
-    },
-    async onFail({ orderId = '', referrer: { email = '' } }, { id, previous, commit }) {
-      if (previous?.status !== 'success') return // nothing was paid
-      const amount = (paidOrders.get(orderId) ?? 0) * -0.1
-      const balance = await commit((db) => book(db, id, email, amount))
-      console.log(`${orderId} failed, ${String(amount)} for ${email}, balance ${String(balance)}`)
+    onSuccess: book('reward', 10, 0), // a tenth of the order
+    onGoalComplete: book('bonus', 0, 5000), // and 50.00 for the goal
+    onFail: async ({ orderId }, { id, previous, commit }) => {
+      if (previous?.status !== 'success') return // nothing was booked
+      const sql = `INSERT INTO rewards (order_number, kind, claim, email, cents)
+                   SELECT order_number, kind || ' back', claim, email, -cents FROM rewards
+                   WHERE claim = ? AND cents > 0
+                   ON CONFLICT DO NOTHING`
+      await commit((db) => db.prepare(sql).run(claimOf(id)))
+      console.log(`${String(orderId)}: taken back`)
     },
     onDead: ({ id, error }) => console.error('tried in vain:', id, error),
   },
   {
     secret,
     inbox,
-    confirm: ({ orderId = '' }) => paidOrders.has(orderId),
+    confirm({ orderId, referrer, referee }) {
+      if (!orderId || !referrer.email || !referee.email) return false
+      const order = find.get(orderId) as Order | undefined
+      if (!order) return 'hold' // the callback can be faster than the order
+      if (String(order.number) !== orderId || fold(order.email) !== fold(referee.email)) return false // another's order
+      if (order.state === 'open') return 'hold' // not paid yet
+      if (order.state !== 'paid' || !order.paid_at || fold(order.email) === fold(referrer.email)) return false
+      const dueAt = new Date(order.paid_at)
+      dueAt.setDate(dueAt.getDate() + 30) // the refund window
+      return dueAt < new Date() ? { order: order.number } : dueAt
+    },
   },
 )
 
@@ -61,7 +104,10 @@ const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
 // Answer what is on its way, let handlers end, then close the file.
 process.once('SIGTERM', () => {
   server.close(() => {
-    void webhook.close().then(() => console.log('closed'))
+    void webhook.close().then(() => {
+      shop.close()
+      console.log('closed')
+    })
   })
   server.closeIdleConnections()
 })

@@ -1,6 +1,6 @@
 /*
- * Two Express processes on one PostgreSQL: send a callback to either, and either delivers it, once. Brings its own server, or takes
- * yours: DATABASE_URL=postgres://… node examples/two-processes.mjs
+ * Two Express processes on one PostgreSQL: send a callback to either, and either delivers it, once, by the recipe of docs/rewards.md.
+ * Brings its own server, or takes yours: DATABASE_URL=postgres://… node examples/two-processes.mjs
  */
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -15,19 +15,52 @@ async function serve() {
   const { conversionWebhook } = await import('conversion-webhook')
   const { postgresInbox } = await import('conversion-webhook/postgres')
 
+  const { default: pg } = await import('pg')
+
   const secret = process.env.CONVERSION_WEBHOOK_SECRET
+  const connectionString = process.env.DATABASE_URL
+  const shop = new pg.Pool({ connectionString })
+  const find = 'SELECT number, email, state, paid_at FROM orders WHERE number = $1'
+
+  const fold = (email) => String(email).trim().normalize('NFC').toLowerCase()
+  const claimOf = (id) => id.replace(/:.*/, '')
+
   const webhook = conversionWebhook(
     {
-      async onSuccess({ orderId, referrer }, { id, commit }) {
+      async onSuccess({ orderId, referrer: { email } }, { id, commit }) {
         await commit(async (client) => {
-          await client.query('INSERT INTO rewards (id, email) VALUES ($1, $2)', [id, referrer.email])
+          const { rowCount } = await client.query(
+            `INSERT INTO rewards (order_number, kind, claim, email, cents)
+             SELECT number, 'reward', $1, $2, total_cents / 10 FROM orders WHERE number = $3 AND state = 'paid'`,
+            [claimOf(id), email, orderId],
+          )
+          if (rowCount !== 1) throw new Error('the order is not paid')
         })
-        console.log(`process ${process.pid} rewarded ${referrer.email} for ${orderId}`)
+        console.log(`process ${process.pid} rewarded ${email} for ${orderId}`)
+      },
+      async onFail(_conversion, { id, previous, commit }) {
+        if (previous?.status !== 'success') return // nothing was booked
+        const sql = `INSERT INTO rewards (order_number, kind, claim, email, cents)
+                     SELECT order_number, kind || ' back', claim, email, -cents FROM rewards
+                     WHERE claim = $1 AND cents > 0
+                     ON CONFLICT DO NOTHING`
+        await commit((client) => client.query(sql, [claimOf(id)]))
       },
     },
     {
       secret,
-      inbox: postgresInbox({ connectionString: process.env.DATABASE_URL }),
+      inbox: postgresInbox({ connectionString }),
+      async confirm({ orderId, referrer, referee }) {
+        if (!orderId || !referrer.email || !referee.email) return false
+        const order = (await shop.query(find, [orderId])).rows[0]
+        if (!order) return 'hold' // the callback can be faster than the order
+        if (String(order.number) !== orderId || fold(order.email) !== fold(referee.email)) return false // another's order
+        if (order.state === 'open') return 'hold' // not paid yet
+        if (order.state !== 'paid' || !order.paid_at || fold(order.email) === fold(referrer.email)) return false
+        const dueAt = new Date(order.paid_at)
+        dueAt.setDate(dueAt.getDate() + 30) // the refund window
+        return dueAt < new Date() ? { order: order.number } : dueAt
+      },
     },
   )
   const app = express()
@@ -36,7 +69,7 @@ async function serve() {
     process.send(`process ${process.pid} receives at http://localhost:${server.address().port}/webhook/${secret}`)
   })
   process.once('disconnect', () => {
-    server.close(() => void webhook.close())
+    server.close(() => void webhook.close().then(() => shop.end()))
     server.closeIdleConnections()
   })
 }
@@ -48,7 +81,18 @@ async function startBoth() {
   const { default: pg } = await import('pg')
   const client = new pg.Client({ connectionString: url })
   await client.connect()
-  await client.query('CREATE TABLE IF NOT EXISTS rewards (id text PRIMARY KEY, email text)')
+  await client.query(`
+    CREATE TABLE IF NOT EXISTS orders (
+      number text PRIMARY KEY, email text NOT NULL, state text NOT NULL, paid_at timestamptz, total_cents integer NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS rewards (
+      order_number text NOT NULL, kind text NOT NULL, claim text NOT NULL, email text NOT NULL, cents integer NOT NULL,
+      PRIMARY KEY (order_number, kind)
+    );
+    -- An order of a friend, whose goods cannot come back any more.
+    INSERT INTO orders VALUES ('7001', 'friend@shop.example', 'paid', now() - interval '40 days', 12000)
+    ON CONFLICT DO NOTHING;
+  `)
   await client.end()
 
   // One secret for both; without the variable a new one at each start.

@@ -1,22 +1,11 @@
 /*
- * TypeScript: campaigns as scopes, a typed custom value, and what a shop that pays money needs: `confirm` against its own orders.
- * Node 24 runs it as it is: `node examples/typescript.ts`.
+ * TypeScript: campaigns as scopes, a typed custom value, and observers. It gives points, not money: that needs `confirm`, as in
+ * `rewards.ts`. Node 24 runs it as it is: `node examples/typescript.ts`.
  */
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
-
-interface Order {
-  readonly total: number
-  isPaid: boolean
-}
-
-/** Stands for the shop's own database, the only source of amounts. */
-const orders = new Map<string, Order>([
-  ['A-1', { total: 120, isPaid: true }],
-  ['A-2', { total: 80, isPaid: false }],
-])
 
 /** What the shop passed as custom value for each referrer: `tier:gold`. */
 interface Tier {
@@ -29,10 +18,9 @@ const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString
 const webhook = conversionWebhook(
   {
     onSuccess({ orderId = '', referrer, scope }, { id }) {
-      const { total } = orders.get(orderId) ?? { total: 0 }
-      const percent = referrer.customValue?.tier === 'gold' ? 20 : 10
-      // The id is the idempotency key of the payment: the same for every repeat of this conversion.
-      console.log(`pay ${String((total * percent) / 100)} for ${orderId} in ${scope}, key ${id}`)
+      const points = referrer.customValue?.tier === 'gold' ? 20 : 10
+      // The id is the idempotency key: the same for every repeat of this conversion.
+      console.log(`${String(points)} points for ${orderId} in ${scope}, key ${id}`)
     },
     onRefused: ({ code, issues }) => console.log(code, issues.map(({ message }) => message).join('; ')),
     onConflict: ({ id, recorded }) => console.log(`conflict about ${id}, recorded as ${recorded.status}`),
@@ -40,12 +28,6 @@ const webhook = conversionWebhook(
   {
     secret,
     parseCustomValue: (text: string): Tier => ({ tier: text.replace(/^tier:/, '') }),
-    // Unknown orders are never paid; unpaid ones are asked about again.
-    confirm({ orderId = '' }) {
-      const order = orders.get(orderId)
-      if (order === undefined) return false
-      return order.isPaid || 'hold'
-    },
   },
 )
 

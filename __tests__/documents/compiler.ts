@@ -10,13 +10,19 @@ import type { Express } from 'express'
 import type { IncomingMessage } from 'node:http'
 import type * as Webhook from 'conversion-webhook'
 
-interface Order { readonly isPaid: boolean; readonly isCancelled: boolean; readonly total: number }
+interface Order {
+  readonly number: string | number
+  readonly email: string
+  readonly state: string
+  readonly paid_at: number
+  readonly total_cents: number
+}
 
 declare global {
   const app: Express
   const express: typeof import('express')
   const conversionWebhook: typeof Webhook.conversionWebhook
-  const orders: { find(id: string | undefined): Promise<Order> }
+  const orders: { find(number: string): Promise<Order | undefined> }
   function grantReward(email: string | undefined, note?: string): Promise<void>
   function isAdmin(req: IncomingMessage): boolean
   function takeBack(orderId: string | undefined, idempotencyKey: string): Promise<void>

@@ -9,11 +9,11 @@ import { readDocument, snippets } from './markdown.js'
 
 /* The recipes for libraries, taken out of `docs/durability.md` and run as printed. */
 
-const reward = { orderId: 'A', email: 'anna@shop.example', amount: 7 }
+const reward = { orderNumber: 'A', kind: 'reward', email: 'anna@shop.example', cents: 7 }
 const printed = snippets(readDocument('docs/durability.md'))
 
 interface Recipe {
-  readonly book: (client: PostgresClient, row: typeof reward & { id: string }) => Promise<void>
+  readonly book: (client: PostgresClient, row: typeof reward & { claim: string }) => Promise<void>
 }
 
 function recipe(library: string): Recipe {
@@ -39,7 +39,7 @@ describePostgres('the recipe for', () => {
     server = await startServer()
     process.env.DATABASE_URL = server.url
     pool = new Pool({ connectionString: server.url })
-    const table = printed.find(({ code }) => code.startsWith('CREATE TABLE rewards'))
+    const table = snippets(readDocument('docs/rewards.md')).find(({ code }) => code.startsWith('CREATE TABLE rewards'))
     await pool.query(table?.code ?? '')
   })
   afterAll(async () => {
@@ -60,7 +60,7 @@ describePostgres('the recipe for', () => {
           onSuccess: async (_conversion, { id, commit, attempt }) => {
             attempts.push(attempt)
             await commit(async (client) => {
-              await book(client, { id, ...reward })
+              await book(client, { claim: id.replace(/:.*/, ''), ...reward })
               if (attempt === 1) throw new Error('after it')
             })
           },
@@ -72,8 +72,8 @@ describePostgres('the recipe for', () => {
       await settled(inbox)
       await webhook.close()
       expect(attempts).toEqual([1, 2])
-      const { orderId: order_id, ...rest } = reward
-      expect((await pool.query('SELECT * FROM rewards')).rows).toEqual([{ id: `${id}:success`, order_id, ...rest }])
+      const { orderNumber: order_number, ...rest } = reward
+      expect((await pool.query('SELECT * FROM rewards')).rows).toEqual([{ claim: id, order_number, ...rest }])
     },
   )
 })

@@ -1,62 +1,22 @@
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { params } from '../support/callbacks.js'
 import { query } from '../support/callbacks.js'
+import { endExamples, startExample as start } from '../support/example.js'
 import { openFile, temporaryFolder } from '../support/sqlite.js'
 
 /* Each example as its reader starts it: a process of its own on a free port, sent real callbacks, and ended. */
 
 const root = join(__dirname, '../..')
 const secret = 'a-secret-of-the-tests'
-const running = new Set<ChildProcess>()
 
 const temporary = temporaryFolder()
 
-beforeAll(() => {
-  if (!existsSync(join(root, 'dist/esm/index.js'))) throw new Error('dist is missing: run `npm run build` first.')
-})
-
 afterAll(() => temporary.remove())
 
-afterEach(async () => {
-  for (const child of running) {
-    child.kill('SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  }
-  running.clear()
-})
-
-/** Starts an example without a secret of ours, and waits for the line with its URL. */
-async function start(file: string, environment: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [join(root, 'examples', file)], {
-    cwd: root,
-    env: {
-      ...process.env,
-      NODE_ENV: 'development',
-      PORT: '0',
-      DATABASE_URL: undefined,
-      CONVERSION_WEBHOOK_SECRET: undefined,
-      ...environment,
-    },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
-  running.add(child)
-  let output = ''
-  const seen = async (text: RegExp): Promise<RegExpExecArray> => {
-    for (;;) {
-      const found = text.exec(output)
-      if (found) return found
-      if (child.exitCode !== null) throw new Error(`${file} ended before it printed ${String(text)}: ${output}`)
-      await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
-    }
-  }
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
-  const [url] = await seen(/http:\/\/localhost:\d+\/\S+/)
-  return { child, url, seen, output: () => output }
-}
+afterEach(endExamples)
 
 async function send(url: string, changes: Parameters<typeof params>[0] = {}): Promise<unknown> {
   const response = await fetch(url + query(changes))
@@ -90,19 +50,21 @@ test('connect.mjs takes the secret from the path', async () => {
   expect((await fetch(url.replace(secret, 'not-the-secret-at-all') + query())).status).toBe(404)
 })
 
-test('typescript.ts pays from its own orders, by campaign, and closes on SIGTERM', async () => {
+test('typescript.ts gives points by campaign and custom value, tells its observers, and closes on SIGTERM', async () => {
   const { child, url: spring, seen } = await start('typescript.ts')
-  const order = { orderID: 'A-1', purchaseValue: '9999', referrer_customValue: 'tier:gold' }
+  const order = { orderID: 'A-1', referrer_customValue: 'tier:gold' }
   expect(await send(spring, order)).toEqual({ outcome: 'accepted' })
-  await seen(/pay 24 for A-1 in spring, key [0-9a-f]{40}:success\n/)
-  expect(await send(spring.replace('spring', 'autumn'), order)).toEqual({ outcome: 'accepted' })
-  await seen(/pay 24 for A-1 in autumn/)
-  expect(await send(spring, { orderID: 'A-2' })).toMatchObject({ code: 'ERR_CONVERSION_DELIVERY_HELD' })
-  expect(await send(spring, { orderID: 'unknown' })).toEqual({ outcome: 'accepted' })
+  await seen(/20 points for A-1 in spring, key [0-9a-f]{40}:success\n/)
+  expect(await send(spring.replace('spring', 'autumn'), { ...order, referrer_customValue: 'x' })).toEqual({
+    outcome: 'accepted',
+  })
+  await seen(/10 points for A-1 in autumn/)
   expect(await send(spring, { orderID: 'A-1', purchaseValue: '1' })).toMatchObject({
     code: 'ERR_CONVERSION_CALLBACK_CONFLICT',
   })
   await seen(/conflict about [0-9a-f]{40}, recorded as success\n/)
+  expect(await send(spring, { conversion: 'perhaps' })).toMatchObject({ code: 'ERR_CONVERSION_CALLBACK_REFUSED' })
+  await seen(/ERR_CONVERSION_CALLBACK_REFUSED .+\n/)
   child.kill('SIGTERM')
   await seen(/closed\n/)
   if (child.exitCode === null) await once(child, 'exit')
@@ -133,31 +95,33 @@ test('the demo ends with 0 after every callback was answered as it should be', a
   expect(stdout).toMatch(/forged: wrong secret +404 the app's own +-\n/)
 })
 
+const friendsOrder = { orderID: '7001', referrer_email: 'anna@shop.example', referee_email: 'friend@shop.example' }
+
 test('rewards.ts books each reward and each reversal once, also when it is killed in between', async () => {
   const file = temporary.file('rewards.db')
-  const order = { orderID: 'A-1', referrer_email: 'anna@shop.example' }
   const first = await start('rewards.ts', { FILE: file })
   const { url } = first
-  expect(await send(url, order)).toEqual({ outcome: 'accepted' })
-  await first.seen(/A-1 rewards anna@shop.example with 12, balance 12\n/)
-  expect(await send(url, { ...order, orderID: 'never-paid' })).toEqual({ outcome: 'accepted' })
+  expect(await send(url, friendsOrder)).toEqual({ outcome: 'accepted' })
+  await first.seen(/7001: reward for anna@shop.example\n/)
+  await first.seen(/7001: bonus for anna@shop.example\n/)
+  expect(await send(url, { ...friendsOrder, orderID: 'never-paid' })).toEqual({ outcome: 'accepted' })
   first.child.kill('SIGKILL')
   await once(first.child, 'exit')
 
   const second = await start('rewards.ts', { FILE: file })
   const again = second.url
-  expect(await send(again, order)).toEqual({ outcome: 'duplicate' })
-  expect(await send(again, { ...order, conversion: 'fail' })).toEqual({ outcome: 'accepted' })
-  await second.seen(/A-1 failed, -12 for anna@shop.example, balance 0\n/)
+  expect(await send(again, friendsOrder)).toEqual({ outcome: 'duplicate' })
+  expect(await send(again, { ...friendsOrder, conversion: 'fail' })).toEqual({ outcome: 'accepted' })
+  await second.seen(/7001: taken back\n/)
   second.child.kill('SIGTERM')
   await second.seen(/closed\n/)
   const db = openFile(file)
-  expect(
-    db
-      .prepare('SELECT amount FROM rewards ORDER BY amount')
-      .all()
-      .map(({ amount }) => amount),
-  ).toEqual([-12, 12])
+  expect(db.prepare('SELECT kind, cents FROM rewards ORDER BY cents').all()).toEqual([
+    { kind: 'bonus back', cents: -5000 },
+    { kind: 'reward back', cents: -1200 },
+    { kind: 'reward', cents: 1200 },
+    { kind: 'bonus', cents: 5000 },
+  ])
   db.close()
 })
 
@@ -188,9 +152,9 @@ test('two-processes.mjs delivers once, whichever process receives', async () => 
   await seen(/Ctrl-C/)
   const urls = [...output().matchAll(/http:\S+/g)].map(([url]) => url)
   expect(urls).toHaveLength(2)
-  const outcomes = await Promise.all(urls.map((url) => send(url)))
+  const outcomes = await Promise.all(urls.map((url) => send(url, friendsOrder)))
   expect(outcomes).toEqual(expect.arrayContaining([{ outcome: 'accepted' }, { outcome: 'duplicate' }]))
-  await seen(/process \d+ rewarded example@gmail.com for ASDXXXXX\n/)
+  await seen(/process \d+ rewarded anna@shop.example for 7001\n/)
   child.kill('SIGTERM')
   await seen(/closed\n/)
   expect(output().match(/rewarded/g)).toHaveLength(1)

@@ -13,7 +13,7 @@ const fresh = recordOf([callbackOf('success'), waiting])
 const claimer = (now: number) => ({ hasHandler: () => true, hasConfirm: false, owner: 'me', now })
 
 /** The record after attempts, each at its time. */
-function after(record: ClaimRecord, ...attempts: readonly (readonly [now: number, Verdict])[]): IdentityRecord {
+function after(record: ClaimRecord, ...attempts: readonly (readonly [now: number, Verdict])[]): ClaimRecord {
   const patience = { random: 0.5, maxAttempts: 12, maxHoldMs: 7 * dayMs }
   return attempts.reduce(
     (tried, [now, verdict]) =>
