@@ -13,7 +13,7 @@ import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { Delivering, Job, Verdict } from './inbox/inbox.js'
 import type { ConversionEvent, Previous } from './inbox/ledger.js'
 import { nearest } from './nearest.js'
-import type { ConversionObservers, ErrorStage, Reporter } from './observers.js'
+import type { ConversionObservers, ErrorStage, FailedDelivery, Reporter } from './observers.js'
 import { within } from './within.js'
 
 /** What a handler gets besides the conversion. */
@@ -25,7 +25,10 @@ export type ConversionContext<Commit = undefined> = {
   readonly attempt: number
   /** What was recorded before this callback; absent for the first one. A fail with `previous.status === 'success'` takes a delivered success back. */
   readonly previous?: Previous
-  /** Aborts at `handlerTimeoutMs`, and when `close()` has waited long enough. */
+  /**
+   * Aborts at `handlerTimeoutMs`, and when `close()` has waited long enough. Hand it to what the handler calls: a handler that runs on is
+   * stuck, and nothing of its conversion is delivered until it ends.
+   */
   readonly signal: AbortSignal
 } & ([Commit] extends [undefined] ? unknown : { readonly commit: Commit })
 
@@ -191,6 +194,12 @@ export class Events {
     this.#options.reporter.dead({ id, event, conversion, attempts, error })
   }
 
+  /** A handler runs on long after its time. */
+  stuck(job: Job, error: unknown): void {
+    debug.delivery('%s %s stuck, attempt %d', shortId(job.id), job.event, job.attempt)
+    this.#options.reporter.error('handler', error, failedDelivery(job))
+  }
+
   /** One attempt: confirm, then the handler, under one time limit. */
   deliver(job: Job): Delivering {
     const { handlerTimeoutMs, reporter } = this.#options
@@ -202,7 +211,7 @@ export class Events {
         message: `The handler of ${job.event} did not finish within ${String(handlerTimeoutMs)} ms.`,
       })
       controller.abort(error)
-      reporter.error('handler', error)
+      reporter.error('handler', error, failedDelivery(job))
       return { state: 'waiting', code: error.code, error }
     })
     const abort = (reason: Error): void => {
@@ -238,10 +247,15 @@ export class Events {
       const code: ConversionErrorCode =
         stage === 'confirm' ? 'ERR_CONVERSION_CONFIRM_FAILED' : 'ERR_CONVERSION_HANDLER_FAILED'
       debug.delivery('%s %s %s, attempt %d', shortId(id), event, code, attempt)
-      this.#options.reporter.error(stage, error)
+      this.#options.reporter.error(stage, error, failedDelivery(job))
       return { state: 'waiting', code, error }
     }
   }
+}
+
+function failedDelivery({ id, event, attempt, callback }: Job): FailedDelivery {
+  const orderId = callback.params.orderID?.trim()
+  return { id, event, attempt, ...(orderId !== undefined && { orderId }) }
 }
 
 /** What an answer of `confirm` makes of the attempt; undefined for a yes. */

@@ -140,8 +140,9 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     onDead: ({ job, error }) => {
       events.dead(job, error)
     },
-    onError: (error) => {
-      reporter.error('inbox', error)
+    onError: (error, job) => {
+      if (job) events.stuck(job, error)
+      else reporter.error('inbox', error)
     },
     concurrency: settings.concurrency,
     handlerTimeoutMs: settings.handlerTimeoutMs,

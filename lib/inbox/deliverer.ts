@@ -6,8 +6,9 @@ import { jobOf, type Claimer, type Patience } from './delivery.js'
 import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
 import type { Delivery, IdentityRecord } from './records.js'
 import { rereadQuarantined } from './replay.js'
-import type { Release, Slots } from './slots.js'
+import type { Slot, Slots } from './slots.js'
 import type { Candidate, Change, Changed, DurableStore } from './store.js'
+import { giveUpOn, isLate } from './stuck.js'
 
 const beatMs = 5_000
 const settleAgainMs = 1_000
@@ -71,7 +72,7 @@ export class Deliverer<Tx> {
 
   /** Makes a change that may claim a delivery, and runs what it claimed. `slot` takes a slot, if there is a free one. */
   async change<T extends { claim?: Claim }>({ apply, ...change }: SlotChange<T>): Promise<T> {
-    let taken: Release | undefined
+    let taken: Slot | undefined
     const slot = (): boolean => (taken ??= this.#slots.take()) !== undefined
     try {
       const result = await this.#store.change({ ...change, apply: ({ record }) => apply(record, slot) })
@@ -82,7 +83,7 @@ export class Deliverer<Tx> {
       }
       return result
     } finally {
-      taken?.()
+      taken?.release()
     }
   }
 
@@ -98,7 +99,7 @@ export class Deliverer<Tx> {
   }
 
   /** One attempt, to its end; then the next of the same identity, or a look around. Never rejects. */
-  async #run({ identity, delivery }: Claim, slot: Release): Promise<void> {
+  async #run({ identity, delivery }: Claim, slot: Slot): Promise<void> {
     let isOver = false
     const commit = commitOf(this.#store, {
       identity,
@@ -116,20 +117,30 @@ export class Deliverer<Tx> {
     this.#active.add(identity)
     const verdict = await delivering.verdict
     isOver = true
-    await delivering.finished // its retry waits for it, and so does its slot
+    if (isLate(verdict)) {
+      await giveUpOn({ job, delivering, slot }, { host: this.#host, slots: this.#slots, running: this.#running })
+      if (this.#mustLookAgain) this.wake()
+    }
+    await delivering.finished // until then the delivery is recorded as running, so that nothing of its identity runs beside it
     this.#running.delete(delivering)
-    const next = await this.#settle(identity, delivery, verdict, job)
+    const next = await this.#settle(identity, delivery, verdict, job, slot)
     this.#active.delete(identity)
     if (next !== undefined) {
       void this.#run(next, slot)
       return
     }
-    slot()
+    slot.release()
     if (this.#mustLookAgain) this.wake()
   }
 
   /** Marks what an attempt came to, and claims the next delivery of the identity. */
-  async #settle(identity: string, delivery: Delivery, verdict: Verdict, job: Job): Promise<Claim | undefined> {
+  async #settle(
+    identity: string,
+    delivery: Delivery,
+    verdict: Verdict,
+    job: Job,
+    slot: Slot,
+  ): Promise<Claim | undefined> {
     const settled = await this.#insist<{ claim?: Claim; isDead: boolean }>({
       identity,
       apply: ({ record }) =>
@@ -140,7 +151,7 @@ export class Deliverer<Tx> {
               delivery,
               verdict,
               this.#patience(),
-              this.claiming(() => true),
+              this.claiming(() => slot.retake()),
             ),
     })
     if (settled?.isDead) this.#host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })

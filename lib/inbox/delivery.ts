@@ -43,7 +43,7 @@ export function claim(record: IdentityRecord, key: DeliveryKey, { hasHandler, ow
   if (!hasHandler(delivery.event)) {
     return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), isUnheard: true }) }
   }
-  const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, owner }
+  const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
   return { record: withDelivery(record, key, running), delivery: running }
 }
 

@@ -59,8 +59,8 @@ export interface InboxHost {
   onConflict(conflict: { id: string; callback: Callback; recorded: Previous }): void
   /** A delivery is tried no more. */
   onDead(dead: { job: Job; error: unknown }): void
-  /** Something failed that no caller is told of. */
-  onError(error: unknown): void
+  /** Something failed that no caller is told of: with a job its handler, else the inbox. */
+  onError(error: unknown, job?: Job): void
   readonly concurrency: number
   readonly handlerTimeoutMs: number
   readonly maxAttempts: number
@@ -88,7 +88,7 @@ export interface Job {
 export interface Delivering {
   /** How the attempt ended: at the latest when its time ran out. Never rejects. */
   readonly verdict: Promise<Verdict>
-  /** When the handler really came to its end; until then its slot is taken. Never rejects. */
+  /** When the handler really came to its end; until then nothing else of its identity runs. Never rejects. */
   readonly finished: Promise<unknown>
   /** Tells the handler, by `context.signal`, that nobody waits for it any longer. */
   abort(reason: Error): void
@@ -140,6 +140,8 @@ export interface InboxRow {
   readonly digest?: Digest
   /** Attempts that count against `maxAttempts`. */
   readonly attempts: number
+  /** When the last attempt began: while the state is `running`, the one that runs. Absent before the first. */
+  readonly startedAt?: Date
   readonly nextAttemptAt?: Date
   /** What ended the last attempt that did not succeed; the message is your handler's own. */
   readonly lastError?: { readonly code: ConversionErrorCode; readonly message?: string }

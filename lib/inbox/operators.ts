@@ -36,7 +36,7 @@ export function createOperators(
   wake: (identity?: string) => void,
 ): Operators {
   const rowOf = ({ identity, scope, delivery }: StoredDelivery): InboxRow => {
-    const { event, state, callback, attempts, dueAt } = delivery
+    const { event, state, callback, attempts, startedAt, dueAt } = delivery
     const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
     const lastError = lastErrorOf(delivery)
     return {
@@ -49,6 +49,7 @@ export function createOperators(
       ...(conversion && { conversion }),
       params: { ...callback.params },
       attempts,
+      ...(startedAt !== undefined && { startedAt: new Date(startedAt) }),
       ...(state === 'waiting' && { nextAttemptAt: new Date(Math.max(dueAt, callback.receivedAt)) }),
       ...(lastError && { lastError }),
     }

@@ -21,6 +21,8 @@ export interface Delivery extends Entry {
   readonly holds: number
   /** When `confirm` held it first. */
   readonly heldSince?: number
+  /** When its last attempt began, in milliseconds since 1970; kept when the attempt ends. */
+  readonly startedAt?: number
   /** While it waits: not before this time, in milliseconds since 1970. */
   readonly dueAt: number
   /** While it runs: whose attempt it is, as the store tells attempts apart. */
@@ -123,10 +125,11 @@ export function applyDecision(
 const fresh = { state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log: [] } as const
 
 /** What stays of a delivery that a later callback brings again: an attempt that runs, and what happened so far. */
-function broughtBack({ state, attempts, owner, callback, settledAt, log }: Delivery) {
+function broughtBack({ state, attempts, startedAt, owner, callback, settledAt, log }: Delivery) {
   const recorded: LogEntry = { at: callback.receivedAt, what: 'recorded' }
   if (state === 'running' && owner !== undefined) {
-    return { ...fresh, state, attempts, owner, log: logged(log, recorded) }
+    const started = startedAt === undefined ? {} : { startedAt }
+    return { ...fresh, state, attempts, ...started, owner, log: logged(log, recorded) }
   }
   return { ...fresh, log: logged(log, recorded, ...(settledAt === undefined ? [] : [{ at: settledAt, what: state }])) }
 }

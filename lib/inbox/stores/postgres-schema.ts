@@ -29,6 +29,7 @@ const migrations: readonly ((schema: string) => string)[] = [
     holds integer NOT NULL,
     held_since bigint,
     due_at bigint NOT NULL,
+    started_at bigint,
     owner text,
     received_at bigint NOT NULL,
     settled_at bigint,

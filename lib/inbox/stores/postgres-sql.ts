@@ -10,6 +10,7 @@ const types: Readonly<Record<string, string>> = {
   holds: 'integer',
   held_since: 'bigint',
   due_at: 'bigint',
+  started_at: 'bigint',
   received_at: 'bigint',
   settled_at: 'bigint',
   is_unheard: 'smallint',

@@ -58,6 +58,7 @@ export const deliveryColumns = [
   'holds',
   'held_since',
   'due_at',
+  'started_at',
   'owner',
   'received_at',
   'settled_at',
@@ -69,7 +70,8 @@ export const deliveryColumns = [
 
 /** All but the last, which is long and seldom changes. */
 export function deliveryCells(identity: Cell, delivery: Delivery): Cell[] {
-  const { sequence, state, attempts, holds, heldSince, dueAt, owner, settledAt, isUnheard, previous, log } = delivery
+  const { sequence, state, attempts, holds, heldSince, dueAt, startedAt, owner, settledAt } = delivery
+  const { isUnheard, previous, log } = delivery
   return [
     identity,
     keyOf(delivery),
@@ -79,6 +81,7 @@ export function deliveryCells(identity: Cell, delivery: Delivery): Cell[] {
     holds,
     heldSince ?? null,
     dueAt,
+    startedAt ?? null,
     owner ?? null,
     delivery.callback.receivedAt,
     settledAt ?? null,
@@ -94,6 +97,7 @@ export function callbackCell({ callback }: Delivery): string {
 
 export function toDelivery(row: Row): Delivery {
   const heldSince = optional(row.held_since)
+  const startedAt = optional(row.started_at)
   const settledAt = optional(row.settled_at)
   return {
     ...toEvent(row),
@@ -105,6 +109,7 @@ export function toDelivery(row: Row): Delivery {
     callback: JSON.parse(text(row.callback)) as Callback,
     log: toLog(row.log),
     ...(heldSince !== undefined && { heldSince }),
+    ...(startedAt !== undefined && { startedAt }),
     ...(settledAt !== undefined && { settledAt }),
     ...(row.owner !== null && { owner: text(row.owner) }),
     ...(Number(row.is_unheard) === 1 && { isUnheard: true }),

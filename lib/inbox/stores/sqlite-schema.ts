@@ -34,6 +34,7 @@ const migrations: readonly string[] = [
     holds INTEGER NOT NULL,
     held_since INTEGER,
     due_at INTEGER NOT NULL,
+    started_at INTEGER,
     owner TEXT,
     received_at INTEGER NOT NULL,
     settled_at INTEGER,
