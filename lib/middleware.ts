@@ -42,7 +42,7 @@ export interface ConversionWebhook<Custom = string, Commit = undefined> {
   accept(input: CallbackInput, options?: { readonly scope?: string }): Promise<{ outcome: Outcome; id: string }>
   /** The inbox in use. */
   readonly inbox: Inbox<Commit>
-  /** Stops claiming, waits `closeTimeoutMs` for running handlers, then aborts them and closes the inbox. Idempotent. */
+  /** Stops claiming, waits `closeTimeoutMs` for running handlers but not for stuck ones, then aborts them and closes the inbox. Idempotent. */
   close(): Promise<void>
 }
 

@@ -14,7 +14,7 @@ export interface ConversionObservers<Custom = string> {
   readonly onError?: ((failure: Failure) => unknown) | undefined
 }
 
-/** What failed; with a delivery where it is one's `confirm` or handler, and a stuck handler's. */
+/** What failed, and in which attempt where it is a `confirm` or handler that failed, was late, or is stuck. */
 export interface Failure extends Partial<FailedDelivery> {
   readonly stage: ErrorStage
   readonly error: unknown

@@ -62,3 +62,67 @@ test('who has a slot keeps it, whatever becomes of the signal', async () => {
   slot?.release()
   expect(slots.free).toBe(1)
 })
+
+describe('a slot that is given away', () => {
+  test('is for the next in the queue, and nobody waits for its handler any more', async () => {
+    const slots = new Slots(1)
+    const stuck = slots.take()
+    const idle = slots.idle()
+    const next = slots.acquire()
+    stuck?.giveAway()
+    const slot = await next
+    expect([slots.free, slots.stuck]).toEqual([0, 1])
+    slot?.release()
+    await idle
+    expect([slots.free, slots.stuck]).toEqual([1, 1])
+    stuck?.release()
+    stuck?.release()
+    expect([slots.free, slots.stuck]).toEqual([1, 0])
+  })
+
+  test('can be taken again when its handler has ended and one is free', () => {
+    const slots = new Slots(1)
+    const stuck = slots.take()
+    expect(stuck?.retake()).toBe(true) // it was there all the time
+    stuck?.giveAway()
+    stuck?.giveAway()
+    const other = slots.take()
+    expect(stuck?.retake()).toBe(false)
+    other?.release()
+    expect(stuck?.retake()).toBe(true)
+    expect([slots.free, slots.stuck]).toEqual([0, 0])
+    stuck?.release()
+    stuck?.giveAway()
+    expect(stuck?.retake()).toBe(false)
+    expect([slots.free, slots.stuck]).toEqual([1, 0])
+  })
+
+  test('leaves none when ten times as many handlers are stuck, until one of them ends', async () => {
+    const slots = new Slots(2)
+    const stuck = Array.from({ length: 20 }, () => {
+      const slot = slots.take()
+      slot?.giveAway()
+      return slot
+    })
+    expect(stuck).not.toContain(undefined)
+    expect([slots.free, slots.stuck, slots.isExhausted]).toEqual([0, 20, true])
+    expect(slots.take()).toBeUndefined()
+    await slots.idle()
+    const next = slots.acquire()
+    stuck[7]?.release()
+    expect(await next).toBeDefined()
+    expect([slots.free, slots.stuck, slots.isExhausted]).toEqual([0, 19, false])
+  })
+
+  test('leaves so few that with those that run no more than that can get stuck', () => {
+    const slots = new Slots(2)
+    const taken = Array.from({ length: 19 }, () => {
+      const slot = slots.take()
+      slot?.giveAway()
+      return slot
+    })
+    expect([slots.free, slots.stuck]).toEqual([1, 19])
+    taken[0]?.release()
+    expect([slots.free, slots.stuck]).toEqual([2, 18])
+  })
+})

@@ -43,7 +43,8 @@ export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
 }
 
 export function entryLines(entry: InboxEntry, paint: Paint): string[] {
-  const { id, state, event, kind, scope, receivedAt, attempts, nextAttemptAt, lastError, code, issues, params } = entry
+  const { id, state, event, kind, scope, receivedAt, attempts, startedAt, nextAttemptAt, lastError } = entry
+  const { code, issues, params } = entry
   const facts: (readonly [string, string | undefined])[] = [
     ['id', id],
     ['state', state],
@@ -51,6 +52,7 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ['scope', scope === '' ? undefined : scope],
     ['received', timeOf(receivedAt)],
     ['attempts', String(attempts)],
+    ['last attempt', startedAt && timeOf(startedAt)],
     ['next attempt', nextAttemptAt && timeOf(nextAttemptAt)],
     ['last error', lastError && [lastError.code, lastError.message].filter(Boolean).join(' ')],
     ['refused', code],

@@ -34,7 +34,7 @@ export interface Inbox<Commit = unknown> extends Operators {
    * Resolves when that is recorded; the oldest give way.
    */
   quarantine(callback: QuarantinedCallback): Promise<void>
-  /** Stops claiming, waits `closeTimeoutMs` for running handlers, aborts their signals, then lets go of everything. Idempotent. */
+  /** Stops claiming, waits `closeTimeoutMs` for running handlers but not for stuck ones, aborts their signals, then lets go of everything. Idempotent. */
   close(): Promise<void>
 }
 

@@ -66,7 +66,7 @@ async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }):
 }
 
 function sectionsOf(entry: EntryView): Node[] {
-  const { id, state, event, kind, scope, attempts, receivedAt, nextAttemptAt, code } = entry
+  const { id, state, event, kind, scope, attempts, receivedAt, startedAt, nextAttemptAt, code } = entry
   const { params, repairs, issues, history, olderHistory } = entry
   return [
     facts([
@@ -75,6 +75,7 @@ function sectionsOf(entry: EntryView): Node[] {
       ['Received', time(receivedAt)],
       ['Scope', scope === '' ? undefined : foreign(scope)],
       ['Attempts', figure(attempts)],
+      ['Last attempt', startedAt === undefined ? undefined : time(startedAt)],
       ['Next attempt', nextAttemptAt === undefined ? undefined : time(nextAttemptAt)],
       ['Refused with', code],
       ['Id', make('code', {}, id)],
