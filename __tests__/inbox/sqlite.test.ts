@@ -588,3 +588,24 @@ describeSqlite('a stuck handler that ends while others have all slots', () => {
     expect(await stateOf('A')).toEqual(['done', 'done'])
   })
 })
+
+describeSqlite('a process that closes with a stuck handler', () => {
+  test('leaves its delivery to the next one, which takes it for gone', async () => {
+    const stuck = deferred()
+    const never = deferred()
+    const first = start(() => never.promise, { onError: () => stuck.resolve() }, { handlerTimeoutMs: 10 })
+    const { id } = await first.report('A')
+    await stuck.promise
+    await first.webhook.close()
+    connect().exec('DELETE FROM conversion_webhook_workers') // as every process does with one that is silent for 20 s
+    const attempts: number[] = []
+    const next = start((_conversion, { attempt }) => void attempts.push(attempt))
+    await settled(next.inbox)
+    expect(attempts).toEqual([2])
+    never.resolve()
+    expect(await next.inbox.get(`${id}:success`)).toMatchObject({
+      state: 'done',
+      lastError: { code: 'ERR_CONVERSION_ATTEMPT_LAPSED' },
+    })
+  })
+})
