@@ -33,6 +33,8 @@ export const faults = {
   ERR_CONVERSION_ATTEMPT_LAPSED: { title: 'This attempt no longer owns its delivery' },
   ERR_CONVERSION_ORDER_TAKEN: { title: 'Another claim has the order' },
   ERR_CONVERSION_COMMIT_INVALID: { title: 'The function given to commit cannot run in its transaction' },
+  ERR_CONVERSION_HANDLER_STUCK: { title: 'A handler runs on long after its time' },
+  ERR_CONVERSION_DELIVERY_STOPPED: { title: 'Too many handlers are stuck, so nothing more is delivered' },
 
   ERR_CONVERSION_QUERY_INVALID: { title: 'An operator was asked in a way that cannot work' },
   ERR_CONVERSION_RECORD_UNKNOWN: { title: 'Nothing is recorded under this id' },

@@ -13,7 +13,7 @@ import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { Attempt, Delivering, Job, Verdict } from './inbox/inbox.js'
 import type { ConversionEvent, Previous } from './inbox/ledger.js'
 import { nearest } from './nearest.js'
-import type { ConversionObservers, ErrorStage, Reporter } from './observers.js'
+import type { ConversionObservers, ErrorStage, FailedDelivery, Reporter } from './observers.js'
 import { within } from './within.js'
 
 /** What a handler gets besides the conversion. */
@@ -25,7 +25,10 @@ export type ConversionContext<Commit = undefined> = {
   readonly attempt: number
   /** What was recorded before this callback; absent for the first one. A fail with `previous.status === 'success'` takes a delivered success back. */
   readonly previous?: Previous
-  /** Aborts at `handlerTimeoutMs`, and when `close()` has waited long enough. */
+  /**
+   * Aborts at `handlerTimeoutMs`, and when `close()` has waited long enough. Hand it to what the handler calls: a handler that runs on is
+   * stuck, and nothing of its conversion is delivered until it ends.
+   */
   readonly signal: AbortSignal
 } & ([Commit] extends [undefined] ? unknown : { readonly commit: Commit })
 
@@ -193,6 +196,12 @@ export class Events {
     this.#options.reporter.dead({ id, event, conversion, attempts, error })
   }
 
+  /** A handler runs on long after its time. */
+  stuck(job: Job, error: unknown): void {
+    debug.delivery('%s %s stuck, attempt %d', shortId(job.id), job.event, job.attempt)
+    this.#options.reporter.error('handler', error, failedDelivery(job))
+  }
+
   /** One attempt: confirm, then the handler, under one time limit. */
   deliver(job: Attempt): Delivering {
     const { handlerTimeoutMs, reporter } = this.#options
@@ -204,7 +213,7 @@ export class Events {
         message: `The handler of ${job.event} did not finish within ${String(handlerTimeoutMs)} ms.`,
       })
       controller.abort(error)
-      reporter.error('handler', error)
+      reporter.error('handler', error, failedDelivery(job))
       return { state: 'waiting', code: error.code, error }
     })
     const abort = (reason: Error): void => {
@@ -216,7 +225,8 @@ export class Events {
   async #attempt(job: Attempt, signal: AbortSignal): Promise<Verdict> {
     const { event, id, attempt, previous, callback, commit } = job
     const context = { event, id, attempt, ...(previous && { previous }), signal, ...(commit && { commit }) }
-    let stage: ErrorStage = 'handler'
+    const isLate = (): boolean => signal.aborted
+    let stage: keyof typeof failures = 'handler'
     try {
       const parsed = this.#options.parse(callback)
       // A pending may have said so, for the success that completes the goal now.
@@ -226,26 +236,44 @@ export class Events {
         stage = 'confirm'
         const given = await asks(conversion, context)
         const answer = readAnswer(given, { now: Date.now(), isDurable: this.#options.isDurable })
-        const verdict = answer.say === 'yes' ? await job.reserve(answer.order) : verdictOf(answer)
-        if (verdict) {
-          debug.delivery('%s %s confirm: %s, %s', shortId(id), event, answer.say, verdict.state)
-          return verdict
-        }
-        // Asked for too long, the attempt has failed already: a handler that started now would run beside the next one.
-        if (signal.aborted) return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
+        debug.delivery('%s %s confirm: %s', shortId(id), event, answer.say)
+        // Asked for too long, the attempt has failed already: it neither reserves the order nor starts a handler beside the next one.
+        if (isLate()) return late
+        if (answer.say !== 'yes') return verdictOf(answer)
+        stage = 'inbox'
+        const reserved = await job.reserve(answer.order)
+        stage = 'confirm'
+        if ('verdict' in reserved) return reserved.verdict
+        if ('isAnotherOrder' in reserved)
+          throw new TypeError('confirm named another order than before for the same claim.')
+        if (isLate()) return late
         stage = 'handler'
       }
       await this.#handlers.get(event)?.(conversion, context)
       debug.delivery('%s %s done, attempt %d', shortId(id), event, attempt)
       return { state: 'done' }
     } catch (error) {
-      const code: ConversionErrorCode =
-        stage === 'confirm' ? 'ERR_CONVERSION_CONFIRM_FAILED' : 'ERR_CONVERSION_HANDLER_FAILED'
+      const code = failures[stage]
       debug.delivery('%s %s %s, attempt %d', shortId(id), event, code, attempt)
-      this.#options.reporter.error(stage, error)
+      this.#options.reporter.error(stage, error, failedDelivery(job))
       return { state: 'waiting', code, error }
     }
   }
+}
+
+/** What a failed attempt is recorded with, by what failed. */
+const failures = {
+  confirm: 'ERR_CONVERSION_CONFIRM_FAILED',
+  inbox: 'ERR_CONVERSION_INBOX_UNAVAILABLE',
+  handler: 'ERR_CONVERSION_HANDLER_FAILED',
+} as const satisfies Partial<Record<ErrorStage, ConversionErrorCode>>
+
+/** The verdict on an attempt whose time ran out while it was confirmed. */
+const late: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
+
+function failedDelivery({ id, event, attempt, callback }: Job): FailedDelivery {
+  const orderId = callback.params.orderID?.trim()
+  return { id, event, attempt, ...(orderId !== undefined && { orderId }) }
 }
 
 /** What an answer of `confirm` that is no yes makes of the attempt. */

@@ -44,6 +44,7 @@ export type {
   ConversionObservers,
   DeadDelivery,
   ErrorStage,
+  Failure,
   RefusedCallback,
 } from './observers.js'
 export type { ConversionWebhookOptions } from './options.js'

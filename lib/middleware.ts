@@ -42,7 +42,7 @@ export interface ConversionWebhook<Custom = string, Commit = undefined> {
   accept(input: CallbackInput, options?: { readonly scope?: string }): Promise<{ outcome: Outcome; id: string }>
   /** The inbox in use. */
   readonly inbox: Inbox<Commit>
-  /** Stops claiming, waits `closeTimeoutMs` for running handlers, then aborts them and closes the inbox. Idempotent. */
+  /** Stops claiming, waits `closeTimeoutMs` for running handlers but not for stuck ones, then aborts them and closes the inbox. Idempotent. */
   close(): Promise<void>
 }
 
@@ -142,8 +142,9 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     onDead: ({ job, error }) => {
       events.dead(job, error)
     },
-    onError: (error) => {
-      reporter.error('inbox', error)
+    onError: (error, job) => {
+      if (job) events.stuck(job, error)
+      else reporter.error('inbox', error)
     },
     concurrency: settings.concurrency,
     handlerTimeoutMs: settings.handlerTimeoutMs,

@@ -15,7 +15,23 @@ export interface ConversionObservers<Custom = string> {
   /** A delivery used up its attempts and is tried no more until somebody replays it. Durable inboxes only. */
   readonly onDead?: ((dead: DeadDelivery<Custom>) => unknown) | undefined
   /** Something failed that no caller is told of: a handler, `confirm`, `scope`, the inbox, the package itself. @defaultValue prints to stderr */
-  readonly onError?: ((failure: { readonly stage: ErrorStage; readonly error: unknown }) => unknown) | undefined
+  readonly onError?: ((failure: Failure) => unknown) | undefined
+}
+
+/** What failed, and in which attempt where it is a `confirm` or handler that failed, was late, or is stuck. */
+export interface Failure extends Partial<FailedDelivery> {
+  readonly stage: ErrorStage
+  readonly error: unknown
+}
+
+/** The attempt that failed. */
+export interface FailedDelivery {
+  /** `context.id`. */
+  readonly id: string
+  readonly event: ConversionEvent
+  readonly attempt: number
+  /** Personal data where registrations pass an address; absent where the callback has none. */
+  readonly orderId?: string
 }
 
 export type ErrorStage = 'handler' | 'confirm' | 'scope' | 'allowFrom' | 'inbox' | 'internal'
@@ -55,7 +71,7 @@ export interface Reporter {
   refused(refused: RefusedCallback): void
   conflict(conflict: ConflictingCallback<unknown>): void
   dead(dead: DeadDelivery<unknown>): void
-  error(stage: ErrorStage, error: unknown): void
+  error(stage: ErrorStage, error: unknown, delivery?: FailedDelivery): void
   warn(code: ConversionWarningCode, message: string): void
 }
 
@@ -97,9 +113,9 @@ export function createReporter(observers: ConversionObservers<never>): Reporter 
     dead(dead) {
       tell('onDead', () => observers.onDead?.(dead as DeadDelivery<never>))
     },
-    error(stage, error) {
+    error(stage, error, delivery) {
       if (observers.onError === undefined) print(`conversion-webhook: ${stage} failed:`, error)
-      else tell('onError', () => observers.onError?.({ stage, error }))
+      else tell('onError', () => observers.onError?.({ stage, error, ...delivery }))
     },
     warn,
   }

@@ -57,13 +57,16 @@ export interface ConversionWebhookOptions<Custom = string, Commit = undefined> e
   readonly scrubUrl?: boolean | undefined
   /**
    * Milliseconds `confirm` and handler may take before the attempt counts as failed. The handler is not killed: it sees `context.signal`
-   * abort, keeps its slot until it ends, and its retry waits for that.
+   * abort, and its retry waits for its end. When it has run for as long once more, it gives its slot to others and is told to `onError` as stuck.
    * @defaultValue 30_000: longer than a payment API's own timeout, shorter than a deploy's grace period
    */
   readonly handlerTimeoutMs?: number | undefined
   /** Failed attempts after which a delivery is dead; durable inboxes only. @defaultValue 12 */
   readonly maxAttempts?: number | undefined
-  /** Deliveries at a time. @defaultValue 10 */
+  /**
+   * Deliveries at a time, beside stuck handlers; at ten times as many of these the process delivers nothing more until one ends.
+   * @defaultValue 10
+   */
   readonly concurrency?: number | undefined
   /** Milliseconds a delivery may be held by `confirm` before it is dead; durable inboxes only. @defaultValue 604_800_000 (7 days) */
   readonly maxHoldMs?: number | undefined

@@ -82,6 +82,7 @@ describeDurable.each([
     expect(await ask<InboxEntry>('show', id)).toMatchObject({ id, state: 'dead', params: { orderID: 'DEAD' } })
     const { out } = await cli(['inbox', 'show', storage, id], { isTerminal: true, env: { NO_COLOR: '1' } })
     expect(out).toContain('ERR_CONVERSION_HANDLER_FAILED, no such <U+001B>[31maccount<U+202E>')
+    expect(out).toMatch(/^last attempt +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/m)
     expect(out).not.toMatch(/[\x1b\u202e]/)
     const { out: refused } = await cli(['inbox', 'show', storage, await idOf('refused')])
     expect(refused).toMatch(/refused +ERR_CONVERSION_CALLBACK_REFUSED\n +purchaseValue must be a plain decimal/)

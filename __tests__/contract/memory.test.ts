@@ -7,6 +7,7 @@ import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 import { describeQuarantine } from './quarantine.js'
+import { describeStuck } from './stuck.js'
 
 const memory: Kind = {
   isDurable: false,
@@ -24,4 +25,5 @@ describe('memoryInbox', () => {
   describe('erasing', () => describeErasing(memory))
   describe('hostile arguments', () => describeHostile(memory))
   describe('quarantine', () => describeQuarantine(memory))
+  describe('a stuck handler', () => describeStuck(memory))
 })

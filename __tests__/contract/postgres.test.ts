@@ -14,6 +14,7 @@ import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 import { describeQuarantine } from './quarantine.js'
+import { describeStuck } from './stuck.js'
 
 let server: Server
 let count = 0
@@ -82,6 +83,7 @@ describePostgres('postgresInbox', () => {
   describe('erasing', () => describeErasing(postgres))
   describe('hostile arguments', () => describeHostile(postgres))
   describe('quarantine', () => describeQuarantine(postgres))
+  describe('a stuck handler', () => describeStuck(postgres))
   describe('durability', () => describeDurability(postgres))
   describe('dates', () => describeDates(postgres))
 })

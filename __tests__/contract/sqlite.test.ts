@@ -14,6 +14,7 @@ import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 import { describeQuarantine } from './quarantine.js'
+import { describeStuck } from './stuck.js'
 
 const sqlite: Kind = {
   isDurable: true,
@@ -58,6 +59,7 @@ describeSqlite('sqliteInbox', () => {
   describe('erasing', () => describeErasing(sqlite))
   describe('hostile arguments', () => describeHostile(sqlite))
   describe('quarantine', () => describeQuarantine(sqlite))
+  describe('a stuck handler', () => describeStuck(sqlite))
   describe('durability', () => describeDurability(sqlite))
   describe('dates', () => describeDates(sqlite))
 })

@@ -146,10 +146,10 @@ describePostgres('postgresInbox', () => {
     const first = start({}, {})
     const { id } = await first.report('A')
     await first.report('B')
-    await client.query(`TRUNCATE ${first.schema}.job`)
+    await client.query(`DELETE FROM ${first.schema}.job`)
     await client.query(`UPDATE ${first.schema}.deliveries SET received_at = received_at - 60000`)
     await client.query(
-      `UPDATE ${first.schema}.deliveries SET state = 'running', attempts = 1, owner = '00000000-0000-4000-8000-000000000000:0' WHERE identity = $1`,
+      `UPDATE ${first.schema}.deliveries SET state = 'running', attempts = 1, owner = '00000000-0000-4000-8000-000000000000:0' WHERE claim = $1`,
       [id],
     )
     const told: string[] = []

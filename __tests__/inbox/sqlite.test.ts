@@ -5,6 +5,8 @@ import { makePrivately } from '../../lib/inbox/stores/sqlite-file.js'
 import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
 import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
+import { done, late, testHost } from '../support/host.js'
+import { callbackOf } from '../support/ledger.js'
 import { deferred } from '../support/recorder.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
@@ -545,5 +547,65 @@ describeSqlite('erase', () => {
       () => inbox.list(),
       ([row]) => row?.params.orderID === undefined,
     )
+  })
+})
+
+describeSqlite('a stuck handler that ends while others have all slots', () => {
+  test('takes none of them: what is left of its conversion waits for one', async () => {
+    const stuck = deferred()
+    const { host, attempt, attempts } = testHost({
+      concurrency: 1,
+      handlerTimeoutMs: 1,
+      onError: () => stuck.resolve(),
+    })
+    const inbox = open()
+    inbox.attach(host)
+    const stateOf = async (orderId: string) => (await inbox.list({ orderId })).map(({ state }) => state).sort()
+    await inbox.accept(callbackOf('success', { orderID: 'A', goal_complete: '1' }))
+    const first = await attempt(1)
+    first.judge(late)
+    await stuck.promise
+    await inbox.accept(callbackOf('success', { orderID: 'B', goal_complete: '0' }))
+    const second = await attempt(2)
+    expect(await stateOf('A')).toEqual(['running', 'waiting'])
+    first.finish()
+    await eventually(
+      () => stateOf('A'),
+      (states) => !states.includes('running'),
+    )
+    expect(attempts).toHaveLength(2)
+    second.judge(done)
+    second.finish()
+    const third = await attempt(3)
+    expect(third.job.id).toMatch(/:goalComplete$/)
+    third.judge(done)
+    third.finish()
+    const retry = await attempt(4)
+    expect(retry.job).toMatchObject({ event: 'success', attempt: 2 })
+    retry.judge(done)
+    retry.finish()
+    await settled(inbox)
+    expect(await stateOf('A')).toEqual(['done', 'done'])
+  })
+})
+
+describeSqlite('a process that closes with a stuck handler', () => {
+  test('leaves its delivery to the next one, which takes it for gone', async () => {
+    const stuck = deferred()
+    const never = deferred()
+    const first = start(() => never.promise, { onError: () => stuck.resolve() }, { handlerTimeoutMs: 10 })
+    const { id } = await first.report('A')
+    await stuck.promise
+    await first.webhook.close()
+    connect().exec('DELETE FROM conversion_webhook_workers') // as every process does with one that is silent for 20 s
+    const attempts: number[] = []
+    const next = start((_conversion, { attempt }) => void attempts.push(attempt))
+    await settled(next.inbox)
+    expect(attempts).toEqual([2])
+    never.resolve()
+    expect(await next.inbox.get(`${id}:success`)).toMatchObject({
+      state: 'done',
+      lastError: { code: 'ERR_CONVERSION_ATTEMPT_LAPSED' },
+    })
   })
 })

@@ -86,7 +86,7 @@ test('a retry waits for the attempt that ran out of time and still runs', async 
 })
 
 test('a retry that waits longer than a handler may run gives up, and its turn is lost', async () => {
-  const { inbox, attempt, attempts } = start({ handlerTimeoutMs: 5 })
+  const { inbox, attempt, attempts } = start({ handlerTimeoutMs: 5, onError: () => undefined })
   const lateOne = inbox.accept(success)
   const first = await attempt(1)
   first.judge(late)
@@ -94,6 +94,27 @@ test('a retry that waits longer than a handler may run gives up, and its turn is
   await expect(inbox.accept(success)).rejects.toMatchObject({ code: 'ERR_CONVERSION_HANDLER_LATE' })
   first.finish()
   await turn()
+  expect(attempts).toHaveLength(1)
+})
+
+test('a late success that a fail has overtaken meanwhile runs until its end, and is withdrawn then', async () => {
+  const { inbox, attempt, attempts } = start({ handlerTimeoutMs: 5, onError: () => undefined })
+  const states = async () => (await inbox.list()).map(({ event, state }) => [event, state]).sort()
+  const lateOne = inbox.accept(success)
+  const first = await attempt(1)
+  first.judge(late)
+  await expect(lateOne).rejects.toMatchObject({ code: 'ERR_CONVERSION_HANDLER_LATE' })
+  await expect(inbox.accept(callbackOf('fail'))).rejects.toMatchObject({ code: 'ERR_CONVERSION_HANDLER_LATE' })
+  expect(await states()).toEqual([
+    ['fail', 'waiting'],
+    ['success', 'running'],
+  ])
+  first.finish()
+  await turn()
+  expect(await states()).toEqual([
+    ['fail', 'waiting'],
+    ['success', 'withdrawn'],
+  ])
   expect(attempts).toHaveLength(1)
 })
 

@@ -394,8 +394,10 @@ describe('what is told', () => {
     expect(entry).toMatchObject({
       state: 'waiting',
       canReplay: true,
+      startedAt: failed?.startedAt?.toISOString(),
       lastError: { code: 'ERR_CONVERSION_HANDLER_FAILED', message: 'no account of r•••@e•••.com' },
     })
+    expect(entry.startedAt).toMatch(/Z$/)
     expect(entry.params.map(([name]) => name)).toEqual([
       'conversion',
       'orderID',

@@ -121,7 +121,11 @@ test.each([
   const { call, events, errors } = await startWith([answer, answer, true])
   expect(problemOf(await call())).toMatchObject({ status: 500, code: 'ERR_CONVERSION_CONFIRM_FAILED' })
   expect(events()).toEqual([])
-  expect(errors).toEqual(Array(2).fill({ stage: 'confirm', error: expected }))
+  const ofEach = (['success', 'goalComplete'] as const).map((event) => {
+    const id = expect.stringMatching(RegExp(`^[0-9a-f]{40}:${event}$`)) as string
+    return { stage: 'confirm', error: expected, id, event, attempt: 1, orderId: 'ASDXXXXX' }
+  })
+  expect(errors).toEqual(ofEach)
   expect((await call()).body).toBe('{"outcome":"accepted"}')
   expect(events()).toEqual(['success', 'goalComplete'])
 })

@@ -73,7 +73,8 @@ test.each([
     'success 3',
   ])
   expect(new Set(attempts.map(({ id }) => id)).size).toBe(2)
-  expect(errors).toEqual(Array(2).fill({ stage: 'handler', error: new Error('no stock') }))
+  const failed = { stage: 'handler', error: new Error('no stock'), id: attempts[0]?.id, event: 'success' }
+  expect(errors).toEqual([1, 2].map((attempt) => ({ ...failed, attempt, orderId: 'ASDXXXXX' })))
 })
 
 test('identical callbacks that arrive meanwhile share one run and its result', async () => {
@@ -164,17 +165,21 @@ describe('a handler that does not finish in time', () => {
     expect(attempts).toEqual([1, 2])
   })
 
-  test('does not shorten the time of the other deliveries', async () => {
+  test('keeps the other deliveries of its conversion from running beside it, and no other conversion', async () => {
+    const gate = deferred()
     const { handlers, events } = recorder()
     const { call } = await startApp(
-      { ...handlers, onSuccess: () => new Promise(() => undefined) },
+      { ...handlers, onSuccess: (_conversion, { attempt }) => (attempt === 1 ? gate.promise : undefined) },
       { handlerTimeoutMs: 20 },
     )
     expect((await call()).status).toBe(500)
-    await call()
-    expect(events()).toEqual(['goalComplete'])
+    expect((await call()).status).toBe(500)
+    expect(events()).toEqual([])
     expect((await call({ orderID: 'B-2', conversion: 'pending' })).body).toBe(accepted)
-    expect(events()).toEqual(['goalComplete', 'pending'])
+    expect(events()).toEqual(['pending'])
+    gate.resolve()
+    expect((await call()).body).toBe(accepted)
+    expect(events()).toEqual(['pending', 'goalComplete'])
   })
 })
 

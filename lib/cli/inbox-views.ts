@@ -44,7 +44,7 @@ export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
 
 export function entryLines(entry: InboxEntry, paint: Paint): string[] {
   const { id, state, event, kind, scope, receivedAt, attempts, lastError, code, issues, params } = entry
-  const { nextAttemptAt, heldUntil } = entry
+  const { startedAt, nextAttemptAt, heldUntil } = entry
   const facts: (readonly [string, string | undefined])[] = [
     ['id', id],
     ['state', state],
@@ -52,6 +52,7 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ['scope', scope === '' ? undefined : scope],
     ['received', timeOf(receivedAt)],
     ['attempts', String(attempts)],
+    ['last attempt', startedAt && timeOf(startedAt)],
     ['next attempt', nextAttemptAt && timeOf(nextAttemptAt)],
     ['held until', heldUntil && timeOf(heldUntil)],
     ['last error', lastError && [lastError.code, lastError.message].filter(Boolean).join(' ')],

@@ -1,7 +1,7 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { claimNext, lapse, settle, withdrawOvertaken, type Claimer, type Patience } from './delivery.js'
-import type { Accepted, Verdict } from './inbox.js'
+import type { Accepted, Reserved, Verdict } from './inbox.js'
 import { recordIn } from './recording.js'
 import { findDelivery, keyOf, type ClaimRecord, type Delivery } from './records.js'
 import { hasOrder, reserve } from './reservation.js'
@@ -67,9 +67,6 @@ export function settleAttempt(
   return { ...taken, result: { ...result, isDead: after?.state === 'dead' } }
 }
 
-/** What a reservation came to: the order is the claim's, or what becomes of the attempt. */
-export type Reserved = { readonly verdict?: Verdict; readonly isAnotherOrder?: true }
-
 /** Reserves an order for a delivery that is confirmed, if the attempt is still its own. */
 export function reserveOrder(
   { record, holders }: Partial<Found>,
@@ -92,9 +89,11 @@ export function commitAttempt(
   { record, holders }: Partial<Found>,
   delivery: Delivery,
   patience: Patience,
+  order: string | undefined,
 ): Changed<undefined> {
   if (!record || !isOurs(record, delivery)) throw new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
-  if (!holders || !hasOrder(record, delivery, holders)) throw new ConversionWebhookError('ERR_CONVERSION_ORDER_TAKEN')
+  if (!holders || !hasOrder(record, delivery, holders, order))
+    throw new ConversionWebhookError('ERR_CONVERSION_ORDER_TAKEN')
   return { record: settle(record, keyOf(delivery), { state: 'done' }, patience), result: undefined }
 }
 

@@ -1,9 +1,9 @@
-import { commitAttempt, reserveOrder, type TakenUp } from './changes.js'
+import { commitAttempt, type TakenUp } from './changes.js'
 import { bury, type Patience } from './delivery.js'
 import { isTransactionEnded } from './ended.js'
 import type { Attempt } from './inbox.js'
 import { keyOf } from './records.js'
-import { anotherOrder, orderOf } from './reservation.js'
+import { reserving } from './reserving.js'
 import type { Change, DurableStore } from './store.js'
 import type { ConversionWebhookError } from '../errors.js'
 
@@ -18,19 +18,7 @@ interface Running<Tx> extends TakenUp {
 /** What an attempt changes in the storage while it runs. */
 export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pick<Attempt, 'reserve' | 'commit'> {
   const { claim, delivery } = running
-  /** What `commit` looks at once more. */
-  let order: string | undefined
-
-  async function reserve(named: string | undefined) {
-    order = orderOf(delivery, named)
-    const { verdict, isAnotherOrder } = await store.change({
-      claim,
-      order,
-      apply: (found) => reserveOrder(running.isOver() ? {} : found, delivery, order),
-    })
-    if (isAnotherOrder) throw anotherOrder()
-    return verdict
-  }
+  const { reserve, order } = reserving(store, running, running.isOver)
 
   /** `context.commit`: runs a function in the transaction that marks the delivery done. */
   async function commit(fn: (tx: never) => unknown): Promise<unknown> {
@@ -38,8 +26,8 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
     try {
       await store.change({
         claim,
-        order,
-        apply: (found) => commitAttempt(running.isOver() ? {} : found, delivery, running.patience()),
+        order: order(), // looked at once more
+        apply: (found) => commitAttempt(running.isOver() ? {} : found, delivery, running.patience(), order()),
         effect: (tx: Tx) => {
           value = fn(tx as never)
           return value

@@ -7,8 +7,9 @@ import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
 import { tellLost } from './lost.js'
 import type { Delivery } from './records.js'
 import { rereadQuarantined } from './replay.js'
-import type { Release, Slots } from './slots.js'
+import type { Slot, Slots } from './slots.js'
 import type { Candidate, Change, Changed, DurableStore, Found } from './store.js'
+import { giveUpOn, isLate } from './stuck.js'
 
 const beatMs = 5_000
 const settleAgainMs = 1_000
@@ -70,7 +71,7 @@ export class Deliverer<Tx> {
 
   /** Makes a change that may take a delivery up, and runs what it took. `slot` takes a slot, if there is a free one. */
   async change<T extends Taking>({ apply, ...change }: SlotChange<T>): Promise<T> {
-    let taken: Release | undefined
+    let taken: Slot | undefined
     const slot = (): boolean => (taken ??= this.#slots.take()) !== undefined
     try {
       const result = await this.#store.change({ ...change, apply: (found) => apply(found, slot) })
@@ -82,7 +83,7 @@ export class Deliverer<Tx> {
       this.#tell(lost)
       return result
     } finally {
-      taken?.()
+      taken?.release()
     }
   }
 
@@ -99,7 +100,7 @@ export class Deliverer<Tx> {
   }
 
   /** One attempt, to its end; then the next of the same claim, or a look around. Never rejects. */
-  async #run({ claim, delivery }: TakenUp, slot: Release): Promise<void> {
+  async #run({ claim, delivery }: TakenUp, slot: Slot): Promise<void> {
     let isOver = false
     const job = jobOf(claim, delivery)
     const changes = changesOf(this.#store, {
@@ -117,24 +118,28 @@ export class Deliverer<Tx> {
     this.#active.add(claim)
     const verdict = await delivering.verdict
     isOver = true
-    await delivering.finished // its retry waits for it, and so does its slot
+    if (isLate(verdict)) {
+      await giveUpOn({ job, delivering, slot }, { host: this.#host, slots: this.#slots, running: this.#running })
+      if (this.#mustLookAgain) this.wake()
+    }
+    await delivering.finished // until then the delivery is recorded as running, so that nothing of its claim runs beside it
     this.#running.delete(delivering)
-    const next = await this.#settle(claim, delivery, verdict, job)
+    const next = await this.#settle({ claim, delivery }, verdict, job, slot)
     this.#active.delete(claim)
     if (next !== undefined) {
       void this.#run(next, slot)
       return
     }
-    slot()
+    slot.release()
     if (this.#mustLookAgain) this.wake()
   }
 
   /** Marks what an attempt came to, and takes up the next delivery of the claim. */
-  async #settle(claim: string, delivery: Delivery, verdict: Verdict, job: Job): Promise<TakenUp | undefined> {
+  async #settle({ claim, delivery }: TakenUp, verdict: Verdict, job: Job, slot: Slot): Promise<TakenUp | undefined> {
     const settled = await this.#insist<Taking & { isDead: boolean }>({
       claim,
       apply: (found) => {
-        const claiming = this.claiming(() => true)
+        const claiming = this.claiming(() => slot.retake())
         return settleAttempt(found, delivery, verdict, this.#patience(), claiming)
       },
     })

@@ -73,7 +73,7 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   if (isOthers && holder.isRunning) {
     return { record: withDelivery(record, key, { ...delivery, dueAt: now + holderRunsMs }), ...nothing }
   }
-  const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, owner }
+  const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
   const mustReserve = isSuccess(delivery) && !hasConfirm && holder?.claim !== record.id
   if (!mustReserve) return { record: withDelivery(record, key, running), delivery: running, ...nothing }
   const { identity, order = identity } = record

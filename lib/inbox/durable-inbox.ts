@@ -58,7 +58,7 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
 
   protected async end(): Promise<void> {
     await this.#deliverer?.idle()
-    debug.inbox('closed, %d handlers left running', this.running.size)
+    debug.inbox('closed, %d handlers left running', this.running.size + this.slots.stuck)
     await this.#store.close()
   }
 

@@ -36,7 +36,7 @@ export interface Inbox<Commit = unknown> extends Operators {
    * Resolves when that is recorded; the oldest give way.
    */
   quarantine(callback: QuarantinedCallback): Promise<void>
-  /** Stops claiming, waits `closeTimeoutMs` for running handlers, aborts their signals, then lets go of everything. Idempotent. */
+  /** Stops claiming, waits `closeTimeoutMs` for running handlers but not for stuck ones, aborts their signals, then lets go of everything. Idempotent. */
   close(): Promise<void>
 }
 
@@ -63,8 +63,8 @@ export interface InboxHost {
   onConflict(conflict: Contradiction & { readonly callback: Callback }): void
   /** A delivery is tried no more. */
   onDead(dead: { job: Job; error: unknown }): void
-  /** Something failed that no caller is told of. */
-  onError(error: unknown): void
+  /** Something failed that no caller is told of: with a job its handler, else the inbox. */
+  onError(error: unknown, job?: Job): void
   readonly concurrency: number
   readonly handlerTimeoutMs: number
   readonly maxAttempts: number
@@ -91,18 +91,24 @@ export interface Job {
 export interface Attempt extends Job {
   /**
    * Reserves the order for the claim, after a yes of `confirm` and before the handler: `order` as `confirm` named it, or the order id as sent.
-   * Resolves with what the attempt came to where the order is another claim's or the attempt has lapsed. Rejects where `confirm` names
-   * another order than before, or the storage fails.
+   * Rejects where the storage fails.
    */
-  readonly reserve: (order: string | undefined) => Promise<Verdict | undefined>
+  readonly reserve: (order: string | undefined) => Promise<Reserved>
   /** Runs a function in the transaction that marks the delivery done; absent in memory. */
   readonly commit?: (fn: (tx: never) => unknown) => Promise<unknown>
 }
 
+export type Reserved =
+  | Readonly<Record<string, never>>
+  /** What the attempt came to, since the order is another claim's or the attempt has lapsed. */
+  | { readonly verdict: Verdict }
+  /** `confirm` named another order than an earlier yes for the same claim. */
+  | { readonly isAnotherOrder: true }
+
 export interface Delivering {
   /** How the attempt ended: at the latest when its time ran out. Never rejects. */
   readonly verdict: Promise<Verdict>
-  /** When the handler really came to its end; until then its slot is taken. Never rejects. */
+  /** When the handler really came to its end; until then nothing else of its identity runs. Never rejects. */
   readonly finished: Promise<unknown>
   /** Tells the handler, by `context.signal`, that nobody waits for it any longer. */
   abort(reason: Error): void
@@ -165,6 +171,8 @@ export interface InboxRow {
   readonly digest?: Digest
   /** Attempts that count against `maxAttempts`. */
   readonly attempts: number
+  /** When the last attempt began: while the state is `running`, the one that runs. Absent before the first. */
+  readonly startedAt?: Date
   readonly nextAttemptAt?: Date
   /** While it waits for a date that `confirm` answered: that date. */
   readonly heldUntil?: Date

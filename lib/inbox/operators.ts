@@ -37,7 +37,7 @@ export function createOperators(
   wake: (identity?: string) => void,
 ): Operators {
   const rowOf = ({ claim, identity, scope, delivery }: StoredDelivery, holders: Holders): InboxRow => {
-    const { event, state, callback, attempts, dueAt, heldUntil } = delivery
+    const { event, state, callback, attempts, startedAt, dueAt, heldUntil } = delivery
     const takenBy = delivery.takenBy ?? otherHolder(holders, identity, claim)
     const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
     const lastError = lastErrorOf(delivery)
@@ -51,6 +51,7 @@ export function createOperators(
       ...(conversion && { conversion }),
       params: { ...callback.params },
       attempts,
+      ...(startedAt !== undefined && { startedAt: new Date(startedAt) }),
       ...(state === 'waiting' && { nextAttemptAt: new Date(Math.max(dueAt, callback.receivedAt)) }),
       ...(heldUntil !== undefined && { heldUntil: new Date(heldUntil) }),
       ...(lastError && { lastError }),

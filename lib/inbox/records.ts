@@ -21,6 +21,8 @@ export interface Delivery extends Entry {
   readonly holds: number
   /** When `confirm` held it first. */
   readonly heldSince?: number
+  /** When its last attempt began, in milliseconds since 1970; kept when the attempt ends. */
+  readonly startedAt?: number
   /** The first date that `confirm` answered. */
   readonly firstDate?: number
   /** While it waits for a date that `confirm` answered: that date, in milliseconds since 1970. Then `dueAt` is the same. */
@@ -146,10 +148,11 @@ export function applyDecision(
 const fresh = { state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log: [] } as const
 
 /** What stays of a delivery that a later callback brings again: an attempt that runs, and what happened so far. */
-function broughtBack({ state, attempts, owner, callback, settledAt, log }: Delivery) {
+function broughtBack({ state, attempts, startedAt, owner, callback, settledAt, log }: Delivery) {
   const recorded: LogEntry = { at: callback.receivedAt, what: 'recorded' }
   if (state === 'running' && owner !== undefined) {
-    return { ...fresh, state, attempts, owner, log: logged(log, recorded) }
+    const started = startedAt === undefined ? {} : { startedAt }
+    return { ...fresh, state, attempts, ...started, owner, log: logged(log, recorded) }
   }
   return { ...fresh, log: logged(log, recorded, ...(settledAt === undefined ? [] : [{ at: settledAt, what: state }])) }
 }

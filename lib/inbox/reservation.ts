@@ -1,5 +1,5 @@
 import { orderIdentity } from './identity.js'
-import type { Verdict } from './inbox.js'
+import type { Reserved, Verdict } from './inbox.js'
 import type { Holder } from './delivery.js'
 import { isSuccess } from './ledger.js'
 import { keyOf, withDelivery, type ClaimRecord, type Delivery } from './records.js'
@@ -19,9 +19,7 @@ export function holderOf({ id, deliveries }: ClaimRecord): Holder {
 export type Reservation =
   /** The claim has the orders in `reserved` from now on, besides those that it had. */
   | { readonly record: ClaimRecord; readonly reserved: readonly string[] }
-  | { readonly verdict: Verdict }
-  /** Not the order that an earlier yes of this claim named. */
-  | { readonly isAnotherOrder: true }
+  | Extract<Reserved, { verdict: Verdict } | { isAnotherOrder: true }>
 
 /** The identity of the order that `confirm` named for a delivery; absent where the order is the one that the callback names. */
 export function orderOf({ callback }: Delivery, named: string | undefined): string | undefined {
@@ -50,12 +48,12 @@ export function reserve(
 }
 
 /** Whether a delivery may still pay: nobody has moved its order to another claim. */
-export function hasOrder({ id, identity, order }: ClaimRecord, delivery: Delivery, holders: Holders): boolean {
+export function hasOrder(
+  { id, identity }: ClaimRecord,
+  delivery: Delivery,
+  holders: Holders,
+  order = identity,
+): boolean {
   if (!isSuccess(delivery)) return true
-  return [identity, order ?? identity].every((key) => holders.get(key)?.claim === id)
-}
-
-/** What `confirm` is told where it names another order than it did before for the same claim. */
-export function anotherOrder(): TypeError {
-  return new TypeError('confirm named another order than before for the same claim.')
+  return [identity, order].every((key) => holders.get(key)?.claim === id)
 }

@@ -1,56 +1,93 @@
 import { Line } from './line.js'
 
-/** Gives the slot back; calling it again changes nothing. */
-export type Release = () => void
+/** The right to run one delivery. */
+export interface Slot {
+  /** Ends it; calling it again changes nothing. */
+  release(): void
+  /** Leaves it to others while the delivery's handler runs on: that handler counts as stuck until `release`. */
+  giveAway(): void
+  /** Whether it is still there, or one could be taken again instead of what was given away. */
+  retake(): boolean
+}
 
-/** At most `size` deliveries at a time; who comes later waits in order. */
+/** Stuck handlers that a process puts up with, for each slot: they keep memory, sockets, and locks of their own. */
+const stuckPerSlot = 10
+
+/** At most `size` deliveries at a time, beside ten times as many that are stuck; who comes later waits in order. */
 export class Slots {
-  #free: number
-  readonly #queue = new Line<(release: Release) => void>()
   readonly #size: number
+  readonly #maxStuck: number
+  #taken = 0
+  #stuck = 0
+  readonly #queue = new Line<(slot: Slot) => void>()
   readonly #whenIdle: (() => void)[] = []
 
   constructor(size: number) {
     this.#size = size
-    this.#free = size
+    this.#maxStuck = size * stuckPerSlot
   }
 
+  /** So few that all could get stuck, too. */
   get free(): number {
-    return this.#free
+    return Math.min(this.#size, this.#maxStuck - this.#stuck) - this.#taken
   }
 
-  /** Resolves when every slot is free. */
+  get stuck(): number {
+    return this.#stuck
+  }
+
+  /** Whether there is no slot any more until a stuck handler ends. */
+  get isExhausted(): boolean {
+    return this.#stuck >= this.#maxStuck
+  }
+
+  /** Resolves when no slot is taken; what is stuck may run on. */
   idle(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#free === this.#size) resolve()
+      if (this.#taken === 0) resolve()
       else this.#whenIdle.push(resolve)
     })
   }
 
   /** A slot that is free now, if there is one. */
-  take(): Release | undefined {
-    if (this.#free === 0) return undefined
-    this.#free--
-    let isHeld = true
-    return () => {
-      if (!isHeld) return
-      isHeld = false
-      this.#free++
-      this.#serve()
-      if (this.#free < this.#size) return
-      for (const resolve of this.#whenIdle.splice(0)) resolve()
+  take(): Slot | undefined {
+    if (this.free === 0) return undefined
+    this.#taken++
+    let state: 'taken' | 'stuck' | 'released' = 'taken'
+    return {
+      release: () => {
+        if (state === 'taken') this.#taken--
+        else if (state === 'stuck') this.#stuck--
+        state = 'released'
+        this.#serve()
+      },
+      giveAway: () => {
+        if (state !== 'taken') return
+        state = 'stuck'
+        this.#taken--
+        this.#stuck++
+        this.#serve()
+      },
+      retake: () => {
+        if (state === 'stuck' && this.#taken < this.#size) {
+          state = 'taken'
+          this.#taken++
+          this.#stuck--
+        }
+        return state === 'taken'
+      },
     }
   }
 
   /** A slot when it is one's turn; undefined where the signal is aborted before, so that no one waits for ever. */
-  acquire(signal?: AbortSignal): Promise<Release | undefined> {
+  acquire(signal?: AbortSignal): Promise<Slot | undefined> {
     return new Promise((resolve) => {
       const leave = (): void => {
         if (this.#queue.delete(serve)) resolve(undefined)
       }
-      const serve = (release: Release): void => {
+      const serve = (slot: Slot): void => {
         signal?.removeEventListener('abort', leave)
-        resolve(release)
+        resolve(slot)
       }
       this.#queue.add(serve)
       if (signal?.aborted === true) leave()
@@ -59,11 +96,14 @@ export class Slots {
     })
   }
 
+  /** Hands a free slot to the first in the queue, and tells who waits for the end. */
   #serve(): void {
-    if (this.#free === 0) return
-    const next = this.#queue.shift()
-    if (next === undefined) return
-    const slot = this.take()
-    if (slot !== undefined) next(slot)
+    if (this.free > 0) {
+      const next = this.#queue.shift()
+      const slot = next && this.take()
+      if (slot) next(slot)
+    }
+    if (this.#taken > 0) return
+    for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }

@@ -63,6 +63,8 @@ export interface PersonView {
 }
 
 export interface EntryView extends RowView {
+  /** When the last attempt began. */
+  readonly startedAt?: string
   /** What was received, in the order of the platform's document; strangers last. */
   readonly params: readonly (readonly [name: string, value: string])[]
   readonly repairs: readonly Repair[]

@@ -78,13 +78,14 @@ function withMessage<T extends { readonly message?: string }>(of: T, max: number
 }
 
 export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
-  const { kind, state, params, conversion, issues = [], history } = entry
+  const { kind, state, params, conversion, startedAt, issues = [], history } = entry
   const received = Object.entries(params).sort(([a], [b]) => names.indexOf(a) - names.indexOf(b))
   const strangers = Object.entries(conversion?.extra ?? {})
   const tell = (text: string): string => told(text, textLength, isUnmasked)
   const newest = fitting([...history].reverse(), partBytes.history, (each) => historyView(each, isUnmasked))
   return {
     ...rowView(entry, isUnmasked),
+    ...(startedAt && { startedAt: startedAt.toISOString() }),
     params: fitting([...received, ...strangers], partBytes.params, ([name, text]) => [
       tell(name),
       said(name, text, textLength, isUnmasked),

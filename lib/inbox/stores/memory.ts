@@ -4,7 +4,7 @@ import { ConversionWebhookError } from '../../errors.js'
 import { within } from '../../within.js'
 import { BaseInbox } from '../base.js'
 import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.js'
-import { reserveOrder, type Lost } from '../changes.js'
+import type { Lost } from '../changes.js'
 import { identityOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
 import type { ConversionEvent } from '../ledger.js'
@@ -13,8 +13,9 @@ import { memoryBudget, type QuarantinedCallback } from '../quarantine.js'
 import { recordIn } from '../recording.js'
 import { findDelivery, isUnsettled, keyOf, type Delivery, type DeliveryKey } from '../records.js'
 import { rereadQuarantined } from '../replay.js'
-import { anotherOrder, orderOf } from '../reservation.js'
-import type { Release } from '../slots.js'
+import { reserving } from '../reserving.js'
+import type { Slot } from '../slots.js'
+import { giveUpOn, isLate } from '../stuck.js'
 import { detached } from '../weight.js'
 import { Identities, memoryRoom, type Identity } from './identities.js'
 import { MemoryStore } from './memory-store.js'
@@ -44,7 +45,7 @@ interface Work {
   readonly attempts: Map<DeliveryKey, Promise<Failure | undefined>>
   /** The last of them, which the next one waits for. */
   tail: Promise<unknown> | undefined
-  /** Handlers that run, some of them past their time: a retry waits for them, and so does what contradicts them. */
+  /** Handlers that run, some of them past their time: everything else of the identity waits for them. */
   readonly running: Map<DeliveryKey, Delivering>
 }
 
@@ -137,18 +138,22 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   protected end(): Promise<void> {
-    debug.inbox('closed, %d handlers left running', this.running.size)
+    debug.inbox('closed, %d handlers left running', this.running.size + this.slots.stuck)
     return Promise.resolve()
   }
 
   /** Attempts of several deliveries of an identity; what failed. */
   async #runAll(identity: Identity<Work>, keys: readonly DeliveryKey[], host: InboxHost): Promise<readonly Failure[]> {
     const results = await Promise.all(keys.map((key) => this.#join(identity, key, host)))
+    this.#withdrawOvertaken(identity)
+    return results.filter((failure) => failure !== undefined)
+  }
+
+  #withdrawOvertaken(identity: Identity<Work>): void {
     this.#identities.change(
       identity,
       withdrawOvertaken(identity.record, Date.now(), (key) => identity.work?.attempts.has(attemptKey(key)) ?? false),
     )
-    return results.filter((failure) => failure !== undefined)
   }
 
   /** The attempt that is under way for a delivery, or a new one behind the last of its identity. */
@@ -158,7 +163,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     const id = attemptKey(key)
     const underWay = work.attempts.get(id)
     if (underWay !== undefined) return underWay
-    const turn = work.tail !== undefined || work.running.size > 0 ? turnOf(work, key) : this.#started
+    const turn = work.tail !== undefined || work.running.size > 0 ? turnOf(work) : this.#started
     const attempt = this.#attempt(identity, work, key, turn, host).finally(() => {
       work.attempts.delete(id)
       if (work.tail === attempt) work.tail = undefined
@@ -181,35 +186,50 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     turn: Promise<unknown> | undefined,
     host: InboxHost,
   ): Promise<Failure | undefined> {
-    const release = await this.#slotAfter(turn, host.handlerTimeoutMs)
-    if (release === undefined) return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
+    const slot = await this.#slotAfter(turn, host.handlerTimeoutMs)
+    if (slot === undefined) return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
     if (this.isClosed) {
-      release()
+      slot.release()
       return { state: 'waiting', code: 'ERR_CONVERSION_INBOX_CLOSED' }
     }
     const { delivery, lost } = this.#claim(identity, key, host)
     this.#tell(lost, host)
     if (delivery === undefined) {
-      release()
+      slot.release()
       return undefined
     }
+    let late: Verdict | undefined
     const claimedKey = keyOf(delivery)
-    const reserve = (named: string | undefined): Promise<Verdict | undefined> =>
-      this.#reserve(identity, delivery, named)
-    const delivering = host.deliver({ ...jobOf(identity.record.id, delivery), reserve })
+    const { id: claim } = identity.record
+    const job = jobOf(claim, delivery)
+    const { reserve } = reserving(this.#store, { claim, delivery }, () => late !== undefined)
+    const delivering = host.deliver({ ...job, reserve })
     work.running.set(claimedKey, delivering)
     this.running.add(delivering)
     void delivering.finished.then(() => {
-      release()
+      if (late) {
+        this.#settle(identity, claimedKey, late, host)
+        this.#withdrawOvertaken(identity)
+      }
+      slot.release()
       this.running.delete(delivering)
       work.running.delete(claimedKey)
       this.#rest(identity, work)
     })
     const verdict = await delivering.verdict
-    this.#identities.change(identity, settle(identity.record, claimedKey, verdict, { now: Date.now(), ...endless }))
-    const settled = findDelivery(identity.record, claimedKey)
-    if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record, deliveries: [settled] }, host)
+    if (isLate(verdict) && work.running.get(claimedKey) === delivering) {
+      late = verdict
+      void giveUpOn({ job, delivering, slot }, { host, slots: this.slots, running: this.running })
+    } else {
+      this.#settle(identity, claimedKey, verdict, host)
+    }
     return verdict.state === 'waiting' ? verdict : undefined
+  }
+
+  #settle(identity: Identity<Work>, key: DeliveryKey, verdict: Verdict, host: InboxHost): void {
+    this.#identities.change(identity, settle(identity.record, key, verdict, { now: Date.now(), ...endless }))
+    const settled = findDelivery(identity.record, key)
+    if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record, deliveries: [settled] }, host)
   }
 
   /** Takes a delivery up, if there is still something to run. */
@@ -225,17 +245,6 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     return { ...(delivery && { delivery }), ...(taken.length > 0 && { lost: { claim: record, deliveries: taken } }) }
   }
 
-  async #reserve(identity: Identity<Work>, delivery: Delivery, named: string | undefined) {
-    const order = orderOf(delivery, named)
-    const { verdict, isAnotherOrder } = await this.#store.change({
-      claim: identity.record.id,
-      order,
-      apply: (found) => reserveOrder(found, delivery, order),
-    })
-    if (isAnotherOrder) throw anotherOrder()
-    return verdict
-  }
-
   #tell(lost: Lost | undefined, host: InboxHost): void {
     tellLost(this.#store, lost, host).catch((error: unknown) => {
       host.onError(error)
@@ -243,28 +252,22 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   /** A slot once it is one's turn; undefined where that takes too long. */
-  async #slotAfter(turn: Promise<unknown> | undefined, ms: number): Promise<Release | undefined> {
+  async #slotAfter(turn: Promise<unknown> | undefined, ms: number): Promise<Slot | undefined> {
     const free = turn === undefined ? this.slots.take() : undefined
     if (free !== undefined) return free
     const leaving = new AbortController()
     const slot = Promise.resolve(turn).then(() => this.slots.acquire(leaving.signal))
     if (await within(ms, slot)) return slot
     leaving.abort()
-    void slot.then((release) => release?.())
+    void slot.then((given) => given?.release())
     return undefined
   }
 }
 
-/** When all attempts before it have their verdicts, and no handler runs on past its time but its sibling's. */
-async function turnOf({ tail, running }: Work, key: DeliveryKey): Promise<void> {
+/** When all attempts before it have their verdicts, and no handler runs on past its time. */
+async function turnOf({ tail, running }: Work): Promise<void> {
   await tail
-  const others = [...running].filter(([other]) => !areSiblings(key, other))
-  await Promise.all(others.map(([, { finished }]) => finished))
-}
-
-/** `success` and `goalComplete` do not contradict each other. */
-function areSiblings(one: DeliveryKey, other: DeliveryKey): boolean {
-  return one !== other && [one, other].every((key) => key === 'success' || key === 'goalComplete')
+  await Promise.all([...running.values()].map(({ finished }) => finished))
 }
 
 /** Nothing is tried again by itself, so nothing is dead. */

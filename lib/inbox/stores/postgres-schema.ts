@@ -41,6 +41,7 @@ const migrations: readonly ((schema: string) => string)[] = [
     first_date bigint,
     held_until bigint,
     due_at bigint NOT NULL,
+    started_at bigint,
     owner text,
     received_at bigint NOT NULL,
     settled_at bigint,

@@ -12,6 +12,7 @@ const types: Readonly<Record<string, string>> = {
   first_date: 'bigint',
   held_until: 'bigint',
   due_at: 'bigint',
+  started_at: 'bigint',
   received_at: 'bigint',
   settled_at: 'bigint',
   is_unheard: 'smallint',

@@ -75,6 +75,7 @@ export const deliveryColumns = [
   'first_date',
   'held_until',
   'due_at',
+  'started_at',
   'owner',
   'received_at',
   'settled_at',
@@ -89,7 +90,7 @@ export const deliveryColumns = [
 /** All but the last, which is long and seldom changes. */
 export function deliveryCells(claim: Cell, delivery: Delivery): Cell[] {
   const { sequence, state, attempts, holds, heldSince, firstDate, heldUntil, dueAt } = delivery
-  const { owner, settledAt, isUnheard, previous, log } = delivery
+  const { startedAt, owner, settledAt, isUnheard, previous, log } = delivery
   return [
     claim,
     keyOf(delivery),
@@ -101,6 +102,7 @@ export function deliveryCells(claim: Cell, delivery: Delivery): Cell[] {
     firstDate ?? null,
     heldUntil ?? null,
     dueAt,
+    startedAt ?? null,
     owner ?? null,
     delivery.callback.receivedAt,
     settledAt ?? null,
@@ -118,6 +120,7 @@ export function callbackCell({ callback }: Delivery): string {
 
 export function toDelivery(row: Row): Delivery {
   const heldSince = optional(row.held_since)
+  const startedAt = optional(row.started_at)
   const firstDate = optional(row.first_date)
   const heldUntil = optional(row.held_until)
   const settledAt = optional(row.settled_at)
@@ -131,6 +134,7 @@ export function toDelivery(row: Row): Delivery {
     callback: JSON.parse(text(row.callback)) as Callback,
     log: toLog(row.log),
     ...(heldSince !== undefined && { heldSince }),
+    ...(startedAt !== undefined && { startedAt }),
     ...(firstDate !== undefined && { firstDate }),
     ...(heldUntil !== undefined && { heldUntil }),
     ...(settledAt !== undefined && { settledAt }),

@@ -48,6 +48,7 @@ const migrations: readonly string[] = [
     first_date INTEGER,
     held_until INTEGER,
     due_at INTEGER NOT NULL,
+    started_at INTEGER,
     owner TEXT,
     received_at INTEGER NOT NULL,
     settled_at INTEGER,

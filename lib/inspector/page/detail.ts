@@ -66,7 +66,8 @@ async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }):
 }
 
 function sectionsOf(entry: EntryView): Node[] {
-  const { id, state, event, kind, scope, attempts, receivedAt, nextAttemptAt, heldUntil, code } = entry
+  const { id, state, event, kind, scope, attempts, receivedAt, code } = entry
+  const { startedAt, nextAttemptAt, heldUntil } = entry
   const { params, repairs, issues, history, olderHistory } = entry
   return [
     facts([
@@ -75,6 +76,7 @@ function sectionsOf(entry: EntryView): Node[] {
       ['Received', time(receivedAt)],
       ['Scope', scope === '' ? undefined : foreign(scope)],
       ['Attempts', figure(attempts)],
+      ['Last attempt', startedAt === undefined ? undefined : time(startedAt)],
       ['Next attempt', nextAttemptAt === undefined ? undefined : time(nextAttemptAt)],
       ['Held until', heldUntil === undefined ? undefined : time(heldUntil)],
       ['Refused with', code],
