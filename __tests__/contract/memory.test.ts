@@ -1,6 +1,7 @@
 import { memoryBudget } from '../../lib/inbox/quarantine.js'
 import { memoryRoom } from '../../lib/inbox/stores/identities.js'
 import { openMemory } from '../../lib/inbox/stores/memory.js'
+import { describeClaims } from './claims.js'
 import { describeConversions } from './conversions.js'
 import { describeErasing } from './erasing.js'
 import { describeHostile } from './hostile.js'
@@ -21,6 +22,7 @@ const memory: Kind = {
 
 describe('memoryInbox', () => {
   describe('conversions', () => describeConversions(memory))
+  describe('claims', () => describeClaims(memory))
   describe('operators', () => describeOperators(memory))
   describe('erasing', () => describeErasing(memory))
   describe('hostile arguments', () => describeHostile(memory))

@@ -6,6 +6,7 @@ import { openPostgres, requireDrivers } from '../../lib/inbox/stores/postgres-op
 import { PostgresStore } from '../../lib/inbox/stores/postgres.js'
 import type { PostgresCommit } from '../../lib/postgres.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { describeClaims } from './claims.js'
 import { describeConversions } from './conversions.js'
 import { describeDates } from './dates.js'
 import { describeDurability } from './durability.js'
@@ -79,6 +80,7 @@ describePostgres('postgresInbox', () => {
   afterAll(() => server.stop())
 
   describe('conversions', () => describeConversions(postgres))
+  describe('claims', () => describeClaims(postgres))
   describe('operators', () => describeOperators(postgres))
   describe('erasing', () => describeErasing(postgres))
   describe('hostile arguments', () => describeHostile(postgres))

@@ -6,6 +6,7 @@ import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import type { SqliteCommit } from '../../lib/sqlite.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
+import { describeClaims } from './claims.js'
 import { describeConversions } from './conversions.js'
 import { describeDates } from './dates.js'
 import { describeDurability } from './durability.js'
@@ -55,6 +56,7 @@ const describeSqlite = hasSqlite ? describe : describe.skip
 
 describeSqlite('sqliteInbox', () => {
   describe('conversions', () => describeConversions(sqlite))
+  describe('claims', () => describeClaims(sqlite))
   describe('operators', () => describeOperators(sqlite))
   describe('erasing', () => describeErasing(sqlite))
   describe('hostile arguments', () => describeHostile(sqlite))

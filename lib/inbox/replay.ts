@@ -63,10 +63,12 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
   const quarantined = await store.quarantined(id)
   if (quarantined === undefined) throw unknownRecord()
   const claim = quarantined.kind === 'conflict' ? id : undefined // a claim of its own
+  const order = quarantined.kind === 'conflict' ? quarantined.identity : undefined
   if (quarantined.kind === 'refused') await requireReplayable(store, quarantined)
   await store.change({
     quarantined: id,
     claim,
+    order,
     apply: ({ quarantined: found, record, holders }) => {
       if (found === undefined) throw unknownRecord() // it gave way meanwhile
       if (found.state === 'done') throw impossible('it was replayed already')

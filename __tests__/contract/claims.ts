@@ -1,0 +1,376 @@
+import type { ConflictingCallback, ConversionContext, Inbox, SuccessConversion } from '../../lib/index.js'
+import { deferred } from '../support/recorder.js'
+import { eventually, settled, workbench, type Kind } from './inboxes.js'
+
+const thief = { referrer_email: 'thief@example.com', referee_email: 'thief.too@example.com' }
+const blank = { referrer_email: undefined, referee_email: undefined }
+const friend = { referrer_email: 'ann@example.com', referee_email: 'bob@example.com' }
+
+/** What `confirm` needs of a shop: the orders that are paid, each with the e-mail address of its buyer. */
+class Shop {
+  readonly buyers = new Map<string, string>()
+
+  pay(order: string, buyer = friend.referee_email): void {
+    this.buyers.set(order, buyer)
+  }
+
+  /** Binds the order to its buyer. */
+  readonly bound = ({ orderId = '', referee }: SuccessConversion) => {
+    const buyer = this.buyers.get(orderId)
+    if (buyer === undefined) return 'hold' as const
+    return buyer === referee.email ? { order: orderId } : false
+  }
+
+  /** Asks whether the order is paid, whoever bought it, and finds it by its number in any spelling. */
+  readonly naive = ({ orderId = '' }: SuccessConversion) => {
+    const order = String(Number(orderId))
+    return this.buyers.has(order) ? { order } : ('hold' as const)
+  }
+}
+
+/** One order, one claim: what every inbox does where several people claim an order. */
+export function describeClaims(kind: Kind): void {
+  const { start, newStorage } = workbench(kind)
+
+  /** A webhook with what its handlers paid for and took back, by referrer, and what `onConflict` told. */
+  async function open(options: Parameters<typeof start>[0] = {}) {
+    const conflicts: ConflictingCallback[] = []
+    const shop = new Shop()
+    const started = await start({
+      observers: { onConflict: (conflict) => void conflicts.push(conflict) },
+      ...options,
+    })
+    const { webhook, inbox } = started
+    const report: typeof started.report = async (conversion, order, changes) => {
+      // What confirm holds in memory is answered with 503.
+      const held = { outcome: 'accepted' as const, id: '' }
+      return started.report(conversion, order, changes).catch(() => held)
+    }
+    /** Resolves when everything that was held has been asked about again: in memory nothing is without a replay. */
+    const retry = async (): Promise<void> => {
+      if (!kind.isDurable) {
+        for (const { id } of await inbox.list({ state: 'waiting', limit: 1_000 })) await inbox.replay(id)
+      }
+      await settled(inbox)
+    }
+    return { ...started, conflicts, shop, report, retry, webhook }
+  }
+
+  /** Ids of what was paid, by order. */
+  const paid = (told: readonly { event: string; id: string; orderId: string | undefined }[], order: string) => [
+    ...new Set(told.filter(({ event, orderId }) => event === 'success' && orderId === order).map(({ id }) => id)),
+  ]
+
+  test.each([
+    ['with addresses of his own', thief],
+    ['without addresses', blank],
+    ['with the address of his victim as referee, but not his referrer', { ...thief, referee_email: 'ann@example.com' }],
+  ])('who claims the next twenty orders %s gets nothing, and the honest are paid 20 of 20', async (_how, squatter) => {
+    const shop = new Shop()
+    const { report, told, inbox, retry } = await open({ confirm: shop.bound })
+    const orders = Array.from({ length: 20 }, (_each, index) => `S-${String(index)}`)
+    const squats = await Promise.all(orders.map((order) => report('success', order, squatter)))
+    expect(new Set(squats.map(({ outcome }) => outcome))).toEqual(new Set(['accepted']))
+    await atRest(inbox)
+    for (const order of orders) shop.pay(order)
+    const honest = await Promise.all(orders.map((order) => report('success', order, friend)))
+    await retry()
+    expect(honest.map(({ outcome }) => outcome)).toEqual(orders.map(() => 'accepted'))
+    expect(orders.map((order) => paid(told, order))).toEqual(honest.map(({ id }) => [`${id}:success`]))
+    expect(await inbox.list({ state: 'refused', limit: 100 })).toHaveLength(20)
+  })
+
+  test('with a confirm that pays whoever asks exactly one claim an order is paid, and onConflict tells of the others', async () => {
+    const shop = new Shop()
+    const { report, told, inbox, conflicts, retry } = await open({ confirm: shop.naive })
+    for (const order of ['1', '2', '3', '4', '5']) {
+      shop.pay(order)
+      for (const who of [thief, friend, blank]) await report('success', order, who)
+    }
+    await retry()
+    await eventually(
+      () => Promise.resolve(conflicts),
+      ({ length }) => length >= 5,
+    )
+    for (const order of ['1', '2', '3', '4', '5']) expect(paid(told, order)).toHaveLength(1)
+    for (const { id, recorded, differs } of conflicts) {
+      expect(recorded.status).toBe('success')
+      expect(differs).not.toEqual([])
+      expect(await inbox.get(id)).toBeDefined()
+    }
+  })
+
+  test('one order of the shop is paid once, however its number is spelt', async () => {
+    const shop = new Shop()
+    const { report, told, inbox, conflicts } = await open({ confirm: shop.naive })
+    shop.pay('1001')
+    const spellings = ['1001', '01001', '1001.0', '1.001e3', '0x3e9', '1001.00', '001001']
+    const reports = await Promise.all(spellings.map((order) => report('success', order, friend)))
+    await settled(inbox)
+    const winners = reports.filter(({ id }) => told.some((each) => each.id === `${id}:success`))
+    expect(winners).toHaveLength(1)
+    await eventually(
+      () => Promise.resolve(conflicts),
+      ({ length }) => length === spellings.length - 1,
+    )
+    expect(conflicts[0]?.differs.map(({ parameter }) => parameter)).toEqual(['orderID'])
+    const [row] = await inbox.list({ state: 'refused' })
+    expect(row).toMatchObject({ code: 'ERR_CONVERSION_ORDER_TAKEN', takenBy: winners[0]?.id })
+  })
+
+  test('without confirm the first success has the order: another one is told, and a rival that waited is refused', async () => {
+    const gate = deferred()
+    const { report, told, inbox, conflicts, toldTimes } = await open({ handle: () => gate.promise })
+    const first = report('success', 'A', friend)
+    await toldTimes(1)
+    expect(await report('success', 'A', thief)).toMatchObject({ outcome: 'conflict' })
+    gate.resolve()
+    const { id } = await first
+    await settled(inbox)
+    expect(told.map((each) => each.id)).toEqual([`${id}:success`])
+    expect(conflicts.map(({ differs }) => differs)).toEqual([
+      [
+        { parameter: 'referrer_email', recorded: 'ann@example.com', received: 'thief@example.com' },
+        { parameter: 'referee_email', recorded: 'bob@example.com', received: 'thief.too@example.com' },
+      ],
+    ])
+    const [row] = await inbox.list({ state: 'conflict' })
+    expect(row).toMatchObject({ id: conflicts[0]?.id, takenBy: id, differs: conflicts[0]?.differs })
+  })
+
+  test("a fail takes back its own claim's reward and nobody else's", async () => {
+    const shop = new Shop()
+    const { report, told, inbox, retry } = await open({ confirm: shop.bound })
+    await report('success', 'A', thief)
+    shop.pay('A')
+    const { id } = await report('success', 'A', friend)
+    await retry()
+    await report('fail', 'A', thief)
+    expect(await report('fail', 'A', { ...thief, referrer_email: 'another@example.com' })).toMatchObject({
+      outcome: 'conflict',
+    })
+    await settled(inbox)
+    expect(told.filter((each) => each.id.endsWith(':reversal'))).toEqual([])
+    await report('fail', 'A', friend)
+    await settled(inbox)
+    expect(told.filter((each) => each.id.endsWith(':reversal')).map((each) => each.id)).toEqual([`${id}:reversal`])
+  })
+
+  test('nothing is reserved for an event that has no handler, by a no, a hold or a failure', async () => {
+    const answers: (false | 'hold' | Error)[] = [false, 'hold', new Error('no answer')]
+    const { report, told, inbox } = await open({
+      on: ['onSuccess'],
+      maxAttempts: 1,
+      confirm: ({ referee }) => {
+        if (referee.email === friend.referee_email) return true
+        const answer = answers.shift() ?? false
+        if (answer instanceof Error) throw answer
+        return answer
+      },
+    })
+    await report('pending', 'A', thief)
+    await report('success', 'A', thief)
+    await report('success', 'A', { ...thief, referee_email: 'a@example.com' })
+    await report('success', 'A', { ...thief, referee_email: 'b@example.com' })
+    await atRest(inbox)
+    const { id } = await report('success', 'A', friend)
+    await eventually(
+      () => inbox.get(`${id}:success`),
+      (row) => row?.state === 'done',
+    )
+    expect(told.map((each) => each.id)).toEqual([`${id}:success`])
+  })
+
+  test('a person who replays what was refused moves the order, and what the former claim still waits for is refused', async () => {
+    const shop = new Shop()
+    let isGoalDown = true
+    const { report, told, inbox, conflicts, retry } = await open({
+      confirm: shop.naive,
+      handle: ({ event }) => {
+        if (event === 'goalComplete' && isGoalDown) throw new Error('not now')
+      },
+    })
+    shop.pay('7')
+    const won = await report('success', '7', { ...thief, goal_complete: '1' })
+    await eventually(
+      () => inbox.list({ state: 'done' }),
+      ({ length }) => length > 0,
+    )
+    shop.pay('7')
+    const lost = await report('success', '07', friend)
+    const refused = `${lost.id}:success`
+    await eventually(
+      () => inbox.get(refused),
+      (row) => row?.state === 'refused',
+    )
+    const [winner] = (await inbox.list({ orderId: '7', state: 'done' })).map(({ id }) => id.split(':')[0] ?? '')
+    const entry = await inbox.get(refused)
+    expect(entry).toMatchObject({ takenBy: winner, code: 'ERR_CONVERSION_ORDER_TAKEN' })
+    expect(entry?.claims.map(({ id, hasOrder }) => [id, hasOrder])).toEqual([
+      [lost.id, false],
+      [winner, true],
+    ])
+    await inbox.replay(refused)
+    await eventually(
+      () => inbox.get(refused),
+      (row) => row?.state === 'done',
+    )
+    isGoalDown = false
+    await retry()
+    expect(told.filter(({ event }) => event === 'success').map(({ id }) => id.split(':')[0])).toEqual([winner, lost.id])
+    expect((await inbox.get(`${winner ?? ''}:goalComplete`))?.state).toBe('refused')
+    await eventually(
+      () => Promise.resolve(conflicts),
+      ({ length }) => length >= 2,
+    )
+    expect(won.outcome).toBe('accepted')
+  })
+
+  test('a conflict that a person replays takes the order, is paid under an id of its own, and is taken back by its own fail', async () => {
+    const { report, told, inbox } = await open({ confirm: () => true })
+    const first = await report('success', 'A', thief)
+    await settled(inbox)
+    const conflict = await report('success', 'A', friend)
+    expect(conflict.outcome).toBe('conflict')
+    expect((await inbox.get(conflict.id))?.takenBy).toBe(first.id)
+    await inbox.replay(conflict.id)
+    await eventually(
+      () => inbox.get(`${conflict.id}:success`),
+      (row) => row?.state === 'done',
+    )
+    await report('fail', 'A', friend)
+    await eventually(
+      () => Promise.resolve(told),
+      ({ length }) => length === 3,
+    )
+    expect(told.map(({ id }) => id)).toEqual([
+      `${first.id}:success`,
+      `${conflict.id}:success`,
+      `${conflict.id}:reversal`,
+    ])
+    expect((await inbox.get(conflict.id))?.claims.map(({ id, hasOrder }) => [id, hasOrder])).toEqual([
+      [first.id, false],
+      [conflict.id, true],
+    ])
+  })
+
+  test('an order does not move while a delivery of the claim that has it runs', async () => {
+    const gate = deferred()
+    const { report, told, inbox, toldTimes } = await open({
+      confirm: () => true,
+      handle: ({ event }) => (event === 'success' ? gate.promise : undefined),
+    })
+    const paying = report('success', 'A', thief)
+    await toldTimes(1)
+    const conflict = await report('success', 'A', friend)
+    await expect(inbox.replay(conflict.id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
+    gate.resolve()
+    await paying
+    await settled(inbox)
+    expect(told).toHaveLength(1)
+  })
+
+  test('a confirm that names another order than before for the same claim is a failed attempt', async () => {
+    const orders = ['1', '2']
+    const errors: unknown[] = []
+    const { report, told, inbox } = await open({
+      confirm: () => ({ order: orders.shift() ?? '1' }),
+      maxAttempts: 1,
+      observers: { onError: ({ error }) => void errors.push(error) },
+    })
+    await report('success', 'A', { ...friend, goal_complete: '1' })
+    await atRest(inbox)
+    expect(told.map(({ event }) => event)).toEqual(['success'])
+    expect(errors).toEqual([new TypeError('confirm named another order than before for the same claim.')])
+  })
+
+  test('a reservation outlives prune and erase', async () => {
+    const shop = new Shop()
+    const { report, told, inbox, webhook } = await open({ confirm: shop.naive })
+    for (const order of ['1', '2']) {
+      shop.pay(order)
+      await report('success', order, thief)
+    }
+    await settled(inbox)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    await inbox.erase({ email: thief.referee_email })
+    await inbox.prune({ olderThanDays: 0 })
+    for (const order of ['01', '02']) await report('success', order, friend)
+    await settled(inbox)
+    expect(told.map(({ orderId }) => orderId)).toEqual(['1', '2'])
+    expect(await webhook.inbox.list({ state: 'refused' })).toHaveLength(2)
+  })
+
+  test('get tells of all claims of the order, with who has it and everything that happened to them', async () => {
+    const shop = new Shop()
+    const { report, inbox, retry } = await open({ confirm: shop.bound })
+    await report('success', 'A', { ...thief, purchaseValue: '9' })
+    shop.pay('A')
+    const { id } = await report('success', 'A', { ...friend, purchaseValue: '5' })
+    await retry()
+    const entry = await inbox.get(`${id}:success`)
+    expect(entry?.takenBy).toBeUndefined()
+    expect(entry?.claims).toEqual([
+      {
+        id: expect.stringMatching(/^[0-9a-f]{40}$/) as string,
+        status: 'success',
+        hasOrder: false,
+        referrerEmail: 'thief@example.com',
+        refereeEmail: 'thief.too@example.com',
+        purchaseValue: 9,
+      },
+      {
+        id,
+        status: 'success',
+        hasOrder: true,
+        referrerEmail: 'ann@example.com',
+        refereeEmail: 'bob@example.com',
+        purchaseValue: 5,
+      },
+    ])
+    const [other] = entry?.claims ?? []
+    expect((await inbox.get(`${other?.id ?? ''}:success`))?.takenBy).toBe(id)
+    const ids = new Set(entry?.history.map((each) => each.id?.split(':')[0]))
+    expect(ids).toEqual(new Set([id, other?.id]))
+  })
+
+  if (!kind.isDurable) return
+
+  test('two processes that deliver rivals of one order at once pay one of them', async () => {
+    const storage = await newStorage()
+    const shop = new Shop()
+    const pay = async (_told: unknown, context: ConversionContext) => {
+      await storage.effect?.(context, 'paid')
+    }
+    const one = await open({ storage, confirm: shop.naive, handle: pay, on: ['onSuccess'] })
+    const two = await open({ storage, confirm: shop.naive, handle: pay, on: ['onSuccess'] })
+    const orders = Array.from({ length: 10 }, (_each, index) => String(100 + index))
+    for (const order of orders) shop.pay(order)
+    await Promise.all(
+      orders.flatMap((order) => [
+        one.report('success', order, thief),
+        two.report('success', order, friend),
+        two.report('success', `0${order}`, somebody(order)),
+      ]),
+    )
+    await settled(one.inbox)
+    expect(await storage.effects?.('paid')).toBe(orders.length)
+    for (const order of orders) {
+      const rows = [...(await one.inbox.list({ orderId: order })), ...(await one.inbox.list({ orderId: `0${order}` }))]
+      expect(rows.filter(({ kind: of, state }) => of === 'delivery' && state === 'done')).toHaveLength(1)
+    }
+  })
+}
+
+/** Somebody else for each order. */
+function somebody(order: string) {
+  return { referrer_email: undefined, referee_email: `${order}@example.com` }
+}
+
+/** When nothing runs, and what waits has been asked about. */
+function atRest(inbox: Inbox) {
+  return eventually(
+    async () => [await inbox.list({ state: 'waiting', limit: 1_000 }), await inbox.stats()] as const,
+    ([rows, { deliveries }]) => deliveries.running === 0 && rows.every(({ lastError }) => lastError !== undefined),
+  )
+}
