@@ -1,5 +1,6 @@
 import type { Callback } from '../../lib/callback/conversion.js'
-import { claim, claimNext, replayed, settle, type Claimer, type Holder } from '../../lib/inbox/delivery.js'
+import { claim, claimNext, replayed, settle, type Claimer } from '../../lib/inbox/delivery.js'
+import type { Holder } from '../../lib/inbox/holders.js'
 import { orderIdentity } from '../../lib/inbox/identity.js'
 import { findDelivery, withDelivery, type ClaimRecord, type Delivery } from '../../lib/inbox/records.js'
 import { hasOrder, orderOf, reserve, type Reservation } from '../../lib/inbox/reservation.js'

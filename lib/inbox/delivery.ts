@@ -1,6 +1,7 @@
 import type { ConversionErrorCode, ConversionWebhookError } from '../errors.js'
 import type { Job, Verdict } from './inbox.js'
 import { endBefore } from '../visible.js'
+import type { Holder } from './holders.js'
 import { due, isSuccess, type ConversionEvent } from './ledger.js'
 import {
   deliveryId,
@@ -24,13 +25,6 @@ export interface Claimer {
   readonly now: number
   /** Which claim has the order that is the identity of the record. */
   readonly holder?: Holder | undefined
-}
-
-/** The claim that has an order. */
-export interface Holder {
-  readonly claim: string
-  /** Whether one of its deliveries runs. */
-  readonly isRunning: boolean
 }
 
 /** A delivery whose turn has come, and the record that says so. */

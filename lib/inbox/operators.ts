@@ -1,5 +1,6 @@
 import { storageError } from '../errors.js'
 import { lastErrorOf } from './delivery.js'
+import type { Holders } from './holders.js'
 import { emailKey, orderKey } from './identity.js'
 import type { InboxClaim, InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
 import { eraser, pruner } from './forgetting.js'
@@ -8,7 +9,6 @@ import { receivedAtOf, scopeOf, searchableTexts, type QuarantinedCallback } from
 import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
 import { deliveryId, findDelivery, isEmptied, keyOf, splitDeliveryId, type ClaimRecord } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
-import type { Holders } from './reservation.js'
 import { statistician } from './stats.js'
 import type { Position, Store, StoredDelivery } from './store.js'
 

@@ -1,5 +1,6 @@
 import { ConversionWebhookError } from '../errors.js'
 import { replayed, withdrawOvertaken } from './delivery.js'
+import type { Holders } from './holders.js'
 import { identityOf, peopleOf } from './identity.js'
 import type { InboxHost, Reread } from './inbox.js'
 import { decide, isSuccess } from './ledger.js'
@@ -16,7 +17,6 @@ import {
   type ClaimHead,
   type DeliveryKey,
 } from './records.js'
-import type { Holders } from './reservation.js'
 import type { Changed, Store } from './store.js'
 
 /** Marks a delivery or a quarantined callback for one more try. `wake` is called after that. */

@@ -1,6 +1,6 @@
 import { orderIdentity } from './identity.js'
 import type { Reserved, Verdict } from './inbox.js'
-import type { Holder } from './delivery.js'
+import type { Holders } from './holders.js'
 import { isSuccess } from './ledger.js'
 import { keyOf, withDelivery, type ClaimRecord, type Delivery } from './records.js'
 
@@ -8,13 +8,6 @@ import { keyOf, withDelivery, type ClaimRecord, type Delivery } from './records.
  * One order, one claim: before a handler of `success` or `goalComplete` runs, its claim has two orders, the identity and the order that
  * `confirm` named. Pure.
  */
-
-/** Which claim has an order, by the order's identity. */
-export type Holders = ReadonlyMap<string, Holder>
-
-export function holderOf({ id, deliveries }: ClaimRecord): Holder {
-  return { claim: id, isRunning: deliveries.some(({ state }) => state === 'running') }
-}
 
 export type Reservation =
   /** The claim has the orders in `reserved` from now on, besides those that it had. */

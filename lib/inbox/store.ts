@@ -1,8 +1,8 @@
+import type { Holders } from './holders.js'
 import type { People } from './identity.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
 import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
 import type { ClaimRecord, Delivery } from './records.js'
-import type { Holders } from './reservation.js'
 
 /** What one change finds, inside its transaction. */
 export interface Found {

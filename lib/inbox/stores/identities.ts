@@ -1,9 +1,9 @@
 import { ConversionWebhookError } from '../../errors.js'
-import { isSettled, type Holder } from '../delivery.js'
+import { isSettled } from '../delivery.js'
+import { holderOf, type Holder, type Holders } from '../holders.js'
 import { Line } from '../line.js'
 import type { Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
-import { holderOf, type Holders } from '../reservation.js'
 import { weighsAs, weightOf } from '../weight.js'
 
 /** A claim in memory, and what is under way for it. */

@@ -1,7 +1,7 @@
+import type { Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
 import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { deliveryId, isHeld, keyOf, orderIdOf, type ClaimRecord } from '../records.js'
-import type { Holders } from '../reservation.js'
 import type { Identities } from './identities.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
 import {

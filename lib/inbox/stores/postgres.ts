@@ -1,8 +1,8 @@
 import { Group, type Ended } from '../group.js'
+import type { Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
 import { durableBudget, type ConflictRecord, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { splitDeliveryId, type ClaimRecord } from '../records.js'
-import type { Holders } from '../reservation.js'
 import {
   maxClaims,
   type Candidate,

@@ -1,7 +1,6 @@
-import type { Holder } from '../delivery.js'
+import type { Holder, Holders } from '../holders.js'
 import { peopleKey } from '../identity.js'
 import type { ClaimRecord } from '../records.js'
-import type { Holders } from '../reservation.js'
 import type { Change, Found } from '../store.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
 import type { SqliteRows } from './sqlite-rows.js'

@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { jumpMs, type Holder } from '../delivery.js'
+import { jumpMs } from '../delivery.js'
+import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { ClaimRecord } from '../records.js'

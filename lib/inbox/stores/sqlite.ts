@@ -5,10 +5,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
 import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
+import type { Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
-import type { Holders } from '../reservation.js'
 import {
   maxClaims,
   type Candidate,
