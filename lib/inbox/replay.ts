@@ -62,11 +62,13 @@ function requireRest(holders: Holders, { id, identity }: ClaimHead): void {
 async function replayQuarantined(store: Store, id: string): Promise<string | undefined> {
   const quarantined = await store.quarantined(id)
   if (quarantined === undefined) throw unknownRecord()
-  const claim = quarantined.kind === 'conflict' ? id : undefined // a claim of its own
-  if (quarantined.kind === 'refused') await requireReplayable(store, quarantined)
+  const isConflict = quarantined.kind === 'conflict'
+  const claim = isConflict ? id : undefined // a claim of its own
+  if (!isConflict) await requireReplayable(store, quarantined)
   await store.change({
     quarantined: id,
     claim,
+    order: isConflict ? quarantined.identity : undefined, // of a claim that is new no identity is known
     apply: ({ quarantined: found, record, holders }) => {
       if (found === undefined) throw unknownRecord() // it gave way meanwhile
       if (found.state === 'done') throw impossible('it was replayed already')
