@@ -39,14 +39,24 @@ const hourMs = 3_600_000
 const patience = { random: 0.5, maxAttempts: 3, maxHoldMs: 60 * hourMs } // halfway: the delay without its chance
 
 /** Spellings of the order ids, and the numbers that the shop's own orders have. */
-const spellings = ['1001', '1001', '1001', ' 1001', '01001', '2002', ''] as const
+const spellings = [
+  ['1001'],
+  ['1001', ' 1001', '01001'],
+  ['1001', '1001', '1001', ' 1001', '01001', '2002', ''],
+] as const
 const numbers: Readonly<Record<string, string>> = { '1001': '1001', ' 1001': '1001', '01001': '1001', '2002': '2002' }
+const [ann, bob, eve, dan] = ['ann@example.com', 'bob@example.com', 'eve@example.com', 'dan@example.com'] as const
 const buyers: Readonly<Record<string, { readonly referrer: string; readonly referee: string }>> = {
-  '1001': { referrer: 'ann@example.com', referee: 'bob@example.com' },
-  '2002': { referrer: 'eve@example.com', referee: 'dan@example.com' },
+  '1001': { referrer: ann, referee: bob },
+  '2002': { referrer: eve, referee: dan },
 }
-const referrers = ['ann@example.com', '', 'eve@example.com', 'Ann@Example.com'] as const
-const referees = ['bob@example.com', '', 'dan@example.com'] as const
+/** Of whom callbacks tell, blank for nobody: the fewer there are, the more often they meet. */
+const referrers = [
+  [ann, ''],
+  [ann, eve],
+  [ann, eve, '', 'Ann@Example.com'],
+] as const
+const referees = [[bob], [bob, dan], [bob, '', dan]] as const
 const statuses = ['success', 'pending', 'fail', 'success'] as const
 const every: readonly Event[] = ['pending', 'success', 'goalComplete', 'fail']
 const handlers: readonly (readonly Event[])[] = [
@@ -98,6 +108,9 @@ export class History {
   readonly #confirm: (typeof confirms)[number]
   readonly #handled: readonly Event[]
   readonly #namesOrders: boolean
+  readonly #spellings: readonly string[]
+  readonly #referrers: readonly string[]
+  readonly #referees: readonly string[]
   readonly #store = new MapStore()
   readonly #model: ClaimsModel
   readonly #replay = replayer(this.#store, () => undefined)
@@ -126,6 +139,9 @@ export class History {
     this.#trace = trace
     this.#confirm = dice.of(confirms)
     this.#handled = dice.of(handlers)
+    this.#spellings = dice.of(spellings)
+    this.#referrers = dice.of(referrers)
+    this.#referees = dice.of(referees)
     this.#namesOrders = this.#confirm === 'bound' || dice.is()
     if (dice.is()) for (const number of Object.keys(buyers)) this.#paidOrders.add(number)
     this.#model = new ClaimsModel({ handled: this.#handled, hasConfirm: this.#confirm !== 'none', ...patience })
@@ -149,7 +165,7 @@ export class History {
 
   #step(dice: Dice): Promise<void> | void {
     const kind = dice.below(24)
-    if (kind < 8) return this.#callback(dice)
+    if (kind < 7) return this.#callback(dice)
     if (kind < 11) return this.#look(dice)
     if (kind < 18) return this.#advance(dice)
     if (kind === 18) return this.#crash(dice)
@@ -172,7 +188,7 @@ export class History {
   }
 
   #callback(dice: Dice): void {
-    const [spelling, referrer, referee] = [dice.of(spellings), dice.of(referrers), dice.of(referees)]
+    const [spelling, referrer, referee] = [dice.of(this.#spellings), dice.of(this.#referrers), dice.of(this.#referees)]
     const [status, goal, amount] = [dice.of(statuses), dice.is(), dice.of(['10', undefined, '10', '10.0', '20'])]
     // Without an order there is nothing to tell a conversion by but the people.
     if (spelling === '' && referee === '') return
@@ -490,7 +506,7 @@ export class History {
       this.#model.prune()
       await pruner(this.#store)({ olderThanDays: 0 })
     } else {
-      const email = dice.of(['ann@example.com', 'bob@example.com', 'eve@example.com', 'dan@example.com'])
+      const email = dice.of([ann, bob, eve, dan])
       this.#trace?.push(`erase ${email}`)
       await eraser(this.#store)({ email })
       this.#model.erase(email, (conflict) => !this.#store.kept.has(this.#conflictIds.get(conflict) ?? ''))

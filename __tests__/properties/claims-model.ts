@@ -299,7 +299,7 @@ export class ClaimsModel {
     conflict.isReplayed = true
     const claim = known ?? newClaim(sent, undefined)
     this.#record(claim, sent, known === undefined)
-    for (const delivery of claim.deliveries) if (isPaying(delivery)) delivery.takes = true
+    for (const delivery of claim.deliveries) if (isPaying(delivery) && delivery.sent === sent) delivery.takes = true
     if (known === undefined) {
       this.claims.push(claim)
       this.#replayed.set(key, claim)

@@ -10,6 +10,7 @@ import {
   applyDecision,
   findDelivery,
   isEmptied,
+  keyOf,
   logged,
   splitDeliveryId,
   withDelivery,
@@ -75,10 +76,13 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
       const log = logged(found.log, { at: Date.now(), what: 'replayed' })
       if (found.kind === 'refused') return { quarantined: { ...found, state: 'waiting', log }, result: undefined }
       const { callback, identity } = found
-      const head = { id, identity, ...peopleOf(callback) }
+      // A claim was made of it before, where the same conflict came again after its row was dropped.
+      const head = record ?? { id, identity, ...peopleOf(callback) }
       requireRest(holders, head)
       const applied = applyDecision(head, record, callback, decide(record, callback))
-      const deliveries = applied.record.deliveries.map((each) => (isSuccess(each) ? { ...each, takes: true } : each))
+      const deliveries = applied.record.deliveries.map((each) =>
+        isSuccess(each) && applied.keys.includes(keyOf(each)) ? { ...each, takes: true } : each,
+      )
       return {
         quarantined: { ...found, state: 'done', log },
         record: { ...applied.record, deliveries },
