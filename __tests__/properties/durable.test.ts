@@ -8,9 +8,10 @@ import { postgresInbox } from '../../lib/postgres.js'
 import { settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { startServer, type Server } from '../support/postgres.js'
+import { contradict, statusIn } from '../support/recorded.js'
 import { deferred } from '../support/recorder.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
-import { LedgerModel, sequences, type Completed } from './model.js'
+import { LedgerModel, sequences, type Completed, type Sent } from './model.js'
 
 /*
  * Random lives of one conversion in a durable inbox against the model of section 7: callbacks, handlers that fail, replays, restarts,
@@ -114,9 +115,12 @@ class Shop {
     this.#webhook = this.#open()
   }
 
-  async recorded() {
-    const { outcome } = await this.#webhook.accept(params({ referrer_email: 'somebody.else@example.com' }))
-    return outcome
+  status() {
+    return statusIn(this.#webhook.inbox)
+  }
+
+  contradict() {
+    return contradict(this.#webhook)
   }
 
   close(): Promise<void> {
@@ -137,7 +141,15 @@ function inTime(life: Promise<void>): Promise<void> {
   })
 }
 
-async function live(storage: Storage, steps: readonly (typeof step extends fc.Arbitrary<infer S> ? S : never)[]) {
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
+
+function sentBy(each: Step): Sent | undefined {
+  if (each === 'restart') return undefined
+  if ('send' in each) return each.send
+  return 'crashAt' in each ? each.crashAt : undefined
+}
+
+async function live(storage: Storage, steps: readonly Step[]) {
   const shop = new Shop(storage)
   const model = new LedgerModel({ isDurable: true })
   const trace: unknown[] = []
@@ -174,8 +186,10 @@ async function live(storage: Storage, steps: readonly (typeof step extends fc.Ar
     }
     expect(shop.violations).toEqual([])
     expect(new Set(shop.completed.map(({ key }) => key)).size).toBe(shop.completed.length)
-    if (steps.some((each) => each !== 'restart' && ('send' in each || 'crashAt' in each))) {
-      expect(await shop.recorded()).toBe('conflict')
+    expect(await shop.status()).toBe(model.status)
+    const sent = steps.map(sentBy).filter((each) => each !== undefined)
+    if (sent.some(({ status }) => status === 'success')) {
+      expect(await shop.contradict()).toMatchObject({ outcome: 'conflict' })
     }
   } finally {
     await shop.close()

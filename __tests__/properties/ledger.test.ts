@@ -1,5 +1,12 @@
-import { conversionWebhook, type Conversion, type ConversionContext, type ConversionEvent } from '../../lib/index.js'
+import {
+  conversionWebhook,
+  type Conversion,
+  type ConversionContext,
+  type ConversionEvent,
+  type ConversionStatus,
+} from '../../lib/index.js'
 import { params } from '../support/callbacks.js'
+import { contradict, statusIn } from '../support/recorded.js'
 import { LedgerModel, nameOf, sequences, type Answer, type Completed, type Sent, type Shop } from './model.js'
 
 /* Section 7 for all sequences of up to four callbacks, exhaustively, through the memory inbox and real handlers. */
@@ -44,9 +51,14 @@ async function play(sequence: readonly Sent[], { failures = {}, handled = events
       ),
     )
   }
-  // Another referrer's claim changes nothing and is answered with what is recorded.
-  await webhook.accept(params({ referrer_email: 'somebody.else@example.com' }))
+  if (sequence.some(({ status }) => status === 'success')) await contradict(webhook)
+  else recorded = statusOnly(await statusIn(webhook.inbox))
   return { answers, completed, recorded }
+}
+
+/** Without a success no goal is delivered. */
+function statusOnly(status: ConversionStatus | undefined): Completed['previous'] {
+  return status && { status, goalComplete: false }
 }
 
 function expected(sequence: readonly Sent[], shop: Shop = {}): Result {

@@ -11,6 +11,7 @@ import {
   applyDecision,
   findDelivery,
   isEmptied,
+  keyOf,
   logged,
   splitDeliveryId,
   withDelivery,
@@ -62,23 +63,26 @@ function requireRest(holders: Holders, { id, identity }: ClaimHead): void {
 async function replayQuarantined(store: Store, id: string): Promise<string | undefined> {
   const quarantined = await store.quarantined(id)
   if (quarantined === undefined) throw unknownRecord()
-  const claim = quarantined.kind === 'conflict' ? id : undefined // a claim of its own
-  const order = quarantined.kind === 'conflict' ? quarantined.identity : undefined
-  if (quarantined.kind === 'refused') await requireReplayable(store, quarantined)
+  const isConflict = quarantined.kind === 'conflict'
+  const claim = isConflict ? id : undefined // a claim of its own
+  if (!isConflict) await requireReplayable(store, quarantined)
   await store.change({
     quarantined: id,
     claim,
-    order,
+    order: isConflict ? quarantined.identity : undefined, // of a claim that is new no identity is known
     apply: ({ quarantined: found, record, holders }) => {
       if (found === undefined) throw unknownRecord() // it gave way meanwhile
       if (found.state === 'done') throw impossible('it was replayed already')
       const log = logged(found.log, { at: Date.now(), what: 'replayed' })
       if (found.kind === 'refused') return { quarantined: { ...found, state: 'waiting', log }, result: undefined }
       const { callback, identity } = found
-      const head = { id, identity, ...peopleOf(callback) }
+      // A claim was made of it before, where the same conflict came again after its row was dropped.
+      const head = record ?? { id, identity, ...peopleOf(callback) }
       requireRest(holders, head)
       const applied = applyDecision(head, record, callback, decide(record, callback))
-      const deliveries = applied.record.deliveries.map((each) => (isSuccess(each) ? { ...each, takes: true } : each))
+      const deliveries = applied.record.deliveries.map((each) =>
+        isSuccess(each) && applied.keys.includes(keyOf(each)) ? { ...each, takes: true } : each,
+      )
       return {
         quarantined: { ...found, state: 'done', log },
         record: { ...applied.record, deliveries },

@@ -1,0 +1,443 @@
+/*
+ * "One order, one claim" and "Reservation" of section 7 of the design, written once more and independently: which claim a callback belongs
+ * to, what the ledger makes of it there, and which claim may be paid for which order. Nothing here is shared with lib/.
+ */
+
+export type Status = 'pending' | 'success' | 'fail'
+export type Event = Status | 'goalComplete'
+export type Key = Event | 'reversal'
+
+/** A callback, as everything in it is compared. */
+export interface Sent {
+  readonly identity: string
+  /** Blank where it was left out. */
+  readonly referrer: string
+  readonly referee: string
+  readonly status: Status
+  readonly goal: boolean
+  readonly amount: number | undefined
+  readonly at: number
+  /** Two callbacks with the same content are the same conflict. */
+  readonly content: string
+}
+
+export interface Delivery {
+  readonly event: Event
+  key: Key
+  turn: number
+  state: 'waiting' | 'running' | 'done' | 'dead' | 'withdrawn' | 'refused'
+  /** What brought it; undefined once it was dropped. */
+  sent: Sent | undefined
+  owner: string | undefined
+  attempts: number
+  holds: number
+  heldSince: number | undefined
+  firstDate: number | undefined
+  dueAt: number
+  isUnheard: boolean
+  takenBy: Claim | undefined
+  /** A person decided for it: with the next yes it takes the order. */
+  takes: boolean
+}
+
+export interface Claim {
+  readonly identity: string
+  /** Who they are outlives what they are called; undefined for a conflict that was replayed. */
+  people: string | undefined
+  referrer: string
+  referee: string
+  readonly since: number
+  status: Status
+  goal: boolean
+  amount: number | undefined
+  isForgotten: boolean
+  /** The order that was reserved for it. */
+  order: string | undefined
+  deliveries: Delivery[]
+}
+
+interface Conflict {
+  readonly sent: Sent
+  isReplayed: boolean
+  /** Everybody who is mentioned with it, and who may be. */
+  readonly names: readonly string[]
+  readonly perhaps: readonly string[]
+}
+
+export interface Shop {
+  readonly handled: readonly Event[]
+  readonly hasConfirm: boolean
+  readonly maxAttempts: number
+  readonly maxHoldMs: number
+}
+
+/** How a process takes deliveries up. */
+export interface Taking {
+  readonly owner: string
+  readonly mayRun: boolean
+  readonly now: number
+}
+
+export type Verdict =
+  | { readonly say: 'done' | 'refused' | 'failed' | 'held'; readonly takenBy?: Claim }
+  | { readonly say: 'held'; readonly until: number }
+
+export type Outcome = 'accepted' | 'duplicate' | 'stale' | 'conflict'
+
+const table = {
+  nothing: { pending: 'event', success: 'event', fail: 'event' },
+  pending: { pending: 'duplicate', success: 'event', fail: 'event' },
+  success: { pending: 'stale', success: 'duplicate', fail: 'event' },
+  'fail, no success delivered': { pending: 'stale', success: 'event', fail: 'duplicate' },
+  'fail, after a delivered success': { pending: 'stale', success: 'conflict', fail: 'duplicate' },
+} as const
+
+export class ClaimsModel {
+  readonly claims: Claim[] = []
+  /** By order, the claim that has it. */
+  readonly holders = new Map<string, Claim>()
+  /** Conflicts by content. */
+  readonly conflicts = new Map<string, Conflict>()
+  /** What was made of a conflict by a person, which outlives the conflict. */
+  readonly #replayed = new Map<string, Claim>()
+  readonly #shop: Shop
+
+  constructor(shop: Shop) {
+    this.#shop = shop
+  }
+
+  receive(sent: Sent, taking?: Taking): { outcome: Outcome; row: number; claim?: Claim } {
+    const { row, claim, conflictWith } = this.#belongs(sent)
+    if (conflictWith !== undefined) return { outcome: this.#conflict(sent, conflictWith), row }
+    if (row === 4) {
+      const rival = newClaim(sent, peopleOf(sent))
+      this.claims.push(rival)
+      this.#record(rival, sent, true)
+      this.#afterwards(rival, taking)
+      return { outcome: 'accepted', row, claim: rival }
+    }
+    if (claim === undefined) throw new Error('a row without a claim')
+    const outcome = this.#record(claim, sent)
+    if (outcome === 'conflict') return { outcome: this.#conflict(sent), row }
+    if (row === 3) Object.assign(claim, { people: peopleOf(sent), referrer: sent.referrer, referee: sent.referee })
+    this.#afterwards(claim, taking)
+    return { outcome, row, claim }
+  }
+
+  #belongs(sent: Sent): { row: number; claim?: Claim; conflictWith?: readonly Claim[] } {
+    const claims = this.claims.filter(({ identity }) => identity === sent.identity)
+    const exact = claims.find(({ people }) => people === peopleOf(sent))
+    if (exact) return { row: 1, claim: exact }
+    const winner = claims.find((claim) => this.holders.get(sent.identity) === claim)
+    if (winner) return contradict(winner, sent) ? { row: 2, conflictWith: [winner] } : { row: 2, claim: winner }
+    const others = claims.filter(({ people }) => people !== undefined)
+    const agreeing = others.filter((claim) => !contradict(claim, sent))
+    if (sent.status === 'success') {
+      const [open] = agreeing
+        .filter(({ isForgotten, deliveries }) => !isForgotten && !deliveries.some(({ event }) => event === 'success'))
+        .filter(({ referrer, referee }) => isIn(referrer, sent.referrer) && isIn(referee, sent.referee))
+        .sort((a, b) => a.since - b.since)
+      return open ? { row: 3, claim: open } : { row: 4 }
+    }
+    const [only, second] = agreeing
+    if (only === undefined) return { row: 4 }
+    return second === undefined && !only.isForgotten ? { row: 5, claim: only } : { row: 6, conflictWith: agreeing }
+  }
+
+  /** What told a conflict from a claim is kept with it: of several that it agrees with, from any; none for the ledger's own. */
+  #conflict(sent: Sent, claims: readonly Claim[] = []): 'conflict' {
+    const key = `${sent.identity} ${sent.content}`
+    const perhaps = claims.flatMap((claim) => namesApart(claim, sent))
+    const own = [sent.referrer, sent.referee]
+    const names = claims.length === 1 ? [...own, ...perhaps] : own
+    if (!this.conflicts.has(key)) this.conflicts.set(key, { sent, isReplayed: false, names, perhaps })
+    return 'conflict'
+  }
+
+  /** The ledger's table, for one claim. */
+  #record(claim: Claim, sent: Sent, isNew = false): Outcome {
+    const { status, amount } = sent
+    if (isOtherAmount(claim, sent)) return 'conflict'
+    const standing = isNew ? 'nothing' : standingOf(claim)
+    const cell = table[standing][status]
+    if (cell === 'conflict' || cell === 'stale') return cell
+    if (status === 'success' && !claim.isForgotten) claim.amount ??= amount
+    const isGoalNews = sent.goal && status !== 'fail' && !claim.goal
+    if (isGoalNews) claim.goal = true
+    const events: Event[] = cell === 'event' ? [status] : []
+    if (status === 'success' && (cell === 'event' ? claim.goal : isGoalNews)) events.push('goalComplete')
+    if (cell === 'event') claim.status = status
+    for (const event of events) bring(claim, event, sent)
+    return events.length > 0 ? 'accepted' : 'duplicate'
+  }
+
+  #afterwards(claim: Claim, taking?: Taking): Delivery | undefined {
+    for (const delivery of claim.deliveries) {
+      if (delivery.state === 'waiting' && isOvertaken(claim, delivery)) settle(delivery, 'withdrawn')
+    }
+    return taking && this.#takeUp(claim, taking)
+  }
+
+  #takeUp(claim: Claim, { owner, mayRun, now }: Taking): Delivery | undefined {
+    for (;;) {
+      if (isRunning(claim)) return undefined
+      const [delivery] = claim.deliveries
+        .filter(({ state, dueAt }) => state === 'waiting' && dueAt <= now)
+        .sort((a, b) => a.turn - b.turn)
+      if (delivery === undefined) return undefined
+      const holder = isPaying(delivery) ? this.holders.get(claim.identity) : undefined
+      const isOthers = holder !== undefined && holder !== claim
+      if (isOvertaken(claim, delivery)) settle(delivery, 'withdrawn')
+      else if (!this.#shop.handled.includes(delivery.event)) {
+        fix(claim, delivery)
+        settle(delivery, 'done')
+        delivery.isUnheard = true
+      } else if (isOthers && !delivery.takes) {
+        settle(delivery, 'refused')
+        delivery.takenBy = holder
+      } else if (isOthers && isRunning(holder)) delivery.dueAt = now + 5_000
+      else if (!mayRun) return undefined
+      else {
+        fix(claim, delivery)
+        Object.assign(delivery, { state: 'running', owner, attempts: delivery.attempts + 1 })
+        if (isPaying(delivery) && !this.#shop.hasConfirm && holder !== claim) {
+          claim.order ??= claim.identity
+          this.holders.set(claim.identity, claim)
+          delivery.takes = false
+        }
+        return delivery
+      }
+    }
+  }
+
+  /** A process looks at a claim: ends what those that are gone left running, and takes up what is due. */
+  look(claim: Claim, isGone: (owner: string) => boolean, taking: Taking): Delivery | undefined {
+    for (const delivery of claim.deliveries) {
+      if (delivery.owner === undefined || !isGone(delivery.owner)) continue
+      delivery.owner = undefined
+      delivery.holds = 0
+      if (delivery.attempts >= this.#shop.maxAttempts) settle(delivery, 'dead')
+      else Object.assign(delivery, { state: 'waiting', dueAt: taking.now })
+    }
+    return this.#takeUp(claim, taking)
+  }
+
+  /** After a yes of `confirm`. */
+  reserve(
+    claim: Claim,
+    delivery: Delivery,
+    owner: string,
+    named?: string,
+  ): 'yes' | 'lapsed' | 'another' | 'wait' | Claim {
+    if (delivery.owner !== owner) return 'lapsed'
+    const order = named ?? claim.identity
+    if (claim.order !== undefined && claim.order !== order && !delivery.takes) return 'another'
+    const keys = [claim.identity, order]
+    const others = keys.map((key) => this.holders.get(key)).filter((holder) => holder !== undefined && holder !== claim)
+    const [other] = others
+    if (other && !delivery.takes) return other
+    if (others.some((holder) => holder && isRunning(holder))) return 'wait'
+    for (const key of keys) this.holders.set(key, claim)
+    claim.order = order
+    delivery.takes = false
+    return 'yes'
+  }
+
+  commit(claim: Claim, delivery: Delivery, owner: string, named?: string): 'done' | 'lapsed' | 'taken' {
+    if (delivery.owner !== owner) return 'lapsed'
+    const keys = [claim.identity, named ?? claim.identity]
+    if (isPaying(delivery) && keys.some((key) => this.holders.get(key) !== claim)) return 'taken'
+    settle(delivery, 'done')
+    return 'done'
+  }
+
+  settle(claim: Claim, delivery: Delivery, owner: string, verdict: Verdict, now: number, taking?: Taking) {
+    if (delivery.owner === owner) this.#settleOwn(delivery, verdict, now)
+    return this.#afterwards(claim, taking)
+  }
+
+  #settleOwn(delivery: Delivery, verdict: Verdict, now: number): void {
+    const { maxAttempts, maxHoldMs } = this.#shop
+    delivery.owner = undefined
+    if (verdict.say === 'done' || verdict.say === 'refused') {
+      settle(delivery, verdict.say)
+      delivery.takenBy = 'takenBy' in verdict ? verdict.takenBy : undefined
+      return
+    }
+    const until = 'until' in verdict && verdict.until > now ? verdict.until : undefined
+    delivery.state = 'waiting'
+    if (verdict.say === 'failed') {
+      delivery.holds = 0
+      delivery.dueAt = now + laterMs(delivery.attempts)
+      if (delivery.attempts >= maxAttempts) settle(delivery, 'dead')
+      return
+    }
+    delivery.attempts--
+    delivery.heldSince ??= now
+    delivery.firstDate ??= until
+    delivery.holds = until === undefined ? delivery.holds + 1 : 0
+    delivery.dueAt = until ?? now + laterMs(delivery.holds)
+    if (now - (delivery.firstDate ?? delivery.heldSince) >= maxHoldMs) settle(delivery, 'dead')
+  }
+
+  /** A person replays a delivery: whether that is possible. */
+  replayDelivery(claim: Claim, delivery: Delivery): boolean {
+    if (!['dead', 'refused', 'waiting'].includes(delivery.state) || delivery.sent === undefined) return false
+    const takes = delivery.takes || delivery.takenBy !== undefined
+    if (takes && !this.#mayTake(claim.identity, claim)) return false
+    Object.assign(delivery, { ...fresh(), takes })
+    return true
+  }
+
+  /** A person replays a conflict: the claim that it makes; undefined where that is impossible. */
+  replayConflict(key: string): Claim | undefined {
+    const conflict = this.conflicts.get(key)
+    if (conflict === undefined || conflict.isReplayed) return undefined
+    const { sent } = conflict
+    const known = this.#replayed.get(key)
+    if (!this.#mayTake(sent.identity, known)) return undefined
+    conflict.isReplayed = true
+    const claim = known ?? newClaim(sent, undefined)
+    this.#record(claim, sent, known === undefined)
+    for (const delivery of claim.deliveries) if (isPaying(delivery) && delivery.sent === sent) delivery.takes = true
+    if (known === undefined) {
+      this.claims.push(claim)
+      this.#replayed.set(key, claim)
+    }
+    return claim
+  }
+
+  /** No order is moved away from a claim of which a delivery runs. */
+  #mayTake(identity: string, claim: Claim | undefined): boolean {
+    const holder = this.holders.get(identity)
+    return holder === undefined || holder === claim || !isRunning(holder)
+  }
+
+  /** Forgets what came to rest; no delivery that is dead or under way is forgotten. */
+  prune(): void {
+    for (const claim of this.claims) {
+      if (claim.deliveries.every(({ state }) => ['done', 'withdrawn', 'refused'].includes(state))) forget(claim)
+    }
+    this.conflicts.clear()
+  }
+
+  /** Forgets everybody who is mentioned with an address; nothing that is under way. `isGone`: which conflicts are, of those that may be. */
+  erase(address: string, isGone: (conflict: string) => boolean): void {
+    for (const [key, { names, perhaps }] of this.conflicts) {
+      if (names.includes(address) || (perhaps.includes(address) && isGone(key))) this.conflicts.delete(key)
+    }
+    for (const claim of this.claims) {
+      const isMentioned =
+        [claim.referrer, claim.referee].includes(address) ||
+        claim.deliveries.some(({ sent }) => sent && [sent.referrer, sent.referee].includes(address))
+      if (isMentioned && !claim.deliveries.some(({ state }) => state === 'waiting' || state === 'running'))
+        forget(claim)
+    }
+  }
+}
+
+/** Whether the people of a claim and of a callback cannot be the same; nobody who is unknown is somebody else. */
+export function contradict(
+  claim: Pick<Claim, 'referrer' | 'referee'>,
+  sent: Pick<Sent, 'referrer' | 'referee'>,
+): boolean {
+  return differ(claim.referrer, sent.referrer) || differ(claim.referee, sent.referee)
+}
+
+function differ(one: string, other: string): boolean {
+  return one !== '' && other !== '' && one !== other
+}
+
+/** The people of a claim that a callback contradicts, or else those that only one of the two states. */
+function namesApart(claim: Claim, sent: Sent): string[] {
+  const pairs = [[claim.referrer, sent.referrer] as const, [claim.referee, sent.referee] as const]
+  const contradicting = pairs.filter(([one, other]) => differ(one, other))
+  if (contradicting.length > 0 || isOtherAmount(claim, sent)) return contradicting.map(([one]) => one)
+  return pairs.filter(([one, other]) => one !== other).map(([one]) => one)
+}
+
+function isOtherAmount(claim: Claim, { status, amount }: Sent): boolean {
+  return status === 'success' && claim.amount !== undefined && amount !== undefined && claim.amount !== amount
+}
+
+function isIn(stated: string, said: string): boolean {
+  return stated === '' || stated === said
+}
+
+function peopleOf({ referrer, referee }: Pick<Sent, 'referrer' | 'referee'>): string {
+  return `${referrer} referred ${referee}`
+}
+
+function newClaim({ identity, referrer, referee, status, at }: Sent, people: string | undefined): Claim {
+  return {
+    ...{ identity, people, referrer, referee, since: at, status },
+    ...{ goal: false, amount: undefined, isForgotten: false, order: undefined, deliveries: [] },
+  }
+}
+
+function fresh(): Omit<Delivery, 'event' | 'key' | 'turn' | 'sent'> {
+  return {
+    ...{ state: 'waiting', owner: undefined, attempts: 0, holds: 0, heldSince: undefined, firstDate: undefined },
+    ...{ dueAt: 0, isUnheard: false, takenBy: undefined, takes: false },
+  }
+}
+
+/** A new delivery, or the withdrawn one again; an attempt that runs goes on. */
+function bring(claim: Claim, event: Event, sent: Sent): void {
+  const isReversal = event === 'fail' && (isDelivered(claim) || isFailTold(claim))
+  const key: Key = isReversal ? 'reversal' : event
+  const turn = 1 + Math.max(0, ...claim.deliveries.map((each) => each.turn))
+  const old = claim.deliveries.find((each) => each.key === key)
+  const running = old?.state === 'running' ? { state: old.state, owner: old.owner, attempts: old.attempts } : {}
+  const delivery: Delivery = { ...fresh(), ...running, event, key, turn, sent }
+  if (old) Object.assign(old, delivery)
+  else claim.deliveries.push(delivery)
+}
+
+function forget(claim: Claim): void {
+  Object.assign(claim, { referrer: '', referee: '', amount: undefined, isForgotten: true })
+  for (const delivery of claim.deliveries) delivery.sent = undefined
+}
+
+function settle(delivery: Delivery, state: Delivery['state']): void {
+  Object.assign(delivery, { state, owner: undefined })
+}
+
+function standingOf(claim: Claim): keyof typeof table {
+  if (claim.status !== 'fail') return claim.status
+  return isDelivered(claim) ? 'fail, after a delivered success' : 'fail, no success delivered'
+}
+
+export function isPaying({ event }: Pick<Delivery, 'event'>): boolean {
+  return event === 'success' || event === 'goalComplete'
+}
+
+function isDelivered({ deliveries }: Claim, before = Infinity): boolean {
+  return deliveries.some((each) => isPaying(each) && each.state === 'done' && !each.isUnheard && each.turn < before)
+}
+
+function isFailTold({ deliveries }: Claim): boolean {
+  return deliveries.some(({ key, state }) => key === 'fail' && state === 'done')
+}
+
+export function isRunning({ deliveries }: Claim): boolean {
+  return deliveries.some(({ state }) => state === 'running')
+}
+
+/** Whether what came after it makes a delivery pointless. */
+function isOvertaken(claim: Claim, { event, turn }: Delivery): boolean {
+  const later = claim.deliveries.filter((each) => each.turn > turn)
+  if (isPaying({ event })) return later.some((each) => each.event === 'fail')
+  if (later.some((each) => each.state === 'done' && each.event !== event)) return true
+  return event === 'fail' && !isDelivered(claim, turn) && isFailTold(claim)
+}
+
+/** A fail is told as what it is when it is told: after a delivered success it takes that one back. */
+function fix(claim: Claim, delivery: Delivery): void {
+  if (delivery.event === 'fail') delivery.key = isDelivered(claim, delivery.turn) ? 'reversal' : 'fail'
+}
+
+/** One second, then twice as long each time, at most an hour. */
+function laterMs(tries: number): number {
+  return Math.min(3_600_000, 1_000 * 2 ** (tries - 1))
+}

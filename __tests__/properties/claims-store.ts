@@ -1,0 +1,131 @@
+import { belongsTo, fittingPeople, rivalIds, type Belonging } from '../../lib/inbox/claims.js'
+import { peopleKey, peopleOf, type People } from '../../lib/inbox/identity.js'
+import { keptWith, type QuarantinedCallback } from '../../lib/inbox/quarantine.js'
+import type { ClaimRecord } from '../../lib/inbox/records.js'
+import { holderOf, type Holders } from '../../lib/inbox/reservation.js'
+import type { Change, Found, Store } from '../../lib/inbox/store.js'
+import type { Callback } from '../../lib/callback/conversion.js'
+
+/** The least that a store is: maps, and changes that are made at once. Nothing gives way. */
+export class MapStore implements Store {
+  readonly all = new Map<string, ClaimRecord>()
+  readonly reservations = new Map<string, string>()
+  readonly kept = new Map<string, QuarantinedCallback>()
+  readonly quarantineBudget = { rows: Infinity, bytes: Infinity }
+
+  /** Throws what `apply` throws. */
+  make<T>({ claim, callback, order, quarantined: id, apply }: Change<T>): T {
+    const record = claim === undefined ? undefined : this.all.get(claim)
+    const quarantined = id === undefined ? undefined : this.kept.get(id)
+    const claims = callback ? this.claimsOf(callback.identity) : []
+    const holders = this.holdersOf([record?.identity, callback?.identity, order])
+    const found: Found = { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
+    const changed = apply(found)
+    if (changed.record) {
+      this.all.set(changed.record.id, changed.record)
+      for (const key of changed.reserved ?? []) this.reservations.set(key, changed.record.id)
+    }
+    if (changed.quarantined) this.kept.set(changed.quarantined.id, changed.quarantined)
+    if (changed.conflict)
+      this.kept.set(changed.conflict.id, keptWith(this.kept.get(changed.conflict.id), changed.conflict))
+    return changed.result
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- a throw is a rejection
+  async change<T>(change: Change<T>): Promise<T> {
+    return this.make(change)
+  }
+
+  claimsOf(identity: string): readonly ClaimRecord[] {
+    return [...this.all.values()].filter((record) => record.identity === identity)
+  }
+
+  holdersOf(orders: readonly (string | undefined)[]): Holders {
+    const entries = orders.flatMap((order) => {
+      const holder = order === undefined ? undefined : this.all.get(this.reservations.get(order) ?? '')
+      return order !== undefined && holder ? [[order, holderOf(holder)] as const] : []
+    })
+    return new Map(entries)
+  }
+
+  record = (id: string) => Promise.resolve(this.all.get(id))
+  claims = (identity: string) => Promise.resolve(this.claimsOf(identity))
+  holders = (orders: readonly string[]) => Promise.resolve(this.holdersOf(orders))
+  quarantined = (id: string) => Promise.resolve(this.kept.get(id))
+  quarantine = () => Promise.resolve([...this.kept.values()])
+  records = () => Promise.resolve([...this.all.values()])
+  drop = (id: string) => Promise.resolve(this.kept.delete(id))
+  scrub = () => Promise.resolve()
+  waitingInQuarantine = () => Promise.resolve({ rows: 0, bytes: 0 })
+  conflicts = notAsked
+  deliveries = notAsked
+  callbackCounts = notAsked
+  deliveryCounts = notAsked
+  oldestWaitingAt = notAsked
+  dailyCounts = notAsked
+}
+
+function notAsked(): never {
+  throw new Error('No history asks for this.')
+}
+
+/** How many that do not contradict a SQL store gives: one would not say that there are two. */
+const agreeing = 2
+
+/**
+ * The claims that the SQL stores give for a callback, as `claim-search.ts` asks for them; which of those that do not contradict, no query
+ * says: `turn` chooses.
+ */
+export function foundBySql(
+  claims: readonly ClaimRecord[],
+  identity: string,
+  people: People,
+  holder: string | undefined,
+  turn: number,
+) {
+  const first = claims.find(({ id }) => id === identity)
+  if (first === undefined) return []
+  const key = peopleKey(identity, people)
+  if (first.people === key) return [first]
+  const rivals = claims.filter(({ id }) => id !== identity)
+  const fitting = fittingPeople(identity, people)
+  const ids = rivalIds(identity, key)
+  const found = new Set<ClaimRecord>([first])
+  for (const rival of rivals) {
+    if (rival.people !== undefined && fitting.includes(rival.people)) found.add(rival)
+    if (ids.includes(rival.id) || rival.id === holder) found.add(rival)
+  }
+  for (const isReferrer of sides(people.referrerEmail)) {
+    for (const isReferee of sides(people.refereeEmail)) {
+      const matching = rivals.filter(
+        (rival) => rival.people !== undefined && isReferrer(rival.referrerEmail) && isReferee(rival.refereeEmail),
+      )
+      const start = matching.length === 0 ? 0 : turn % matching.length
+      for (const rival of [...matching.slice(start), ...matching.slice(0, start)].slice(0, agreeing)) found.add(rival)
+    }
+  }
+  return [...found]
+}
+
+function sides(address: string | undefined): readonly ((recorded: string | undefined) => boolean)[] {
+  if (address === undefined) return [() => true]
+  return [(recorded) => recorded === address, (recorded) => recorded === undefined]
+}
+
+/** Which row a callback leads to, and to which claim. */
+export function rowOf(
+  callback: Callback,
+  identity: string,
+  claims: readonly ClaimRecord[],
+  holder: string | undefined,
+): string {
+  const belonging = belongsTo(callback, identity, claims, holder)
+  return `${String(belonging.row)} ${claimOf(belonging)}`
+}
+
+function claimOf(belonging: Belonging): string {
+  if ('conflictWith' in belonging) return belonging.row === 6 ? 'some' : belonging.conflictWith.id
+  return `${belonging.head.id} ${belonging.head.people ?? '-'}`
+}
+
+export { peopleOf }

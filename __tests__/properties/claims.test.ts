@@ -1,0 +1,30 @@
+import { checkHistories } from './claims-property.js'
+
+/* Random histories of claims against the model of section 7: some thousands here, a million by `npm run test:histories`. */
+
+const runs = Number(process.env.HISTORIES ?? 3_000)
+const seed = Number(process.env.HISTORIES_SEED ?? Date.now() % 2 ** 30)
+
+/** What happens in any thousand histories, in one of a hundred at least. */
+const usual = [
+  ...['row 1', 'row 2', 'row 3', 'row 4', 'row 5', 'row 6', 'accepted', 'duplicate', 'stale', 'conflict'],
+  ...[
+    'confirm: yes',
+    'confirm: no',
+    'confirm: hold',
+    'confirm: date',
+    'confirm: fails',
+    'reserved',
+    'paid',
+    'reversal',
+  ],
+  ...['found less than all', 'taken at the reservation', 'taken for gone', 'forgotten', 'commit: done'],
+  ...['replay of a conflict', 'replay of a refused delivery', 'no replay while the holder runs', 'moved by a person'],
+  'an honest claim is paid',
+]
+
+test(`${String(runs)} random histories are those of the model (seed ${String(seed)})`, async () => {
+  const counts = await checkHistories(runs, seed)
+  const rare = usual.filter((what) => (counts[what] ?? 0) < runs / 100)
+  expect(rare).toEqual([])
+}, 600_000)
