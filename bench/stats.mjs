@@ -26,10 +26,10 @@ try {
     .prepare("SELECT name FROM pragma_table_info('conversion_webhook_deliveries')")
     .all()
     .map(({ name }) => name)
-    .filter((name) => !['number', 'identity', 'received_at'].includes(name))
+    .filter((name) => !['number', 'claim', 'received_at'].includes(name))
   db.exec(`
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
-    INSERT INTO conversion_webhook_deliveries (identity, received_at, ${columns.join(', ')})
+    INSERT INTO conversion_webhook_deliveries (claim, received_at, ${columns.join(', ')})
     SELECT i + 1, received_at - (${rows} - i) * ${spanMs / rows}, ${columns.join(', ')}
     FROM n, conversion_webhook_deliveries WHERE number = 1`)
   db.close()

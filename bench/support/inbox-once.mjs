@@ -1,6 +1,6 @@
 /*
  * One measurement of bench/sqlite.mjs or bench/postgres.mjs: `node inbox-once.mjs <what> <file or URL>` prints JSON. What is `inbox`, `raw`,
- * `single`, `drain`, `raw-drain` or `latency`.
+ * `single`, `drain`, `raw-drain`, `latency`, or `paid` with what `confirm` answers.
  */
 import { conversionWebhook, parseCallback } from 'conversion-webhook'
 import { postgresRaw } from './postgres-raw.mjs'
@@ -40,6 +40,27 @@ async function rate(record, total, atATime = callers) {
     }),
   )
   return (total / (performance.now() - startedAt)) * 1_000
+}
+
+/** Recorded and delivered: how many a second, and microseconds of this process's processor time for each. */
+async function paid(confirm) {
+  const ends = new Map()
+  const inbox = await openInbox()
+  const onSuccess = ({ orderId }) => ends.get(orderId)()
+  const webhook = attach(inbox, { onSuccess }, { concurrency: callers, ...(confirm && { confirm }) })
+  const pay = async () => {
+    const callback = nextCallback()
+    const { orderID } = callback.params
+    const end = new Promise((resolve) => ends.set(orderID, resolve))
+    await Promise.all([inbox.accept(callback), end])
+    ends.delete(orderID)
+  }
+  await rate(pay, backlog) // until what is measured is compiled
+  const from = process.cpuUsage()
+  const perSecond = await rate(pay, backlog)
+  const { user, system } = process.cpuUsage(from)
+  await webhook.close()
+  return { perSecond, micros: (user + system) / backlog }
 }
 
 const measures = {
@@ -90,6 +111,9 @@ const measures = {
     await raw.close()
     return perSecond
   },
+  paid: () => paid(),
+  'paid, true': () => paid(() => true),
+  'paid, order': () => paid(({ orderId }) => ({ order: `number of ${orderId}` })),
   /** Milliseconds from the commit's promise to the handler's first line: the median of 200. */
   async latency() {
     let started

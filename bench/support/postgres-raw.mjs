@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { postgresInbox } from 'conversion-webhook/postgres'
 
@@ -9,17 +9,21 @@ export async function postgresRaw(url) {
   await inbox.close()
   const client = new pg.Client({ connectionString: url })
   await client.connect()
+  const owner = randomUUID()
   let queue = []
   let isBusy = false
   const insert = async (group) => {
-    const ids = group.map(() => randomBytes(20).toString('hex'))
+    const hashes = () => group.map(() => randomBytes(20).toString('hex'))
+    const ids = hashes()
     await client.query('BEGIN')
     await client.query(
-      `INSERT INTO conversion_webhook.identities
-       (id, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten, order_id)
-       SELECT id, '', 'success', 0, $2, $3, 1000, 0, order_id FROM unnest($1::text[], $4::text[]) AS v (id, order_id)`,
+      `INSERT INTO conversion_webhook.claims
+       (id, identity, people, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten, order_id)
+       SELECT id, id, people, '', 'success', 0, $3, $4, 1000, 0, order_id
+       FROM unnest($1::text[], $2::text[], $5::text[]) AS v (id, people, order_id)`,
       [
         ids,
+        hashes(),
         group[0].callback.params.referrer_email,
         group[0].callback.params.referee_email,
         group.map(({ callback }) => callback.params.orderID),
@@ -27,8 +31,8 @@ export async function postgresRaw(url) {
     )
     await client.query(
       `INSERT INTO conversion_webhook.deliveries
-       (identity, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, callback)
-       SELECT id, 'success', 1, 'waiting', 0, 0, 0, $2, 0, callback FROM unnest($1::text[], $3::text[]) AS v (id, callback)`,
+       (claim, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, takes, callback)
+       SELECT id, 'success', 1, 'waiting', 0, 0, 0, $2, 0, 0, callback FROM unnest($1::text[], $3::text[]) AS v (id, callback)`,
       [ids, Date.now(), group.map(({ callback }) => JSON.stringify(callback))],
     )
     await client.query('COMMIT')
@@ -54,15 +58,25 @@ export async function postgresRaw(url) {
         }
       }),
     async claimAndAck(limit) {
+      await client.query('BEGIN')
       const { rows } = await client.query(
-        `UPDATE conversion_webhook.deliveries SET state = 'running' WHERE (identity, event_key) IN (
-           SELECT identity, event_key FROM conversion_webhook.deliveries WHERE state = 'waiting' AND due_at <= $1
-           ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING identity`,
-        [Date.now(), limit],
+        `UPDATE conversion_webhook.deliveries SET state = 'running', attempts = 1, started_at = $1, owner = $3
+         WHERE (claim, event_key) IN (
+           SELECT claim, event_key FROM conversion_webhook.deliveries WHERE state = 'waiting' AND due_at <= $1
+           ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING claim`,
+        [Date.now(), limit, owner],
       )
-      await client.query(`UPDATE conversion_webhook.deliveries SET state = 'done' WHERE identity = ANY($1)`, [
-        rows.map(({ identity }) => identity),
-      ])
+      const claims = rows.map(({ claim }) => claim)
+      await client.query(
+        'INSERT INTO conversion_webhook.reservations (order_key, claim) SELECT id, id FROM unnest($1::text[]) AS id',
+        [claims],
+      )
+      await client.query('UPDATE conversion_webhook.claims SET reserved_order = id WHERE id = ANY($1)', [claims])
+      await client.query('COMMIT')
+      await client.query(
+        `UPDATE conversion_webhook.deliveries SET state = 'done', owner = NULL, settled_at = $2 WHERE claim = ANY($1)`,
+        [claims, Date.now()],
+      )
       return rows.length
     },
     close: () => client.end(),

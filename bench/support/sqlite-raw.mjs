@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { sqliteInbox } from 'conversion-webhook/sqlite'
 
@@ -7,25 +7,34 @@ export function sqliteRaw(file) {
   void sqliteInbox(file).close() // makes the tables
   const db = new DatabaseSync(file)
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON')
-  const identity = db.prepare(
+  const claim = db.prepare(
     `INSERT INTO conversion_webhook_claims
-     (id, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten, order_id, repeats)
-     VALUES (?, '', 'success', 0, ?, ?, 1000, 0, ?, NULL)`,
+     (id, identity, people, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten, order_id)
+     VALUES (?, ?, ?, '', 'success', 0, ?, ?, 1000, 0, ?)`,
   )
   const delivery = db.prepare(
     `INSERT INTO conversion_webhook_deliveries
-     (identity, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, callback)
-     VALUES (?, 'success', 1, 'waiting', 0, 0, 0, ?, 0, ?)`,
+     (claim, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, takes, callback)
+     VALUES (?, 'success', 1, 'waiting', 0, 0, 0, ?, 0, 0, ?)`,
   )
-  const claim = db.prepare(
-    `SELECT identity FROM conversion_webhook_deliveries
-     WHERE state = 'waiting' AND held_until IS NULL AND due_at <= ? ORDER BY due_at LIMIT ?`,
+  const find = db.prepare(
+    `SELECT d.number, d.claim, c.id FROM conversion_webhook_deliveries d
+     CROSS JOIN conversion_webhook_claims c ON c.number = d.claim
+     WHERE d.state = 'waiting' AND d.held_until IS NULL AND d.due_at <= ? ORDER BY d.due_at LIMIT ?`,
   )
-  const mark = db.prepare('UPDATE conversion_webhook_deliveries SET state = ? WHERE identity = ?')
+  const reserve = db.prepare('INSERT INTO conversion_webhook_reservations (order_key, claim) VALUES (?, ?)')
+  const give = db.prepare('UPDATE conversion_webhook_claims SET reserved_order = id WHERE number = ?')
+  const run = db.prepare(
+    `UPDATE conversion_webhook_deliveries SET state = 'running', attempts = 1, started_at = ?, owner = ? WHERE number = ?`,
+  )
+  const end = db.prepare(
+    `UPDATE conversion_webhook_deliveries SET state = 'done', owner = NULL, settled_at = ? WHERE number = ?`,
+  )
+  const owner = randomUUID()
   const insert = (callback) => {
-    const id = randomBytes(20).toString('hex')
-    const { params } = callback
-    const { lastInsertRowid } = identity.run(id, params.referrer_email, params.referee_email, params.orderID)
+    const [id, people] = [randomBytes(20).toString('hex'), randomBytes(20).toString('hex')]
+    const { referrer_email: referrer, referee_email: referee, orderID } = callback.params
+    const { lastInsertRowid } = claim.run(id, id, people, referrer, referee, orderID)
     delivery.run(lastInsertRowid, callback.receivedAt, JSON.stringify(callback))
   }
   let queue = []
@@ -45,11 +54,15 @@ export function sqliteRaw(file) {
     recordAlone: insert,
     claimAndAck(limit) {
       db.exec('BEGIN IMMEDIATE')
-      const found = claim.all(Date.now(), limit)
-      for (const { identity: id } of found) mark.run('running', id)
+      const found = find.all(Date.now(), limit)
+      for (const { number, claim: of, id } of found) {
+        reserve.run(id, id)
+        give.run(of)
+        run.run(Date.now(), owner, number)
+      }
       db.exec('COMMIT')
       db.exec('BEGIN IMMEDIATE')
-      for (const { identity: id } of found) mark.run('done', id)
+      for (const { number } of found) end.run(Date.now(), number)
       db.exec('COMMIT')
       return found.length
     },

@@ -25,7 +25,7 @@ const migrations: readonly ((schema: string) => string)[] = [
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
   CREATE INDEX ON ${schema}.claims (identity, people) WHERE id <> identity;
   CREATE INDEX ON ${schema}.claims (identity, referrer_email, referee_email) WHERE id <> identity AND people IS NOT NULL;
-  CREATE INDEX ON ${schema}.claims (identity, referee_email) WHERE id <> identity AND people IS NOT NULL;
+  CREATE INDEX ON ${schema}.claims (identity, referee_email NULLS FIRST, referrer_email NULLS FIRST) WHERE id <> identity AND people IS NOT NULL;
 
   -- Which claim has an order, by the identity of the order. Outlives prune and erase.
   CREATE TABLE ${schema}.reservations (order_key text PRIMARY KEY, claim text NOT NULL);

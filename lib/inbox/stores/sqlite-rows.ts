@@ -28,7 +28,7 @@ const counters = 'conversion_webhook_counters'
 const workers = 'conversion_webhook_workers'
 
 /** Two that do not contradict are one too many. */
-const agreeing = 2
+const enough = 2
 
 /** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
 const inState = (state: DeliveryState): string =>
@@ -75,8 +75,9 @@ export class SqliteRows {
   }
 
   /** The ids of the rivals that a callback may belong to, besides the first claim and the one that has the order. */
-  rivals(identity: string, people: People): readonly string[] {
-    const { sql, values } = rivalsFor(claims, identity, people, agreeing)
+  rivals(identity: string, people: People, agreeing = enough): readonly string[] {
+    const using = (index: string): string => `INDEXED BY conversion_webhook_rivals_by_${index}`
+    const { sql, values } = rivalsFor(claims, identity, people, agreeing, using)
     return this.#sql(sql)
       .all(...values)
       .map(({ id }) => text(id))

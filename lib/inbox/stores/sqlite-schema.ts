@@ -30,7 +30,7 @@ const migrations: readonly string[] = [
   CREATE INDEX conversion_webhook_rivals_by_people ON conversion_webhook_claims (identity, people) WHERE id <> identity;
   CREATE INDEX conversion_webhook_rivals_by_referrer ON conversion_webhook_claims (identity, referrer_email, referee_email)
     WHERE id <> identity AND people IS NOT NULL;
-  CREATE INDEX conversion_webhook_rivals_by_referee ON conversion_webhook_claims (identity, referee_email)
+  CREATE INDEX conversion_webhook_rivals_by_referee ON conversion_webhook_claims (identity, referee_email, referrer_email)
     WHERE id <> identity AND people IS NOT NULL;
 
   -- Which claim has an order, by the identity of the order. Outlives prune and erase.

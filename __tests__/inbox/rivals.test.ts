@@ -1,0 +1,229 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { Client } from 'pg'
+import { peopleKey, rivalId, type People } from '../../lib/inbox/identity.js'
+import { migrate as migratePostgres } from '../../lib/inbox/stores/postgres-schema.js'
+import { PostgresRows } from '../../lib/inbox/stores/postgres-rows.js'
+import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.js'
+import { SqliteRows } from '../../lib/inbox/stores/sqlite-rows.js'
+import type { Queryable } from '../../lib/inbox/stores/postgres-client.js'
+import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { hasSqlite, openFile } from '../support/sqlite.js'
+
+/* What it takes to find the claim that a callback belongs to does not grow with the claims that its order has. */
+
+const rivals = 10_000
+const identity = 'a'.repeat(40)
+const both = { referrerEmail: 'referrer@shop.example', refereeEmail: 'referee@shop.example' }
+
+/** A callback may leave out either address. */
+const callbacks: readonly People[] = [
+  both,
+  { referrerEmail: both.referrerEmail },
+  { refereeEmail: both.refereeEmail },
+  {},
+]
+
+const columns = 'id, identity, people, scope, status, goal, referrer_email, referee_email, is_forgotten'
+
+/** The claims of one order: half share one address with a callback, or leave one out, and half have nothing in common with it. */
+function claimsOf(order: string, count: number) {
+  return Array.from({ length: count }, (_each, index) => {
+    const name = `${String(index)}@thief.example`
+    const people: People =
+      [
+        { referrerEmail: both.referrerEmail, refereeEmail: name },
+        { referrerEmail: name, refereeEmail: both.refereeEmail },
+        { referrerEmail: name },
+        { refereeEmail: name },
+        { referrerEmail: name, refereeEmail: name },
+        { referrerEmail: name, refereeEmail: `other ${name}` },
+      ][index % 6] ?? {}
+    const key = peopleKey(order, people)
+    const id = index === 0 ? order : rivalId(order, key)
+    return [id, order, key, '', 'success', 0, people.referrerEmail ?? null, people.refereeEmail ?? null, 0]
+  })
+}
+
+/** An order whose rivals have one address each, are forgotten, or are replayed conflicts, to which nothing belongs by its people. */
+const mixed = 'c'.repeat(40)
+const mixedClaims = [
+  [mixed, mixed, 'people 0', '', 'success', 0, 'a@thief.example', 'b@thief.example', 0],
+  ...callbacks.map((people, index) => {
+    const { referrerEmail = null, refereeEmail = null } = people
+    return [`claim ${String(index)}`, mixed, peopleKey(mixed, people), '', 'fail', 0, referrerEmail, refereeEmail, 0]
+  }),
+  ['forgotten', mixed, 'people 1', '', 'success', 0, null, null, 1],
+  ['replayed 1', mixed, null, '', 'success', 0, both.referrerEmail, both.refereeEmail, 0],
+  ['replayed 2', mixed, null, '', 'success', 0, null, null, 0],
+]
+/** All that do not contradict, since there are few enough. */
+const agreeing = ['claim 0', 'claim 1', 'claim 2', 'claim 3', 'forgotten']
+
+/** One order with many claims, and many with two: what a database counts on average says nothing of the one. */
+function allClaims() {
+  const orders = Array.from({ length: 2_000 }, (_each, index) => String(index).padStart(40, 'b'))
+  return [...claimsOf(identity, rivals), ...orders.flatMap((order) => claimsOf(order, 2)), ...mixedClaims]
+}
+
+const describeSqlite = hasSqlite ? describe : describe.skip
+const describePostgres = hasPostgres ? describe : describe.skip
+const names = callbacks.map((people) => [Object.keys(people).join(' and ') || 'no address', people] as const)
+
+describeSqlite('SQLite', () => {
+  let db: DatabaseSync
+  beforeAll(() => {
+    db = openFile(':memory:')
+    migrateSqlite(db)
+    const values = columns.split(', ').map(() => '?')
+    const insert = db.prepare(`INSERT INTO conversion_webhook_claims (${columns}) VALUES (${values.join(', ')})`)
+    db.exec('BEGIN')
+    for (const claim of allClaims()) insert.run(...claim)
+    db.exec('COMMIT')
+  })
+  afterAll(() => {
+    db.close()
+  })
+
+  /** How the tables are read by what a change asks for. */
+  function plans(ask: (rows: SqliteRows) => unknown): unknown[] {
+    const asked: string[] = []
+    const prepare = (sql: string) => {
+      asked.push(sql)
+      return db.prepare(sql)
+    }
+    ask(new SqliteRows(Object.assign(Object.create(db) as DatabaseSync, { prepare })))
+    const steps = asked.flatMap((sql) => db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all())
+    return steps.map(({ detail }) => String(detail)).filter((detail) => /^(?:SEARCH|SCAN) (?!agreeing)/.test(detail))
+  }
+
+  const ways = [
+    ['conversion_webhook_rivals_by_referrer (identity=? AND referrer_email=? AND referee_email=?)'],
+    Array<string>(2).fill('conversion_webhook_rivals_by_referrer (identity=? AND referrer_email=?)'),
+    Array<string>(2).fill('conversion_webhook_rivals_by_referee (identity=? AND referee_email=?)'),
+    ['conversion_webhook_rivals_by_people (identity=? AND people>?)'], // the first ones
+  ]
+  const byPeople = 'conversion_webhook_rivals_by_people (identity=? AND people=?)'
+  const byId = 'sqlite_autoindex_conversion_webhook_claims_1 (id=?)'
+
+  describe.each(['', 'ANALYZE'])('with the statistics of %p', (statistics) => {
+    beforeAll(() => {
+      db.exec(statistics)
+    })
+
+    test.each(names.map(([name, people], index) => [name, people, ways[index] ?? []] as const))(
+      'finds the rivals for a callback with %s by indexes',
+      (_name, people, conditions) => {
+        const found = plans((rows) => {
+          expect(rows.rivals(identity, people, 2).length).toBeLessThanOrEqual(2 * conditions.length)
+        })
+        expect(found).toEqual(
+          [byPeople, byId, ...conditions].map((way) => `SEARCH conversion_webhook_claims USING INDEX ${way}`),
+        )
+      },
+    )
+
+    test.each(names)('finds every rival that does not contradict a callback with %s', (_name, people) => {
+      expect([...new SqliteRows(db).rivals(mixed, people, 9)].sort()).toEqual(agreeing)
+    })
+
+    test('finds a claim, and the one that has an order, by indexes', () => {
+      const found = plans((rows) => {
+        rows.record(identity)
+        rows.holder(identity)
+      })
+      expect(found).toEqual([
+        'SEARCH conversion_webhook_claims USING INDEX sqlite_autoindex_conversion_webhook_claims_1 (id=?)',
+        'SEARCH conversion_webhook_deliveries USING INDEX sqlite_autoindex_conversion_webhook_deliveries_1 (claim=?)',
+        'SEARCH r USING PRIMARY KEY (order_key=?)',
+        'SEARCH c USING COVERING INDEX sqlite_autoindex_conversion_webhook_claims_1 (id=?)',
+        'SEARCH d USING INDEX sqlite_autoindex_conversion_webhook_deliveries_1 (claim=?)',
+      ])
+    })
+  })
+})
+
+/** One node of a plan that PostgreSQL has run. */
+interface Node {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Actual Rows': number
+  readonly 'Actual Loops': number
+  readonly 'Rows Removed by Filter'?: number
+  readonly 'Rows Removed by Index Recheck'?: number
+  readonly Plans?: readonly Node[]
+}
+
+interface Explained {
+  readonly 'QUERY PLAN': readonly { readonly Plan: Node }[]
+}
+
+const nodesOf = (node: Node): readonly Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
+
+describePostgres('PostgreSQL', () => {
+  let server: Server
+  let client: Client
+  beforeAll(async () => {
+    server = await startServer(['autovacuum=off'])
+    client = new Client({ connectionString: server.url })
+    await client.connect()
+    await migratePostgres(client, 'conversion_webhook')
+    const claims = allClaims()
+    const arrays = columns.split(', ').map((_column, index) => claims.map((claim) => claim[index]))
+    await client.query(
+      `INSERT INTO conversion_webhook.claims (${columns}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+       $6::smallint[], $7::text[], $8::text[], $9::smallint[])`,
+      arrays,
+    )
+  })
+  afterAll(async () => {
+    await client.end()
+    await server.stop()
+  })
+
+  /** How many rows of claims were looked at, and by which kinds of scan. */
+  async function looks(ask: (rows: PostgresRows, client: Queryable) => Promise<unknown>) {
+    const nodes: Node[] = []
+    const explaining: Queryable = {
+      async query(sql, values) {
+        const { rows } = await client.query<Explained>(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, values)
+        nodes.push(...rows.flatMap((row) => row['QUERY PLAN']).flatMap(({ Plan: plan }) => nodesOf(plan)))
+        return client.query(sql, values)
+      },
+    }
+    await ask(new PostgresRows('conversion_webhook'), explaining)
+    const scans = nodes.filter((node) => node['Relation Name'] === 'claims')
+    const rowsOf = (node: Node) =>
+      node['Actual Loops'] *
+      (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0))
+    return {
+      rows: scans.reduce((sum, node) => sum + rowsOf(node), 0),
+      kinds: scans.map((node) => node['Node Type']),
+    }
+  }
+
+  describe.each(['', 'ANALYZE'])('with the statistics of %p', (statistics) => {
+    beforeAll(async () => {
+      await client.query(statistics)
+    })
+
+    test.each(names)('looks at a few rivals for a callback with %s', async (_name, people) => {
+      const { rows, kinds } = await looks((all, explaining) => all.rivals(explaining, identity, people, 2))
+      expect(rows).toBeLessThanOrEqual(4)
+      expect(kinds).not.toContain('Seq Scan')
+    })
+
+    test.each(names)('finds every rival that does not contradict a callback with %s', async (_name, people) => {
+      const found = await new PostgresRows('conversion_webhook').rivals(client, mixed, people, 9)
+      expect([...found].sort()).toEqual(agreeing)
+    })
+
+    test('looks at one claim, and at the one that has an order', async () => {
+      const { rows, kinds } = await looks(async (all, explaining) => {
+        await all.records(explaining, [identity])
+        await all.holders(explaining, [identity])
+      })
+      expect(rows).toBe(1)
+      expect(kinds).not.toContain('Seq Scan')
+    })
+  })
+})
