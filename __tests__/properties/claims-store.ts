@@ -2,7 +2,7 @@ import { belongsTo, fittingPeople, rivalIds, type Belonging } from '../../lib/in
 import { peopleKey, peopleOf, type People } from '../../lib/inbox/identity.js'
 import { keptWith, type QuarantinedCallback } from '../../lib/inbox/quarantine.js'
 import type { ClaimRecord } from '../../lib/inbox/records.js'
-import { holderOf, type Holders } from '../../lib/inbox/reservation.js'
+import { holderOf, type Holders } from '../../lib/inbox/holders.js'
 import type { Change, Found, Store } from '../../lib/inbox/store.js'
 import type { Callback } from '../../lib/callback/conversion.js'
 
