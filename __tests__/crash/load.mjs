@@ -1,25 +1,38 @@
 /** Every so many orders have rivals, whose callbacks come at the same time. */
 const everyRivalry = 3
 
+/** With more deliveries than these before them the workers wait: a slow machine, which starts servers slowly, must deliver them all in the end. */
+const maxLeft = 300
+
 /** Sends callbacks by 16 workers, each for an order of its own, to one of the ports in turn. */
 export class Load {
   ports = []
   orders = 0
   sent = 0
+  #isFull = false
   #isOver = false
   #client
   #rivals
   #workers
 
-  constructor(client, rivals) {
+  constructor(client, rivals, left) {
     this.#client = client
     this.#rivals = rivals
-    this.#workers = Array.from({ length: 16 }, () => this.#work())
+    this.#workers = [this.#measure(left), ...Array.from({ length: 16 }, () => this.#work())]
+  }
+
+  async #measure(left) {
+    for (; !this.#isOver; await new Promise((resolve) => setTimeout(resolve, 50))) {
+      this.#isFull = await left().then(
+        (count) => count > maxLeft,
+        () => false, // the database is away
+      )
+    }
   }
 
   async #work() {
     while (!this.#isOver) {
-      if (this.ports.length === 0) {
+      if (this.ports.length === 0 || this.#isFull) {
         await new Promise((resolve) => setTimeout(resolve, 2))
         continue
       }

@@ -72,7 +72,7 @@ try {
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const step of steps) await raceToDeath(survivor, step)
   }
-  if (!(await storage.idle(120_000))) problems.push('deliveries still wait or run after two minutes')
+  if (!(await storage.idle(60_000))) problems.push('deliveries wait or run, and none was settled for a minute')
 
   const { taken, conflicts, others } = client
   const judged = judge({

@@ -1,12 +1,21 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { startPostgres } from '../../scripts/postgres.mjs'
 
-/** Waits until nothing of an inbox waits or runs; false where that takes too long. */
+/** How many deliveries of an inbox wait or run. */
+async function leftIn(inbox) {
+  const { waiting, held, running } = (await inbox.stats()).deliveries
+  return waiting + held + running
+}
+
+/** Waits until there are none; false where nothing is settled for so long. */
 async function idle(inbox, ms) {
-  for (const until = Date.now() + ms; Date.now() < until; await wait(100)) {
-    const { waiting, held, running } = (await inbox.stats()).deliveries
-    if (process.env.SHOW) console.error(Math.round(performance.now()), waiting, running)
-    if (waiting + held + running === 0) return true
+  let before
+  for (let until = Date.now() + ms; Date.now() < until; await wait(100)) {
+    const left = await leftIn(inbox)
+    if (process.env.SHOW) console.error(Math.round(performance.now()), left)
+    if (left === 0) return true
+    if (left !== before) until = Date.now() + ms
+    before = left
   }
   return false
 }
@@ -23,6 +32,7 @@ async function openSqliteStorage(file) {
   db.exec(`PRAGMA busy_timeout = 5000; ${table}`)
   return {
     options: { inbox: 'sqlite', file },
+    left: () => leftIn(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => db.prepare(query).all(),
     async damage() {
@@ -51,6 +61,7 @@ async function openPostgresStorage() {
   return {
     options: { inbox: 'postgres', url: server.url },
     server,
+    left: () => leftIn(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => (await pool.query(query)).rows,
     damage: async () => undefined,
