@@ -3,26 +3,31 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasSqlite } from '../support/sqlite.js'
 
-/* The crash tests with a few rounds; `npm run test:crash` makes 100 and 50 kills. */
+/* The crash tests with a few rounds, one after another, since each wants the machine for itself; `npm run test:crash` makes many more. */
 
 const run = promisify(execFile)
-const testCrashes = hasSqlite ? test.concurrent : test.skip
+/** Above what a busy machine takes: a run ends by itself where nothing moves for a minute. */
+const timeout = 400_000
+const testCrashes = hasSqlite ? test : test.skip
 
-describe('nothing is lost and nothing is paid twice', () => {
+describe('nothing is lost, nothing is paid twice, and no two claims of one order are paid', () => {
   testCrashes.each([
-    ['SQLite', ['--inbox', 'sqlite', '--kills', '6']],
-    ['PostgreSQL with two servers, killed', ['--inbox', 'postgres', '--kills', '4']],
-    ['PostgreSQL through Drizzle, killed', ['--inbox', 'postgres', '--library', 'drizzle', '--kills', '4']],
+    ['SQLite, where confirm says yes to all', ['--inbox', 'sqlite', '--shop', 'naive', '--kills', '6']],
+    ['PostgreSQL, where confirm knows the buyer', ['--inbox', 'postgres', '--shop', 'bound', '--kills', '4']],
+    [
+      'PostgreSQL through Drizzle, where confirm says yes to all',
+      ['--inbox', 'postgres', '--shop', 'naive', '--library', 'drizzle', '--kills', '4'],
+    ],
     ['PostgreSQL, stopped and started under load', ['--inbox', 'postgres', '--kills', '0', '--restarts', '2']],
   ] as const)(
-    '%s',
+    'two servers on %s',
     async (_name, options) => {
       const { stdout } = await run(process.execPath, [join(__dirname, 'run.mjs'), ...options, '--json'])
-      const summary = JSON.parse(stdout) as Record<'problems' | 'answered200' | 'effectsThroughCommit', unknown>
-      expect(summary).toMatchObject({ problems: [] })
-      expect(summary.answered200).toBeGreaterThan(30) // as many as a busy machine answers between kills
-      expect(summary.effectsThroughCommit).toBeGreaterThanOrEqual(summary.answered200 as number)
+      const summary = JSON.parse(stdout) as Record<'answered200' | 'paid' | 'owed', number>
+      expect(summary).toMatchObject({ problems: [], lost: 0, doubled: 0, ordersWithTwoPaidClaims: 0 })
+      expect(summary.answered200).toBeGreaterThan(100)
+      expect(summary.paid).toBeGreaterThanOrEqual(summary.owed)
     },
-    180_000,
+    timeout,
   )
 })

@@ -1,71 +1,61 @@
-import { request, Agent } from 'node:http'
+/** Every so many orders have rivals, whose callbacks come at the same time. */
+const everyRivalry = 3
 
-/** Sends callbacks over 16 connections, each with an order of its own, to one of the ports in turn; writes down what was answered. */
+/** With more deliveries than these before them the workers wait: a slow machine, which starts servers slowly, must deliver them all in the end. */
+const maxLeft = 300
+
+/** Sends callbacks by 16 workers, each for an order of its own, to one of the ports in turn. */
 export class Load {
   ports = []
+  orders = 0
   sent = 0
-  /** Orders that were answered 200, by outcome. */
-  answered = new Map()
-  /** How often something else came: a status, or the code of a connection's error. */
-  others = new Map()
+  #isFull = false
   #isOver = false
-  #agent = new Agent({ keepAlive: true, maxSockets: 16 })
+  #client
+  #rivals
   #workers
 
-  constructor(prefix) {
-    this.prefix = prefix
-    this.#workers = Array.from({ length: 16 }, () => this.#work())
+  constructor(client, rivals, left) {
+    this.#client = client
+    this.#rivals = rivals
+    this.#workers = [this.#measure(left), ...Array.from({ length: 16 }, () => this.#work())]
+  }
+
+  async #measure(left) {
+    for (; !this.#isOver; await new Promise((resolve) => setTimeout(resolve, 50))) {
+      this.#isFull = await left().then(
+        (count) => count > maxLeft,
+        () => false, // the database is away
+      )
+    }
   }
 
   async #work() {
     while (!this.#isOver) {
-      const port = this.ports[this.sent % Math.max(1, this.ports.length)]
-      if (port === undefined) {
+      if (this.ports.length === 0 || this.#isFull) {
         await new Promise((resolve) => setTimeout(resolve, 2))
         continue
       }
-      const order = `${this.prefix}-${this.sent++}`
-      const { status, outcome, retryAfter } = await this.send(port, order)
-      if (status === 200) this.answered.set(order, outcome)
-      else {
-        const what = status === 503 && retryAfter ? '503 with Retry-After' : String(status)
-        this.others.set(what, (this.others.get(what) ?? 0) + 1)
-        await new Promise((resolve) => setTimeout(resolve, 5))
-      }
+      const number = 1_000 + this.orders++
+      const answered = await Promise.all(this.#claimants(number).map((who) => this.#send(number, who)))
+      if (answered.includes(false)) await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
 
-  send(port, order) {
-    const query = new URLSearchParams({
-      conversion: 'success',
-      orderID: order,
-      referrer_email: `${order}@shop.example`,
-      purchaseValue: '10',
-      goal_complete: '1',
-    })
-    return new Promise((resolve) => {
-      const options = { port, host: '127.0.0.1', path: `/webhook?${query}`, agent: this.#agent, timeout: 30_000 }
-      const call = request(options, (response) => {
-        let body = ''
-        response.setEncoding('utf8').on('data', (chunk) => (body += chunk))
-        response.on('end', () => {
-          const outcome = response.statusCode === 200 ? JSON.parse(body).outcome : undefined
-          resolve({ status: response.statusCode, outcome, retryAfter: response.headers['retry-after'] })
-        })
-        response.on('error', ({ code }) => resolve({ status: code }))
-      })
-      call.on('timeout', () => call.destroy(Object.assign(new Error('timeout'), { code: 'TIMEOUT' })))
-      call.on('error', ({ code }) => resolve({ status: code ?? 'ERROR' }))
-      call.end()
-    })
+  /** The honest one, alone or among his rivals; not all of them are always there, and each is first at times. */
+  #claimants(number) {
+    if (number % everyRivalry !== 0) return ['honest']
+    const round = number / everyRivalry
+    const rivals = this.#rivals.filter((_rival, index) => index !== round % 4)
+    return rivals.toSpliced(round % (rivals.length + 1), 0, 'honest')
+  }
+
+  #send(number, who) {
+    return this.#client.send(this.ports[this.sent++ % this.ports.length], number, who)
   }
 
   async stop() {
     this.#isOver = true
     await Promise.all(this.#workers)
-  }
-
-  close() {
-    this.#agent.destroy()
   }
 }

@@ -27,12 +27,12 @@ function shareSqlite(): Promise<Shared> {
   const file = folder.file('inbox.db')
   const inbox = sqliteInbox(file)
   const db = openFile(file)
-  db.exec('PRAGMA busy_timeout = 5000; CREATE TABLE rewards (orderId TEXT, attempt INTEGER)')
+  db.exec('PRAGMA busy_timeout = 5000; CREATE TABLE rewards (number TEXT, claim TEXT, referrer TEXT)')
   return Promise.resolve({
     inbox,
     options: { inbox: 'sqlite', file, log: folder.file('log') },
     rewards: (orderId) =>
-      Promise.resolve(Number(db.prepare('SELECT count(*) AS n FROM rewards WHERE orderId = ?').get(orderId)?.n)),
+      Promise.resolve(Number(db.prepare('SELECT count(*) AS n FROM rewards WHERE number = ?').get(orderId)?.n)),
     close: async () => {
       db.close()
       await inbox.close()
@@ -46,13 +46,13 @@ async function sharePostgres(): Promise<Shared> {
   const server: Server = await startServer()
   const client = new Client({ connectionString: server.url })
   await client.connect()
-  await client.query('CREATE TABLE rewards (orderId text, attempt integer)')
+  await client.query('CREATE TABLE rewards (number text, claim text, referrer text)')
   const inbox = postgresInbox({ connectionString: server.url })
   return {
     inbox,
     options: { inbox: 'postgres', url: server.url, log: folder.file('log') },
     rewards: async (orderId) => {
-      const { rows } = await client.query<{ n: string }>('SELECT count(*) AS n FROM rewards WHERE orderId = $1', [
+      const { rows } = await client.query<{ n: string }>('SELECT count(*) AS n FROM rewards WHERE number = $1', [
         orderId,
       ])
       return Number(rows[0]?.n)

@@ -1,13 +1,16 @@
 /*
  * A shop that is going to be killed: `node server.mjs '{"inbox":"sqlite","file":…}'`. Its success handler makes its effect through
- * `commit`, its goalComplete handler by a line in a file, which outlives the process like any call to another service.
+ * `commit`, its goalComplete handler by a line in a file, which outlives the process like any call to another service. Nothing in its table
+ * keeps two claims from being paid for one order. With `dieAt` it kills itself where it first comes to that step.
  */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
+import { shops } from './shop.mjs'
 
-const { inbox: kind, file, url, library = 'pg', log } = JSON.parse(process.argv[2])
+const { inbox: kind, file, url, library = 'pg', log, shop = 'none', dieAt } = JSON.parse(process.argv[2])
+const { confirm, numberOf } = shops[shop]
 
 async function makeInbox() {
   if (kind === 'sqlite') return (await import('conversion-webhook/sqlite')).sqliteInbox(file)
@@ -16,44 +19,76 @@ async function makeInbox() {
 
 /** The effect in a transaction of the library's own, which is part of ours. */
 const inserts = {
-  pg: () => (client, row) => client.query('INSERT INTO rewards VALUES ($1, $2)', row),
+  pg: () => (client, row) => client.query('INSERT INTO rewards VALUES ($1, $2, $3)', Object.values(row)),
   async drizzle() {
     const { sql } = await import('drizzle-orm')
     const { drizzle } = await import('drizzle-orm/node-postgres')
-    return (client, [orderId, attempt]) =>
-      drizzle(client).transaction((tx) => tx.execute(sql`INSERT INTO rewards VALUES (${orderId}, ${attempt})`))
+    return (client, { number, claim, referrer }) =>
+      drizzle(client).transaction((tx) =>
+        tx.execute(sql`INSERT INTO rewards VALUES (${number}, ${claim}, ${referrer})`),
+      )
   },
   async kysely() {
     const { Kysely, PostgresDialect } = await import('kysely')
-    return (client, [orderid, attempt]) =>
+    return (client, row) =>
       new Kysely({ dialect: new PostgresDialect({ pool: client }) })
         .transaction()
-        .execute((tx) => tx.insertInto('rewards').values({ orderid, attempt }).execute())
+        .execute((tx) => tx.insertInto('rewards').values(row).execute())
   },
   async knex() {
     const { default: makeKnex } = await import('knex')
     const knex = makeKnex({ client: 'pg' })
-    return (client, [orderid, attempt]) =>
-      knex.transaction((trx) => trx('rewards').insert({ orderid, attempt }), { connection: client })
+    return (client, row) => knex.transaction((trx) => trx('rewards').insert(row), { connection: client })
   },
 }
-const insert = kind === 'postgres' ? await inserts[library]() : undefined
+const insertOnSqlite = (db, row) => db.prepare('INSERT INTO rewards VALUES (?, ?, ?)').run(...Object.values(row))
+const insert = kind === 'postgres' ? await inserts[library]() : insertOnSqlite
 
-async function reward({ orderId }, { commit, attempt }) {
+function step(name) {
+  if (name === dieAt) process.kill(process.pid, 'SIGKILL')
+}
+
+/** A step that begins when this turn's promises have run: where what they ask for is on its way, and nothing has come back. */
+function nextStep(name) {
+  if (name === dieAt) process.nextTick(step, name)
+}
+
+function ask(conversion) {
+  const answer = confirm(conversion)
+  if (answer) {
+    step('confirmed')
+    nextStep('reserving')
+  }
+  return answer
+}
+
+const claimOf = (id) => id.replace(/:.*/, '')
+
+async function reward({ orderId, referrer }, { id, commit }) {
+  step('reserved')
+  const row = { number: numberOf(orderId), claim: claimOf(id), referrer: referrer.email ?? '' }
   await wait(Math.random() * 3)
   if (kind === 'sqlite') {
     await commit((db) => {
-      db.prepare('INSERT INTO rewards (orderId, attempt) VALUES (?, ?)').run(orderId, attempt)
+      insert(db, row)
+      step('inserted')
     })
   } else {
-    await commit((client) => insert(client, [orderId, attempt]))
+    await commit(async (client) => {
+      await insert(client, row)
+      step('inserted')
+    })
   }
+  step('committed')
 }
 
-async function announce({ orderId }) {
-  appendFileSync(log, `${process.pid} starts ${orderId}\n`)
+async function announce({ orderId }, { id }) {
+  const what = `${numberOf(orderId)} ${claimOf(id)}`
+  appendFileSync(log, `${process.pid} starts ${what}\n`)
   await wait(Math.random() * 3)
-  appendFileSync(log, `${process.pid} did ${orderId}\n`)
+  appendFileSync(log, `${process.pid} did ${what}\n`)
+  step('announced')
+  nextStep('marking')
 }
 
 const app = express()
@@ -61,7 +96,7 @@ app.use(
   '/webhook',
   conversionWebhook(
     { onSuccess: reward, onGoalComplete: announce, onError: ({ error }) => process.send?.({ error: String(error) }) },
-    { secret: false, inbox: await makeInbox() },
+    { secret: false, inbox: await makeInbox(), ...(confirm && { confirm: ask }) },
   ),
 )
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))

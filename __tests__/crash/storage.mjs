@@ -1,29 +1,40 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { startPostgres } from '../../scripts/postgres.mjs'
 
-/** Waits until nothing of an inbox waits or runs; false where that takes too long. */
+/** How many deliveries of an inbox wait or run. */
+async function leftIn(inbox) {
+  const { waiting, held, running } = (await inbox.stats()).deliveries
+  return waiting + held + running
+}
+
+/** Waits until there are none; false where nothing is settled for so long. */
 async function idle(inbox, ms) {
-  for (const until = Date.now() + ms; Date.now() < until; await wait(100)) {
-    const { waiting, running } = (await inbox.stats()).deliveries
-    if (process.env.SHOW) console.error(Math.round(performance.now()), waiting, running)
-    if (waiting + running === 0) return true
+  let before
+  for (let until = Date.now() + ms; Date.now() < until; await wait(100)) {
+    const left = await leftIn(inbox)
+    if (process.env.SHOW) console.error(Math.round(performance.now()), left)
+    if (left === 0) return true
+    if (left !== before) until = Date.now() + ms
+    before = left
   }
   return false
 }
 
-const counted = (rows) => new Map(rows.map(({ order, times }) => [order, Number(times)]))
-const query = 'SELECT orderId AS "order", count(*) AS times FROM rewards GROUP BY orderId'
+/** No constraint keeps two claims from being paid for one order: the package alone does. */
+const table = 'CREATE TABLE rewards (number TEXT, claim TEXT, referrer TEXT)'
+const query = 'SELECT number, claim, referrer FROM rewards'
 
-export async function openSqliteStorage(file) {
+async function openSqliteStorage(file) {
   const { DatabaseSync } = await import('node:sqlite')
   const { sqliteInbox } = await import('conversion-webhook/sqlite')
   const inbox = sqliteInbox(file)
   const db = new DatabaseSync(file)
-  db.exec('PRAGMA busy_timeout = 5000; CREATE TABLE rewards (orderId TEXT, attempt INTEGER)')
+  db.exec(`PRAGMA busy_timeout = 5000; ${table}`)
   return {
     options: { inbox: 'sqlite', file },
+    left: () => leftIn(inbox),
     idle: (ms) => idle(inbox, ms),
-    rewards: async () => counted(db.prepare(query).all()),
+    rewards: async () => db.prepare(query).all(),
     async damage() {
       const { integrity_check: result } = db.prepare('PRAGMA integrity_check').get()
       return result === 'ok' ? undefined : result
@@ -35,19 +46,24 @@ export async function openSqliteStorage(file) {
   }
 }
 
-export async function openPostgresStorage() {
+export function openStorage(inbox, file) {
+  return inbox === 'sqlite' ? openSqliteStorage(file) : openPostgresStorage()
+}
+
+async function openPostgresStorage() {
   const { default: pg } = await import('pg')
   const { postgresInbox } = await import('conversion-webhook/postgres')
   const server = await startPostgres()
   const pool = new pg.Pool({ connectionString: server.url, max: 3 })
   pool.on('error', () => undefined) // the server is stopped under it
-  await pool.query('CREATE TABLE rewards (orderId text, attempt integer)')
+  await pool.query(table)
   const inbox = postgresInbox({ pool })
   return {
     options: { inbox: 'postgres', url: server.url },
     server,
+    left: () => leftIn(inbox),
     idle: (ms) => idle(inbox, ms),
-    rewards: async () => counted((await pool.query(query)).rows),
+    rewards: async () => (await pool.query(query)).rows,
     damage: async () => undefined,
     async close() {
       await inbox.close()

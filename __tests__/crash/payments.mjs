@@ -1,0 +1,60 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { friendOf } from './shop.mjs'
+
+/** What handlers without `commit` wrote, in order: `{ pid, what, number, claim }`. */
+export function announcements(log) {
+  if (!existsSync(log)) return []
+  const lines = readFileSync(log, 'utf8').trim().split('\n')
+  return lines.map((line) => {
+    const [pid, what, number, claim] = line.split(' ')
+    return { pid: Number(pid), what, number, claim }
+  })
+}
+
+const byNumber = (all) => Map.groupBy(all, ({ number }) => number)
+const naming = (numbers) => (numbers.length > 5 ? `${numbers.slice(0, 5)} …` : String(numbers))
+
+/**
+ * Compares what was paid with what was answered: `rewards` through `commit`, `announced` without. `mayRepeat` says whether an effect
+ * without `commit` that a process made may be there again.
+ */
+export function judge({ taken, conflicts, rewards, announced, shop, mayRepeat }) {
+  const paid = byNumber(rewards)
+  const done = byNumber(announced.filter(({ what }) => what === 'did'))
+  const isBound = shop === 'bound'
+  const owed = new Set(taken.filter(({ who }) => !isBound || who === 'honest').map(({ number }) => String(number)))
+
+  const lost = [...owed].filter((number) => !paid.has(number) || !done.has(number))
+  const doubled = [...paid].filter(([, all]) => all.length > 1).map(([number]) => number)
+  const touched = [...byNumber([...rewards, ...announced])]
+  const contested = touched
+    .filter(([, all]) => new Set(all.map(({ claim }) => claim)).size > 1)
+    .map(([number]) => number)
+  const stolen = rewards.filter(({ number, referrer }) => isBound && referrer !== friendOf(number))
+  const turnedAway = conflicts.filter(({ who }) => isBound && who === 'honest')
+  const repeated = [...done].filter(([, all]) => all.length > 1)
+  const strange = repeated.filter(([number, all]) => !all.slice(0, -1).every(({ pid }) => mayRepeat(pid, number)))
+
+  const findings = {
+    'owed and not paid': lost,
+    'paid twice through commit': doubled,
+    'paid to two claims': contested,
+    'paid to somebody else': stolen.map(({ number }) => number),
+    'refused to the honest one as a conflict': turnedAway.map(({ number }) => number),
+    'announced twice, and not running at a kill': strange.map(([number]) => number),
+  }
+  return {
+    problems: Object.entries(findings)
+      .filter(([, numbers]) => numbers.length > 0)
+      .map(([what, numbers]) => `${numbers.length} orders were ${what}: ${naming(numbers)}`),
+    summary: {
+      owed: owed.size,
+      paid: paid.size,
+      lost: lost.length,
+      doubled: doubled.length,
+      ordersWithTwoPaidClaims: contested.length,
+      effectsElsewhere: done.size,
+      effectsElsewhereTwice: repeated.length,
+    },
+  }
+}
