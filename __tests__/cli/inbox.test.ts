@@ -73,7 +73,7 @@ describeDurable.each([
   test('is listed for people, who learn how to go on', async () => {
     const { out, err } = await cli(['inbox', 'list', storage, '--limit', '2'])
     expect(out).toMatch(/^received \(UTC\) +state +event +order +scope +attempts +id +last error\n(.+\n){2}$/)
-    expect(err).toMatch(/^Older ones: --before \S+\n$/)
+    expect(err).toMatch(/^\* another claim has the order; .+\nOlder ones: --before \S+\n$/)
     expect((await cli(['inbox', 'list', storage, '--order', 'NONE'])).out).toBe('Nothing is recorded that fits.\n')
   })
 
@@ -97,7 +97,7 @@ describeDurable.each([
 
   test('marks for replay, which a process with handlers picks up', async () => {
     const id = await idOf('dead')
-    expect(await ask('replay', id)).toEqual({ marked: [id] })
+    expect(await ask('replay', id)).toEqual({ marked: [id], moves: [] })
     expect(await ask('show', id)).toMatchObject({ state: 'waiting', attempts: 0 })
   })
 
@@ -196,6 +196,125 @@ describeDurable('people read', () => {
     })
     expect(await told('show', file(), row?.id ?? '')).toContain('\nReceived\nnothing any more\n')
     expect(await told('stats', file())).toContain('Oldest waiting: none')
+  })
+})
+
+describeDurable('an order that several claim', () => {
+  const thief = 'thief@shop.example'
+  const anna = 'anna@shop.example'
+  const third = 'third@shop.example'
+  const file = () => folder.file('claims.db')
+  const told = async (...argv: string[]) => (await cli(['inbox', ...argv])).out
+  let winner: string
+  let rival: string
+  let conflict: string
+  let reversal: string
+
+  beforeAll(async () => {
+    let isPaid = false
+    const inbox = sqliteInbox(file())
+    const confirm = () => isPaid || ('hold' as const)
+    const webhook = conversionWebhook({ onSuccess: () => undefined }, { secret: false, inbox, confirm })
+    const report = async (changes: object) => {
+      const referee_email = 'friend@shop.example'
+      const { id } = await webhook.accept(params({ orderID: '1001', referee_email, goal_complete: '0', ...changes }))
+      return id
+    }
+    const isIn = async (id: string, state: string) => {
+      while ((await inbox.get(id))?.state !== state) await new Promise(setImmediate)
+    }
+    rival = await report({ referrer_email: thief, purchaseValue: '9000' })
+    winner = await report({ referrer_email: anna })
+    while ((await inbox.stats()).deliveries.held !== 2) await new Promise(setImmediate)
+    isPaid = true
+    for (const [id, state] of [[`${winner}:success`, 'done'] as const, [`${rival}:success`, 'refused'] as const]) {
+      await inbox.replay(id)
+      await isIn(id, state)
+    }
+    conflict = await report({ referrer_email: third })
+    reversal = await report({ referrer_email: third, conversion: 'fail' })
+    await webhook.close()
+  })
+
+  test('is marked in the list, which says what the mark means', async () => {
+    const { out, err } = await cli(['inbox', 'list', file()])
+    expect(
+      [...out.matchAll(/^\S+ \S+ +(done|refused|conflict)(\*?) /gm)].map(([, state = '', mark = '']) => state + mark),
+    ).toEqual(['conflict*', 'conflict*', 'done', 'refused*'])
+    expect(out).toMatch(/ refused\* .* ERR_CONVERSION_ORDER_TAKEN\n/)
+    expect(err).toBe('* another claim has the order; inbox show says which\n')
+    const rows = JSON.parse(await told('list', file(), '--json')) as InboxRow[]
+    expect(rows.map(({ takenBy }) => takenBy)).toEqual([winner, winner, undefined, winner])
+    const [, { differs }] = rows as [InboxRow, InboxRow]
+    expect(differs).toEqual([{ parameter: 'referrer_email', recorded: anna, received: third }])
+    expect((await cli(['inbox', 'list', file(), '--state', 'done'])).err).toBe('')
+  })
+
+  test('is shown with its claims, which one has it, and whose each entry of the history is', async () => {
+    const shown = await told('show', file(), `${rival}:success`)
+    expect(shown).toContain(`\norder         another claim has it: ${winner}\n`)
+    expect(shown).toContain(
+      [
+        'Claims of the order',
+        `1  ${winner}  success, 1000, has the order`,
+        `   ${anna} referred friend@shop.example`,
+        `2  ${rival}  success, 9000, this one`,
+        `   ${thief} referred friend@shop.example`,
+        '',
+        'History (UTC)',
+      ].join('\n'),
+    )
+    expect(shown).toMatch(/ refused +success +claim 2, ERR_CONVERSION_ORDER_TAKEN\n/)
+    expect(shown).toMatch(/ done +success +claim 1\n/)
+    expect(Math.max(...shown.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(100)
+    expect(await told('show', file(), `${winner}:success`)).toMatch(
+      /1 {2}\w+ {2}success, 1000, has the order, this one\n/,
+    )
+  })
+
+  test('is shown with what makes a conflict one, both values', async () => {
+    const shown = await told('show', file(), conflict)
+    expect(shown).toContain(
+      [
+        'Why it is a conflict',
+        'parameter       recorded           received',
+        `referrer_email  ${anna}  ${third}`,
+        '',
+        'Claims of the order',
+      ].join('\n'),
+    )
+  })
+
+  test('moves by a replay of what was refused for it and of a conflict, and people are told from where to where', async () => {
+    const moved = (id: string) =>
+      [
+        'Marked 1. A process with handlers picks it up.',
+        'The order moves to another claim once confirm says yes, or at once where there is no confirm:',
+        `  from  ${winner}`,
+        `  to    ${id}`,
+        'Take back by hand what was paid for the claim that had it.',
+        '',
+      ].join('\n')
+    expect(await told('replay', file(), `${rival}:success`)).toBe(moved(`${rival}:success`))
+    expect(await told('replay', file(), conflict)).toBe(moved(conflict))
+  })
+
+  test('does not move by the replay of a conflict that is a fail', async () => {
+    expect(JSON.parse(await told('replay', file(), reversal, '--json'))).toEqual({ marked: [reversal], moves: [] })
+  })
+
+  test('is said in JSON, too, from where to where it moves', async () => {
+    const other = folder.file('moves.db')
+    const inbox = sqliteInbox(other)
+    const webhook = conversionWebhook({ onSuccess: () => undefined }, { secret: false, inbox })
+    const { id: first } = await webhook.accept(params({ goal_complete: '0' }))
+    await settled(inbox)
+    const { id } = await webhook.accept(params({ goal_complete: '0', referrer_email: thief }))
+    await webhook.close()
+    expect(JSON.parse(await told('replay', other, id, '--json'))).toEqual({
+      marked: [id],
+      moves: [{ from: first, to: id }],
+    })
   })
 })
 

@@ -1,6 +1,6 @@
 import { conversionInspector } from '../../lib/inspector.js'
 import type { EntryView, Rows } from '../../lib/inspector/api.js'
-import { memoryInbox, type HistoryEntry, type InboxEntry, type InboxRow } from '../../lib/index.js'
+import { memoryInbox, type HistoryEntry, type InboxClaim, type InboxEntry, type InboxRow } from '../../lib/index.js'
 import { send } from '../support/client.js'
 import { closeServers, listen } from '../support/servers.js'
 
@@ -25,8 +25,12 @@ const row = (number: number, text: string): InboxRow => ({
   lastError: { code: 'ERR_CONVERSION_HANDLER_FAILED', message: text },
 })
 
-/** An inspector over an inbox that holds these rows, newest first, all with the same history. */
-async function start(rows: readonly InboxRow[], history: readonly HistoryEntry[] = []) {
+/** An inspector over an inbox that holds these rows, newest first, all with the same history and claims. */
+async function start(
+  rows: readonly InboxRow[],
+  history: readonly HistoryEntry[] = [],
+  claims: readonly InboxClaim[] = [],
+) {
   const inspector = conversionInspector(
     {
       ...memoryInbox(),
@@ -36,7 +40,7 @@ async function start(rows: readonly InboxRow[], history: readonly HistoryEntry[]
       },
       get(id) {
         const found = rows.find((each) => each.id === id)
-        return Promise.resolve(found && ({ ...found, history } satisfies InboxEntry))
+        return Promise.resolve(found && ({ ...found, history, claims } satisfies InboxEntry))
       },
     },
     { authorize: () => true },
@@ -87,6 +91,41 @@ test('an entry ends below 1 MiB, with the newest of its history, and says what i
     Array.from({ length }, (_, number) => 5_000 - length + number),
   )
   expect(answer.olderHistory).toBe(5_000 - length)
+})
+
+test('an entry with a hundred claims ends below 1 MiB, and has the one that has the order', async () => {
+  const address = '\u0001'.repeat(320)
+  const claims = Array.from({ length: 100 }, (_, number): InboxClaim => {
+    return {
+      id: `claim-${String(number)}`,
+      status: 'success',
+      hasOrder: number === 99,
+      referrerEmail: address,
+      refereeEmail: address,
+    }
+  })
+  const history = Array.from({ length: 5_000 }, (_, number): HistoryEntry => {
+    return {
+      at: new Date(number),
+      what: 'failed',
+      id: `claim-${String(number % 100)}`,
+      message: '\u0001'.repeat(1_000),
+    }
+  })
+  const parameters = ['orderID', 'referrer_email', 'referee_email', 'purchaseValue']
+  const full = {
+    ...row(0, hostile),
+    issues: Array.from({ length: 20 }, () => ({ rule: 'type', message: hostile })),
+    differs: parameters.map((parameter) => ({ parameter, recorded: address, received: address })),
+  }
+  const ask = await start([full], history, claims)
+  const { bytes, answer } = await ask('entry', { id: 'row-0', unmask: true })
+  expect(bytes).toBeLessThan(mebibyte)
+  expect(answer.differs).toHaveLength(4)
+  expect(answer.claims.length).toBeGreaterThan(20)
+  expect(answer.claims.length + answer.otherClaims).toBe(100)
+  expect(answer.claims[0]).toMatchObject({ id: 'claim-99', hasOrder: true })
+  expect(answer.history.at(-1)).toMatchObject({ claim: 1 })
 })
 
 test('a short history is whole', async () => {

@@ -1,4 +1,5 @@
-import type { HistoryEntry, InboxEntry, InboxRow, InboxStats } from 'conversion-webhook'
+import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow, InboxStats } from 'conversion-webhook'
+import { isOf, numberOf, ranked } from '../inspector/claims.js'
 import { shorten, visible } from '../visible.js'
 import { figure, table, type Paint } from './io.js'
 
@@ -21,19 +22,34 @@ function timeOf(date: Date): string {
   return date.toISOString().replace('T', ' ').replace('Z', '')
 }
 
+/** Behind the state of a row: another claim has its order. */
+const mark = '*'
+
+/** What the mark means, where a row has it. */
+export function markLine(rows: readonly InboxRow[]): string | undefined {
+  return rows.some(isMarked) ? `${mark} another claim has the order; inbox show says which` : undefined
+}
+
+function isMarked({ takenBy }: InboxRow): boolean {
+  return takenBy !== undefined
+}
+
 export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
   if (rows.length === 0) return ['Nothing is recorded that fits.']
   const head = ['received (UTC)', 'state', 'event', 'order', 'scope', 'attempts', 'id', 'last error']
-  const cells = rows.map(({ receivedAt, state, event, kind, params, scope, attempts, id, lastError, code }) => [
-    timeOf(receivedAt),
-    state,
-    event ?? kind,
-    shorten(params.orderID ?? '', cellLength),
-    shorten(scope, cellLength),
-    String(attempts),
-    id,
-    lastError?.code ?? code ?? '',
-  ])
+  const cells = rows.map((row) => {
+    const { receivedAt, state, event, kind, params, scope, attempts, id, lastError, code } = row
+    return [
+      timeOf(receivedAt),
+      state + (isMarked(row) ? mark : ''),
+      event ?? kind,
+      shorten(params.orderID ?? '', cellLength),
+      shorten(scope, cellLength),
+      String(attempts),
+      id,
+      code ?? lastError?.code ?? '',
+    ]
+  })
   const [title = '', ...lines] = table([head, ...cells])
   const painted = lines.map((line, at) => {
     const state = rows[at]?.state ?? 'done'
@@ -44,7 +60,8 @@ export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
 
 export function entryLines(entry: InboxEntry, paint: Paint): string[] {
   const { id, state, event, kind, scope, receivedAt, attempts, lastError, code, issues, params } = entry
-  const { startedAt, nextAttemptAt, heldUntil } = entry
+  const { startedAt, nextAttemptAt, heldUntil, takenBy, differs = [] } = entry
+  const claims = ranked(entry.claims)
   const facts: (readonly [string, string | undefined])[] = [
     ['id', id],
     ['state', state],
@@ -57,6 +74,7 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ['held until', heldUntil && timeOf(heldUntil)],
     ['last error', lastError && [lastError.code, lastError.message].filter(Boolean).join(' ')],
     ['refused', code],
+    ['order', takenBy === undefined ? undefined : `another claim has it: ${takenBy}`],
     ...(issues ?? []).map(({ message }) => ['', message] as const),
   ]
   const known = facts.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))
@@ -67,20 +85,71 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ...(Object.keys(params).length === 0
       ? ['nothing any more']
       : table(Object.entries(params).map(([name, text]) => [shorten(name, cellLength), shorten(text, textLength)]))),
+    ...(differs.length === 0
+      ? []
+      : ['', paint('bold', 'Why it is a conflict'), ...table([differenceHead, ...differs.map(differenceCells)])]),
+    ...(claims.length === 0
+      ? []
+      : [
+          '',
+          paint('bold', 'Claims of the order'),
+          ...table(claims.flatMap((claim, at) => claimRows(claim, at, entry))),
+        ]),
     '',
     paint('bold', 'History (UTC)'),
-    ...table(entry.history.map(historyCells)),
+    ...table(entry.history.map((each) => historyCells(each, claims))),
   ]
 }
 
-function historyCells({ at, what, event, attempt, code, message, count }: HistoryEntry): string[] {
+const differenceHead = ['parameter', 'recorded', 'received']
+
+function differenceCells({ parameter, recorded, received }: Difference): string[] {
+  return [parameter, ...[recorded, received].map((text) => (text === undefined ? '-' : shorten(text, cellLength)))]
+}
+
+/** Two lines: a row with both addresses would be too wide. */
+function claimRows(claim: InboxClaim, index: number, row: InboxRow): string[][] {
+  const { id, status, hasOrder, referrerEmail, refereeEmail, purchaseValue } = claim
+  const marks = [...(hasOrder ? ['has the order'] : []), ...(isOf(claim, row) ? ['this one'] : [])]
+  const about = [status, ...(purchaseValue === undefined ? [] : [String(purchaseValue)]), ...marks].join(', ')
+  const people = [referrerEmail, refereeEmail].map((email) => (email === undefined ? '-' : shorten(email, cellLength)))
+  return [
+    [String(index + 1), `${id}  ${about}`],
+    ...(people.every((text) => text === '-') ? [] : [['', people.join(' referred ')]]),
+  ]
+}
+
+function historyCells(entry: HistoryEntry, claims: readonly InboxClaim[]): string[] {
+  const { at, what, event, attempt, code, message, count } = entry
+  const claim = numberOf(claims, entry)
   const details = [
+    claim === undefined ? '' : `claim ${figure(claim)}`,
     attempt === undefined ? '' : `attempt ${String(attempt)}`,
     count === undefined ? '' : `${figure(count)} times`,
     code ?? '',
     message ?? '',
   ]
   return [timeOf(at), what, event ?? '', details.filter((text) => text !== '').join(', ')]
+}
+
+/** An order that a replay moves from the claim that has it to that of the replayed row. */
+export interface Move {
+  readonly from: string
+  readonly to: string
+}
+
+export function moveLines(moves: readonly Move[]): string[] {
+  if (moves.length === 0) return []
+  return [
+    'The order moves to another claim once confirm says yes, or at once where there is no confirm:',
+    ...table(
+      moves.flatMap(({ from, to }) => [
+        ['  from', from],
+        ['  to', to],
+      ]),
+    ),
+    'Take back by hand what was paid for the claim that had it.',
+  ]
 }
 
 export function statsLines({ callbacks, deliveries, oldestWaitingMs, perDay }: InboxStats): string[] {

@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Inbox, InboxState } from 'conversion-webhook'
 import { wholeNumber } from './arguments.js'
-import { entryLines, rowLines, statsLines } from './inbox-views.js'
+import { movesOrder } from '../inspector/claims.js'
+import { entryLines, markLine, moveLines, rowLines, statsLines, type Move } from './inbox-views.js'
 import { failure, figure, painter, printJson, printLine, usage, type Io } from './io.js'
 import { openInbox } from './storage.js'
 
@@ -63,6 +64,8 @@ function listCommand(io: Io): Command {
         if (json) printJson(io.out, rows)
         else for (const line of rowLines(rows, painter(io.out, io.env))) printLine(io.out, line)
         const last = rows.at(-1)
+        const legend = markLine(rows)
+        if (!json && legend !== undefined) printLine(io.err, legend)
         if (!json && last && rows.length === limit) printLine(io.err, `Older ones: --before ${last.id}`)
       })
     })
@@ -96,16 +99,34 @@ function showCommand(io: Io): Command {
 function replayCommand(io: Io): Command {
   return storageCommand(
     'replay',
-    'Marks deliveries or quarantined callbacks for one more try, under the same ids: nothing is paid twice.',
+    'Marks deliveries or quarantined callbacks for one more try, under the same ids: nothing is paid twice, unless another claim has the order: a conflict, and what was refused for that, takes the order from it.',
   )
+    .summary('Marks deliveries or quarantined callbacks for one more try, under the same ids.')
     .argument('<ids...>', 'as the list says them')
     .action(async (storage: string, ids: readonly string[], options: CommonOptions) => {
       await withInbox(storage, options, async (inbox) => {
-        for (const id of ids) await inbox.replay(id)
-        if (options.json) printJson(io.out, { marked: ids })
-        else printLine(io.out, `Marked ${figure(ids.length)}. A process with handlers picks it up.`)
+        const moves: Move[] = []
+        for (const id of ids) moves.push(...(await replay(inbox, id)))
+        if (options.json) {
+          printJson(io.out, { marked: ids, moves })
+          return
+        }
+        printLine(io.out, `Marked ${figure(ids.length)}. A process with handlers picks it up.`)
+        for (const line of moveLines(moves)) printLine(io.out, line)
       })
     })
+}
+
+/** Replays one row; the order that moves by it, if one does. */
+async function replay(inbox: Inbox, id: string): Promise<readonly Move[]> {
+  const before = await inbox.get(id)
+  await inbox.replay(id)
+  if (before?.takenBy === undefined || !movesOrder(before)) return []
+  const move = { from: before.takenBy, to: id }
+  if (before.kind === 'delivery') return [move]
+  // No webhook has typed the conflict: only its claim says whether it is a success.
+  const claim = (await inbox.get(id))?.claims.find((each) => each.id === id)
+  return claim?.status === 'success' ? [move] : []
 }
 
 function statsCommand(io: Io): Command {

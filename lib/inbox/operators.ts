@@ -38,7 +38,8 @@ export function createOperators(
 ): Operators {
   const rowOf = ({ claim, identity, scope, delivery }: StoredDelivery, holders: Holders): InboxRow => {
     const { event, state, callback, attempts, startedAt, dueAt, heldUntil } = delivery
-    const takenBy = delivery.takenBy ?? otherHolder(holders, identity, claim)
+    // The order may have moved on since the delivery was refused; under another spelling only the refusal says who has it.
+    const takenBy = otherHolder(holders, identity, claim) ?? delivery.takenBy
     const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
     const lastError = lastErrorOf(delivery)
     return {
@@ -154,10 +155,7 @@ export function createOperators(
     const { identity } = found
     const asked = 'delivery' in found ? [] : [found]
     if (identity === undefined) return { ...row, claims: [], history: historyOf([], asked) }
-    const claims = await claimsOf(identity, row)
-    const holders = await store.holders([
-      ...new Set(claims.flatMap((each) => [each.identity, each.order ?? each.identity])),
-    ])
+    const { claims, holders } = await claimsOf(identity, row)
     const conflicts = await store.conflicts(identity)
     const others = asked.filter((each) => !conflicts.some((conflict) => conflict.id === each.id))
     return {
@@ -167,14 +165,26 @@ export function createOperators(
     }
   }
 
-  /** The claims of an identity, and the one that has the order under another spelling. */
-  async function claimsOf(identity: string, { id, takenBy }: InboxRow): Promise<readonly ClaimRecord[]> {
-    const claims = await store.claims(identity)
-    const missing = [splitDeliveryId(id)[0], takenBy].filter((each) => each !== undefined)
-    const more = await Promise.all(
-      missing.filter((each) => claims.every((claim) => claim.id !== each)).map((each) => store.record(each)),
-    )
-    return [...claims, ...more.filter((each) => each !== undefined)]
+  /** The claims of an identity, those that have one of their orders under another spelling, and who has which order. */
+  async function claimsOf(identity: string, { id, takenBy }: InboxRow) {
+    const own = await withClaims(await store.claims(identity), [splitDeliveryId(id)[0], takenBy])
+    const others = [...(await holdersOf(own)).values()].map(({ claim }) => claim)
+    const claims = await withClaims(own, others)
+    return { claims, holders: await holdersOf(claims) }
+  }
+
+  async function withClaims(
+    claims: readonly ClaimRecord[],
+    ids: readonly (string | undefined)[],
+  ): Promise<readonly ClaimRecord[]> {
+    const known = new Set(claims.map(({ id }) => id))
+    const missing = new Set(ids.filter((id) => id !== undefined).filter((id) => !known.has(id)))
+    const more = await Promise.all([...missing].map((id) => store.record(id)))
+    return [...claims, ...more.filter((record) => record !== undefined)]
+  }
+
+  function holdersOf(claims: readonly ClaimRecord[]): Promise<Holders> {
+    return store.holders([...new Set(claims.flatMap(({ identity, order = identity }) => [identity, order]))])
   }
 
   return {

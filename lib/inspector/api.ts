@@ -1,7 +1,9 @@
 import type {
   ConversionErrorCode,
   ConversionEvent,
+  ConversionStatus,
   DayCounts,
+  Difference,
   HistoryEntry,
   InboxRow,
   InboxState,
@@ -47,7 +49,10 @@ export interface EntryAsk {
 }
 
 /** A row of the inbox, as far as the table shows it. Times are ISO 8601. */
-export interface RowView extends Pick<InboxRow, 'id' | 'kind' | 'state' | 'event' | 'scope' | 'code' | 'attempts'> {
+export interface RowView extends Pick<
+  InboxRow,
+  'id' | 'kind' | 'state' | 'event' | 'scope' | 'code' | 'attempts' | 'takenBy'
+> {
   readonly receivedAt: string
   readonly orderId?: string
   readonly referrer?: PersonView
@@ -70,14 +75,35 @@ export interface EntryView extends RowView {
   readonly repairs: readonly Repair[]
   /** What was wrong with a refused callback. */
   readonly issues: readonly string[]
+  /** Why a conflict is one. */
+  readonly differs: readonly Difference[]
+  /** Who claims the order: the claim that has it first. */
+  readonly claims: readonly ClaimView[]
+  /** How many claims there are besides these; an answer has a limit. */
+  readonly otherClaims: number
   /** The newest, the oldest of them first. */
   readonly history: readonly HistoryView[]
   /** How many entries there are before these; an answer has a limit. */
   readonly olderHistory: number
   readonly canReplay: boolean
+  /** Whether a replay moves the order away from the claim that has it. */
+  readonly movesOrder: boolean
+}
+
+export interface ClaimView {
+  readonly id: string
+  readonly status: ConversionStatus
+  readonly hasOrder: boolean
+  /** Whether the row belongs to it. */
+  readonly isOwn: boolean
+  readonly referrer?: string
+  readonly referee?: string
+  readonly purchaseValue?: number
 }
 
 export interface HistoryView extends Omit<HistoryEntry, 'at' | 'event'> {
   readonly at: string
   readonly event?: ConversionEvent
+  /** Which of several claims it happened to, counted from 1. */
+  readonly claim?: number
 }

@@ -1,6 +1,7 @@
-import type { HistoryEntry, InboxEntry, InboxRow } from 'conversion-webhook'
-import type { EntryView, HistoryView, PersonView, RowView } from './api.js'
+import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow } from 'conversion-webhook'
+import type { ClaimView, EntryView, HistoryView, PersonView, RowView } from './api.js'
 import { shorten } from '../visible.js'
+import { isOf, movesOrder, numberOf, ranked } from './claims.js'
 import { fitting } from './fitting.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'
 
@@ -11,7 +12,14 @@ import { maskAddresses, maskEmail, maskName } from './mask.js'
 const cellLength = 200
 const textLength = 16_384
 /** Bytes of JSON for each part of an entry; together they stay below 1 MiB. */
-const partBytes = { params: 256 * 1024, repairs: 64 * 1024, issues: 64 * 1024, history: 512 * 1024 }
+const partBytes = {
+  params: 256 * 1024,
+  repairs: 64 * 1024,
+  issues: 64 * 1024,
+  differs: 16 * 1024,
+  claims: 192 * 1024,
+  history: 384 * 1024,
+}
 
 /** How the texts of each parameter are masked, in the order in which they are shown. An order id can be an address. */
 const masks: ReadonlyMap<string, (text: string) => string> = new Map([
@@ -41,7 +49,8 @@ function told(text: string, max: number, isUnmasked: boolean): string {
 
 /** A row for the table, short. Without `isUnmasked` it holds no name and no address. */
 export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
-  const { id, kind, state, event, scope, code, attempts, receivedAt, nextAttemptAt, heldUntil, lastError, params } = row
+  const { id, kind, state, event, scope, code, takenBy, attempts, receivedAt, params } = row
+  const { nextAttemptAt, heldUntil, lastError } = row
   const cell = (name: string): string | undefined => {
     const text = params[name]
     return text === undefined ? undefined : said(name, text, cellLength, isUnmasked)
@@ -58,6 +67,7 @@ export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
     receivedAt: receivedAt.toISOString(),
     ...(event && { event }),
     ...(code && { code }),
+    ...(takenBy !== undefined && { takenBy }),
     ...(orderId !== undefined && { orderId }),
     ...(referrer && { referrer }),
     ...(referee && { referee }),
@@ -78,11 +88,13 @@ function withMessage<T extends { readonly message?: string }>(of: T, max: number
 }
 
 export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
-  const { kind, state, params, conversion, startedAt, issues = [], history } = entry
+  const { kind, state, params, conversion, startedAt, issues = [], differs = [], history } = entry
+  const claims = ranked(entry.claims)
+  const shownClaims = fitting(claims, partBytes.claims, (claim) => claimView(claim, entry, isUnmasked))
   const received = Object.entries(params).sort(([a], [b]) => names.indexOf(a) - names.indexOf(b))
   const strangers = Object.entries(conversion?.extra ?? {})
   const tell = (text: string): string => told(text, textLength, isUnmasked)
-  const newest = fitting([...history].reverse(), partBytes.history, (each) => historyView(each, isUnmasked))
+  const newest = fitting([...history].reverse(), partBytes.history, (each) => historyView(each, claims, isUnmasked))
   return {
     ...rowView(entry, isUnmasked),
     ...(startedAt && { startedAt: startedAt.toISOString() }),
@@ -95,9 +107,34 @@ export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
       kind: repair,
     })),
     issues: fitting(issues, partBytes.issues, ({ message }) => tell(message)),
+    differs: fitting(differs, partBytes.differs, (each) => differenceView(each, isUnmasked)),
+    claims: shownClaims,
+    otherClaims: claims.length - shownClaims.length,
     history: newest.reverse(),
     olderHistory: history.length - newest.length,
     canReplay: replayable[kind].includes(state),
+    movesOrder: movesOrder(entry),
+  }
+}
+
+function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean): ClaimView {
+  const { id, status, hasOrder, referrerEmail, refereeEmail, purchaseValue } = claim
+  return {
+    id,
+    status,
+    hasOrder,
+    isOwn: isOf(claim, row),
+    ...(referrerEmail !== undefined && { referrer: said('referrer_email', referrerEmail, textLength, isUnmasked) }),
+    ...(refereeEmail !== undefined && { referee: said('referee_email', refereeEmail, textLength, isUnmasked) }),
+    ...(purchaseValue !== undefined && { purchaseValue }),
+  }
+}
+
+function differenceView({ parameter, recorded, received }: Difference, isUnmasked: boolean): Difference {
+  return {
+    parameter,
+    ...(recorded !== undefined && { recorded: said(parameter, recorded, textLength, isUnmasked) }),
+    ...(received !== undefined && { received: said(parameter, received, textLength, isUnmasked) }),
   }
 }
 
@@ -107,6 +144,11 @@ const replayable: Readonly<Record<InboxRow['kind'], readonly InboxRow['state'][]
   conflict: ['conflict'],
 }
 
-function historyView(entry: HistoryEntry, isUnmasked: boolean): HistoryView {
-  return { ...withMessage(entry, textLength, isUnmasked), at: entry.at.toISOString() }
+function historyView(entry: HistoryEntry, claims: readonly InboxClaim[], isUnmasked: boolean): HistoryView {
+  const claim = numberOf(claims, entry)
+  return {
+    ...withMessage(entry, textLength, isUnmasked),
+    at: entry.at.toISOString(),
+    ...(claim !== undefined && { claim }),
+  }
 }

@@ -1,4 +1,4 @@
-import type { EntryView, HistoryView } from '../api.js'
+import type { ClaimView, EntryView, HistoryView } from '../api.js'
 import { ask, Refusal } from './ask.js'
 import { element, figure, foreign, make, time } from './dom.js'
 import { stateBadge } from './rows.js'
@@ -10,11 +10,18 @@ const replaying = element('replaying', HTMLElement)
 const replay = element('replay', HTMLButtonElement)
 const confirmation = element('confirm', HTMLElement)
 const replayNow = element('replay-now', HTMLButtonElement)
+const question = element('question', HTMLElement)
 
 const unmask = element('unmask-entry', HTMLButtonElement)
 
 const title = element('detail-title', HTMLElement)
 const titles = { delivery: 'Delivery', refused: 'Refused callback', conflict: 'Conflicting callback' }
+
+const questions = {
+  same: 'Try once more, under the same id?',
+  moves:
+    'Move the order to this claim? Once confirm says yes, or at once where there is no confirm, the order is taken from the claim that has it, and this one is paid. What was paid for the other one is yours to take back.',
+}
 
 /** The entry at hand. Each is masked until it is asked for again. */
 let current: { readonly id: string; text: string; isUnmasked: boolean } | undefined
@@ -53,6 +60,7 @@ export async function refreshDetail(): Promise<void> {
   title.textContent = titles[entry.kind]
   content.replaceChildren(...sectionsOf(entry))
   replaying.hidden = !entry.canReplay
+  question.textContent = entry.movesOrder ? questions.moves : questions.same
 }
 
 /** Undefined where nothing is recorded of it any more. */
@@ -66,9 +74,9 @@ async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }):
 }
 
 function sectionsOf(entry: EntryView): Node[] {
-  const { id, state, event, kind, scope, attempts, receivedAt, code } = entry
+  const { id, state, event, kind, scope, attempts, receivedAt, code, takenBy } = entry
   const { startedAt, nextAttemptAt, heldUntil } = entry
-  const { params, repairs, issues, history, olderHistory } = entry
+  const { params, repairs, issues, differs, claims, otherClaims, history, olderHistory } = entry
   return [
     facts([
       ['State', stateBadge(state)],
@@ -80,20 +88,62 @@ function sectionsOf(entry: EntryView): Node[] {
       ['Next attempt', nextAttemptAt === undefined ? undefined : time(nextAttemptAt)],
       ['Held until', heldUntil === undefined ? undefined : time(heldUntil)],
       ['Refused with', code],
+      ['Order', takenBy === undefined ? undefined : 'Another claim has it'],
       ['Id', make('code', {}, id)],
     ]),
     ...list('What is wrong', issues, (issue) => [foreign(issue)]),
+    ...(differs.length === 0
+      ? []
+      : [
+          make('h3', {}, 'Why it is a conflict'),
+          facts(
+            differs.map(({ parameter, recorded, received }) => [
+              foreign(parameter),
+              make('span', {}, valueOf(received), '; recorded: ', valueOf(recorded)),
+            ]),
+          ),
+        ]),
     ...list('Repairs', repairs, ({ parameter, kind: repair }) => [foreign(parameter), `: ${repair}`]),
     make('h3', {}, 'Received'),
     params.length === 0
       ? make('p', { class: 'note' }, kind === 'refused' ? 'No parameters.' : 'Nothing is kept any more.')
       : facts(params.map(([name, value]) => [foreign(name), foreign(value)])),
+    ...claimsOf(claims, otherClaims),
     make('h3', {}, 'History'),
     ...(olderHistory === 0
       ? []
       : [make('p', { class: 'note' }, `${figure(olderHistory)} older entries are left out.`)]),
     make('ol', { class: 'history' }, ...history.map(historyItem)),
   ]
+}
+
+function valueOf(text: string | undefined): Node {
+  return text === undefined ? make('em', {}, 'nothing') : foreign(text)
+}
+
+/** Who claims the order. A single claim that has it says nothing that is not said already. */
+function claimsOf(claims: readonly ClaimView[], others: number): Node[] {
+  if (claims.length === 0 || (claims.length === 1 && claims[0]?.isOwn === true)) return []
+  return [
+    make('h3', {}, 'Claims of the order'),
+    make('ol', { class: 'claims' }, ...claims.map(claimItem)),
+    ...(others === 0 ? [] : [make('p', { class: 'note' }, `${figure(others)} more are left out.`)]),
+  ]
+}
+
+function claimItem({ id, status, hasOrder, isOwn, referrer, referee, purchaseValue }: ClaimView): HTMLElement {
+  const marks = [...(hasOrder ? ['has the order'] : []), ...(isOwn ? ['this one'] : [])]
+  return make(
+    'li',
+    {},
+    ...(marks.length === 0 ? [] : [make('strong', {}, marks.join(', ')), ': ']),
+    status,
+    purchaseValue === undefined ? undefined : `, ${String(purchaseValue)}`,
+    referrer === undefined && referee === undefined
+      ? undefined
+      : make('span', { class: 'message' }, valueOf(referrer), ' referred ', valueOf(referee)),
+    make('code', {}, id),
+  )
 }
 
 function facts(pairs: readonly (readonly [name: Node | string, value: Node | string | undefined])[]): HTMLElement {
@@ -108,9 +158,10 @@ function list<T>(title: string, items: readonly T[], parts: (item: T) => (Node |
   return [make('h3', {}, title), make('ul', {}, ...items.map((item) => make('li', {}, ...parts(item))))]
 }
 
-function historyItem({ at, what, event, attempt, count, code, message }: HistoryView): HTMLElement {
+function historyItem({ at, what, event, claim, attempt, count, code, message }: HistoryView): HTMLElement {
   const details = [
     event,
+    claim === undefined ? undefined : `claim ${figure(claim)}`,
     attempt === undefined ? undefined : `attempt ${figure(attempt)}`,
     count === undefined ? undefined : `${figure(count)} so far`,
     code,

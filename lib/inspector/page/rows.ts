@@ -42,16 +42,16 @@ function add(id: string, open: (id: string) => void): Shown {
 function fill(entry: Shown, view: RowView, text: string): void {
   const { row, opener } = entry
   entry.text = text
-  const { state, event, kind, orderId, referrer, referee, attempts, lastError, code } = view
+  const { state, event, kind, orderId, referrer, referee, attempts, lastError, code, takenBy } = view
   opener.replaceChildren(time(view.receivedAt))
   const cells: readonly (readonly [label: string, content: Node | string | undefined])[] = [
-    ['State', stateBadge(state)],
+    ['State', make('span', {}, stateBadge(state), takenBy === undefined ? undefined : takenNote())],
     ['Event', event ?? kind],
     ['Order', orderId === undefined ? undefined : foreign(orderId)],
     ['Referrer', person(referrer)],
     ['Referee', person(referee)],
     ['Attempts', attempts === 0 ? undefined : String(attempts)],
-    ['Last error', errorOf(lastError?.code ?? code, lastError?.message)],
+    ['Last error', code === undefined ? errorOf(lastError?.code, lastError?.message) : errorOf(code, undefined)],
   ]
   if (opener.parentNode === null) row.append(make('th', { scope: 'row' }, opener))
   const filled = cells.map(([label, content]) => make('td', { 'data-label': label }, content))
@@ -61,6 +61,10 @@ function fill(entry: Shown, view: RowView, text: string): void {
 
 export function stateBadge(state: string): HTMLElement {
   return make('span', { class: `state ${state}` }, state)
+}
+
+function takenNote(): HTMLElement {
+  return make('span', { class: 'taken' }, 'another claim has the order')
 }
 
 function person(view: PersonView | undefined): Node | undefined {

@@ -1,0 +1,129 @@
+import { conversionWebhook, memoryInbox, type Inbox } from '../../lib/index.js'
+import { entryView, rowView } from '../../lib/inspector/view.js'
+import { params } from '../support/callbacks.js'
+
+/* What the page is told of an order that several claim: Anna has it, a rival was refused, a third one and a fail are conflicts. */
+
+const anna = 'anna@shop.example'
+const rivalEmail = 'rival@shop.example'
+const third = 'third@shop.example'
+const friend = 'friend@shop.example'
+
+let inbox: Inbox<undefined>
+let winner: string
+let rival: string
+let conflict: string
+let fail: string
+
+beforeAll(async () => {
+  inbox = memoryInbox()
+  let isPaid = false
+  const confirm = () => isPaid || ('hold' as const)
+  const webhook = conversionWebhook({ onSuccess: () => undefined }, { secret: false, inbox, confirm })
+  const report = (changes: object) =>
+    webhook
+      .accept(params({ conversion: 'success', orderID: friend, referee_email: friend, goal_complete: '0', ...changes }))
+      .then(({ id }) => id)
+  await expect(report({ referrer_email: rivalEmail, purchaseValue: '9000' })).rejects.toMatchObject({
+    code: 'ERR_CONVERSION_DELIVERY_HELD',
+  })
+  isPaid = true
+  winner = await report({ referrer_email: anna })
+  rival = await report({ referrer_email: rivalEmail, purchaseValue: '9000' })
+  conflict = await report({ referrer_email: third })
+  fail = await report({ referrer_email: third, conversion: 'fail' })
+})
+afterAll(() => inbox.close())
+
+async function viewOf(id: string, isUnmasked = false) {
+  const entry = await inbox.get(id)
+  if (entry === undefined) throw new Error('nothing is recorded')
+  return entryView(entry, isUnmasked)
+}
+
+test('a row says which claim has its order, where it is another one', async () => {
+  const rows = (await inbox.list()).map((row) => rowView(row, false))
+  const takenBy = Object.fromEntries(rows.map((row) => [row.id, row.takenBy]))
+  expect(takenBy).toEqual({
+    [`${winner}:success`]: undefined,
+    [`${rival}:success`]: winner,
+    [conflict]: winner,
+    [fail]: winner,
+  })
+})
+
+test('an entry has all claims of the order, the one that has it first, and says which is its own', async () => {
+  const { claims, otherClaims, code } = await viewOf(`${rival}:success`, true)
+  expect(code).toBe('ERR_CONVERSION_ORDER_TAKEN')
+  expect(claims).toEqual([
+    {
+      id: winner,
+      status: 'success',
+      hasOrder: true,
+      isOwn: false,
+      referrer: anna,
+      referee: friend,
+      purchaseValue: 1000,
+    },
+    {
+      id: rival,
+      status: 'success',
+      hasOrder: false,
+      isOwn: true,
+      referrer: rivalEmail,
+      referee: friend,
+      purchaseValue: 9000,
+    },
+  ])
+  expect(otherClaims).toBe(0)
+})
+
+test('a conflict says why it is one, with both values', async () => {
+  expect((await viewOf(conflict, true)).differs).toEqual([
+    { parameter: 'referrer_email', recorded: anna, received: third },
+  ])
+  expect((await viewOf(`${rival}:success`)).differs).toEqual([])
+})
+
+test('the history says which claim each entry is about', async () => {
+  const { history } = await viewOf(conflict)
+  const told = history.map(({ what, claim }) => (claim === undefined ? what : `${what} ${String(claim)}`))
+  expect(told.sort()).toEqual([
+    'conflict',
+    'conflict',
+    'done 1',
+    'duplicate 2',
+    'held 2',
+    'recorded 1',
+    'recorded 2',
+    'refused 2',
+  ])
+})
+
+test('the addresses of claims and differences are masked until they are asked for', async () => {
+  for (const id of [`${winner}:success`, `${rival}:success`, conflict, fail]) {
+    expect(JSON.stringify(await viewOf(id))).not.toMatch(/anna|rival@|third|friend/)
+  }
+  const { claims, differs } = await viewOf(conflict)
+  expect(differs).toEqual([
+    { parameter: 'referrer_email', recorded: 'a•••@s•••.example', received: 't•••@s•••.example' },
+  ])
+  expect(claims[1]).toMatchObject({ referrer: 'r•••@s•••.example', referee: 'f•••@s•••.example' })
+})
+
+test('an order id that is an address is masked where it differs, too', async () => {
+  const entry = await inbox.get(conflict)
+  if (entry === undefined) throw new Error('nothing is recorded')
+  const differs = [{ parameter: 'orderID', recorded: friend }]
+  expect(entryView({ ...entry, differs }, false).differs).toEqual([
+    { parameter: 'orderID', recorded: 'f•••@s•••.example' },
+  ])
+})
+
+test('a replay of what the order was refused to, and of a conflict that is a success, moves the order', async () => {
+  const moves = async (id: string) => (await viewOf(id)).movesOrder
+  expect(await moves(`${rival}:success`)).toBe(true)
+  expect(await moves(conflict)).toBe(true)
+  expect(await moves(fail)).toBe(false)
+  expect(await moves(`${winner}:success`)).toBe(false)
+})
