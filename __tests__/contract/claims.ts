@@ -254,6 +254,36 @@ export function describeClaims(kind: Kind): void {
     ])
   })
 
+  test('who has an order is told as it is now, of every row and whatever it was refused for', async () => {
+    const shop = new Shop()
+    const { report, inbox } = await open({ confirm: shop.naive })
+    shop.pay('7')
+    const won = await report('success', '7', thief)
+    await settled(inbox)
+    const lost = await report('success', '07', { ...friend, goal_complete: '1' })
+    await settled(inbox)
+    const rows = [`${won.id}:success`, `${lost.id}:success`, `${lost.id}:goalComplete`]
+    const takers = () => Promise.all(rows.map(async (id) => (await inbox.get(id))?.takenBy))
+    expect(await takers()).toEqual([undefined, won.id, won.id])
+
+    await inbox.replay(`${lost.id}:success`)
+    await eventually(
+      () => inbox.get(`${lost.id}:success`),
+      (row) => row?.state === 'done',
+    )
+    expect(await takers()).toEqual([lost.id, undefined, undefined])
+    expect(await inbox.get(`${lost.id}:goalComplete`)).toMatchObject({
+      state: 'refused',
+      code: 'ERR_CONVERSION_ORDER_TAKEN',
+    })
+    const listed = await inbox.list()
+    expect(listed.map(({ id, takenBy }) => [rows.indexOf(id), takenBy]).sort()).toEqual([
+      [0, lost.id],
+      [1, undefined],
+      [2, undefined],
+    ])
+  })
+
   test('an order does not move while a delivery of the claim that has it runs', async () => {
     const gate = deferred()
     const { report, told, inbox, toldTimes } = await open({
