@@ -284,6 +284,26 @@ export function describeClaims(kind: Kind): void {
     ])
   })
 
+  test('a fail takes back the conflict that was replayed, where an unpaid claim has the same people', async () => {
+    const { report, told, inbox } = await open({ confirm: ({ purchaseValue }) => purchaseValue === 12 })
+    const first = await report('success', 'A', { ...friend, purchaseValue: '10' })
+    await settled(inbox)
+    const conflict = await report('success', 'A', { ...friend, purchaseValue: '12' })
+    expect(conflict.outcome).toBe('conflict')
+    await inbox.replay(conflict.id)
+    await eventually(
+      () => inbox.get(`${conflict.id}:success`),
+      (row) => row?.state === 'done',
+    )
+    expect(await report('success', 'A', { ...friend, purchaseValue: '10' })).toMatchObject({
+      outcome: 'duplicate',
+      id: first.id,
+    })
+    expect(await report('fail', 'A', friend)).toMatchObject({ outcome: 'accepted', id: conflict.id })
+    await settled(inbox)
+    expect(told.map(({ id }) => id)).toEqual([`${conflict.id}:success`, `${conflict.id}:reversal`])
+  })
+
   test('an order does not move while a delivery of the claim that has it runs', async () => {
     const gate = deferred()
     const { report, told, inbox, toldTimes } = await open({
