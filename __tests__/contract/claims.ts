@@ -304,6 +304,18 @@ export function describeClaims(kind: Kind): void {
     expect(told.map(({ id }) => id)).toEqual([`${conflict.id}:success`, `${conflict.id}:reversal`])
   })
 
+  test('callbacks that come at once belong to the same claims as callbacks that come one after another', async () => {
+    const { report, inbox } = await open({ on: ['onFail'], confirm: () => 'hold' })
+    await report('pending', 'A', { referrer_email: undefined, referee_email: 'bob@example.com' })
+    await report('success', 'A', { referrer_email: 'thief@example.com', referee_email: undefined })
+    const [honest, fail] = await Promise.all([
+      report('success', 'A', friend),
+      report('fail', 'A', { referrer_email: undefined, referee_email: 'bob@example.com' }),
+    ])
+    expect([honest.outcome, fail.outcome]).toEqual(['accepted', 'conflict'])
+    await settled(inbox)
+  })
+
   test('an order does not move while a delivery of the claim that has it runs', async () => {
     const gate = deferred()
     const { report, told, inbox, toldTimes } = await open({
