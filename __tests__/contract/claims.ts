@@ -254,6 +254,68 @@ export function describeClaims(kind: Kind): void {
     ])
   })
 
+  test('who has an order is told as it is now, of every row and whatever it was refused for', async () => {
+    const shop = new Shop()
+    const { report, inbox } = await open({ confirm: shop.naive })
+    shop.pay('7')
+    const won = await report('success', '7', thief)
+    await settled(inbox)
+    const lost = await report('success', '07', { ...friend, goal_complete: '1' })
+    await settled(inbox)
+    const rows = [`${won.id}:success`, `${lost.id}:success`, `${lost.id}:goalComplete`]
+    const takers = () => Promise.all(rows.map(async (id) => (await inbox.get(id))?.takenBy))
+    expect(await takers()).toEqual([undefined, won.id, won.id])
+
+    await inbox.replay(`${lost.id}:success`)
+    await eventually(
+      () => inbox.get(`${lost.id}:success`),
+      (row) => row?.state === 'done',
+    )
+    expect(await takers()).toEqual([lost.id, undefined, undefined])
+    expect(await inbox.get(`${lost.id}:goalComplete`)).toMatchObject({
+      state: 'refused',
+      code: 'ERR_CONVERSION_ORDER_TAKEN',
+    })
+    const listed = await inbox.list()
+    expect(listed.map(({ id, takenBy }) => [rows.indexOf(id), takenBy]).sort()).toEqual([
+      [0, lost.id],
+      [1, undefined],
+      [2, undefined],
+    ])
+  })
+
+  test('a fail takes back the conflict that was replayed, where an unpaid claim has the same people', async () => {
+    const { report, told, inbox } = await open({ confirm: ({ purchaseValue }) => purchaseValue === 12 })
+    const first = await report('success', 'A', { ...friend, purchaseValue: '10' })
+    await settled(inbox)
+    const conflict = await report('success', 'A', { ...friend, purchaseValue: '12' })
+    expect(conflict.outcome).toBe('conflict')
+    await inbox.replay(conflict.id)
+    await eventually(
+      () => inbox.get(`${conflict.id}:success`),
+      (row) => row?.state === 'done',
+    )
+    expect(await report('success', 'A', { ...friend, purchaseValue: '10' })).toMatchObject({
+      outcome: 'duplicate',
+      id: first.id,
+    })
+    expect(await report('fail', 'A', friend)).toMatchObject({ outcome: 'accepted', id: conflict.id })
+    await settled(inbox)
+    expect(told.map(({ id }) => id)).toEqual([`${conflict.id}:success`, `${conflict.id}:reversal`])
+  })
+
+  test('callbacks that come at once belong to the same claims as callbacks that come one after another', async () => {
+    const { report, inbox } = await open({ on: ['onFail'], confirm: () => 'hold' })
+    await report('pending', 'A', { referrer_email: undefined, referee_email: 'bob@example.com' })
+    await report('success', 'A', { referrer_email: 'thief@example.com', referee_email: undefined })
+    const [honest, fail] = await Promise.all([
+      report('success', 'A', friend),
+      report('fail', 'A', { referrer_email: undefined, referee_email: 'bob@example.com' }),
+    ])
+    expect([honest.outcome, fail.outcome]).toEqual(['accepted', 'conflict'])
+    await settled(inbox)
+  })
+
   test('an order does not move while a delivery of the claim that has it runs', async () => {
     const gate = deferred()
     const { report, told, inbox, toldTimes } = await open({

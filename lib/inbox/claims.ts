@@ -1,5 +1,6 @@
 import type { Callback, ConversionStatus } from '../callback/conversion.js'
 import { emailKey, hashOf, orderKey, peopleKey, peopleOf, rivalId, type People } from './identity.js'
+import { isDelivered } from './ledger.js'
 import { orderIdOf, type ClaimHead, type ClaimRecord } from './records.js'
 
 /*
@@ -26,10 +27,12 @@ export function belongsTo(
   const key = peopleKey(identity, people)
   const known = (recorded: ClaimRecord, row: 1 | 2 | 5): Belonging => ({ row, head: recorded, recorded })
 
-  const exact = claims.find((claim) => claim.people === key)
-  if (exact) return known(exact, 1)
-
   const winner = claims.find(({ id }) => id === holder)
+  const exact = claims.find((claim) => claim.people === key)
+  if (exact) {
+    const isOfWinner = winner !== undefined && callback.status === 'fail' && takesBack(winner, exact, people)
+    return known(isOfWinner ? winner : exact, 1)
+  }
   if (winner) return contradicts(winner, people) ? { row: 2, conflictWith: winner } : known(winner, 2)
 
   // No callback belongs to a conflict that was replayed, unless it has the order.
@@ -58,6 +61,13 @@ export function contradicts(claim: People, { referrerEmail, refereeEmail }: Peop
 
 function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other
+}
+
+/** Whether a fail is of the conflict that was replayed and has the order, though another claim has the same people: it is of what was paid. */
+function takesBack(winner: ClaimRecord, exact: ClaimRecord, { referrerEmail, refereeEmail }: People): boolean {
+  if (winner.people !== undefined || winner.isForgotten === true) return false
+  const hasThem = winner.referrerEmail === referrerEmail && winner.refereeEmail === refereeEmail
+  return hasThem && (isDelivered(winner.deliveries) || !isDelivered(exact.deliveries))
 }
 
 /** A claim that no success has come to yet, so that its people may still be completed. */

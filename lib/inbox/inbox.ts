@@ -158,7 +158,10 @@ export interface InboxRow {
   readonly params: Readonly<Record<string, string>>
   /** Why a callback was refused; of a refused delivery `ERR_CONVERSION_ORDER_TAKEN`, absent where `confirm` refused it. */
   readonly code?: ConversionErrorCode
-  /** The claim that has the order, where it is another one than the row's own. */
+  /**
+   * The claim that has the order now, where it is another one than the row's own. Of a delivery that was refused for the order's number in
+   * the shop alone: the claim that had it then.
+   */
   readonly takenBy?: string
   /** Of a conflict: what told it from the claim that it contradicts. */
   readonly differs?: readonly Difference[]

@@ -36,10 +36,10 @@ export function createOperators(
   host: () => InboxHost | undefined,
   wake: (identity?: string) => void,
 ): Operators {
-  const rowOf = ({ claim, identity, scope, delivery }: StoredDelivery, holders: Holders): InboxRow => {
+  const rowOf = (stored: StoredDelivery, holders: Holders): InboxRow => {
+    const { claim, scope, delivery } = stored
     const { event, state, callback, attempts, startedAt, dueAt, heldUntil } = delivery
-    // The order may have moved on since the delivery was refused; under another spelling only the refusal says who has it.
-    const takenBy = otherHolder(holders, identity, claim) ?? delivery.takenBy
+    const takenBy = takerOf(stored, holders)
     const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
     const lastError = lastErrorOf(delivery)
     return {
@@ -80,7 +80,7 @@ export function createOperators(
     }
     const { callback, identity, differs } = quarantined
     const conversion = host()?.conversionOf(callback)
-    const takenBy = otherHolder(holders, identity, id)
+    const takenBy = otherHolder(holders, [identity], id)
     return {
       ...row,
       params: { ...callback.params },
@@ -96,12 +96,12 @@ export function createOperators(
     if (key === undefined) return store.quarantined(id)
     const record = await store.record(claim)
     const delivery = record && findDelivery(record, key)
-    return delivery && { claim, identity: record.identity, scope: record.scope, delivery }
+    return delivery && { claim, identity: record.identity, order: record.order, scope: record.scope, delivery }
   }
 
   async function rowsOf(found: readonly (StoredDelivery | QuarantinedCallback)[]): Promise<readonly InboxRow[]> {
-    const identities = found.map(({ identity }) => identity).filter((identity) => identity !== undefined)
-    const holders = await store.holders([...new Set(identities)])
+    const orders = found.flatMap((each) => ('delivery' in each ? [each.identity, each.order] : [each.identity]))
+    const holders = await store.holders([...new Set(orders.filter((order) => order !== undefined))])
     return found.map((each) => ('delivery' in each ? rowOf(each, holders) : rowOfQuarantined(each, holders)))
   }
 
@@ -208,9 +208,14 @@ function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Ask
   }
 }
 
-function otherHolder(holders: Holders, identity: string, claim: string): string | undefined {
-  const holder = holders.get(identity)
-  return holder === undefined || holder.claim === claim ? undefined : holder.claim
+/** The claim that has the order of a delivery; where it has never been reserved for its own, at least the one that had it then. */
+function takerOf({ claim, identity, order, delivery }: StoredDelivery, holders: Holders): string | undefined {
+  const other = otherHolder(holders, [identity, order ?? identity], claim)
+  return order === undefined ? (other ?? delivery.takenBy) : other
+}
+
+function otherHolder(holders: Holders, orders: readonly string[], claim: string): string | undefined {
+  return orders.map((order) => holders.get(order)?.claim).find((holder) => holder !== undefined && holder !== claim)
 }
 
 function toClaim(record: ClaimRecord, holders: Holders): InboxClaim {

@@ -89,6 +89,8 @@ export interface StoredDelivery {
   /** The id of its claim. */
   readonly claim: string
   readonly identity: string
+  /** The claim's, once it was reserved. */
+  readonly order?: string | undefined
   readonly scope: string
   readonly delivery: Delivery
 }

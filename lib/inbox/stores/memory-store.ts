@@ -94,8 +94,8 @@ export class MemoryStore implements Store {
           (orderId === undefined || orderIdOf(record) === orderId) &&
           (email === undefined || record.referrerEmail === email || record.refereeEmail === email),
       )
-      .flatMap(({ id: claim, identity, scope: recorded, deliveries }) =>
-        deliveries.map((delivery) => ({ claim, identity, scope: recorded, delivery })),
+      .flatMap(({ id: claim, identity, order, scope: recorded, deliveries }) =>
+        deliveries.map((delivery) => ({ claim, identity, order, scope: recorded, delivery })),
       )
       .filter(({ delivery }) => state === undefined || delivery.state === state)
       .map((stored) => ({ stored, position: positionOf(stored) }))

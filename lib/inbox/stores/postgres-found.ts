@@ -57,17 +57,21 @@ export class PostgresFound {
     }
   }
 
-  /** Most callbacks are about something new, or say the same as the first claim: then there is nothing more to ask. */
+  /** Most callbacks are about something new, or say the same as the first claim: then nobody else matters but the one that has the order. */
   async #readRivals(client: Queryable, rows: PostgresRows, callbacks: readonly CallbackKey[]): Promise<void> {
     const ids = new Set<string>()
+    const saysMore = callbacks.filter(
+      ({ identity, people }) => this.#before.get(identity)?.people !== peopleKey(identity, people),
+    )
+    const searched = new Set(saysMore.map(({ identity }) => identity))
     for (const { identity, people } of callbacks) {
-      const first = this.#before.get(identity)
-      if (first === undefined || first.people === peopleKey(identity, people)) continue
+      if (!this.#before.has(identity)) continue
+      const holder = this.#holders.get(identity)
+      if (holder) ids.add(holder.claim)
+      if (!searched.has(identity)) continue // else a change before may leave the first claim with other people
       // Each change before may leave one that does not contradict any longer with people that do.
       const agreeing = 1 + callbacks.filter((other) => other.identity === identity).length
       for (const id of await rows.rivals(client, identity, people, agreeing)) ids.add(id)
-      const holder = this.#holders.get(identity)
-      if (holder) ids.add(holder.claim)
     }
     const unknown = [...ids].filter((id) => !this.#before.has(id))
     const identities = new Set(callbacks.map(({ identity }) => identity))

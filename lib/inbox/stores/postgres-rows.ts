@@ -16,6 +16,7 @@ import {
   text,
   toDailyCount,
   toDelivery,
+  toPlace,
   toRecord,
   type Cell,
   type Row,
@@ -185,14 +186,13 @@ export class PostgresRows {
         before?.id,
       )
     const { rows } = await client.query(
-      `SELECT d.*, c.identity, c.scope FROM ${this.#schema}.deliveries d JOIN ${this.#schema}.claims c ON c.id = d.claim
+      `SELECT d.*, c.identity, c.reserved_order, c.scope FROM ${this.#schema}.deliveries d JOIN ${this.#schema}.claims c ON c.id = d.claim
        ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ${String(limit)}`,
       where.values,
     )
     return rows.map((row) => ({
       claim: text(row.claim),
-      identity: text(row.identity),
-      scope: text(row.scope),
+      ...toPlace(row),
       delivery: toDelivery(row),
     }))
   }

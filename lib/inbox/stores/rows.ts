@@ -153,16 +153,20 @@ export function toRecord(row: Row, deliveries: readonly Delivery[]): ClaimRecord
     ...(row.purchase_value !== null && { purchaseValue: Number(row.purchase_value) }),
     ...(Number(row.is_forgotten) === 1 && { isForgotten: true }),
   }
-  const head: ClaimHead = {
+  const head: Omit<ClaimHead, 'identity'> = {
     id: text(row.id),
-    identity: text(row.identity),
     ...(row.people !== null && { people: text(row.people) }),
     ...(row.referrer_email !== null && { referrerEmail: text(row.referrer_email) }),
     ...(row.referee_email !== null && { refereeEmail: text(row.referee_email) }),
   }
-  const order = row.reserved_order === null ? {} : { order: text(row.reserved_order) }
   const repeats = row.repeats === null ? {} : (JSON.parse(text(row.repeats)) as ClaimRecord['repeats'])
-  return { ...head, ...order, scope: text(row.scope), ...facts, deliveries, repeats }
+  return { ...head, ...toPlace(row), ...facts, deliveries, repeats }
+}
+
+/** Which order a claim is of. */
+export function toPlace(row: Row): Pick<ClaimRecord, 'identity' | 'order' | 'scope'> {
+  const order = row.reserved_order === null ? {} : { order: text(row.reserved_order) }
+  return { identity: text(row.identity), ...order, scope: text(row.scope) }
 }
 
 /** The columns of a quarantined callback, in the order of `quarantineCells`: those that stay first, then those that change. */

@@ -35,12 +35,12 @@ export class SqliteFound {
     this.#records.set(record.id, record)
   }
 
-  /** Most callbacks are about something new, or say the same as the first claim: then that is all there is to ask. */
+  /** Most callbacks are about something new, or say the same as the first claim: then nobody else matters but the one that has the order. */
   #claims({ identity, people }: NonNullable<Change<unknown>['callback']>, holder: string | undefined) {
     const first = this.record(identity)
     if (first === undefined) return []
-    if (first.people === peopleKey(identity, people)) return [first]
-    const ids = new Set([...this.#rows.rivals(identity, people), ...(holder === undefined ? [] : [holder])])
+    const rivals = first.people === peopleKey(identity, people) ? [] : this.#rows.rivals(identity, people)
+    const ids = new Set([...rivals, ...(holder === undefined ? [] : [holder])])
     ids.delete(identity)
     const others = [...ids].map((id) => this.record(id)).filter((record) => record !== undefined)
     return [first, ...others.filter((record) => record.identity === identity)]

@@ -15,6 +15,7 @@ import {
   text,
   toDailyCount,
   toDelivery,
+  toPlace,
   toRecord,
   type Row,
 } from './rows.js'
@@ -154,12 +155,11 @@ export class SqliteRows {
         ? `${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim`
         : `${claims} c CROSS JOIN ${deliveries} d ON d.claim = c.number`
     const rows = this.#sql(
-      `SELECT d.*, c.id, c.identity, c.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ?`,
+      `SELECT d.*, c.id, c.identity, c.reserved_order, c.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ?`,
     ).all(...where.values, limit)
     return rows.map((row) => ({
       claim: text(row.id),
-      identity: text(row.identity),
-      scope: text(row.scope),
+      ...toPlace(row),
       delivery: toDelivery(row),
     }))
   }
