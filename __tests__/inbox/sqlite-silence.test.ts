@@ -65,4 +65,20 @@ describeSqlite('a process that was stopped', () => {
     await settled(first.inbox)
     expect(first.attempts).toEqual([1])
   }, 30_000)
+
+  test('and that others have forgotten is a worker again with what it takes up first', async () => {
+    const gate = deferred()
+    const { report, attempts, inbox } = start((conversion) =>
+      (conversion as Conversion).orderId === 'A' ? gate.promise : undefined,
+    )
+    await report('warm')
+    await settled(inbox)
+    write('DELETE FROM conversion_webhook_workers') // as every process does with one that is silent for long
+    await report('A')
+    await wait(looksMs)
+    expect(attempts).toEqual([1, 1])
+    gate.resolve()
+    await settled(inbox)
+    expect(attempts).toEqual([1, 1])
+  })
 })

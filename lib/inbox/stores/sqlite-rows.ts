@@ -238,6 +238,11 @@ export class SqliteRows {
     )
   }
 
+  /** Makes sure that an owner is a worker: one that was stopped for long has been forgotten by the others. */
+  enrol(owner: string): void {
+    this.#sql(`INSERT OR IGNORE INTO ${workers} (id, beat) VALUES (?, 1)`).run(owner)
+  }
+
   /** The beats of the other workers. */
   beats(owner: string): (readonly [string, number])[] {
     const rows = this.#sql(`SELECT id, beat FROM ${workers} WHERE id <> ?`).all(owner)

@@ -109,6 +109,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       const before = record && transaction.record(record.id)
       const write = (): void => {
         if (record) this.#rows.writeRecord(before, record)
+        if (record?.deliveries.some(({ owner }) => owner === this.owner)) this.#rows.enrol(this.owner)
         for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record.id)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
