@@ -81,4 +81,27 @@ describeSqlite('a process that was stopped', () => {
     await settled(inbox)
     expect(attempts).toEqual([1, 1])
   })
+
+  test('settles nothing of the attempt that it makes after it had lost one', async () => {
+    const gates = [deferred(), deferred()] as const
+    const { report, attempts, inbox } = start((_conversion, { attempt }) => gates[attempt - 1]?.promise)
+    const { id } = await report('A')
+    await eventually(
+      () => Promise.resolve(attempts.length),
+      (count) => count === 1,
+    )
+    // As a process leaves it that took it over and could not deliver it.
+    write("UPDATE conversion_webhook_deliveries SET state = 'waiting', owner = NULL, due_at = 0")
+    await eventually(
+      () => Promise.resolve(attempts.length),
+      (count) => count === 2,
+    )
+    gates[0].reject(new Error('the attempt that was lost'))
+    await wait(looksMs)
+    expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'running', attempts: 2 })
+    gates[1].resolve()
+    await settled(inbox)
+    expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'done', attempts: 2 })
+    expect(attempts).toEqual([1, 2])
+  })
 })
