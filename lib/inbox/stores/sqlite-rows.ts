@@ -35,6 +35,8 @@ const inState = (state: DeliveryState): string =>
     ? `state IN ('dead', 'withdrawn', 'refused') AND state = '${state}'`
     : `state = '${state}'`
 
+const countedStates = ['waiting', 'running', 'dead', 'withdrawn', 'refused'] as const
+
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
@@ -202,20 +204,24 @@ export class SqliteRows {
   }
 
   deliveryCounts(): DeliveryCounts {
-    const count = (where: string): number =>
-      Number(this.#sql(`SELECT count(*) AS count FROM ${deliveries} ${where}`).get()?.count)
-    const inEach = (state: DeliveryState): number => count(`WHERE ${inState(state)}`)
-    const waiting = count(`WHERE ${waitsUnheld}`)
+    // One statement sees one state of the file: between two, other processes write.
+    const count = (where: string): string => `(SELECT count(*) FROM ${deliveries} ${where})`
+    const inEach = (state: DeliveryState): string => `${count(`WHERE ${inState(state)}`)} AS ${state}`
+    const row = this.#sql(
+      `SELECT ${count('')} AS total, ${count(`WHERE ${waitsUnheld}`)} AS unheld, ${countedStates.map(inEach).join(', ')}`,
+    ).get()
+    const of = (name: string): number => Number(row?.[name])
+    const waiting = of('unheld')
     const others = {
       waiting,
-      held: inEach('waiting') - waiting,
-      running: inEach('running'),
-      dead: inEach('dead'),
-      withdrawn: inEach('withdrawn'),
-      refused: inEach('refused'),
+      held: of('waiting') - waiting,
+      running: of('running'),
+      dead: of('dead'),
+      withdrawn: of('withdrawn'),
+      refused: of('refused'),
     }
     // What is done is most of it, and in no index of its own.
-    return { ...others, done: count('') - Object.values(others).reduce((sum, each) => sum + each, 0) }
+    return { ...others, done: of('total') - Object.values(others).reduce((sum, each) => sum + each, 0) }
   }
 
   oldestWaitingAt(): number | undefined {
