@@ -52,6 +52,16 @@ test('a retry and a hold are due at once when the clock has jumped back, after a
   }
 })
 
+test('one that takes an order and whose date has come waits for the claim that is being delivered, and for no date', () => {
+  const { deliveries, ...head } = after(fresh, [0, until(30 * dayMs)])
+  const record = { ...head, deliveries: deliveries.map((delivery) => ({ ...delivery, takes: true })) }
+  const now = 30 * dayMs
+  const waits = claim(record, 'success', { ...claimer(now), holder: { claim: 'other', isRunning: true } }).record
+  expect(successOf(waits)).toMatchObject({ state: 'waiting', dueAt: now + 5_000 })
+  expect(successOf(waits)).not.toHaveProperty('heldUntil') // by which stores would find it again and again
+  expect([now + 4_999, now + 5_000].map((at) => isAsked(waits, at))).toEqual([false, true])
+})
+
 test('a past date is a hold', () => {
   expect(after(fresh, [9, until(9)])).toEqual(after(fresh, [9, held]))
 })

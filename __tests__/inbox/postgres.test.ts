@@ -1,9 +1,10 @@
 import { Client, Pool } from 'pg'
-import { conversionWebhook, type Inbox } from '../../lib/index.js'
-import { postgresInbox, type PostgresPool } from '../../lib/postgres.js'
+import { conversionWebhook, type ConversionContext, type Inbox } from '../../lib/index.js'
+import { postgresInbox, type PostgresCommit, type PostgresPool } from '../../lib/postgres.js'
 import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { deferred } from '../support/recorder.js'
 
 /* What is particular to PostgreSQL: how it is reached, what goes wrong with it, and jobs that are lost. */
 
@@ -109,6 +110,55 @@ describePostgres('postgresInbox', () => {
     await settled(inbox)
     expect((await inbox.stats()).deliveries).toMatchObject({ done: 2 })
   }, 60_000) // a job that was fetched by a connection which is gone comes again when its lease has ended
+
+  test('close ends a commit whose function never ends: rolled back, its connection free, its client of no use', async () => {
+    const pool = new Pool({ connectionString: server.url, max: 4 })
+    await client.query('CREATE TABLE IF NOT EXISTS effects (key text)')
+    const stuck = deferred()
+    const results = deferred<unknown>()
+    let late: (() => Promise<unknown>) | undefined
+    const { report, webhook } = start(
+      { connectionString: undefined, pool: pool as unknown as PostgresPool },
+      {
+        onError: () => stuck.resolve(),
+        onSuccess: (_conversion: unknown, { commit }: ConversionContext<PostgresCommit>) => {
+          const result = commit(async (tx) => {
+            late = () => tx.query("INSERT INTO effects VALUES ('stuck')")
+            await late()
+            await new Promise(() => undefined)
+          })
+          result.then(results.resolve, results.resolve)
+          return result
+        },
+      },
+      { handlerTimeoutMs: 20, closeTimeoutMs: 20 },
+    )
+    await report('A')
+    await stuck.promise
+    await webhook.close()
+    expect(await results.promise).toMatchObject({ code: 'ERR_CONVERSION_INBOX_CLOSED' })
+    await expect(late?.()).rejects.toMatchObject({ code: 'ERR_CONVERSION_COMMIT_INVALID' })
+    await pool.end() // which waits for connections that are taken
+    expect((await client.query('SELECT * FROM effects')).rows).toEqual([])
+  })
+
+  test('close ends its own connections though a function of commit never ends', async () => {
+    const asked = deferred()
+    const { report, webhook } = start(
+      {},
+      {
+        onSuccess: (_conversion: unknown, { commit }: ConversionContext<PostgresCommit>) =>
+          commit(async (tx) => {
+            asked.resolve()
+            await tx.query('SELECT pg_sleep(3600)')
+          }),
+      },
+      { closeTimeoutMs: 20 },
+    )
+    await report('A')
+    await asked.promise
+    await webhook.close()
+  })
 
   test('erase leaves the address in no table', async () => {
     const { report, inbox, schema, webhook } = start(

@@ -124,8 +124,8 @@ function takeUp(record: ClaimRecord, holders: Found['holders'], claiming: Claimi
   }
 }
 
-/** Whether the attempt that a delivery was claimed for is still the one that runs. */
-function isOurs(record: ClaimRecord, claimed: Delivery): boolean {
+/** Whether the attempt that a delivery was claimed for is still the one that runs: an owner may have lost it and have another by now. */
+function isOurs(record: ClaimRecord, { owner, startedAt, ...claimed }: Delivery): boolean {
   const delivery = findDelivery(record, keyOf(claimed))
-  return delivery?.state === 'running' && delivery.owner === claimed.owner
+  return delivery?.state === 'running' && delivery.owner === owner && delivery.startedAt === startedAt
 }

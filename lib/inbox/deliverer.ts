@@ -33,8 +33,8 @@ export class Deliverer<Tx> {
   #timers: readonly NodeJS.Timeout[] = []
   #look: Promise<void> | undefined
   #mustLookAgain = false
-  /** Claims of which a delivery runs here. */
-  readonly #active = new Set<string>()
+  /** What runs here; of one claim two where this process was taken for gone. */
+  readonly #active = new Set<TakenUp>()
   #isStarted = false
   #isStopped = false
   #isFailing = false
@@ -100,7 +100,8 @@ export class Deliverer<Tx> {
   }
 
   /** One attempt, to its end; then the next of the same claim, or a look around. Never rejects. */
-  async #run({ claim, delivery }: TakenUp, slot: Slot): Promise<void> {
+  async #run(takenUp: TakenUp, slot: Slot): Promise<void> {
+    const { claim, delivery } = takenUp
     let isOver = false
     const job = jobOf(claim, delivery)
     const changes = changesOf(this.#store, {
@@ -115,7 +116,7 @@ export class Deliverer<Tx> {
     })
     const delivering = this.#host.deliver({ ...job, ...changes })
     this.#running.add(delivering)
-    this.#active.add(claim)
+    this.#active.add(takenUp)
     const verdict = await delivering.verdict
     isOver = true
     if (isLate(verdict)) {
@@ -124,8 +125,8 @@ export class Deliverer<Tx> {
     }
     await delivering.finished // until then the delivery is recorded as running, so that nothing of its claim runs beside it
     this.#running.delete(delivering)
-    const next = await this.#settle({ claim, delivery }, verdict, job, slot)
-    this.#active.delete(claim)
+    const next = await this.#settle(takenUp, verdict, job, slot)
+    this.#active.delete(takenUp)
     if (next !== undefined) {
       void this.#run(next, slot)
       return
@@ -239,7 +240,8 @@ export class Deliverer<Tx> {
     try {
       await this.#store.beat()
       const { owner } = this.#store
-      for (const claim of await this.#store.leftBehind(this.#active)) {
+      const active = new Set([...this.#active].map(({ claim }) => claim))
+      for (const claim of await this.#store.leftBehind(active)) {
         if (owner !== undefined) await this.#take({ claim, owner, isLapsed: (other) => other === owner })
       }
     } catch (error) {

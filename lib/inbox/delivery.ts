@@ -65,7 +65,8 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
     return { record: withDelivery(record, key, refused), taken: [refused], reserved: [] }
   }
   if (isOthers && holder.isRunning) {
-    return { record: withDelivery(record, key, { ...delivery, dueAt: now + holderRunsMs }), ...nothing }
+    const { heldUntil: _passed, ...waiting } = delivery
+    return { record: withDelivery(record, key, { ...waiting, dueAt: now + holderRunsMs }), ...nothing }
   }
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
   const mustReserve = isSuccess(delivery) && !hasConfirm && holder?.claim !== record.id

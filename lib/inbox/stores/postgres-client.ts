@@ -28,7 +28,17 @@ export function transaction<T>(pool: PostgresPool, run: (client: Queryable) => P
   return onConnection(pool, (connection) => inTime(inTransaction(connection, run)))
 }
 
-/** Takes a connection of the pool; one that failed in an unknown state is not used again. */
+/** What a server that does not answer rejects with. Who asked it may go on where the answer comes after all. */
+class Unanswered extends Error {
+  constructor() {
+    super(`PostgreSQL did not answer within ${String(transactWithinMs)} ms`)
+  }
+}
+
+/**
+ * Takes a connection of the pool; one that failed in an unknown state is not used again, and neither is one that did not answer: its
+ * transaction would go on after a ROLLBACK, statement by statement.
+ */
 export async function onConnection<T>(
   pool: PostgresPool,
   use: (connection: PostgresConnection) => Promise<T>,
@@ -41,7 +51,7 @@ export async function onConnection<T>(
     isBroken = false
     return result
   } catch (error) {
-    isBroken = !(await Promise.race([rolledBack(connection), soon(false)]))
+    isBroken = error instanceof Unanswered || !(await Promise.race([rolledBack(connection), soon(false)]))
     throw error
   } finally {
     connection.off('error', ignore)
@@ -54,7 +64,7 @@ export async function inTime<T>(answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`PostgreSQL did not answer within ${String(transactWithinMs)} ms`))
+      reject(new Unanswered())
     }, transactWithinMs)
   })
   return Promise.race([late, answer]).finally(() => {

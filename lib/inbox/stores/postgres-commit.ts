@@ -28,14 +28,15 @@ interface Failure {
 }
 
 /**
- * Runs a user's function and then `settle` in one transaction: both or neither. The function takes as long as it likes. Rejects with what
- * it threw; with `ERR_CONVERSION_COMMIT_INVALID` where it did what cannot be part of the transaction, or ended it (`isTransactionEnded`);
- * with the coded error of a storage that failed.
+ * Runs a user's function and then `settle` in one transaction: both or neither. The function takes as long as it likes, until `closing`
+ * is aborted. Rejects with what it threw, or the reason of that signal; with `ERR_CONVERSION_COMMIT_INVALID` where it did what cannot be
+ * part of the transaction, or ended it (`isTransactionEnded`); with the coded error of a storage that failed.
  */
 export async function commitTransaction<T>(
   pool: PostgresPool,
   effect: (client: PostgresClient) => unknown,
   settle: (client: Queryable) => Promise<T>,
+  closing: AbortSignal,
 ): Promise<T> {
   let id: unknown
   let thrown: Failure | undefined
@@ -44,7 +45,7 @@ export async function commitTransaction<T>(
   try {
     return await onConnection(pool, async (connection) => {
       id = await inTime(begin(connection))
-      thrown = await run(connection, effect)
+      thrown = await run(connection, effect, closing)
       failure = thrown ?? (await leave(connection))
       if (failure === undefined) return inTime(settleAndCommit(connection, settle))
       hasEnded = await hasEndedOn(connection)
@@ -68,16 +69,32 @@ async function begin(connection: Queryable): Promise<unknown> {
 async function run(
   connection: PostgresConnection,
   effect: (client: PostgresClient) => unknown,
+  closing: AbortSignal,
 ): Promise<Failure | undefined> {
+  closing.throwIfAborted()
   const { client, close } = commitClient(connection)
   let failure: Failure | undefined
   try {
-    await effect(client)
+    await endOf(() => effect(client), closing)
   } catch (error) {
     failure = { error }
   }
   const fault = close(failure !== undefined)
+  closing.throwIfAborted() // whatever the function came to
   return fault === undefined ? failure : { error: invalidCommit(fault, failure && { cause: failure.error }) }
+}
+
+/** Settles as the function does, or resolves when the signal is aborted: the function may never end. */
+function endOf(run: () => unknown, signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', resolve)
+    void Promise.resolve()
+      .then(run)
+      .then(resolve, reject)
+      .finally(() => {
+        signal.removeEventListener('abort', resolve)
+      })
+  })
 }
 
 /** Ends the savepoint, after everything that the function sent and did not await. */

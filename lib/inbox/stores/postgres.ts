@@ -60,7 +60,8 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   #skewMs = 0
   #reconciledAt = -Infinity
   #lookedIntoQuarantineAt = -Infinity
-  #isClosed = false
+  /** Aborted when the store is closed: what waits for a function of `commit` no longer does. */
+  readonly #closing = new AbortController()
 
   /** `open` is asked when the store is used first, and again after it failed. */
   constructor(open: (budget: Size) => Promise<PostgresParts>, budget = durableBudget) {
@@ -69,7 +70,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   async #parts(): Promise<PostgresParts> {
-    if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
+    this.#closing.signal.throwIfAborted()
     this.#opening ??= this.#open()
     try {
       return await this.#opening
@@ -120,6 +121,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
         if (end === undefined || 'error' in end) throw end?.error
         return { value: end.value, completed }
       },
+      this.#closing.signal,
     )
     this.#forget(completed)
     return value
@@ -276,8 +278,8 @@ export class PostgresStore implements DurableStore<PostgresClient> {
 
   async close(): Promise<void> {
     await this.#group.idle()
-    if (this.#isClosed) return
-    this.#isClosed = true
+    if (this.#closing.signal.aborted) return
+    this.#closing.abort(new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED'))
     const parts = await this.#opening?.catch(() => undefined)
     await parts?.close()
   }

@@ -37,6 +37,8 @@ const inState = (state: DeliveryState): string =>
     ? `state IN ('dead', 'withdrawn', 'refused') AND state = '${state}'`
     : `state = '${state}'`
 
+const countedStates = ['waiting', 'running', 'dead', 'withdrawn', 'refused'] as const
+
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
@@ -204,20 +206,24 @@ export class SqliteRows {
   }
 
   deliveryCounts(): DeliveryCounts {
-    const count = (where: string): number =>
-      Number(this.#sql(`SELECT count(*) AS count FROM ${deliveries} ${where}`).get()?.count)
-    const inEach = (state: DeliveryState): number => count(`WHERE ${inState(state)}`)
-    const waiting = count(`WHERE ${waitsUnheld}`)
+    // One statement sees one state of the file: between two, other processes write.
+    const count = (where: string): string => `(SELECT count(*) FROM ${deliveries} ${where})`
+    const inEach = (state: DeliveryState): string => `${count(`WHERE ${inState(state)}`)} AS ${state}`
+    const row = this.#sql(
+      `SELECT ${count('')} AS total, ${count(`WHERE ${waitsUnheld}`)} AS unheld, ${countedStates.map(inEach).join(', ')}`,
+    ).get()
+    const of = (name: string): number => Number(row?.[name])
+    const waiting = of('unheld')
     const others = {
       waiting,
-      held: inEach('waiting') - waiting,
-      running: inEach('running'),
-      dead: inEach('dead'),
-      withdrawn: inEach('withdrawn'),
-      refused: inEach('refused'),
+      held: of('waiting') - waiting,
+      running: of('running'),
+      dead: of('dead'),
+      withdrawn: of('withdrawn'),
+      refused: of('refused'),
     }
     // What is done is most of it, and in no index of its own.
-    return { ...others, done: count('') - Object.values(others).reduce((sum, each) => sum + each, 0) }
+    return { ...others, done: of('total') - Object.values(others).reduce((sum, each) => sum + each, 0) }
   }
 
   oldestWaitingAt(): number | undefined {
@@ -238,6 +244,11 @@ export class SqliteRows {
     this.#sql(`INSERT INTO ${workers} (id, beat) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET beat = beat + 1`).run(
       owner,
     )
+  }
+
+  /** Makes sure that an owner is a worker: one that was stopped for long has been forgotten by the others. */
+  enrol(owner: string): void {
+    this.#sql(`INSERT OR IGNORE INTO ${workers} (id, beat) VALUES (?, 1)`).run(owner)
   }
 
   /** The beats of the other workers. */

@@ -33,8 +33,11 @@ const busyForMs = 5_000
 const busyPauseMs = 10
 /** Claims that are taken over from ourselves at a time. */
 const maxLeft = 100
-/** A worker that has not beaten for so long is gone. Measured by each process for itself, since clocks jump. */
-const lapsedAfterMs = 20_000
+/**
+ * A worker that did not beat between so many beats of ours, five seconds apart, is gone. Not counted in time: clocks jump, and a process
+ * that was stopped itself would take all others for gone.
+ */
+const lapsedAfterBeats = 4
 
 type AnyChange = Change<unknown, DatabaseSync>
 
@@ -52,8 +55,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #begin: StatementSync
   readonly #end: StatementSync
-  /** When each other worker's beat was last seen to change, by this process's own clock. */
-  readonly #beats = new Map<string, { readonly beat: number; readonly seenAt: number }>()
+  /** Each other worker's last beat, and how many of ours it has not changed for. */
+  readonly #beats = new Map<string, { readonly beat: number; readonly silent: number }>()
   #suspects: ReadonlySet<string> = new Set()
   #isClosed = false
 
@@ -106,6 +109,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       const before = record && transaction.record(record.id)
       const write = (): void => {
         if (record) this.#rows.writeRecord(before, record)
+        if (record?.deliveries.some(({ owner }) => owner === this.owner)) this.#rows.enrol(this.owner)
         for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record.id)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
@@ -229,9 +233,9 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => {
       this.#rows.beat(this.owner)
       const beats = new Map(this.#rows.beats(this.owner))
-      const seenAt = performance.now()
       for (const [id, beat] of beats) {
-        if (this.#beats.get(id)?.beat !== beat) this.#beats.set(id, { beat, seenAt })
+        const known = this.#beats.get(id)
+        this.#beats.set(id, { beat, silent: known?.beat === beat ? known.silent + 1 : 0 })
       }
       for (const id of this.#beats.keys()) if (!beats.has(id)) this.#beats.delete(id)
       for (const id of this.#silentWorkers()) this.#rows.forgetWorker(id)
@@ -253,8 +257,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   #silentWorkers(): string[] {
-    const before = performance.now() - lapsedAfterMs
-    return [...this.#beats].filter(([, { seenAt }]) => seenAt < before).map(([id]) => id)
+    return [...this.#beats].filter(([, { silent }]) => silent >= lapsedAfterBeats).map(([id]) => id)
   }
 
   listen(): void {

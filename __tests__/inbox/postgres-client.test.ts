@@ -1,0 +1,59 @@
+import { transaction, type PostgresConnection, type PostgresPool } from '../../lib/inbox/stores/postgres-client.js'
+import { deferred } from '../support/recorder.js'
+
+/* Transactions on a server that answers too late. */
+
+afterEach(() => {
+  jest.useRealTimers()
+})
+
+/** A pool of one connection, on which one statement is answered when the test says so. */
+function poolWith(slow: string) {
+  const sent: string[] = []
+  const released: unknown[] = []
+  const answer = deferred()
+  const connection: PostgresConnection = {
+    query: async (text) => {
+      if (released.length > 0) throw new Error('Client was closed and is not queryable') // as pg's own
+      sent.push(text)
+      if (text === slow) await answer.promise
+      return { rows: [] }
+    },
+    release: (error) => {
+      released.push(error)
+    },
+    on: () => undefined,
+    off: () => undefined,
+  }
+  const pool: PostgresPool = {
+    query: (text) => connection.query(text),
+    connect: () => Promise.resolve(connection),
+    end: () => Promise.resolve(),
+    on: () => undefined,
+  }
+  return { pool, sent, released, answer }
+}
+
+test('one that was given up sends nothing more, though its statement is answered after all', async () => {
+  jest.useFakeTimers()
+  const { pool, sent, released, answer } = poolWith('SELECT lock')
+  const write = deferred<unknown>()
+  const result = transaction(pool, async (client) => {
+    await client.query('SELECT lock')
+    await client.query('UPDATE rows').then(write.resolve, write.resolve)
+  })
+  const failure = expect(result).rejects.toThrow('PostgreSQL did not answer within 15000 ms')
+  await jest.advanceTimersByTimeAsync(15_000)
+  answer.resolve()
+  await failure
+  expect(await write.promise).toBeInstanceOf(Error)
+  expect(sent).toEqual(['BEGIN ISOLATION LEVEL READ COMMITTED', 'SELECT lock'])
+  expect(released).toEqual([true])
+})
+
+test('one whose function failed is rolled back, and its connection used again', async () => {
+  const { pool, sent, released } = poolWith('nothing')
+  await expect(transaction(pool, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+  expect(sent).toEqual(['BEGIN ISOLATION LEVEL READ COMMITTED', 'ROLLBACK'])
+  expect(released).toEqual([false])
+})
