@@ -85,6 +85,10 @@ class Dice {
   of<T>(list: readonly [T, ...T[]] | readonly T[]): T {
     return list[this.below(list.length)] as T
   }
+  /** One of a list that may be empty. */
+  any<T>(list: readonly T[]): T | undefined {
+    return list[this.below(list.length)]
+  }
   is(): boolean {
     return this.below(2) === 1
   }
@@ -307,7 +311,7 @@ export class History {
   }
 
   #look(dice: Dice): void {
-    const claim = dice.of(this.#model.claims)
+    const claim = dice.any(this.#model.claims)
     const owner = dice.of(this.#owners)
     if (claim !== undefined) this.#lookAt(claim, owner, dice.below(5) !== 4)
   }
@@ -326,7 +330,7 @@ export class History {
 
   /** One step of one attempt; of one whose process was taken for gone, too. */
   #advance(dice: Dice): void {
-    const attempt = dice.of(this.#attempts)
+    const attempt = dice.any(this.#attempts)
     if (attempt === undefined) return
     if (!this.#owners.includes(attempt.owner)) this.#saw('taken for gone')
     if (attempt.stage === 'taken') this.#ask(attempt, this.#answer(attempt, dice), dice)
@@ -470,7 +474,7 @@ export class History {
   async #replayDelivery(dice: Dice): Promise<void> {
     const all = this.#model.claims.flatMap((claim) => claim.deliveries.map((delivery) => ({ claim, delivery })))
     const refused = all.filter(({ delivery }) => delivery.takenBy !== undefined)
-    const chosen = dice.of(refused.length > 0 && dice.is() ? refused : all)
+    const chosen = dice.any(refused.length > 0 && dice.is() ? refused : all)
     if (chosen !== undefined) await this.#replayIt(chosen.claim, chosen.delivery)
   }
 
