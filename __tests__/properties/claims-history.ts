@@ -19,6 +19,7 @@ import {
   ClaimsModel,
   contradict,
   isPaying,
+  isRunOf,
   type Claim,
   type Delivery,
   type Event,
@@ -101,6 +102,7 @@ interface Attempt {
   readonly taken: LibDelivery
   readonly delivery: Delivery
   readonly owner: string
+  readonly startedAt: number | undefined
   stage: 'taken' | 'handler' | 'committed'
   /** As `confirm` named it. */
   named?: string
@@ -279,7 +281,15 @@ export class History {
     const { owner } = takenUp.delivery
     assert(claim && delivery && owner !== undefined, 'the model does not know what is taken up')
     this.#trace?.push(`  ${owner} takes up ${this.#call(claim)}:${key}`)
-    const attempt: Attempt = { id: takenUp.claim, claim, taken: takenUp.delivery, delivery, owner, stage: 'taken' }
+    const attempt: Attempt = {
+      id: takenUp.claim,
+      claim,
+      taken: takenUp.delivery,
+      delivery,
+      owner,
+      startedAt: takenUp.delivery.startedAt,
+      stage: 'taken',
+    }
     this.#attempts.push(attempt)
     if (!isPaying(delivery) || this.#confirm === 'none') this.#enter(attempt)
   }
@@ -363,7 +373,7 @@ export class History {
 
   /** `confirm`, and after its yes the reservation and the handler. */
   #ask(attempt: Attempt, answer: Answer, dice: Dice): void {
-    const { id, claim, delivery, taken, owner } = attempt
+    const { id, claim, delivery, taken } = attempt
     this.#trace?.push(`confirm of ${this.#call(claim)}:${delivery.key}: ${JSON.stringify(answer)}`)
     this.#saw(`confirm: ${answer.say}`)
     if (answer.say === 'no') return this.#settle(attempt, { say: 'refused' }, dice)
@@ -373,7 +383,7 @@ export class History {
     const { order: named } = answer as { order?: string }
     const order = named === undefined ? undefined : orderIdentity('', named)
     const reserved = this.#store.make({ claim: id, order, apply: (found) => reserveOrder(found, taken, order) })
-    const expected = this.#model.reserve(claim, delivery, owner, named)
+    const expected = this.#model.reserve(claim, delivery, attempt, named)
     if (named !== undefined) attempt.named = named
     if (expected === 'yes') {
       assert.deepEqual(reserved, {})
@@ -397,7 +407,7 @@ export class History {
   #commit(attempt: Attempt): void {
     const { id, claim, delivery, taken, owner, named } = attempt
     const order = named === undefined ? undefined : orderIdentity('', named)
-    const expected = this.#model.commit(claim, delivery, owner, named)
+    const expected = this.#model.commit(claim, delivery, attempt, named)
     const committed = this.#tried(() =>
       this.#store.make({
         claim: id,
@@ -424,7 +434,7 @@ export class History {
     this.#attempts = this.#attempts.filter((other) => other !== attempt)
     const taking = this.#taking(dice, owner)
     this.#trace?.push(`${this.#call(claim)}:${delivery.key} of ${owner} ends ${verdict.say}`)
-    if (verdict.say === 'done' && delivery.owner === owner) this.#complete(attempt)
+    if (verdict.say === 'done' && isRunOf(delivery, attempt)) this.#complete(attempt)
     const { takenUp } = this.#store.make<Taking>({
       claim: id,
       apply: (found) => {
@@ -432,7 +442,7 @@ export class History {
         return settleAttempt(found, taken, this.#verdict(verdict), { ...patience, now: this.#now }, claiming)
       },
     })
-    this.#model.settle(claim, delivery, owner, verdict, this.#now, taking)
+    this.#model.settle(claim, delivery, attempt, verdict, this.#now, taking)
     this.#start(takenUp)
   }
 

@@ -140,6 +140,7 @@ class Life {
 
   #attempt(claim: Claim, delivery: Delivery, now: number): Delivery | undefined {
     const taking = { owner: 'one', mayRun: true, now }
+    const run = { owner: 'one', startedAt: delivery.startedAt }
     const { content } = delivery.sent ?? { content: '{}' }
     const {
       orderID = '',
@@ -148,14 +149,14 @@ class Life {
     } = JSON.parse(content) as Record<string, string>
     if (isPaying(delivery) && this.#rules.confirm !== 'none') {
       const answer = answerOf(this.#rules, orderID, referrer, referee)
-      const reserved = answer && this.#model.reserve(claim, delivery, 'one', answer.order)
+      const reserved = answer && this.#model.reserve(claim, delivery, run, answer.order)
       if (reserved !== 'yes') {
         const takenBy = typeof reserved === 'object' ? { takenBy: reserved } : {}
-        return this.#model.settle(claim, delivery, 'one', { say: 'refused', ...takenBy }, now, taking)
+        return this.#model.settle(claim, delivery, run, { say: 'refused', ...takenBy }, now, taking)
       }
     }
     this.expected.push([delivery.key, orderID, referrer, referee].join(' '))
-    return this.#model.settle(claim, delivery, 'one', { say: 'done' }, now, taking)
+    return this.#model.settle(claim, delivery, run, { say: 'done' }, now, taking)
   }
 
   async #replayDelivery(index: number): Promise<void> {

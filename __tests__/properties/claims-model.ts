@@ -29,6 +29,8 @@ export interface Delivery {
   /** What brought it; undefined once it was dropped. */
   sent: Sent | undefined
   owner: string | undefined
+  /** When its last attempt began: one owner may have several, of which it has lost the first. */
+  startedAt: number | undefined
   attempts: number
   holds: number
   heldSince: number | undefined
@@ -69,6 +71,12 @@ export interface Shop {
   readonly hasConfirm: boolean
   readonly maxAttempts: number
   readonly maxHoldMs: number
+}
+
+/** One attempt at a delivery. */
+export interface Run {
+  readonly owner: string
+  readonly startedAt: number | undefined
 }
 
 /** How a process takes deliveries up. */
@@ -127,8 +135,9 @@ export class ClaimsModel {
   #belongs(sent: Sent): { row: number; claim?: Claim; conflictWith?: readonly Claim[] } {
     const claims = this.claims.filter(({ identity }) => identity === sent.identity)
     const exact = claims.find(({ people }) => people === peopleOf(sent))
-    if (exact) return { row: 1, claim: exact }
     const winner = claims.find((claim) => this.holders.get(sent.identity) === claim)
+    if (exact && winner && isOfReplayed(winner, exact, sent)) return { row: 1, claim: winner }
+    if (exact) return { row: 1, claim: exact }
     if (winner) return contradict(winner, sent) ? { row: 2, conflictWith: [winner] } : { row: 2, claim: winner }
     const others = claims.filter(({ people }) => people !== undefined)
     const agreeing = others.filter((claim) => !contradict(claim, sent))
@@ -199,7 +208,7 @@ export class ClaimsModel {
       else if (!mayRun) return undefined
       else {
         fix(claim, delivery)
-        Object.assign(delivery, { state: 'running', owner, attempts: delivery.attempts + 1 })
+        Object.assign(delivery, { state: 'running', owner, startedAt: now, attempts: delivery.attempts + 1 })
         if (isPaying(delivery) && !this.#shop.hasConfirm && holder !== claim) {
           claim.order ??= claim.identity
           this.holders.set(claim.identity, claim)
@@ -223,13 +232,8 @@ export class ClaimsModel {
   }
 
   /** After a yes of `confirm`. */
-  reserve(
-    claim: Claim,
-    delivery: Delivery,
-    owner: string,
-    named?: string,
-  ): 'yes' | 'lapsed' | 'another' | 'wait' | Claim {
-    if (delivery.owner !== owner) return 'lapsed'
+  reserve(claim: Claim, delivery: Delivery, run: Run, named?: string): 'yes' | 'lapsed' | 'another' | 'wait' | Claim {
+    if (!isRunOf(delivery, run)) return 'lapsed'
     const order = named ?? claim.identity
     if (claim.order !== undefined && claim.order !== order && !delivery.takes) return 'another'
     const keys = [claim.identity, order]
@@ -243,16 +247,16 @@ export class ClaimsModel {
     return 'yes'
   }
 
-  commit(claim: Claim, delivery: Delivery, owner: string, named?: string): 'done' | 'lapsed' | 'taken' {
-    if (delivery.owner !== owner) return 'lapsed'
+  commit(claim: Claim, delivery: Delivery, run: Run, named?: string): 'done' | 'lapsed' | 'taken' {
+    if (!isRunOf(delivery, run)) return 'lapsed'
     const keys = [claim.identity, named ?? claim.identity]
     if (isPaying(delivery) && keys.some((key) => this.holders.get(key) !== claim)) return 'taken'
     settle(delivery, 'done')
     return 'done'
   }
 
-  settle(claim: Claim, delivery: Delivery, owner: string, verdict: Verdict, now: number, taking?: Taking) {
-    if (delivery.owner === owner) this.#settleOwn(delivery, verdict, now)
+  settle(claim: Claim, delivery: Delivery, run: Run, verdict: Verdict, now: number, taking?: Taking) {
+    if (isRunOf(delivery, run)) this.#settleOwn(delivery, verdict, now)
     return this.#afterwards(claim, taking)
   }
 
@@ -377,7 +381,15 @@ function newClaim({ identity, referrer, referee, status, at }: Sent, people: str
 
 function fresh(): Omit<Delivery, 'event' | 'key' | 'turn' | 'sent'> {
   return {
-    ...{ state: 'waiting', owner: undefined, attempts: 0, holds: 0, heldSince: undefined, firstDate: undefined },
+    ...{
+      state: 'waiting',
+      owner: undefined,
+      startedAt: undefined,
+      attempts: 0,
+      holds: 0,
+      heldSince: undefined,
+      firstDate: undefined,
+    },
     ...{ dueAt: 0, isUnheard: false, takenBy: undefined, takes: false },
   }
 }
@@ -388,7 +400,8 @@ function bring(claim: Claim, event: Event, sent: Sent): void {
   const key: Key = isReversal ? 'reversal' : event
   const turn = 1 + Math.max(0, ...claim.deliveries.map((each) => each.turn))
   const old = claim.deliveries.find((each) => each.key === key)
-  const running = old?.state === 'running' ? { state: old.state, owner: old.owner, attempts: old.attempts } : {}
+  const { state, owner, startedAt, attempts } = old ?? fresh()
+  const running = state === 'running' ? { state, owner, startedAt, attempts } : {}
   const delivery: Delivery = { ...fresh(), ...running, event, key, turn, sent }
   if (old) Object.assign(old, delivery)
   else claim.deliveries.push(delivery)
@@ -410,6 +423,17 @@ function standingOf(claim: Claim): keyof typeof table {
 
 export function isPaying({ event }: Pick<Delivery, 'event'>): boolean {
   return event === 'success' || event === 'goalComplete'
+}
+
+export function isRunOf(delivery: Delivery, { owner, startedAt }: Run): boolean {
+  return delivery.owner === owner && delivery.startedAt === startedAt
+}
+
+/** A person replayed the conflict that has the order: a fail of the same people is of what was paid. */
+function isOfReplayed(winner: Claim, exact: Claim, { status, referrer, referee }: Sent): boolean {
+  const isReplayed = winner.people === undefined && !winner.isForgotten
+  const hasThem = winner.referrer === referrer && winner.referee === referee
+  return status === 'fail' && isReplayed && hasThem && (isDelivered(winner) || !isDelivered(exact))
 }
 
 function isDelivered({ deliveries }: Claim, before = Infinity): boolean {

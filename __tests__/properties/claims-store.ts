@@ -86,7 +86,7 @@ export function foundBySql(
   const first = claims.find(({ id }) => id === identity)
   if (first === undefined) return []
   const key = peopleKey(identity, people)
-  if (first.people === key) return [first]
+  if (first.people === key) return claims.filter((claim) => claim === first || claim.id === holder)
   const rivals = claims.filter(({ id }) => id !== identity)
   const fitting = fittingPeople(identity, people)
   const ids = rivalIds(identity, key)
