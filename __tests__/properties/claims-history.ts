@@ -83,12 +83,14 @@ class Dice {
     this.#left = Math.floor(this.#left / limit)
     return chosen
   }
-  of<T>(list: readonly [T, ...T[]] | readonly T[]): T {
-    return list[this.below(list.length)] as T
+  of<T>(list: readonly T[]): T {
+    const chosen = this.among(list)
+    assert(chosen !== undefined || list.length > 0, 'there is nothing to choose from')
+    return chosen as T
   }
-  /** One of a list that may be empty. */
-  any<T>(list: readonly T[]): T | undefined {
-    return list[this.below(list.length)]
+  /** Nothing of an empty list. */
+  among<T>(list: readonly T[]): T | undefined {
+    return list[this.below(Math.max(1, list.length))]
   }
   is(): boolean {
     return this.below(2) === 1
@@ -321,7 +323,7 @@ export class History {
   }
 
   #look(dice: Dice): void {
-    const claim = dice.any(this.#model.claims)
+    const claim = dice.among(this.#model.claims)
     const owner = dice.of(this.#owners)
     if (claim !== undefined) this.#lookAt(claim, owner, dice.below(5) !== 4)
   }
@@ -340,7 +342,7 @@ export class History {
 
   /** One step of one attempt; of one whose process was taken for gone, too. */
   #advance(dice: Dice): void {
-    const attempt = dice.any(this.#attempts)
+    const attempt = dice.among(this.#attempts)
     if (attempt === undefined) return
     if (!this.#owners.includes(attempt.owner)) this.#saw('taken for gone')
     if (attempt.stage === 'taken') this.#ask(attempt, this.#answer(attempt, dice), dice)
@@ -484,7 +486,7 @@ export class History {
   async #replayDelivery(dice: Dice): Promise<void> {
     const all = this.#model.claims.flatMap((claim) => claim.deliveries.map((delivery) => ({ claim, delivery })))
     const refused = all.filter(({ delivery }) => delivery.takenBy !== undefined)
-    const chosen = dice.any(refused.length > 0 && dice.is() ? refused : all)
+    const chosen = dice.among(refused.length > 0 && dice.is() ? refused : all)
     if (chosen !== undefined) await this.#replayIt(chosen.claim, chosen.delivery)
   }
 
@@ -502,9 +504,9 @@ export class History {
   }
 
   async #replayConflict(dice: Dice): Promise<void> {
-    const key = dice.of([...this.#model.conflicts.keys()])
-    const id = this.#conflictIds.get(key)
-    if (id === undefined) return
+    const key = dice.among([...this.#model.conflicts.keys()])
+    const id = key === undefined ? undefined : this.#conflictIds.get(key)
+    if (key === undefined || id === undefined) return
     const claim = this.#model.replayConflict(key)
     this.#trace?.push(`replay of the conflict ${key}${claim ? '' : ' is impossible'}`)
     assert.equal(await this.#rejected(this.#replay(id)), claim ? undefined : 'ERR_CONVERSION_REPLAY_IMPOSSIBLE')

@@ -1,5 +1,5 @@
 import { belongsTo, fittingPeople, rivalIds, type Belonging } from '../../lib/inbox/claims.js'
-import { peopleKey, peopleOf, type People } from '../../lib/inbox/identity.js'
+import { peopleKey, type People } from '../../lib/inbox/identity.js'
 import { keptWith, type QuarantinedCallback } from '../../lib/inbox/quarantine.js'
 import type { ClaimRecord } from '../../lib/inbox/records.js'
 import { holderOf, type Holders } from '../../lib/inbox/holders.js'
@@ -127,5 +127,3 @@ function claimOf(belonging: Belonging): string {
   if ('conflictWith' in belonging) return belonging.row === 6 ? 'some' : belonging.conflictWith.id
   return `${belonging.head.id} ${belonging.head.people ?? '-'}`
 }
-
-export { peopleOf }
