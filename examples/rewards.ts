@@ -19,7 +19,7 @@ interface Order {
 
 const dayMs = 86_400_000
 const fold = (email: unknown) => String(email).trim().normalize('NFC').toLowerCase()
-const claimOf = (id: string) => id.replace(/:.*/, '')
+const claimOf = (id: string) => id.slice(0, id.lastIndexOf(':'))
 
 /** Without the variable a new one at each start: a secret that stands in an example is none. */
 const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')

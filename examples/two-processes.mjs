@@ -23,7 +23,7 @@ async function serve() {
   const find = 'SELECT number, email, state, paid_at FROM orders WHERE number = $1'
 
   const fold = (email) => String(email).trim().normalize('NFC').toLowerCase()
-  const claimOf = (id) => id.replace(/:.*/, '')
+  const claimOf = (id) => id.slice(0, id.lastIndexOf(':'))
 
   const webhook = conversionWebhook(
     {

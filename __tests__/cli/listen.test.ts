@@ -122,7 +122,9 @@ describeListen('listen', () => {
     )
     expect(out).toContain(`  npx --no -- conversion-webhook send 'http://127.0.0.1:`)
     expect(out).toMatch(/\n\d\d:\d\d:\d\d {2}accepted {3}success {7}DEMO-7-1\n/)
-    expect(out).toMatch(/\n\d\d:\d\d:\d\d {2}conflict {3}success, recorded as success {2}DEMO-7-1\n/)
+    expect(out).toMatch(
+      /\n\d\d:\d\d:\d\d {2}conflict {3}success, recorded as success {2}DEMO-7-1 {4}differs in purchaseValue\n/,
+    )
     expect(out).toMatch(/\n\S+ {2}refused {4}ERR_CONVERSION_CALLBACK_REFUSED {4}purchaseValue must be a plain .*\n/)
     expect(out).toMatch(/\n\d\d:\d\d:\d\d {2}answered {3}GET with 204\n/)
     expect(err).toContain('Nothing is lost')

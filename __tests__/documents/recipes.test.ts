@@ -212,6 +212,17 @@ function withstands(recipe: Recipe, numberType: string, place: () => Promise<str
     expect(await shop.booked('5003')).toEqual([])
   })
 
+  test('takes nothing back of a claim that a person gave the order to, when the one that had it fails', async () => {
+    const bob = 'bob@shop.example'
+    await shop.sell({ number: '5004' })
+    await shop.report(success('5004'))
+    await shop.report(success('5004', { referrer_email: bob }))
+    await shop.move('5004')
+    expect(await shop.booked('5004')).toEqual([{ ...reward, email: bob }])
+    await shop.report(success('5004', { conversion: 'fail' }))
+    expect(await shop.booked('5004')).toEqual([{ ...reward, email: bob }])
+  })
+
   test('has a key by which one more bug cannot pay an order twice', async () => {
     await shop.sell({ number: '6001' })
     await shop.report(success('6001'))

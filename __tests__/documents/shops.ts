@@ -48,6 +48,8 @@ export interface Shop {
   report(parameters: Parameters, scope?: string): Promise<Row | undefined>
   /** Has everything asked again that waits. */
   again(): Promise<void>
+  /** A person takes out what was booked for an order, and replays the conflict of it. */
+  move(number: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -134,6 +136,12 @@ export async function openShop(recipe: Recipe, at: string, numberType: string): 
     async report(parameters, scope) {
       await running.send(parameters, scope)
       return (await rest())[0]
+    },
+    async move(number) {
+      const [conflict] = await inbox.list({ orderId: number, state: 'conflict' })
+      await database.run('DELETE FROM rewards WHERE order_number = ?', [number])
+      await inbox.replay(conflict?.id ?? '')
+      await rest()
     },
     async again() {
       for (const { id, state } of await inbox.list({ limit: 500 })) if (isOpen(state)) await askAgain(id)

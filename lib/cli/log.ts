@@ -77,9 +77,13 @@ export class Log {
         this.#toldBefore++
         this.#print({ what: 'refused', about: code, id, issues })
       },
-      onConflict: ({ id, conversion: { status, orderId }, recorded }) => {
-        this.#toldBefore++
-        this.#print({ what: 'conflict', about: `${status}, recorded as ${recorded.status}`, orderId, id })
+      onConflict: ({ id, conversion: { status, orderId }, recorded, differs }) => {
+        const message = `differs in ${differs.map(({ parameter }) => parameter).join(', ')}`
+        // A delivery that is refused because another claim has the order was answered long ago.
+        const isAnswer = id.includes(':conflict:')
+        if (isAnswer) this.#toldBefore++
+        const about = isAnswer ? `${status}, recorded as ${recorded.status}` : `${status}, another claim has the order`
+        this.#print({ what: isAnswer ? 'conflict' : 'refused', about, orderId, id, message })
       },
       onError: ({ stage, error }) => {
         this.#print({ what: 'failed', about: stage, message: textOf(error) })
