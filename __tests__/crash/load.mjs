@@ -1,8 +1,11 @@
 /** Every so many orders have rivals, whose callbacks come at the same time. */
 const everyRivalry = 3
 
-/** With more deliveries than these before them the workers wait: a slow machine, which starts servers slowly, must deliver them all in the end. */
-const maxLeft = 300
+/**
+ * Where more deliveries wait, the workers do: a slow machine, which starts servers slowly, must deliver them all in the end. What a killed
+ * server was running does not count, or there would be no load before it is taken over.
+ */
+const maxWaiting = 500
 
 /** Sends callbacks by 16 workers, each for an order of its own, to one of the ports in turn. */
 export class Load {
@@ -15,16 +18,16 @@ export class Load {
   #rivals
   #workers
 
-  constructor(client, rivals, left) {
+  constructor(client, rivals, waiting) {
     this.#client = client
     this.#rivals = rivals
-    this.#workers = [this.#measure(left), ...Array.from({ length: 16 }, () => this.#work())]
+    this.#workers = [this.#measure(waiting), ...Array.from({ length: 16 }, () => this.#work())]
   }
 
-  async #measure(left) {
+  async #measure(waiting) {
     for (; !this.#isOver; await new Promise((resolve) => setTimeout(resolve, 50))) {
-      this.#isFull = await left().then(
-        (count) => count > maxLeft,
+      this.#isFull = await waiting().then(
+        (count) => count > maxWaiting,
         () => false, // the database is away
       )
     }

@@ -63,7 +63,7 @@ const log = join(folder, 'announced')
 const storage = await openStorage(values.inbox, join(folder, 'inbox.db'))
 const servers = new Servers({ ...storage.options, library, shop, log })
 const client = new Client()
-const load = new Load(client, shops[shop].rivals, () => storage.left())
+const load = new Load(client, shops[shop].rivals, () => storage.waiting())
 
 async function startServer() {
   await servers.start()

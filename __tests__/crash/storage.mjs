@@ -1,17 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { startPostgres } from '../../scripts/postgres.mjs'
 
-/** How many deliveries of an inbox wait or run. */
-async function leftIn(inbox) {
-  const { waiting, held, running } = (await inbox.stats()).deliveries
-  return waiting + held + running
-}
+const waiting = async (inbox) => (await inbox.stats()).deliveries.waiting
 
-/** Waits until there are none; false where nothing is settled for so long. */
+/** Waits until nothing of an inbox waits or runs; false where nothing is settled for so long. */
 async function idle(inbox, ms) {
   let before
   for (let until = Date.now() + ms; Date.now() < until; await wait(100)) {
-    const left = await leftIn(inbox)
+    const { waiting, held, running } = (await inbox.stats()).deliveries
+    const left = waiting + held + running
     if (process.env.SHOW) console.error(Math.round(performance.now()), left)
     if (left === 0) return true
     if (left !== before) until = Date.now() + ms
@@ -32,7 +29,7 @@ async function openSqliteStorage(file) {
   db.exec(`PRAGMA busy_timeout = 5000; ${table}`)
   return {
     options: { inbox: 'sqlite', file },
-    left: () => leftIn(inbox),
+    waiting: () => waiting(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => db.prepare(query).all(),
     async damage() {
@@ -61,7 +58,7 @@ async function openPostgresStorage() {
   return {
     options: { inbox: 'postgres', url: server.url },
     server,
-    left: () => leftIn(inbox),
+    waiting: () => waiting(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => (await pool.query(query)).rows,
     damage: async () => undefined,
