@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { addressFinder } from '../../lib/inbox/addresses.js'
 import { addresses, spellings, surroundings } from '../support/addresses.js'
 import { params } from '../support/callbacks.js'
-import { settled, workbench, type Kind } from './inboxes.js'
+import { eventually, settled, workbench, type Kind } from './inboxes.js'
 
 type Changes = Readonly<Record<string, string>>
 
@@ -116,6 +116,27 @@ export function describeErasing(kind: Kind): void {
       (await inbox.list()).filter(({ params: { referrer_email } }) => referrer_email === 'somebody@else.example')
     return { webhook, inbox, told, repeats, isThere, ofOthers }
   }
+
+  test('a conflict outlives the person whose claim it contradicts, without that address, and can still be replayed', async () => {
+    const { webhook, inbox, told } = await start()
+    const report = (referrer_email: string) =>
+      webhook.accept(params({ orderID: 'A', referrer_email, goal_complete: '0' }))
+    await report('eve@example.com')
+    await settled(inbox)
+    const { id, outcome } = await report('ann@example.com')
+    expect(outcome).toBe('conflict')
+    expect(await inbox.erase({ email: 'eve@example.com' })).toEqual({ erased: 1, waiting: [] })
+    expect((await inbox.get(id))?.differs).toEqual([{ parameter: 'referrer_email', received: 'ann@example.com' }])
+    expect(await inbox.erase({ email: 'eve@example.com' })).toEqual({ erased: 0, waiting: [] })
+    await inbox.replay(id)
+    await eventually(
+      () => Promise.resolve(told),
+      ({ length }) => length === 2,
+    )
+    await settled(inbox)
+    expect(told.map((each) => each.id)).toContain(`${id}:success`)
+    expect(await inbox.erase({ email: 'ann@example.com' })).toEqual({ erased: 2, waiting: [] })
+  })
 
   test('an erased address is nowhere any more, wherever and however it was said, and repeats stay duplicates', async () => {
     const run = async (address: string, mentions: readonly Said[]): Promise<void> => {

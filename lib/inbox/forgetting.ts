@@ -1,6 +1,7 @@
 import { addressFinder } from './addresses.js'
-import { textsOfQuarantined, textsOfRecord } from './mentions.js'
-import { receivedAtOf } from './quarantine.js'
+import type { Difference } from './claims.js'
+import { textsOfQuarantined, textsOfRecord, textsOfRecorded } from './mentions.js'
+import { receivedAtOf, withoutRecorded } from './quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
 import { emptied, isEmptied, isUnsettled, withoutScope, type ClaimRecord } from './records.js'
 import type { Position, Store } from './store.js'
@@ -47,6 +48,7 @@ export function eraser(store: Store) {
     const { email } = fieldsOfQuery(person, ['email'])
     const mentions = addressFinder(requireAddresses(email))
     const isPersonal = (scope: string) => mentions({ emails: [], others: [scope] })
+    const isRecorded = (difference: Difference) => mentions(textsOfRecorded(difference))
     const erase = (record: ClaimRecord) =>
       record.deliveries.some(isUnsettled) ? undefined : withoutScope(emptied(record), isPersonal)
     let erased = 0
@@ -54,7 +56,12 @@ export function eraser(store: Store) {
     // The quarantine first: what a replay makes a record of meanwhile was reported, or is found among the records.
     for await (const quarantined of allQuarantined(store)) {
       const { id } = quarantined
-      if (!mentions(textsOfQuarantined(quarantined))) continue
+      if (!mentions(textsOfQuarantined(quarantined))) {
+        if (quarantined.kind === 'conflict' && quarantined.differs.some(isRecorded)) {
+          await forgetRecorded(store, id, isRecorded)
+        }
+        continue
+      }
       if (await store.drop(id)) erased++
       else if (await store.quarantined(id)) waiting.push(id)
     }
@@ -78,6 +85,17 @@ function isOldEnough({ deliveries }: ClaimRecord, before: number): boolean {
 
 function isPruned({ deliveries }: ClaimRecord): boolean {
   return deliveries.every(({ callback }) => isEmptied(callback))
+}
+
+/** Drops from a conflict what was recorded of somebody else. */
+function forgetRecorded(store: Store, id: string, isPersonal: (difference: Difference) => boolean): Promise<void> {
+  return store.change({
+    quarantined: id,
+    apply: ({ quarantined }) => ({
+      ...(quarantined?.kind === 'conflict' && { quarantined: withoutRecorded(quarantined, isPersonal) }),
+      result: undefined,
+    }),
+  })
 }
 
 /** Writes what is to stay of a record, judged as it is then; false where it stays as it is. */

@@ -1,5 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
 import type { Texts } from './addresses.js'
+import type { Difference } from './claims.js'
 import type { QuarantinedCallback } from './quarantine.js'
 import type { ClaimRecord, LogEntry } from './records.js'
 
@@ -18,13 +19,10 @@ export function textsOfRecord({ scope, referrerEmail, refereeEmail, deliveries }
   ])
 }
 
+/** Of a callback in quarantine; what it contradicts is another one's. */
 export function textsOfQuarantined(quarantined: QuarantinedCallback): Texts {
   const log = partsOfLog(quarantined.log)
-  if (quarantined.kind === 'conflict') {
-    const { callback, differs } = quarantined
-    const recorded = partsOfPairs(differs.map(({ parameter, recorded: text = '' }) => [parameter, text]))
-    return gathered([...partsOfCallback(callback), recorded, log])
-  }
+  if (quarantined.kind === 'conflict') return gathered([...partsOfCallback(quarantined.callback), log])
   const { scope, issues, received } = quarantined
   const others = [
     scope,
@@ -33,6 +31,11 @@ export function textsOfQuarantined(quarantined: QuarantinedCallback): Texts {
     ...[...issues, ...received.issues].flatMap(({ parameter, message }) => [parameter, message]),
   ]
   return gathered([partsOfPairs(received.pairs), { emails: [], others }, log])
+}
+
+/** Of what was recorded where a conflict came. */
+export function textsOfRecorded({ parameter, recorded = '' }: Difference): Texts {
+  return gathered([partsOfPairs([[parameter, recorded]])])
 }
 
 function partsOfCallback({ params, extra, repairs, scope }: Callback): readonly Parts[] {

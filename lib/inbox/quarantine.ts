@@ -83,6 +83,18 @@ export function conflictOf(identity: string, callback: Callback, differs: readon
   return { kind: 'conflict', id, state: 'conflict', identity, differs, callback, count: 1, lastAt: receivedAt, log: [] }
 }
 
+/** A conflict without what was recorded of a person whom it does not mention itself: somebody else's claim is to stay replayable. */
+export function withoutRecorded(
+  conflict: ConflictRecord,
+  isPersonal: (difference: Difference) => boolean,
+): ConflictRecord {
+  const differs = conflict.differs.map((difference) => {
+    const { recorded: _recorded, ...received } = difference
+    return isPersonal(difference) ? received : difference
+  })
+  return { ...conflict, differs }
+}
+
 /** What is kept after a callback came: the callback, or the row of the same content with one more in its count. */
 export function keptWith(kept: QuarantinedCallback | undefined, callback: QuarantinedCallback): QuarantinedCallback {
   if (kept === undefined) return callback

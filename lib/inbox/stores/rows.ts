@@ -170,8 +170,8 @@ export function toPlace(row: Row): Pick<ClaimRecord, 'identity' | 'order' | 'sco
 }
 
 /** The columns of a quarantined callback, in the order of `quarantineCells`: those that stay first, then those that change. */
-const lasting = ['id', 'kind', 'scope', 'received_at', 'bytes', 'differs', 'body'] as const
-export const changingColumns = ['state', 'identity', 'last_at', 'count', 'code', 'issues', 'log'] as const
+const lasting = ['id', 'kind', 'scope', 'received_at', 'bytes', 'body'] as const
+export const changingColumns = ['state', 'identity', 'last_at', 'count', 'code', 'issues', 'differs', 'log'] as const
 export const quarantineColumns = [...lasting, ...changingColumns] as const
 
 /** What a row takes besides its texts when it comes: in indexes, and for what its log will say. */
@@ -186,8 +186,8 @@ export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
   const differs = quarantined.kind === 'conflict' ? JSON.stringify(quarantined.differs) : null
   const texts = [scope, body, issues ?? '', differs ?? '']
   const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow)
-  const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, differs, body]
-  return [...fixed, state, identity, lastAt, count, code, issues, logCell(log)]
+  const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, body]
+  return [...fixed, state, identity, lastAt, count, code, issues, differs, logCell(log)]
 }
 
 export function toQuarantined(row: Row): QuarantinedCallback {
