@@ -21,5 +21,5 @@ export default {
   coverageThreshold: { global: { lines: 95, branches: 95 } },
   coverageReporters: ['text-summary', 'text', 'lcovonly'],
   testEnvironment: './__tests__/support/environment.cjs',
-  testTimeout: 20_000,
+  testTimeout: 60_000,
 }

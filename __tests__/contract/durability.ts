@@ -221,7 +221,7 @@ export function describeDurability(kind: Kind): void {
       const codes: unknown[] = []
       const { report, told, inbox } = await start({
         storage,
-        handlerTimeoutMs: 50,
+        handlerTimeoutMs: 1_000,
         handle: async ({ id, attempt, orderId }, context) => {
           const commit = () =>
             storage.effect?.(context, id).catch((error: unknown) => codes.push((error as { code: string }).code))

@@ -62,7 +62,7 @@ test('typescript.ts gives points by campaign and custom value, tells its observe
   expect(await send(spring, { orderID: 'A-1', purchaseValue: '1' })).toMatchObject({
     code: 'ERR_CONVERSION_CALLBACK_CONFLICT',
   })
-  await seen(/conflict about [0-9a-f]{40}, recorded as success\n/)
+  await seen(/conflict about [0-9a-f]{40}:conflict:[0-9a-f]{16}, recorded as success\n/)
   expect(await send(spring, { conversion: 'perhaps' })).toMatchObject({ code: 'ERR_CONVERSION_CALLBACK_REFUSED' })
   await seen(/ERR_CONVERSION_CALLBACK_REFUSED .+\n/)
   child.kill('SIGTERM')
