@@ -525,7 +525,7 @@ export class History {
       const email = dice.of([ann, bob, eve, dan])
       this.#trace?.push(`erase ${email}`)
       await eraser(this.#store)({ email })
-      this.#model.erase(email, (conflict) => !this.#store.kept.has(this.#conflictIds.get(conflict) ?? ''))
+      this.#model.erase(email)
     }
     if (this.#model.claims.some(({ isForgotten }) => isForgotten)) this.#saw('forgotten')
   }

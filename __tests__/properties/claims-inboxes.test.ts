@@ -195,9 +195,7 @@ class Life {
 
   async #erase(email: string): Promise<void> {
     await this.#inbox.erase({ email })
-    const gone = new Set<string>()
-    for (const [key, id] of this.#conflictIds) if ((await this.#inbox.get(id)) === undefined) gone.add(key)
-    this.#model.erase(email, (key) => gone.has(key))
+    this.#model.erase(email)
   }
 }
 

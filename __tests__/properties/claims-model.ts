@@ -61,9 +61,6 @@ export interface Claim {
 interface Conflict {
   readonly sent: Sent
   isReplayed: boolean
-  /** Everybody who is mentioned with it, and who may be. */
-  readonly names: readonly string[]
-  readonly perhaps: readonly string[]
 }
 
 export interface Shop {
@@ -116,7 +113,7 @@ export class ClaimsModel {
 
   receive(sent: Sent, taking?: Taking): { outcome: Outcome; row: number; claim?: Claim } {
     const { row, claim, conflictWith } = this.#belongs(sent)
-    if (conflictWith !== undefined) return { outcome: this.#conflict(sent, conflictWith), row }
+    if (conflictWith !== undefined) return { outcome: this.#conflict(sent), row }
     if (row === 4) {
       const rival = newClaim(sent, peopleOf(sent))
       this.claims.push(rival)
@@ -154,12 +151,9 @@ export class ClaimsModel {
   }
 
   /** What told a conflict from a claim is kept with it: of several that it agrees with, from any; none for the ledger's own. */
-  #conflict(sent: Sent, claims: readonly Claim[] = []): 'conflict' {
+  #conflict(sent: Sent): 'conflict' {
     const key = `${sent.identity} ${sent.content}`
-    const perhaps = claims.flatMap((claim) => namesApart(claim, sent))
-    const own = [sent.referrer, sent.referee]
-    const names = claims.length === 1 ? [...own, ...perhaps] : own
-    if (!this.conflicts.has(key)) this.conflicts.set(key, { sent, isReplayed: false, names, perhaps })
+    if (!this.conflicts.has(key)) this.conflicts.set(key, { sent, isReplayed: false })
     return 'conflict'
   }
 
@@ -325,10 +319,10 @@ export class ClaimsModel {
     this.conflicts.clear()
   }
 
-  /** Forgets everybody who is mentioned with an address; nothing that is under way. `isGone`: which conflicts are, of those that may be. */
-  erase(address: string, isGone: (conflict: string) => boolean): void {
-    for (const [key, { names, perhaps }] of this.conflicts) {
-      if (names.includes(address) || (perhaps.includes(address) && isGone(key))) this.conflicts.delete(key)
+  /** Forgets everybody who is mentioned with an address; nothing that is under way, and no conflict with them. */
+  erase(address: string): void {
+    for (const [key, { sent }] of this.conflicts) {
+      if ([sent.referrer, sent.referee].includes(address)) this.conflicts.delete(key)
     }
     for (const claim of this.claims) {
       const isMentioned =
@@ -350,14 +344,6 @@ export function contradict(
 
 function differ(one: string, other: string): boolean {
   return one !== '' && other !== '' && one !== other
-}
-
-/** The people of a claim that a callback contradicts, or else those that only one of the two states. */
-function namesApart(claim: Claim, sent: Sent): string[] {
-  const pairs = [[claim.referrer, sent.referrer] as const, [claim.referee, sent.referee] as const]
-  const contradicting = pairs.filter(([one, other]) => differ(one, other))
-  if (contradicting.length > 0 || isOtherAmount(claim, sent)) return contradicting.map(([one]) => one)
-  return pairs.filter(([one, other]) => one !== other).map(([one]) => one)
 }
 
 function isOtherAmount(claim: Claim, { status, amount }: Sent): boolean {
