@@ -11,7 +11,7 @@ import { readAnswer, type ConfirmAnswer, type Confirmed } from './confirm.js'
 import { debug, shortId } from './debug.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { Attempt, Delivering, Job, Verdict } from './inbox/inbox.js'
-import type { ConversionEvent, Previous } from './inbox/ledger.js'
+import { isSuccess, type ConversionEvent, type Previous } from './inbox/ledger.js'
 import { nearest } from './nearest.js'
 import type { ConversionObservers, ErrorStage, FailedDelivery, Reporter } from './observers.js'
 import { within } from './within.js'
@@ -232,7 +232,7 @@ export class Events {
       // A pending may have said so, for the success that completes the goal now.
       const conversion = event === 'goalComplete' ? { ...parsed, goalComplete: true } : parsed
       const asks = this.#options.confirm as AnyHandler | undefined
-      if (asks && (event === 'success' || event === 'goalComplete')) {
+      if (asks && isSuccess(job)) {
         stage = 'confirm'
         const given = await asks(conversion, context)
         const answer = readAnswer(given, { now: Date.now(), isDurable: this.#options.isDurable })

@@ -3,6 +3,8 @@
  * to, what the ledger makes of it there, and which claim may be paid for which order. Nothing here is shared with lib/.
  */
 
+import { table } from './model.js'
+
 export type Status = 'pending' | 'success' | 'fail'
 export type Event = Status | 'goalComplete'
 export type Key = Event | 'reversal'
@@ -88,14 +90,6 @@ export type Verdict =
   | { readonly say: 'held'; readonly until: number }
 
 export type Outcome = 'accepted' | 'duplicate' | 'stale' | 'conflict'
-
-const table = {
-  nothing: { pending: 'event', success: 'event', fail: 'event' },
-  pending: { pending: 'duplicate', success: 'event', fail: 'event' },
-  success: { pending: 'stale', success: 'duplicate', fail: 'event' },
-  'fail, no success delivered': { pending: 'stale', success: 'event', fail: 'duplicate' },
-  'fail, after a delivered success': { pending: 'stale', success: 'conflict', fail: 'duplicate' },
-} as const
 
 export class ClaimsModel {
   readonly claims: Claim[] = []

@@ -29,7 +29,8 @@ export interface Completed {
 
 export type Answer = 'accepted' | 'duplicate' | 'stale' | 'conflict' | 'failed'
 
-const table = {
+/** Section 7's table, for one claim. */
+export const table = {
   nothing: { pending: 'event', success: 'event', fail: 'event' },
   pending: { pending: 'duplicate', success: 'event', fail: 'event' },
   success: { pending: 'stale', success: 'duplicate', fail: 'event' },

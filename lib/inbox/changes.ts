@@ -18,7 +18,8 @@ export interface TakenUp {
 
 /** Deliveries of one claim that were refused, since another one has the order. */
 export interface Lost {
-  readonly claim: ClaimRecord
+  /** The id of the claim. */
+  readonly claim: string
   readonly deliveries: readonly Delivery[]
 }
 
@@ -62,9 +63,9 @@ export function settleAttempt(
   const settled = isMine ? settle(record, keyOf(delivery), verdict, patience) : record
   const after = isMine ? findDelivery(settled, keyOf(delivery)) : undefined
   const taken = takeUp(withdrawOvertaken(settled, patience.now), holders, claiming)
-  const lost = [...(after?.takenBy === undefined ? [] : [after]), ...(taken.result.lost?.deliveries ?? [])]
-  const result = { ...taken.result, ...(lost.length > 0 && { lost: { claim: settled, deliveries: lost } }) }
-  return { ...taken, result: { ...result, isDead: after?.state === 'dead' } }
+  const deliveries = [...(after?.takenBy === undefined ? [] : [after]), ...(taken.result.lost?.deliveries ?? [])]
+  const lost = { claim: record.id, deliveries }
+  return { ...taken, result: { ...taken.result, lost, isDead: after?.state === 'dead' } }
 }
 
 /** Reserves an order for a delivery that is confirmed, if the attempt is still its own. */
@@ -116,11 +117,11 @@ function takeUp(record: ClaimRecord, holders: Found['holders'], claiming: Claimi
   if (claiming === undefined) return { record, result: {} }
   const claimer = { ...claiming, holder: holders.get(record.identity) }
   const { record: claimed, delivery, taken, reserved } = claimNext(record, claimer, claiming.mayRun)
-  const lost = taken.length > 0 ? { lost: { claim: claimed, deliveries: taken } } : {}
+  const lost = { claim: record.id, deliveries: taken }
   return {
     record: claimed,
     reserved,
-    result: { ...lost, ...(delivery && { takenUp: { claim: record.id, delivery } }) },
+    result: { lost, ...(delivery && { takenUp: { claim: record.id, delivery } }) },
   }
 }
 

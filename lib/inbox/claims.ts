@@ -1,4 +1,4 @@
-import type { Callback, ConversionStatus } from '../callback/conversion.js'
+import type { Callback } from '../callback/conversion.js'
 import { emailKey, hashOf, orderKey, peopleKey, peopleOf, rivalId, type People } from './identity.js'
 import { isDelivered } from './ledger.js'
 import { orderIdOf, type ClaimHead, type ClaimRecord } from './records.js'
@@ -30,7 +30,7 @@ export function belongsTo(
   const winner = claims.find(({ id }) => id === holder)
   const exact = claims.find((claim) => claim.people === key)
   if (exact) {
-    const isOfWinner = winner !== undefined && callback.status === 'fail' && takesBack(winner, exact, people)
+    const isOfWinner = winner !== undefined && callback.status === 'fail' && takesBack(winner, exact)
     return known(isOfWinner ? winner : exact, 1)
   }
   if (winner) return contradicts(winner, people) ? { row: 2, conflictWith: winner } : known(winner, 2)
@@ -38,7 +38,7 @@ export function belongsTo(
   // No callback belongs to a conflict that was replayed, unless it has the order.
   const others = claims.filter((claim) => claim.people !== undefined)
   const agreeing = others.filter((claim) => !contradicts(claim, people))
-  if (isSuccess(callback.status)) {
+  if (callback.status === 'success') {
     const fitting = oldest(agreeing.filter((claim) => isOpen(claim) && fits(claim, people)))
     if (fitting) return { row: 3, head: { ...fitting, ...people, people: key }, recorded: fitting }
   } else {
@@ -48,10 +48,6 @@ export function belongsTo(
     if (first) return { row: 6, conflictWith: first }
   }
   return { row: 4, head: { id: freeId(identity, key, claims), identity, people: key, ...people } }
-}
-
-function isSuccess(status: ConversionStatus): boolean {
-  return status === 'success'
 }
 
 /** Whether an address that both state differs. Forgotten people contradict nobody. */
@@ -64,10 +60,12 @@ function differ(one: string | undefined, other: string | undefined): boolean {
 }
 
 /** Whether a fail is of the conflict that was replayed and has the order, though another claim has the same people: it is of what was paid. */
-function takesBack(winner: ClaimRecord, exact: ClaimRecord, { referrerEmail, refereeEmail }: People): boolean {
+function takesBack(winner: ClaimRecord, exact: ClaimRecord): boolean {
   if (winner.people !== undefined || winner.isForgotten === true) return false
-  const hasThem = winner.referrerEmail === referrerEmail && winner.refereeEmail === refereeEmail
-  return hasThem && (isDelivered(winner.deliveries) || !isDelivered(exact.deliveries))
+  return (
+    peopleKey(winner.identity, winner) === exact.people &&
+    (isDelivered(winner.deliveries) || !isDelivered(exact.deliveries))
+  )
 }
 
 /** A claim that no success has come to yet, so that its people may still be completed. */
@@ -118,20 +116,20 @@ export interface Difference {
 
 /** What tells a callback from a claim: what contradicts, or else what only one of them states. */
 export function differences(claim: ClaimRecord, callback: Callback): readonly Difference[] {
-  const sides = sidesOf(claim, callback)
-  const contradicting = sides.filter(isContradicting)
-  return contradicting.length > 0 ? contradicting : sides.filter(({ recorded, received }) => recorded !== received)
+  const contradicting = contradictions(claim, callback)
+  if (contradicting.length > 0) return contradicting
+  return sidesOf(claim, callback).filter(({ recorded, received }) => recorded !== received)
 }
 
 /** Why the ledger's table makes a callback a conflict with the claim that it belongs to: another amount, or else its status. */
 export function ledgerDifferences(claim: ClaimRecord, callback: Callback): readonly Difference[] {
-  const contradicting = sidesOf(claim, callback).filter(isContradicting)
+  const contradicting = contradictions(claim, callback)
   if (contradicting.length > 0) return contradicting
   return [{ parameter: 'conversion', recorded: claim.status, received: callback.status }]
 }
 
-function isContradicting({ recorded, received }: Difference): boolean {
-  return differ(recorded, received)
+function contradictions(claim: ClaimRecord, callback: Callback): readonly Difference[] {
+  return sidesOf(claim, callback).filter(({ recorded, received }) => differ(recorded, received))
 }
 
 function sidesOf(claim: ClaimRecord, { status, params }: Callback): readonly Difference[] {

@@ -6,6 +6,7 @@ import { due, isSuccess, type ConversionEvent } from './ledger.js'
 import {
   deliveryId,
   findDelivery,
+  isRunning,
   isUnsettled,
   keyOf,
   logged,
@@ -83,7 +84,7 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
 export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = true): Claimed {
   const taken: Delivery[] = []
   for (let current = record; ;) {
-    if (current.deliveries.some(({ state }) => state === 'running')) return { record: current, taken, reserved: [] }
+    if (isRunning(current)) return { record: current, taken, reserved: [] }
     const [next] = current.deliveries
       .filter((delivery) => delivery.state === 'waiting' && isDue(delivery, claimer.now))
       .sort((a, b) => a.sequence - b.sequence)

@@ -12,7 +12,7 @@ export async function tellLost(store: Store, lost: Lost | undefined, host: Inbox
     const { callback, takenBy } = delivery
     const holder = takenBy === undefined ? undefined : await store.record(takenBy)
     if (holder === undefined) continue // the memory inbox has forgotten it
-    const id = deliveryId(lost.claim.id, keyOf(delivery))
+    const id = deliveryId(lost.claim, keyOf(delivery))
     host.onConflict({ id, callback, recorded: previousOf(holder), differs: differences(holder, callback) })
   }
 }

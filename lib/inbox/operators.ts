@@ -1,13 +1,13 @@
 import { storageError } from '../errors.js'
 import { lastErrorOf } from './delivery.js'
-import type { Holders } from './holders.js'
+import { hasOrders, type Holders } from './holders.js'
 import { emailKey, orderKey } from './identity.js'
 import type { InboxClaim, InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
 import { eraser, pruner } from './forgetting.js'
 import { historyOf } from './history.js'
 import { receivedAtOf, scopeOf, searchableTexts, type QuarantinedCallback } from './quarantine.js'
 import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
-import { deliveryId, findDelivery, isEmptied, keyOf, splitDeliveryId, type ClaimRecord } from './records.js'
+import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, type ClaimRecord } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
 import type { Position, Store, StoredDelivery } from './store.js'
@@ -184,7 +184,7 @@ export function createOperators(
   }
 
   function holdersOf(claims: readonly ClaimRecord[]): Promise<Holders> {
-    return store.holders([...new Set(claims.flatMap(({ identity, order = identity }) => [identity, order]))])
+    return store.holders([...new Set(claims.flatMap(ordersOf))])
   }
 
   return {
@@ -209,9 +209,9 @@ function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Ask
 }
 
 /** The claim that has the order of a delivery; where it has never been reserved for its own, at least the one that had it then. */
-function takerOf({ claim, identity, order, delivery }: StoredDelivery, holders: Holders): string | undefined {
-  const other = otherHolder(holders, [identity, order ?? identity], claim)
-  return order === undefined ? (other ?? delivery.takenBy) : other
+function takerOf(stored: StoredDelivery, holders: Holders): string | undefined {
+  const other = otherHolder(holders, ordersOf(stored), stored.claim)
+  return stored.order === undefined ? (other ?? stored.delivery.takenBy) : other
 }
 
 function otherHolder(holders: Holders, orders: readonly string[], claim: string): string | undefined {
@@ -219,11 +219,11 @@ function otherHolder(holders: Holders, orders: readonly string[], claim: string)
 }
 
 function toClaim(record: ClaimRecord, holders: Holders): InboxClaim {
-  const { id, identity, order = identity, status, referrerEmail, refereeEmail, purchaseValue } = record
+  const { id, status, referrerEmail, refereeEmail, purchaseValue } = record
   return {
     id,
     status,
-    hasOrder: [identity, order].every((key) => holders.get(key)?.claim === id),
+    hasOrder: hasOrders(record, holders),
     ...(referrerEmail !== undefined && { referrerEmail }),
     ...(refereeEmail !== undefined && { refereeEmail }),
     ...(purchaseValue !== undefined && { purchaseValue }),

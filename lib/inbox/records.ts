@@ -111,6 +111,17 @@ export function isHeld({ state, holds, heldUntil }: Delivery): boolean {
   return state === 'waiting' && (holds > 0 || heldUntil !== undefined)
 }
 
+/** Whether one of its deliveries runs. */
+export function isRunning({ deliveries }: ClaimRecord): boolean {
+  return deliveries.some(({ state }) => state === 'running')
+}
+
+/** The orders that a claim needs to be paid: its identity, and the one that `confirm` named. */
+export function ordersOf(claim: { readonly identity: string; readonly order?: string | undefined }): readonly string[] {
+  const { identity, order = identity } = claim
+  return [identity, order]
+}
+
 /** The record of a claim after a decision, and which deliveries the callback asked for. */
 export function applyDecision(
   head: ClaimHead,

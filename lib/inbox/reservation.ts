@@ -1,6 +1,6 @@
 import { orderIdentity } from './identity.js'
 import type { Reserved, Verdict } from './inbox.js'
-import type { Holders } from './holders.js'
+import { hasOrders, type Holders } from './holders.js'
 import { isSuccess } from './ledger.js'
 import { keyOf, withDelivery, type ClaimRecord, type Delivery } from './records.js'
 
@@ -47,6 +47,5 @@ export function hasOrder(
   holders: Holders,
   order = identity,
 ): boolean {
-  if (!isSuccess(delivery)) return true
-  return [identity, order].every((key) => holders.get(key)?.claim === id)
+  return !isSuccess(delivery) || hasOrders({ id, identity, order }, holders)
 }

@@ -45,6 +45,12 @@ export interface Change<T, Tx = never> {
   readonly effect?: (tx: Tx) => unknown
 }
 
+/** The orders whose holders a change is to find, besides the claim that it is about. */
+export function ordersFor({ callback, order }: Pick<Change<unknown>, 'callback' | 'order'>, record?: ClaimRecord) {
+  const orders = [record?.identity, callback?.identity, order].filter((each) => each !== undefined)
+  return new Set(orders)
+}
+
 /** How many claims of an order are shown. */
 export const maxClaims = 100
 

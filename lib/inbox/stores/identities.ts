@@ -1,6 +1,6 @@
 import { ConversionWebhookError } from '../../errors.js'
 import { isSettled } from '../delivery.js'
-import { holderOf, type Holder, type Holders } from '../holders.js'
+import { holderOf, type Holder } from '../holders.js'
 import { Line } from '../line.js'
 import type { Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
@@ -63,13 +63,9 @@ export class Identities<Work> {
     return ids.map((id) => this.#claims.get(id)?.record).filter((record) => record !== undefined)
   }
 
-  holders(orders: readonly string[]): Holders {
-    const holders = new Map<string, Holder>()
-    for (const order of orders) {
-      const entry = this.#holders.get(order)
-      if (entry) holders.set(order, holderOf(entry.record))
-    }
-    return holders
+  holder(order: string): Holder | undefined {
+    const entry = this.#holders.get(order)
+    return entry && holderOf(entry.record)
   }
 
   /** Orders that a claim has from now on, whoever had them before. */

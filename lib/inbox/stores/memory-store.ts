@@ -1,4 +1,4 @@
-import type { Holders } from '../holders.js'
+import { holdersBy, type Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
 import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { deliveryId, isHeld, keyOf, orderIdOf, type ClaimRecord } from '../records.js'
@@ -6,6 +6,7 @@ import type { Identities } from './identities.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
 import {
   maxClaims,
+  ordersFor,
   type Change,
   type Counts,
   type DailyCount,
@@ -34,12 +35,12 @@ export class MemoryStore implements Store {
     return this.#quarantine.budget
   }
 
-  change<T>({ claim, callback, order, quarantined: quarantinedId, apply }: Change<T>): Promise<T> {
+  change<T>({ apply, ...change }: Change<T>): Promise<T> {
+    const { claim, callback, quarantined: quarantinedId } = change
     return new Promise((resolve) => {
       const record = claim === undefined ? undefined : this.#identities.find(claim)?.record
       const claims = callback ? this.#identities.claimsOf(callback.identity) : []
-      const orders = [record?.identity, callback?.identity, order].filter((each) => each !== undefined)
-      const holders = this.#identities.holders(orders)
+      const holders = this.#holders(ordersFor(change, record))
       const quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
       const changed = apply({ claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) })
       if (changed.record) {
@@ -69,8 +70,12 @@ export class MemoryStore implements Store {
     return Promise.resolve(this.#identities.claimsOf(identity).slice(0, maxClaims))
   }
 
+  #holders(orders: Iterable<string>): Holders {
+    return holdersBy(orders, (order) => this.#identities.holder(order))
+  }
+
   holders(orders: readonly string[]): Promise<Holders> {
-    return Promise.resolve(this.#identities.holders(orders))
+    return Promise.resolve(this.#holders(orders))
   }
 
   quarantined(id: string): Promise<QuarantinedCallback | undefined> {

@@ -79,7 +79,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     const callback = detached(received)
     const identity = identityOf(callback)
     const claims = this.#identities.claimsOf(identity)
-    const holder = this.#identities.holders([identity]).get(identity)
+    const holder = this.#identities.holder(identity)
     const recording = recordIn(claims, holder?.claim, identity, callback)
     const { outcome } = recording
     if (recording.outcome === 'conflict') {
@@ -229,23 +229,23 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   #settle(identity: Identity<Work>, key: DeliveryKey, verdict: Verdict, host: InboxHost): void {
     this.#identities.change(identity, settle(identity.record, key, verdict, { now: Date.now(), ...endless }))
     const settled = findDelivery(identity.record, key)
-    if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record, deliveries: [settled] }, host)
+    if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record.id, deliveries: [settled] }, host)
   }
 
   /** Takes a delivery up, if there is still something to run. */
-  #claim(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): { delivery?: Delivery; lost?: Lost } {
+  #claim(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): { delivery?: Delivery; lost: Lost } {
     const { record: found } = identity
-    const holder = this.#identities.holders([found.identity]).get(found.identity)
+    const holder = this.#identities.holder(found.identity)
     const { hasConfirm } = host
     const hasHandler = (event: ConversionEvent): boolean => host.hasHandler(event)
     const claimed = claim(found, key, { hasHandler, hasConfirm, owner: 'memory', now: Date.now(), holder })
     const { record, delivery, taken, reserved } = claimed
     this.#identities.change(identity, record)
     this.#identities.reserve(record.id, reserved)
-    return { ...(delivery && { delivery }), ...(taken.length > 0 && { lost: { claim: record, deliveries: taken } }) }
+    return { ...(delivery && { delivery }), lost: { claim: record.id, deliveries: taken } }
   }
 
-  #tell(lost: Lost | undefined, host: InboxHost): void {
+  #tell(lost: Lost, host: InboxHost): void {
     tellLost(this.#store, lost, host).catch((error: unknown) => {
       host.onError(error)
     })

@@ -1,8 +1,8 @@
-import { holderOf, type Holder } from '../holders.js'
+import { holderOf, holdersBy, type Holder } from '../holders.js'
 import { peopleKey } from '../identity.js'
 import type { QuarantinedCallback } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
-import type { Change, Changed, Found } from '../store.js'
+import { ordersFor, type Change, type Changed, type Found } from '../store.js'
 import type { Queryable } from './postgres-client.js'
 import type { PostgresQuarantine } from './postgres-quarantine.js'
 import type { PostgresRows, Written } from './postgres-rows.js'
@@ -18,14 +18,15 @@ export class PostgresFound {
   /** The ids of the claims of each identity. */
   readonly #claims = new Map<string, Set<string>>()
   readonly #holders = new Map<string, Holder>()
-  readonly #found: ReadonlyMap<string, QuarantinedCallback>
+  /** The callbacks in quarantine as they were found. */
+  readonly kept: ReadonlyMap<string, QuarantinedCallback>
   readonly quarantined: Map<string, QuarantinedCallback>
   /** By order, the claim that was given it. */
   readonly reserved = new Map<string, string>()
 
-  private constructor(found: ReadonlyMap<string, QuarantinedCallback>) {
-    this.#found = found
-    this.quarantined = new Map(found)
+  private constructor(kept: ReadonlyMap<string, QuarantinedCallback>) {
+    this.kept = kept
+    this.quarantined = new Map(kept)
   }
 
   /** Locks everything that the changes are about, in an order that all processes keep, and reads it. */
@@ -82,18 +83,17 @@ export class PostgresFound {
     }
   }
 
-  find({ claim, callback, order, quarantined: id }: AnyChange): Found {
+  find(change: AnyChange): Found {
+    const { claim, callback, quarantined: id } = change
     const record = claim === undefined ? undefined : this.#after.get(claim)
     const quarantined = id === undefined ? undefined : this.quarantined.get(id)
     const ids = callback ? [...(this.#claims.get(callback.identity) ?? [])] : []
     const claims = ids.map((each) => this.#after.get(each)).filter((each) => each !== undefined)
-    const orders = [record?.identity, callback?.identity, order].filter((each) => each !== undefined)
-    const holders = new Map<string, Holder>()
-    for (const each of orders) {
-      const holder = this.#holders.get(each)
+    const holders = holdersBy(ordersFor(change, record), (order) => {
+      const holder = this.#holders.get(order)
       const holding = holder && this.#after.get(holder.claim)
-      if (holder) holders.set(each, holding ? holderOf(holding) : holder)
-    }
+      return holding ? holderOf(holding) : holder
+    })
     return { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
   }
 
@@ -111,11 +111,6 @@ export class PostgresFound {
 
   get written(): readonly Written[] {
     return [...this.#after.values()].map((after) => ({ before: this.#before.get(after.id), after }))
-  }
-
-  /** The callbacks in quarantine as they were found. */
-  get kept(): ReadonlyMap<string, QuarantinedCallback> {
-    return this.#found
   }
 
   #put(record: ClaimRecord): void {

@@ -1,4 +1,4 @@
-import { deliveryId, keyOf, type Delivery, type ClaimRecord } from '../records.js'
+import { deliveryId, isRunning, keyOf, type ClaimRecord } from '../records.js'
 import type { WakeUp } from './postgres-jobs.js'
 import type { Written } from './postgres-rows.js'
 
@@ -18,8 +18,8 @@ export function endedOwners(written: readonly Written[], candidates: readonly st
 export function wakeUpsFor(written: readonly Written[], unused: readonly string[], now: number): readonly WakeUp[] {
   const cameInVain = new Set(unused)
   return written.flatMap(({ before, after }) => {
-    const isFree = !after.deliveries.some(isRunning)
-    const wasRunning = before?.deliveries.some(isRunning) === true
+    const isFree = !isRunning(after)
+    const wasRunning = before !== undefined && isRunning(before)
     return after.deliveries
       .filter(({ state }) => state === 'waiting')
       .map((delivery) => ({ delivery, id: deliveryId(after.id, keyOf(delivery)) }))
@@ -34,8 +34,4 @@ export function wakeUpsFor(written: readonly Written[], unused: readonly string[
 
 function ownersIn({ deliveries }: ClaimRecord): string[] {
   return deliveries.map(({ owner }) => owner).filter((owner) => owner !== undefined)
-}
-
-function isRunning({ state }: Delivery): boolean {
-  return state === 'running'
 }

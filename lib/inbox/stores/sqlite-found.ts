@@ -1,7 +1,7 @@
-import type { Holder, Holders } from '../holders.js'
+import { holdersBy } from '../holders.js'
 import { peopleKey } from '../identity.js'
 import type { ClaimRecord } from '../records.js'
-import type { Change, Found } from '../store.js'
+import { ordersFor, type Change, type Found } from '../store.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
 import type { SqliteRows } from './sqlite-rows.js'
 
@@ -16,11 +16,11 @@ export class SqliteFound {
     this.#quarantine = quarantine
   }
 
-  find({ claim, callback, order, quarantined: id }: Change<unknown>): Found {
+  find(change: Change<unknown>): Found {
+    const { claim, callback, quarantined: id } = change
     const record = claim === undefined ? undefined : this.record(claim)
     const quarantined = id === undefined ? undefined : this.#quarantine.find(id)
-    const orders = [record?.identity, callback?.identity, order].filter((each) => each !== undefined)
-    const holders = holdersIn(this.#rows, orders)
+    const holders = holdersBy(ordersFor(change, record), (order) => this.#rows.holder(order))
     const claims = callback ? this.#claims(callback, holders.get(callback.identity)?.claim) : []
     return { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
   }
@@ -45,13 +45,4 @@ export class SqliteFound {
     const others = [...ids].map((id) => this.record(id)).filter((record) => record !== undefined)
     return [first, ...others.filter((record) => record.identity === identity)]
   }
-}
-
-export function holdersIn(rows: SqliteRows, orders: readonly string[]): Holders {
-  const holders = new Map<string, Holder>()
-  for (const order of orders) {
-    const holder = rows.holder(order)
-    if (holder) holders.set(order, holder)
-  }
-  return holders
 }

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
 import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
-import type { Holders } from '../holders.js'
+import { holdersBy, type Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
@@ -24,7 +24,7 @@ import {
   type Found,
 } from '../store.js'
 import { runEffect } from './sqlite-effect.js'
-import { holdersIn, SqliteFound } from './sqlite-found.js'
+import { SqliteFound } from './sqlite-found.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
@@ -150,7 +150,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   holders(orders: readonly string[]): Promise<Holders> {
-    return this.#read(() => holdersIn(this.#rows, orders))
+    return this.#read(() => holdersBy(orders, (order) => this.#rows.holder(order)))
   }
 
   quarantined(id: string): Promise<QuarantinedCallback | undefined> {
