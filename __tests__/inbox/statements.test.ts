@@ -1,4 +1,5 @@
 import { controlOf } from '../../lib/inbox/stores/postgres-statements.js'
+import { expectLinear, filled } from '../support/linear.js'
 
 /* What a statement does to its transaction, told by its first words. */
 
@@ -33,15 +34,7 @@ test.each([
 test.each(['/*', '*/', '--\n', ';', ' ', '/* */', 'BEGIN ', 'READ WRITE, ', '"', '- '])(
   'takes time in proportion to the text: %j',
   (part) => {
-    const time = (size: number): number => {
-      const text = `BEGIN ${part.repeat(size / part.length)}`
-      const before = performance.now()
-      controlOf(text)
-      controlOf(text.slice(6))
-      return performance.now() - before
-    }
-    time(1_000_000)
-    const fastest = (size: number) => Math.min(...Array.from({ length: 5 }, () => time(size)))
-    expect(fastest(2_000_000)).toBeLessThan(5 * fastest(500_000) + 50)
+    expectLinear((size) => filled(part, size), controlOf, 262_144)
+    expectLinear((size) => `BEGIN ${filled(part, size)}`, controlOf, 262_144)
   },
 )
