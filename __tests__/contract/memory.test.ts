@@ -8,6 +8,7 @@ import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 import { describeQuarantine } from './quarantine.js'
+import { describeStrangers } from './strangers.js'
 import { describeStuck } from './stuck.js'
 
 const memory: Kind = {
@@ -28,4 +29,5 @@ describe('memoryInbox', () => {
   describe('hostile arguments', () => describeHostile(memory))
   describe('quarantine', () => describeQuarantine(memory))
   describe('a stuck handler', () => describeStuck(memory))
+  describe('strangers', () => describeStrangers(memory))
 })

@@ -15,6 +15,7 @@ import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 import { describeQuarantine } from './quarantine.js'
+import { describeStrangers } from './strangers.js'
 import { describeStuck } from './stuck.js'
 
 let server: Server
@@ -86,6 +87,7 @@ describePostgres('postgresInbox', () => {
   describe('hostile arguments', () => describeHostile(postgres))
   describe('quarantine', () => describeQuarantine(postgres))
   describe('a stuck handler', () => describeStuck(postgres))
+  describe('strangers', () => describeStrangers(postgres))
   describe('durability', () => describeDurability(postgres))
   describe('dates', () => describeDates(postgres))
 })

@@ -15,6 +15,7 @@ import { describeHostile } from './hostile.js'
 import type { Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 import { describeQuarantine } from './quarantine.js'
+import { describeStrangers } from './strangers.js'
 import { describeStuck } from './stuck.js'
 
 const sqlite: Kind = {
@@ -62,6 +63,7 @@ describeSqlite('sqliteInbox', () => {
   describe('hostile arguments', () => describeHostile(sqlite))
   describe('quarantine', () => describeQuarantine(sqlite))
   describe('a stuck handler', () => describeStuck(sqlite))
+  describe('strangers', () => describeStrangers(sqlite))
   describe('durability', () => describeDurability(sqlite))
   describe('dates', () => describeDates(sqlite))
 })

@@ -116,6 +116,10 @@ const cases: readonly Case[] = [
   { recorded: [['success', 'ann>bob']], arrives: ['fail', 'eve>eve'], row: '4 new' },
   { recorded: [['pending', 'ann>bob']], arrives: ['pending', 'eve>bob'], row: '4 new' },
 
+  // A pending that states more than every claim makes one of its own: its goal is not another's.
+  { recorded: [['success', '_>_']], arrives: ['pending', 'ann>bob'], row: '4 new' },
+  { recorded: [['pending', 'ann>_']], arrives: ['pending', 'ann>bob'], row: '4 new' },
+
   { recorded: [['success', 'ann>bob']], arrives: ['fail', 'ann>_'], row: '5 #0' },
   {
     recorded: [
@@ -125,7 +129,16 @@ const cases: readonly Case[] = [
     arrives: ['fail', '_>eve'],
     row: '5 #1',
   },
-  { recorded: [['success', '_>_']], arrives: ['pending', 'ann>bob'], row: '5 #0' },
+  { recorded: [['success', 'ann>bob']], arrives: ['pending', 'ann>_'], row: '5 #0' },
+  { recorded: [['success', '_>bob']], arrives: ['fail', 'ann>bob'], row: '5 #0' },
+  {
+    recorded: [
+      ['success', '_>_'],
+      ['success', 'ann>bob'],
+    ],
+    arrives: ['pending', '_>bob'],
+    row: '5 #1',
+  },
 
   {
     recorded: [

@@ -121,9 +121,16 @@ test('an order id that is an address is masked where it differs, too', async () 
 })
 
 test('a replay of what the order was refused to, and of a conflict that is a success, moves the order', async () => {
-  const moves = async (id: string) => (await viewOf(id)).movesOrder
-  expect(await moves(`${rival}:success`)).toBe(true)
-  expect(await moves(conflict)).toBe(true)
-  expect(await moves(fail)).toBe(false)
-  expect(await moves(`${winner}:success`)).toBe(false)
+  const replay = async (id: string) => (await viewOf(id)).replay
+  expect(await replay(`${rival}:success`)).toBe('moves')
+  expect(await replay(conflict)).toBe('moves')
+  expect(await replay(fail)).toBe('again')
+  expect(await replay(`${winner}:success`)).toBe('again')
+})
+
+test('a replay of a conflict that leaves an address out records it for the claim that it agrees with', async () => {
+  const entry = await inbox.get(fail)
+  if (entry === undefined) throw new Error('nothing is recorded')
+  const differs = [{ parameter: 'referrer_email', recorded: friend }]
+  expect(entryView({ ...entry, differs }, false).replay).toBe('joins')
 })

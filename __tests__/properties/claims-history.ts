@@ -17,7 +17,6 @@ import { deliveryId, findDelivery, keyOf, type Delivery as LibDelivery } from '.
 import { replayer } from '../../lib/inbox/replay.js'
 import {
   ClaimsModel,
-  contradict,
   isPaying,
   isRunOf,
   type Claim,
@@ -135,6 +134,8 @@ export class History {
   readonly #sent: { readonly sent: Sent; readonly number: string | undefined; readonly outcome: string }[] = []
   /** By order, the claim that was paid for it last. */
   readonly #payee = new Map<string, Claim>()
+  /** Claims that a person said a conflict to be of. */
+  readonly #decidedFor = new Set<Claim>()
   /** Deliveries for which a person decided. */
   readonly #permits = new Set<string>()
   readonly #completed = new Set<string>()
@@ -158,13 +159,20 @@ export class History {
     )
   }
 
+  /** Everything that asks for the time is told the history's own. */
   async run(steps: readonly number[]): Promise<void> {
-    for (const step of steps) {
-      this.#now += 1
-      await this.#step(new Dice(step))
-      this.#compare()
+    const { now } = Date
+    Date.now = () => this.#now
+    try {
+      for (const step of steps) {
+        this.#now += 1
+        await this.#step(new Dice(step))
+        this.#compare()
+      }
+      if (this.#confirm === 'bound') await this.#end()
+    } finally {
+      Date.now = now
     }
-    if (this.#confirm === 'bound') await this.#end()
   }
 
   #saw(what: string): void {
@@ -240,7 +248,7 @@ export class History {
       return
     }
     if (claim && !known.has(claim)) this.#name(claim, accepted.id)
-    if (claim && status === 'fail' && outcome === 'accepted') this.#checkFail(sent, claim, row)
+    if (claim && status === 'fail' && outcome === 'accepted') this.#checkFail(sent, claim)
     assert.equal(claim && this.#ids.get(claim), accepted.id, 'it belongs to another claim')
     this.#start(takenUp)
   }
@@ -265,14 +273,11 @@ export class History {
     )
   }
 
-  /** A fail takes back or withdraws nothing of another: what it says is what the claim says, or it could be about no other one. */
-  #checkFail(sent: Sent, claim: Claim, row: number): void {
-    if (row === 4 || claim.isForgotten) return
-    assert(!contradict(claim, sent), "a fail reverses another's claim")
-    const others = this.#model.claims.filter((other) => other !== claim && other.identity === sent.identity)
-    const fitting = others.filter((other) => other.people !== undefined && !contradict(other, sent))
-    const isHolder = this.#payee.get(sent.identity) === claim || this.#model.holders.get(sent.identity) === claim
-    assert(row === 1 || isHolder || fitting.length === 0, 'a fail reverses one of several claims')
+  /** A fail takes back or withdraws nothing of another: it says of whom it is exactly as the claim does. */
+  #checkFail({ referrer, referee }: Sent, claim: Claim): void {
+    const { people, isForgotten } = claim
+    if (people !== undefined) assert.equal(people, `${referrer} referred ${referee}`, "a fail reverses another's claim")
+    else assert(!isForgotten && claim.referrer === referrer && claim.referee === referee, 'a fail of somebody else')
   }
 
   #start(takenUp: Taking['takenUp']): void {
@@ -507,10 +512,16 @@ export class History {
     const key = dice.among([...this.#model.conflicts.keys()])
     const id = key === undefined ? undefined : this.#conflictIds.get(key)
     if (key === undefined || id === undefined) return
+    const known = new Set(this.#model.claims)
     const claim = this.#model.replayConflict(key)
     this.#trace?.push(`replay of the conflict ${key}${claim ? '' : ' is impossible'}`)
     assert.equal(await this.#rejected(this.#replay(id)), claim ? undefined : 'ERR_CONVERSION_REPLAY_IMPOSSIBLE')
     if (claim === undefined) return
+    if (known.has(claim) && this.#ids.get(claim) !== id) {
+      this.#decidedFor.add(claim)
+      this.#saw('replay into a claim')
+      return
+    }
     if (!this.#ids.has(claim)) this.#name(claim, id)
     for (const event of ['success', 'goalComplete']) this.#permits.add(`${id}:${event}`)
     this.#saw('replay of a conflict')
@@ -562,10 +573,11 @@ export class History {
     )
   }
 
-  /** Whether the buyer's own success came, and no fail that could be the buyer's. */
+  /** Whether the buyer's own success came, and nothing that takes it back: the buyer's own fail, or a person's decision. */
   #owes(number: string): boolean {
     const about = this.#sent.filter((each) => each.number === number)
-    const isFailed = about.some(({ sent }) => sent.status === 'fail' && !contradict(sent, buyers[number] ?? sent))
+    const isDecided = [...this.#decidedFor].some(({ identity }) => numbers[identity] === number)
+    const isFailed = isDecided || about.some(({ sent }) => sent.status === 'fail' && isBuyer(number, sent))
     const isReported = about.some(({ sent }) => sent.status === 'success' && isBuyer(number, sent))
     return this.#handled.includes('success') && isReported && !isFailed
   }

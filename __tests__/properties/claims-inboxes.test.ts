@@ -179,7 +179,7 @@ class Life {
     const claim = this.#model.replayConflict(key)
     expect(await this.#isReplayed(id)).toBe(claim !== undefined)
     if (claim === undefined) return
-    this.#ids.set(claim, id)
+    if (!this.#ids.has(claim)) this.#ids.set(claim, id)
     this.#deliver(claim)
   }
 

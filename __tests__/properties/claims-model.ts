@@ -111,12 +111,12 @@ export class ClaimsModel {
     if (row === 4) {
       const rival = newClaim(sent, peopleOf(sent))
       this.claims.push(rival)
-      this.#record(rival, sent, true)
+      this.#record(rival, sent, 'new')
       this.#afterwards(rival, taking)
       return { outcome: 'accepted', row, claim: rival }
     }
     if (claim === undefined) throw new Error('a row without a claim')
-    const outcome = this.#record(claim, sent)
+    const outcome = this.#record(claim, sent, row === 2 || row === 5 ? 'other' : 'own')
     if (outcome === 'conflict') return { outcome: this.#conflict(sent), row }
     if (row === 3) Object.assign(claim, { people: peopleOf(sent), referrer: sent.referrer, referee: sent.referee })
     this.#afterwards(claim, taking)
@@ -127,7 +127,7 @@ export class ClaimsModel {
     const claims = this.claims.filter(({ identity }) => identity === sent.identity)
     const exact = claims.find(({ people }) => people === peopleOf(sent))
     const winner = claims.find((claim) => this.holders.get(sent.identity) === claim)
-    if (exact && winner && isOfReplayed(winner, exact, sent)) return { row: 1, claim: winner }
+    if (winner && isOfReplayed(winner, exact, sent)) return { row: 1, claim: winner }
     if (exact) return { row: 1, claim: exact }
     if (winner) return contradict(winner, sent) ? { row: 2, conflictWith: [winner] } : { row: 2, claim: winner }
     const others = claims.filter(({ people }) => people !== undefined)
@@ -139,9 +139,13 @@ export class ClaimsModel {
         .sort((a, b) => a.since - b.since)
       return open ? { row: 3, claim: open } : { row: 4 }
     }
-    const [only, second] = agreeing
+    const possible = agreeing.filter(
+      ({ referrer, referee }) =>
+        sent.status === 'fail' || (isIn(sent.referrer, referrer) && isIn(sent.referee, referee)),
+    )
+    const [only, second] = possible
     if (only === undefined) return { row: 4 }
-    return second === undefined && !only.isForgotten ? { row: 5, claim: only } : { row: 6, conflictWith: agreeing }
+    return second === undefined && !only.isForgotten ? { row: 5, claim: only } : { row: 6, conflictWith: possible }
   }
 
   /** What told a conflict from a claim is kept with it: of several that it agrees with, from any; none for the ledger's own. */
@@ -151,19 +155,26 @@ export class ClaimsModel {
     return 'conflict'
   }
 
-  /** The ledger's table, for one claim. */
-  #record(claim: Claim, sent: Sent, isNew = false): Outcome {
-    const { status, amount } = sent
-    if (isOtherAmount(claim, sent)) return 'conflict'
-    const standing = isNew ? 'nothing' : standingOf(claim)
-    const cell = table[standing][status]
-    if (cell === 'conflict' || cell === 'stale') return cell
-    if (status === 'success' && !claim.isForgotten) claim.amount ??= amount
-    const isGoalNews = sent.goal && status !== 'fail' && !claim.goal
+  /** The ledger's table, for one claim: what it says, before anything of it is recorded. */
+  #read(claim: Claim, { status, goal, amount }: Pick<Sent, 'status' | 'goal' | 'amount'>, isNew = false) {
+    const none: readonly Event[] = []
+    if (isOtherAmount(claim, { status, amount })) return { says: 'conflict' as const, events: none, isGoalNews: false }
+    const says = table[isNew ? 'nothing' : standingOf(claim)][status]
+    if (says === 'conflict' || says === 'stale') return { says, events: none, isGoalNews: false }
+    const isGoalNews = goal && status !== 'fail' && !claim.goal
+    const isGoalDue = status === 'success' && (says === 'event' ? claim.goal || isGoalNews : isGoalNews)
+    const events: Event[] = says === 'event' ? [status] : []
+    return { says, events: isGoalDue ? [...events, 'goalComplete' as const] : events, isGoalNews }
+  }
+
+  /** Of other people than its own a claim takes no events, and learns no amount. */
+  #record(claim: Claim, sent: Sent, whose: 'new' | 'own' | 'other' = 'own'): Outcome {
+    const { says, events, isGoalNews } = this.#read(claim, sent, whose === 'new')
+    if (says === 'conflict' || says === 'stale') return says
+    if (whose === 'other' && events.length > 0) return 'conflict'
+    if (sent.status === 'success' && whose !== 'other' && !claim.isForgotten) claim.amount ??= sent.amount
     if (isGoalNews) claim.goal = true
-    const events: Event[] = cell === 'event' ? [status] : []
-    if (status === 'success' && (cell === 'event' ? claim.goal : isGoalNews)) events.push('goalComplete')
-    if (cell === 'event') claim.status = status
+    if (says === 'event') claim.status = sent.status
     for (const event of events) bring(claim, event, sent)
     return events.length > 0 ? 'accepted' : 'duplicate'
   }
@@ -286,16 +297,30 @@ export class ClaimsModel {
     const conflict = this.conflicts.get(key)
     if (conflict === undefined || conflict.isReplayed) return undefined
     const { sent } = conflict
+    const decided = this.#decide(sent)
     const known = this.#replayed.get(key)
-    if (!this.#mayTake(sent.identity, known)) return undefined
+    if (!decided && sent.status === 'success' && !this.#mayTake(sent.identity, known)) return undefined
     conflict.isReplayed = true
+    if (decided) return decided
     const claim = known ?? newClaim(sent, undefined)
-    this.#record(claim, sent, known === undefined)
+    this.#record(claim, sent, known === undefined ? 'new' : 'own')
     for (const delivery of claim.deliveries) if (isPaying(delivery) && delivery.sent === sent) delivery.takes = true
     if (known === undefined) {
       this.claims.push(claim)
       this.#replayed.set(key, claim)
     }
+    return claim
+  }
+
+  /** A person says that a conflict is of the claim that it does not contradict: that one takes it, if it makes anything of it. */
+  #decide(sent: Sent): Claim | undefined {
+    const { row, claim } = this.#belongs(sent)
+    if (claim === undefined) return undefined
+    const { says, events } = this.#read(claim, sent)
+    if (says === 'conflict' || (events.length === 0 && sent.status !== 'fail')) return undefined
+    this.#record(claim, sent)
+    if (row === 3) Object.assign(claim, { people: peopleOf(sent), referrer: sent.referrer, referee: sent.referee })
+    this.#afterwards(claim)
     return claim
   }
 
@@ -329,10 +354,7 @@ export class ClaimsModel {
 }
 
 /** Whether the people of a claim and of a callback cannot be the same; nobody who is unknown is somebody else. */
-export function contradict(
-  claim: Pick<Claim, 'referrer' | 'referee'>,
-  sent: Pick<Sent, 'referrer' | 'referee'>,
-): boolean {
+function contradict(claim: Pick<Claim, 'referrer' | 'referee'>, sent: Pick<Sent, 'referrer' | 'referee'>): boolean {
   return differ(claim.referrer, sent.referrer) || differ(claim.referee, sent.referee)
 }
 
@@ -340,7 +362,7 @@ function differ(one: string, other: string): boolean {
   return one !== '' && other !== '' && one !== other
 }
 
-function isOtherAmount(claim: Claim, { status, amount }: Sent): boolean {
+function isOtherAmount(claim: Claim, { status, amount }: Pick<Sent, 'status' | 'amount'>): boolean {
   return status === 'success' && claim.amount !== undefined && amount !== undefined && claim.amount !== amount
 }
 
@@ -409,11 +431,11 @@ export function isRunOf(delivery: Delivery, { owner, startedAt }: Run): boolean 
   return delivery.owner === owner && delivery.startedAt === startedAt
 }
 
-/** A person replayed the conflict that has the order: a fail of the same people is of what was paid. */
-function isOfReplayed(winner: Claim, exact: Claim, { status, referrer, referee }: Sent): boolean {
+/** A person replayed the conflict that has the order: what comes of the same people is of it, unless another claim is theirs, too. */
+function isOfReplayed(winner: Claim, exact: Claim | undefined, { status, referrer, referee }: Sent): boolean {
   const isReplayed = winner.people === undefined && !winner.isForgotten
-  const hasThem = winner.referrer === referrer && winner.referee === referee
-  return status === 'fail' && isReplayed && hasThem && (isDelivered(winner) || !isDelivered(exact))
+  if (!isReplayed || winner.referrer !== referrer || winner.referee !== referee) return false
+  return exact === undefined || (status === 'fail' && (isDelivered(winner) || !isDelivered(exact)))
 }
 
 function isDelivered({ deliveries }: Claim, before = Infinity): boolean {

@@ -19,7 +19,13 @@ const usual = [
     'reversal',
   ],
   ...['found less than all', 'taken at the reservation', 'taken for gone', 'forgotten', 'commit: done'],
-  ...['replay of a conflict', 'replay of a refused delivery', 'no replay while the holder runs', 'moved by a person'],
+  ...[
+    'replay of a conflict',
+    'replay into a claim',
+    'replay of a refused delivery',
+    'no replay while the holder runs',
+    'moved by a person',
+  ],
   'an honest claim is paid',
 ]
 

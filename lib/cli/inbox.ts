@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Inbox, InboxState } from 'conversion-webhook'
 import { wholeNumber } from './arguments.js'
-import { movesOrder } from '../inspector/claims.js'
+import { replayOf } from '../inspector/claims.js'
 import { entryLines, markLine, moveLines, rowLines, statsLines, type Move } from './inbox-views.js'
 import { failure, figure, painter, printJson, printLine, usage, type Io } from './io.js'
 import { openInbox } from './storage.js'
@@ -99,7 +99,7 @@ function showCommand(io: Io): Command {
 function replayCommand(io: Io): Command {
   return storageCommand(
     'replay',
-    'Marks deliveries or quarantined callbacks for one more try, under the same ids: nothing is paid twice, unless another claim has the order: a conflict, and what was refused for that, takes the order from it.',
+    'Marks deliveries or quarantined callbacks for one more try, under the same ids: nothing is paid twice, unless another claim has the order: what contradicts it, and what was refused for that, takes the order from it.',
   )
     .summary('Marks deliveries or quarantined callbacks for one more try, under the same ids.')
     .argument('<ids...>', 'as the list says them')
@@ -121,7 +121,7 @@ function replayCommand(io: Io): Command {
 async function replay(inbox: Inbox, id: string): Promise<readonly Move[]> {
   const before = await inbox.get(id)
   await inbox.replay(id)
-  if (before?.takenBy === undefined || !movesOrder(before)) return []
+  if (before?.takenBy === undefined || replayOf(before) !== 'moves') return []
   const move = { from: before.takenBy, to: id }
   if (before.kind === 'delivery') return [move]
   // No webhook has typed the conflict: only its claim says whether it is a success.

@@ -29,10 +29,10 @@ export function belongsTo(
 
   const winner = claims.find(({ id }) => id === holder)
   const exact = claims.find((claim) => claim.people === key)
-  if (exact) {
-    const isOfWinner = winner !== undefined && callback.status === 'fail' && takesBack(winner, exact)
-    return known(isOfWinner ? winner : exact, 1)
+  if (winner && isReplayOf(winner, key) && (exact === undefined || takesBack(winner, exact, callback))) {
+    return known(winner, 1)
   }
+  if (exact) return known(exact, 1)
   if (winner) return contradicts(winner, people) ? { row: 2, conflictWith: winner } : known(winner, 2)
 
   // No callback belongs to a conflict that was replayed, unless it has the order.
@@ -42,9 +42,11 @@ export function belongsTo(
     const fitting = oldest(agreeing.filter((claim) => isOpen(claim) && fits(claim, people)))
     if (fitting) return { row: 3, head: { ...fitting, ...people, people: key }, recorded: fitting }
   } else {
-    const first = oldest(agreeing)
-    // Nobody knows any more whose a forgotten claim was: another's fail must not reverse it.
-    if (first && agreeing.length === 1 && first.isForgotten !== true) return known(first, 5)
+    // A pending that states more is the first of a claim of its own, so that nobody else gets its goal.
+    const stating = callback.status === 'pending' ? agreeing.filter((claim) => fits(people, claim)) : agreeing
+    const first = oldest(stating)
+    // Nobody knows any more whose a forgotten claim was.
+    if (first && stating.length === 1 && first.isForgotten !== true) return known(first, 5)
     if (first) return { row: 6, conflictWith: first }
   }
   return { row: 4, head: { id: freeId(identity, key, claims), identity, people: key, ...people } }
@@ -59,13 +61,14 @@ function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other
 }
 
-/** Whether a fail is of the conflict that was replayed and has the order, though another claim has the same people: it is of what was paid. */
-function takesBack(winner: ClaimRecord, exact: ClaimRecord): boolean {
-  if (winner.people !== undefined || winner.isForgotten === true) return false
-  return (
-    peopleKey(winner.identity, winner) === exact.people &&
-    (isDelivered(winner.deliveries) || !isDelivered(exact.deliveries))
-  )
+/** Whether a claim was made of a conflict with these people: no callback makes one, so it has no `people`. */
+function isReplayOf({ identity, people, isForgotten, ...said }: ClaimRecord, key: string): boolean {
+  return people === undefined && isForgotten !== true && peopleKey(identity, said) === key
+}
+
+/** Whether a callback is a fail of what was paid: of the conflict that was replayed, though another claim has the same people. */
+function takesBack(winner: ClaimRecord, exact: ClaimRecord, { status }: Callback): boolean {
+  return status === 'fail' && (isDelivered(winner.deliveries) || !isDelivered(exact.deliveries))
 }
 
 /** A claim that no success has come to yet, so that its people may still be completed. */
@@ -73,11 +76,11 @@ function isOpen({ deliveries, isForgotten }: ClaimRecord): boolean {
   return isForgotten !== true && !deliveries.some(({ event }) => event === 'success')
 }
 
-/** Whether a callback states every address that the claim states. */
-function fits(claim: People, { referrerEmail, refereeEmail }: People): boolean {
+/** Whether every address that the one states is the other's too. */
+function fits(one: People, other: People): boolean {
   return [
-    [claim.referrerEmail, referrerEmail],
-    [claim.refereeEmail, refereeEmail],
+    [one.referrerEmail, other.referrerEmail],
+    [one.refereeEmail, other.refereeEmail],
   ].every(([stated, said]) => stated === undefined || stated === said)
 }
 
@@ -132,13 +135,14 @@ function contradictions(claim: ClaimRecord, callback: Callback): readonly Differ
   return sidesOf(claim, callback).filter(({ recorded, received }) => differ(recorded, received))
 }
 
+/** Only successes are compared by their amounts. */
 function sidesOf(claim: ClaimRecord, { status, params }: Callback): readonly Difference[] {
-  const amount = status === 'success' ? params.purchaseValue : undefined
+  const [known, amount] = status === 'success' ? [claim.purchaseValue, params.purchaseValue] : []
   const sides = [
     ['orderID', orderIdOf(claim), params.orderID === undefined ? undefined : orderKey(params.orderID)],
     ['referrer_email', claim.referrerEmail, emailKey(params.referrer_email)],
     ['referee_email', claim.refereeEmail, emailKey(params.referee_email)],
-    ['purchaseValue', claim.purchaseValue, amount === undefined ? undefined : Number(amount)],
+    ['purchaseValue', known, amount === undefined ? undefined : Number(amount)],
   ] as const
   return sides.map(([parameter, recorded, received]) => ({
     parameter,

@@ -1,5 +1,5 @@
 import type { Callback } from '../callback/conversion.js'
-import { belongsTo, differences, ledgerDifferences, type Difference } from './claims.js'
+import { belongsTo, differences, ledgerDifferences, type Belonging, type Difference } from './claims.js'
 import { decide, previousOf, type Outcome, type Previous } from './ledger.js'
 import { conflictOf, type ConflictRecord } from './quarantine.js'
 import { applyDecision, type ClaimRecord, type DeliveryKey } from './records.js'
@@ -24,7 +24,11 @@ export interface Contradiction {
   readonly differs: readonly Difference[]
 }
 
-/** Records a callback by rows 1 to 6 and the ledger's table. `holder` is the claim that has the order. Pure. */
+/**
+ * Records a callback by rows 1 to 6 and the ledger's table. `holder` is the claim that has the order. Only a callback of a claim's own
+ * people makes an event of it: one that leaves an address out or states one more, and that would take a reward back or bring a goal, is a
+ * conflict. Pure.
+ */
 export function recordIn(
   claims: readonly ClaimRecord[],
   holder: string | undefined,
@@ -39,12 +43,39 @@ export function recordIn(
   const before = 'recorded' in belonging ? belonging.recorded : undefined
   const decision = decide(before, callback)
   const { outcome } = decision
-  if (outcome === 'conflict') {
-    if (before === undefined) throw new Error('Nothing contradicts a claim that is new.')
+  if (before !== undefined && outcome === 'conflict') {
     return conflicting(identity, callback, before, ledgerDifferences(before, callback))
   }
-  const { record, keys } = applyDecision(belonging.head, before, callback, decision)
+  if (before !== undefined && isOfOthers(belonging) && decision.events.length > 0) {
+    return conflicting(identity, callback, before, differences(before, callback))
+  }
+  if (outcome === 'conflict') throw new Error('Nothing contradicts a claim that is new.')
+  // What somebody else says of a claim that has the order teaches nothing.
+  const learnt = belonging.row === 2 ? { ...decision, next: belonging.recorded } : decision
+  const { record, keys } = applyDecision(belonging.head, before, callback, learnt)
   return { outcome, record, keys, ...(before && { before }) }
+}
+
+function isOfOthers({ row }: Belonging): boolean {
+  return row === 2 || row === 5
+}
+
+/**
+ * What a conflict makes of the claim that it belongs to once a person has decided that it does: the fail takes its reward back, the goal is
+ * its goal. Undefined where it still contradicts every claim, so that it has to be one of its own. Pure.
+ */
+export function recordDecided(
+  claims: readonly ClaimRecord[],
+  holder: string | undefined,
+  identity: string,
+  callback: Callback,
+): ClaimRecord | undefined {
+  const belonging = belongsTo(callback, identity, claims, holder)
+  if (!('recorded' in belonging)) return undefined
+  const { head, recorded } = belonging
+  const decision = decide(recorded, callback)
+  const isNews = decision.events.length > 0 || (callback.status === 'fail' && decision.outcome === 'duplicate')
+  return isNews ? applyDecision(head, recorded, callback, decision).record : undefined
 }
 
 function conflicting(

@@ -4,9 +4,9 @@ import type { Holders } from './holders.js'
 import { identityOf, peopleOf } from './identity.js'
 import type { InboxHost, Reread } from './inbox.js'
 import { decide, isSuccess } from './ledger.js'
-import { mayWait, type QuarantinedCallback, type RefusedRecord } from './quarantine.js'
+import { mayWait, type ConflictRecord, type QuarantinedCallback, type RefusedRecord } from './quarantine.js'
 import { requireId } from './queries.js'
-import { recordIn, type Contradiction } from './recording.js'
+import { recordDecided, recordIn, type Contradiction } from './recording.js'
 import {
   applyDecision,
   findDelivery,
@@ -63,34 +63,47 @@ function requireRest(holders: Holders, { id, identity }: ClaimHead): void {
 async function replayQuarantined(store: Store, id: string): Promise<string | undefined> {
   const quarantined = await store.quarantined(id)
   if (quarantined === undefined) throw unknownRecord()
-  const isConflict = quarantined.kind === 'conflict'
-  const claim = isConflict ? id : undefined // a claim of its own
-  if (!isConflict) await requireReplayable(store, quarantined)
+  if (quarantined.kind === 'conflict') return replayConflict(store, quarantined)
+  await requireReplayable(store, quarantined)
   await store.change({
     quarantined: id,
-    claim,
-    order: isConflict ? quarantined.identity : undefined, // of a claim that is new no identity is known
-    apply: ({ quarantined: found, record, holders }) => {
-      if (found === undefined) throw unknownRecord() // it gave way meanwhile
-      if (found.state === 'done') throw impossible('it was replayed already')
-      const log = logged(found.log, { at: Date.now(), what: 'replayed' })
-      if (found.kind === 'refused') return { quarantined: { ...found, state: 'waiting', log }, result: undefined }
-      const { callback, identity } = found
+    apply: ({ quarantined: found }) => {
+      if (found?.kind !== 'refused') throw unknownRecord() // it gave way meanwhile
+      return { quarantined: { ...found, ...replayedAgain(found), state: 'waiting' }, result: undefined }
+    },
+  })
+  return undefined
+}
+
+/** A person says that a conflict is right: it belongs to the claim that it does not contradict, or is one of its own, which takes the order. */
+function replayConflict(store: Store, { id, callback, identity }: ConflictRecord): Promise<string> {
+  const people = peopleOf(callback)
+  return store.change({
+    quarantined: id,
+    claim: id,
+    callback: { identity, people },
+    apply: ({ quarantined, record, claims, holders }) => {
+      if (quarantined?.kind !== 'conflict') throw unknownRecord()
+      const done = { quarantined: { ...quarantined, ...replayedAgain(quarantined), state: 'done' as const } }
+      const decided = recordDecided(claims, holders.get(identity)?.claim, identity, callback)
+      if (decided) return { ...done, record: withdrawOvertaken(decided, Date.now()), result: decided.id }
+
       // A claim was made of it before, where the same conflict came again after its row was dropped.
-      const head = record ?? { id, identity, ...peopleOf(callback) }
-      requireRest(holders, head)
+      const head = record ?? { id, identity, ...people }
+      if (callback.status === 'success') requireRest(holders, head)
       const applied = applyDecision(head, record, callback, decide(record, callback))
       const deliveries = applied.record.deliveries.map((each) =>
         isSuccess(each) && applied.keys.includes(keyOf(each)) ? { ...each, takes: true } : each,
       )
-      return {
-        quarantined: { ...found, state: 'done', log },
-        record: { ...applied.record, deliveries },
-        result: undefined,
-      }
+      return { ...done, record: { ...applied.record, deliveries }, result: id }
     },
   })
-  return claim
+}
+
+/** The log of what is replayed. Throws where it was replayed already. */
+function replayedAgain({ state, log }: QuarantinedCallback) {
+  if (state === 'done') throw impossible('it was replayed already')
+  return { log: logged(log, { at: Date.now(), what: 'replayed' }) }
 }
 
 /** Throws where a refused callback cannot be read again, or too much waits for that already. */

@@ -11,6 +11,8 @@ import type {
   Repair,
 } from 'conversion-webhook'
 
+import type { Replay } from './claims.js'
+
 /** What the page may ask: a POST of JSON to `api/<name>`, from its own origin. A GET would leave what is searched for in access logs. */
 export interface Api {
   readonly overview: { readonly ask: object; readonly answer: Overview }
@@ -86,8 +88,7 @@ export interface EntryView extends RowView {
   /** How many entries there are before these; an answer has a limit. */
   readonly olderHistory: number
   readonly canReplay: boolean
-  /** Whether a replay moves the order away from the claim that has it. */
-  readonly movesOrder: boolean
+  readonly replay: Replay
 }
 
 export interface ClaimView {

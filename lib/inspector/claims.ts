@@ -21,12 +21,14 @@ export function numberOf(
   return index === -1 ? undefined : index + 1
 }
 
-/**
- * Whether a replay of a row moves the order away from the claim that has it. A conflict that is no success does not; without a webhook,
- * which types it, nobody knows.
- */
-export function movesOrder({ kind, state, code, takenBy, conversion }: InboxRow): boolean {
-  if (takenBy === undefined) return false
-  if (kind === 'conflict') return state === 'conflict' && (conversion?.status ?? 'success') === 'success'
-  return state === 'refused' && code === 'ERR_CONVERSION_ORDER_TAKEN'
+/** What a replay of a row does: it tries once more, moves the order to the row's claim, or records a conflict for the claim that it agrees with. */
+export type Replay = 'again' | 'moves' | 'joins'
+
+/** Of a conflict without a webhook, which types it, nobody knows whether it is a success. */
+export function replayOf({ kind, state, code, takenBy, conversion, differs = [] }: InboxRow): Replay {
+  const isTaken = state === 'refused' && takenBy !== undefined && code === 'ERR_CONVERSION_ORDER_TAKEN'
+  if (kind !== 'conflict') return isTaken ? 'moves' : 'again'
+  const contradicts = differs.some(({ recorded, received }) => recorded !== undefined && received !== undefined)
+  if (!contradicts) return 'joins'
+  return takenBy !== undefined && (conversion?.status ?? 'success') === 'success' ? 'moves' : 'again'
 }

@@ -1,7 +1,7 @@
 import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow } from 'conversion-webhook'
 import type { ClaimView, EntryView, HistoryView, PersonView, RowView } from './api.js'
 import { shorten } from '../visible.js'
-import { isOf, movesOrder, numberOf, ranked } from './claims.js'
+import { isOf, numberOf, ranked, replayOf } from './claims.js'
 import { fitting } from './fitting.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'
 
@@ -113,7 +113,7 @@ export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
     history: newest.reverse(),
     olderHistory: history.length - newest.length,
     canReplay: replayable[kind].includes(state),
-    movesOrder: movesOrder(entry),
+    replay: replayOf(entry),
   }
 }
 

@@ -18,9 +18,11 @@ const title = element('detail-title', HTMLElement)
 const titles = { delivery: 'Delivery', refused: 'Refused callback', conflict: 'Conflicting callback' }
 
 const questions = {
-  same: 'Try once more, under the same id?',
+  again: 'Try once more, under the same id?',
   moves:
     'Move the order to this claim? Once confirm says yes, or at once where there is no confirm, the order is taken from the claim that has it, and this one is paid. What was paid for the other one is yours to take back.',
+  joins:
+    'Record this callback for the claim that it leaves addresses out of, or states more of? A fail takes its reward back. Where it could be of several claims, it becomes one of its own.',
 }
 
 /** The entry at hand. Each is masked until it is asked for again. */
@@ -60,7 +62,7 @@ export async function refreshDetail(): Promise<void> {
   title.textContent = titles[entry.kind]
   content.replaceChildren(...sectionsOf(entry))
   replaying.hidden = !entry.canReplay
-  question.textContent = entry.movesOrder ? questions.moves : questions.same
+  question.textContent = questions[entry.replay]
 }
 
 /** Undefined where nothing is recorded of it any more. */

@@ -1,0 +1,112 @@
+import type { ConflictingCallback } from '../../lib/index.js'
+import { eventually, settled, workbench, type Kind } from './inboxes.js'
+
+const friend = { referrer_email: 'ann@example.com', referee_email: 'bob@example.com' }
+const others: readonly (readonly [string, Record<string, string | undefined>])[] = [
+  ['leaves both addresses out', { referrer_email: undefined, referee_email: undefined }],
+  ['leaves the referrer out', { ...friend, referrer_email: undefined }],
+  ['leaves the referee out', { ...friend, referee_email: undefined }],
+]
+
+const isHeld = (error: { code: string } | undefined) => error?.code === 'ERR_CONVERSION_DELIVERY_HELD'
+
+/** What callbacks that are not quite of a claim's people do to it: they take nothing back, and bring nothing. */
+export function describeStrangers(kind: Kind): void {
+  const { start } = workbench(kind)
+
+  async function open(options: Parameters<typeof start>[0] = {}) {
+    const conflicts: ConflictingCallback[] = []
+    const started = await start({ observers: { onConflict: (each) => void conflicts.push(each) }, ...options })
+    const report: typeof started.report = async (...said) => {
+      // What confirm holds in memory is answered with 503.
+      const answer = await started.report(...said).catch(() => ({ outcome: 'accepted' as const, id: '' }))
+      await eventually(
+        () => started.inbox.list(),
+        (rows) =>
+          rows.every(({ state, lastError }) => state !== 'running' && (state !== 'waiting' || isHeld(lastError))),
+      )
+      return answer
+    }
+    const ids = () => started.told.map(({ id }) => id.slice(id.lastIndexOf(':') + 1))
+    return { ...started, report, ids, conflicts }
+  }
+
+  test.each(others)('a fail that %s takes no reward back, until a person says so', async (_how, people) => {
+    const { report, ids, inbox, conflicts, told } = await open({ confirm: () => true })
+    const { id } = await report('success', 'A', friend)
+    const conflict = await report('fail', 'A', people)
+    expect(conflict.outcome).toBe('conflict')
+    expect(ids()).toEqual(['success'])
+    expect(conflicts.map(({ differs }) => differs.map(({ parameter }) => parameter))).toEqual([
+      ['referrer_email', 'referee_email'].filter((parameter) => people[parameter] === undefined),
+    ])
+    await inbox.replay(conflict.id)
+    await settled(inbox)
+    expect(told.at(-1)).toMatchObject({ id: `${id}:reversal`, previous: { status: 'success' } })
+    expect(await inbox.get(conflict.id)).toMatchObject({ state: 'done', takenBy: id })
+    await expect(inbox.replay(conflict.id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
+  })
+
+  test.each(others)('a fail that %s withdraws nothing that is held, until a person says so', async (_how, people) => {
+    const { report, ids, inbox } = await open({ confirm: () => 'hold' })
+    await report('success', 'A', friend)
+    const conflict = await report('fail', 'A', people)
+    expect(conflict.outcome).toBe('conflict')
+    const [held] = await inbox.list({ state: 'waiting' })
+    expect(held).toMatchObject({ event: 'success', state: 'waiting' })
+    await inbox.replay(conflict.id)
+    await eventually(
+      () => inbox.get(held?.id ?? ''),
+      (entry) => entry?.state === 'withdrawn',
+    )
+    await settled(inbox)
+    expect(ids()).toEqual(['fail'])
+  })
+
+  test.each(others)('a success that %s brings no goal, until a person says so', async (_how, people) => {
+    const { report, ids, inbox } = await open({ confirm: () => true })
+    await report('success', 'A', friend)
+    expect(await report('success', 'A', people)).toMatchObject({ outcome: 'duplicate' })
+    const conflict = await report('success', 'A', { ...people, goal_complete: '1' })
+    expect(conflict.outcome).toBe('conflict')
+    expect(ids()).toEqual(['success'])
+    await inbox.replay(conflict.id)
+    await settled(inbox)
+    expect(ids()).toEqual(['success', 'goalComplete'])
+  })
+
+  test('a success that leaves addresses out says no amount for the claim that has the order', async () => {
+    const { report } = await open({ confirm: () => true })
+    const { id } = await report('success', 'A', { ...friend, purchaseValue: undefined })
+    const blank = { referrer_email: undefined, referee_email: undefined, purchaseValue: '1' }
+    expect(await report('success', 'A', blank)).toEqual({ outcome: 'duplicate', id })
+    expect(await report('success', 'A', { ...friend, purchaseValue: '50' })).toEqual({ outcome: 'duplicate', id })
+    expect(await report('success', 'A', { ...friend, purchaseValue: '60' })).toMatchObject({ outcome: 'conflict' })
+  })
+
+  test("nobody's fail but its own people's takes a reward back whose people are forgotten, until a person says so", async () => {
+    const { report, ids, inbox, conflicts } = await open({ confirm: () => true })
+    const { id } = await report('success', 'A', friend)
+    await inbox.erase({ email: friend.referrer_email })
+    const blank = { referrer_email: undefined, referee_email: undefined }
+    const thief = { referrer_email: 'thief@example.com', referee_email: 'thief@example.com' }
+    const tries = [await report('fail', 'A', blank), await report('fail', 'A', thief)]
+    expect(tries.map(({ outcome }) => outcome)).toEqual(['conflict', 'conflict'])
+    expect(conflicts).toHaveLength(2)
+    expect(ids()).toEqual(['success'])
+    expect(await report('fail', 'A', friend)).toEqual({ outcome: 'accepted', id })
+    expect(ids()).toEqual(['success', 'reversal'])
+  })
+
+  test('a pending that comes after a success without addresses keeps its goal for its own success', async () => {
+    const { report, told } = await open({ confirm: ({ referee }) => referee.email === friend.referee_email })
+    await report('success', 'A', { referrer_email: undefined, referee_email: undefined })
+    const { id } = await report('pending', 'A', { ...friend, goal_complete: '1' })
+    await report('success', 'A', friend)
+    expect(told.filter((each) => each.id.startsWith(id)).map(({ event }) => event)).toEqual([
+      'pending',
+      'success',
+      'goalComplete',
+    ])
+  })
+}
