@@ -103,11 +103,16 @@ const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
 
 // Answer what is on its way, let handlers end, then close the file.
 process.once('SIGTERM', () => {
+  server.prependListener('request', (_req, res) => {
+    res.shouldKeepAlive = false // or a client that asks again and again holds us
+  })
   server.close(() => {
     void webhook.close().then(() => {
       shop.close()
       console.log('closed')
     })
   })
-  server.closeIdleConnections()
+  setTimeout(() => {
+    server.closeAllConnections() // nor does one that never finishes its request
+  }, 2_000).unref()
 })

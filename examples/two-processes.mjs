@@ -69,8 +69,11 @@ async function serve() {
     process.send(`process ${process.pid} receives at http://localhost:${server.address().port}/webhook/${secret}`)
   })
   process.once('disconnect', () => {
+    server.prependListener('request', (_req, res) => {
+      res.shouldKeepAlive = false // or a client that asks again and again holds us
+    })
     server.close(() => void webhook.close().then(() => shop.end()))
-    server.closeIdleConnections()
+    setTimeout(() => server.closeAllConnections(), 2_000).unref() // nor does one that never finishes its request
   })
 }
 

@@ -41,9 +41,15 @@ const server = app.listen(process.env.PORT ?? 3000, () => {
 
 // No new requests, then the handlers that still run, then the end.
 process.once('SIGTERM', () => {
+  server.prependListener('request', (_req, res) => {
+    res.shouldKeepAlive = false // or a client that asks again and again holds us
+  })
   server.close(() => {
     void webhook.close().then(() => {
       console.log('closed')
     })
   })
+  setTimeout(() => {
+    server.closeAllConnections() // nor does one that never finishes its request
+  }, 2_000).unref()
 })

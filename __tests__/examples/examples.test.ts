@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { params } from '../support/callbacks.js'
 import { query } from '../support/callbacks.js'
+import { startClients } from '../support/keep-alive.js'
 import { endExamples, startExample as start } from '../support/example.js'
 import { openFile, temporaryFolder } from '../support/sqlite.js'
 
@@ -93,6 +94,16 @@ test('the demo ends with 0 after every callback was answered as it should be', a
   expect(stdout).toMatch(/the same again +200 duplicate +-\n/)
   expect(stdout).toMatch(/success, now with the goal +200 accepted +goalComplete\n/)
   expect(stdout).toMatch(/forged: wrong secret +404 the app's own +-\n/)
+})
+
+test.each(['typescript.ts', 'rewards.ts'])('%s ends though clients ask again and again', async (file) => {
+  const { child, url, seen } = await start(file, { FILE: temporary.file(`ends ${file}.db`) })
+  const clients = await startClients(url + query())
+  child.kill('SIGTERM')
+  await seen(/closed\n/)
+  if (child.exitCode === null) await once(child, 'exit')
+  expect(child.exitCode).toBe(0)
+  expect(await clients.end()).toBeGreaterThan(0)
 })
 
 const friendsOrder = { orderID: '7001', referrer_email: 'anna@shop.example', referee_email: 'friend@shop.example' }

@@ -118,10 +118,13 @@ function start(server: Server, { port, host }: ListenOptions): Promise<number> {
 const graceMs = 2_000
 
 /**
- * Requests that came are answered; connections that wait for another are closed, and after a while those on which half a request came:
- * a closed server waits for the rest without an end.
+ * Requests that came are answered, and what still comes on a connection that a client keeps ends it. Connections that wait for another
+ * request are closed, and after a while those on which half a request came: a closed server waits for the rest without an end.
  */
 function stop(server: Server): Promise<void> {
+  server.prependListener('request', (_req, res) => {
+    res.shouldKeepAlive = false
+  })
   return new Promise((resolve) => {
     const impatience = setTimeout(() => {
       server.closeAllConnections()
