@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { startPostgres } from '../../scripts/postgres.mjs'
 
 const waiting = async (inbox) => (await inbox.stats()).deliveries.waiting
+const dead = async (inbox) => (await inbox.stats()).deliveries.dead
 
 /** Waits until nothing of an inbox waits or runs; false where nothing is settled for so long. */
 async function idle(inbox, ms) {
@@ -30,6 +31,7 @@ async function openSqliteStorage(file) {
   return {
     options: { inbox: 'sqlite', file },
     waiting: () => waiting(inbox),
+    dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => db.prepare(query).all(),
     async damage() {
@@ -59,6 +61,7 @@ async function openPostgresStorage() {
     options: { inbox: 'postgres', url: server.url },
     server,
     waiting: () => waiting(inbox),
+    dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => (await pool.query(query)).rows,
     damage: async () => undefined,
