@@ -21,6 +21,16 @@ async function idle(inbox, ms) {
 /** No constraint keeps two claims from being paid for one order: the package alone does. */
 const table = 'CREATE TABLE rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
+/** The tables of the inbox, after the prefix that each database has for them. */
+const reservations = 'reservations'
+const all = [reservations, 'deliveries', 'claims']
+
+/** The events of all deliveries that are done, and of those that are not. */
+async function events(inbox) {
+  const deliveries = await inbox.list()
+  const of = (isDone) => deliveries.filter(({ state }) => (state === 'done') === isDone).map(({ event }) => event)
+  return { done: of(true).sort(), left: of(false).sort() }
+}
 
 async function openSqliteStorage(file) {
   const { DatabaseSync } = await import('node:sqlite')
@@ -34,6 +44,11 @@ async function openSqliteStorage(file) {
     dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => db.prepare(query).all(),
+    events: () => events(inbox),
+    reserved: async () => db.prepare(`SELECT * FROM conversion_webhook_${reservations}`).all().length,
+    async clear() {
+      db.exec(`DELETE FROM rewards; ${all.map((name) => `DELETE FROM conversion_webhook_${name};`).join(' ')}`)
+    },
     async damage() {
       const { integrity_check: result } = db.prepare('PRAGMA integrity_check').get()
       return result === 'ok' ? undefined : result
@@ -64,6 +79,9 @@ async function openPostgresStorage() {
     dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => (await pool.query(query)).rows,
+    events: () => events(inbox),
+    reserved: async () => (await pool.query(`SELECT 1 FROM conversion_webhook.${reservations}`)).rowCount,
+    clear: () => pool.query(`TRUNCATE rewards, ${all.map((name) => `conversion_webhook.${name}`).join(', ')}`),
     damage: async () => undefined,
     async close() {
       await inbox.close()
