@@ -14,6 +14,18 @@ const runs = [
   'rivals.mjs --inbox postgres --shop bound --rounds 10',
 ]
 
+const columns = [
+  'kills',
+  'answered200',
+  'owed',
+  'paid',
+  'lost',
+  'doubled',
+  'ordersWithTwoPaidClaims',
+  'effectsElsewhere',
+  'effectsElsewhereTwice',
+]
+
 const figures = {}
 for (const run of runs) {
   const [file, ...options] = run.split(' ')
@@ -25,7 +37,8 @@ for (const run of runs) {
   console.log(`${run}\n${stdout}`)
   if (status !== 0) process.exitCode = 1
   if (stdout === '') continue
-  const { kills, answered200, owed, paid, lost, doubled, ordersWithTwoPaidClaims } = JSON.parse(stdout)
-  figures[run] = { kills, answered200, owed, paid, lost, doubled, ordersWithTwoPaidClaims }
+  const { others, ...summary } = JSON.parse(stdout)
+  const shown = Object.fromEntries(columns.map((column) => [column, summary[column]]))
+  figures[run] = { ...shown, unavailable: others['503 with Retry-After'] ?? 0 }
 }
 console.table(figures)

@@ -11,6 +11,23 @@ export function announcements(log) {
   })
 }
 
+/** As many handlers as run at a time by default: what may have been running at a kill. */
+const concurrency = 10
+
+/** Tells whether a handler was among the last that a process started before it was killed. */
+export function ranAtKill(announced, killed) {
+  const started = Map.groupBy(
+    announced.filter(({ what }) => what === 'starts'),
+    ({ pid }) => pid,
+  )
+  return (pid, number) =>
+    killed.has(pid) &&
+    started
+      .get(pid)
+      .slice(-2 * concurrency)
+      .some((start) => start.number === number)
+}
+
 const byNumber = (all) => Map.groupBy(all, ({ number }) => number)
 const naming = (numbers) => (numbers.length > 5 ? `${numbers.slice(0, 5)} …` : String(numbers))
 

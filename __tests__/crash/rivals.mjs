@@ -1,42 +1,41 @@
 /*
  * Why: between the yes of `confirm` and the mark of a delivery there are few milliseconds, which random kills seldom hit. Here one of two
- * servers kills itself at each of the steps between them, while both race for the rivals of a few orders; then each order must have been
- * paid to one claim, to the honest one where the shop tells them apart, and nothing lost.
+ * servers kills itself at each of the steps between them, while both race for the rivals of a few orders; others are killed from outside, at
+ * random moments. What a dead server did not answer is sent to the other one. Then each order must have been paid to one claim, to the honest
+ * one where the shop tells them apart.
  *
- * `node __tests__/crash/rivals.mjs [--inbox sqlite|postgres] [--shop naive|bound] [--rounds 1]`; ends with 1 where a promise was broken.
+ * `node __tests__/crash/rivals.mjs [--inbox sqlite|postgres] [--shop naive|bound] [--rounds 1] [--seed 1]`; ends with 1 where a promise was broken.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Client } from './client.mjs'
-import { announcements, judge } from './payments.mjs'
+import { steps } from './deaths.mjs'
+import { announcements, judge, ranAtKill } from './payments.mjs'
+import { randomFrom } from './random.mjs'
 import { Servers } from './servers.mjs'
 import { shops } from './shop.mjs'
 import { openStorage } from './storage.mjs'
 
-/** Where a server kills itself; `server.mjs` goes through them in this order. */
-const steps = [
-  'confirmed', // a yes was said, and nothing is reserved
-  'reserving', // the reservation is being written
-  'reserved', // the handler begins
-  'inserted', // the effect is made, and its transaction open
-  'committed', // the effect is there and the delivery done, and the handler does not know
-  'announced', // an effect elsewhere is made, and the handler has not returned
-  'marking', // the handler has returned, and the mark is being written
-]
 const ordersAtOnce = 4
 const maxOrders = 2_000
+/** Kills from outside in each round, besides one at each step. */
+const killsFromOutside = 2
+const maxTries = 50
 
 const { values } = parseArgs({
   options: {
     inbox: { type: 'string', default: 'sqlite' },
     shop: { type: 'string', default: 'bound' },
     rounds: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     json: { type: 'boolean', default: false },
   },
 })
 const { shop } = values
+const random = randomFrom(Number(values.seed))
 
 const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-crash-'))
 const log = join(folder, 'announced')
@@ -46,22 +45,30 @@ const client = new Client()
 let orders = 0
 
 /** All claims of an order at once, each to the other server than the one before it, and each in turn to both. */
-async function race(ports) {
+async function race(survivor, victim) {
   const number = 1_000 + orders++
   const everybody = ['honest', ...shops[shop].rivals]
   const claimants = everybody.map((_who, index) => everybody[(index + orders) % everybody.length])
   const swap = Math.floor(orders / everybody.length)
-  await Promise.all(claimants.map((who, index) => client.send(ports[(index + swap) % 2], number, who)))
+  const send = async (who, index) => {
+    let isAnswered = await client.send([survivor, victim][(index + swap) % 2].port, number, who)
+    for (let tries = 1; !isAnswered && tries < maxTries; tries++) {
+      isAnswered = await client.send(survivor.port, number, who)
+      if (!isAnswered) await wait(100)
+    }
+  }
+  await Promise.all(claimants.map(send))
 }
 
-/** Races until the server that dies at a step is dead. */
+/** Races until the server that dies at a step, or is killed in the middle, is dead. */
 async function raceToDeath(survivor, dieAt) {
   const victim = await servers.start({ dieAt })
   const before = orders
   let isDead = false
   victim.gone.then(() => (isDead = true))
+  if (dieAt === undefined) void wait(random() * 500).then(() => servers.kill(victim))
   while (!isDead && orders - before < maxOrders) {
-    await Promise.all(Array.from({ length: ordersAtOnce }, () => race([survivor.port, victim.port])))
+    await Promise.all(Array.from({ length: ordersAtOnce }, () => race(survivor, victim)))
   }
   if (!isDead) throw new Error(`no server came to the step ${dieAt}`)
 }
@@ -71,22 +78,27 @@ try {
   const survivor = await servers.start()
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const step of steps) await raceToDeath(survivor, step)
+    for (let kill = 0; kill < killsFromOutside; kill++) await raceToDeath(survivor)
   }
   if (!(await storage.idle(60_000))) problems.push('deliveries wait or run, and none was settled for a minute')
 
   const { taken, conflicts, others } = client
+  const announced = announcements(log)
   const judged = judge({
     taken,
     conflicts,
     rewards: await storage.rewards(),
-    announced: announcements(log),
+    announced,
     shop,
-    mayRepeat: (pid) => servers.killed.has(pid),
+    mayRepeat: ranAtKill(announced, servers.killed),
   })
   problems.push(...judged.problems)
+  if (judged.summary.owed !== orders) problems.push('somebody was not answered')
+  if ((await storage.dead()) > 0) problems.push('deliveries are dead')
   const summary = {
     inbox: values.inbox,
     shop,
+    seed: Number(values.seed),
     kills: servers.killed.size,
     orders,
     answered200: taken.length,
@@ -98,7 +110,7 @@ try {
   }
   console.log(values.json ? JSON.stringify(summary) : summary)
 } catch (error) {
-  console.error(error)
+  console.error(`seed ${values.seed}:`, error)
   problems.push(String(error))
 } finally {
   client.close()

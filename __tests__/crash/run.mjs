@@ -13,7 +13,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Client } from './client.mjs'
 import { Load } from './load.mjs'
-import { announcements, judge } from './payments.mjs'
+import { announcements, judge, ranAtKill } from './payments.mjs'
+import { randomFrom } from './random.mjs'
 import { Servers } from './servers.mjs'
 import { shops } from './shop.mjs'
 import { openStorage } from './storage.mjs'
@@ -32,31 +33,7 @@ const { values } = parseArgs({
 const { shop, library } = values
 const kills = Number(values.kills)
 const restarts = Number(values.restarts)
-/** As many handlers as run at a time by default: what may have been running at a kill. */
-const concurrency = 10
-
-/** A small generator, so that a seed repeats a run's moments (mulberry32). */
-let state = Number(values.seed)
-function random() {
-  state = (state + 0x6d2b79f5) | 0
-  let t = Math.imul(state ^ (state >>> 15), 1 | state)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-}
-
-/** Whether a handler was among the last that a process started before it was killed, or the database has been away. */
-function repeats(announced, killed) {
-  const started = Map.groupBy(
-    announced.filter(({ what }) => what === 'starts'),
-    ({ pid }) => pid,
-  )
-  const wasRunning = (pid, number) =>
-    started
-      .get(pid)
-      .slice(-2 * concurrency)
-      .some((start) => start.number === number)
-  return (pid, number) => restarts > 0 || (killed.has(pid) && wasRunning(pid, number))
-}
+const random = randomFrom(Number(values.seed))
 
 const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-crash-'))
 const log = join(folder, 'announced')
@@ -98,7 +75,8 @@ try {
 
   const { taken, conflicts, others } = client
   const announced = announcements(log)
-  const mayRepeat = repeats(announced, servers.killed)
+  const wasRunning = ranAtKill(announced, servers.killed)
+  const mayRepeat = (pid, number) => restarts > 0 || wasRunning(pid, number)
   const judged = judge({ taken, conflicts, announced, shop, mayRepeat, rewards: await storage.rewards() })
   problems.push(...judged.problems)
   const again = taken.filter(() => random() < 200 / taken.length)
@@ -106,6 +84,7 @@ try {
     const outcome = await client.repeat(servers.ports[0], callback)
     check(`a repeat of ${callback.number} by ${callback.who} was ${outcome}`, outcome === 'duplicate')
   }
+  check('deliveries are dead', (await storage.dead()) === 0)
   // Only the one who leaves addresses out is taken for another.
   const isOwn = ({ outcome }) => outcome === 'accepted' || (outcome === 'duplicate' && shop !== 'bound')
   check('an honest callback was taken for another', taken.filter(({ who }) => who === 'honest').every(isOwn))

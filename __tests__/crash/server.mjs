@@ -1,20 +1,26 @@
 /*
  * A shop that is going to be killed: `node server.mjs '{"inbox":"sqlite","file":…}'`. Its success handler makes its effect through
  * `commit`, its goalComplete handler by a line in a file, which outlives the process like any call to another service. Nothing in its table
- * keeps two claims from being paid for one order. With `dieAt` it kills itself where it first comes to that step.
+ * keeps two claims from being paid for one order. With `dieAt` it kills itself where it first comes to that step of `deaths.mjs`.
  */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
+import { Death } from './deaths.mjs'
 import { shops } from './shop.mjs'
 
 const { inbox: kind, file, url, library = 'pg', log, shop = 'none', dieAt } = JSON.parse(process.argv[2])
 const { confirm, numberOf } = shops[shop]
+const death = new Death(dieAt)
 
 async function makeInbox() {
-  if (kind === 'sqlite') return (await import('conversion-webhook/sqlite')).sqliteInbox(file)
-  return (await import('conversion-webhook/postgres')).postgresInbox({ connectionString: url })
+  if (kind === 'sqlite') {
+    if (dieAt) await death.watchSqlite()
+    return (await import('conversion-webhook/sqlite')).sqliteInbox(file)
+  }
+  const { postgresInbox } = await import('conversion-webhook/postgres')
+  return postgresInbox(dieAt ? { pool: await death.pool(url) } : { connectionString: url })
 }
 
 /** The effect in a transaction of the library's own, which is part of ours. */
@@ -44,42 +50,29 @@ const inserts = {
 const insertOnSqlite = (db, row) => db.prepare('INSERT INTO rewards VALUES (?, ?, ?)').run(...Object.values(row))
 const insert = kind === 'postgres' ? await inserts[library]() : insertOnSqlite
 
-function step(name) {
-  if (name === dieAt) process.kill(process.pid, 'SIGKILL')
-}
-
-/** A step that begins when this turn's promises have run: where what they ask for is on its way, and nothing has come back. */
-function nextStep(name) {
-  if (name === dieAt) process.nextTick(step, name)
-}
-
 function ask(conversion) {
   const answer = confirm(conversion)
-  if (answer) {
-    step('confirmed')
-    nextStep('reserving')
-  }
+  if (answer) death.step('confirmed')
   return answer
 }
 
 const claimOf = (id) => id.replace(/:.*/, '')
 
 async function reward({ orderId, referrer }, { id, commit }) {
-  step('reserved')
   const row = { number: numberOf(orderId), claim: claimOf(id), referrer: referrer.email ?? '' }
   await wait(Math.random() * 3)
+  death.step('handling')
   if (kind === 'sqlite') {
     await commit((db) => {
       insert(db, row)
-      step('inserted')
+      death.step('inserted')
     })
   } else {
     await commit(async (client) => {
       await insert(client, row)
-      step('inserted')
+      death.step('inserted')
     })
   }
-  step('committed')
 }
 
 async function announce({ orderId }, { id }) {
@@ -87,8 +80,7 @@ async function announce({ orderId }, { id }) {
   appendFileSync(log, `${process.pid} starts ${what}\n`)
   await wait(Math.random() * 3)
   appendFileSync(log, `${process.pid} did ${what}\n`)
-  step('announced')
-  nextStep('marking')
+  death.step('announced')
 }
 
 const app = express()

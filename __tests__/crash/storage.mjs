@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { startPostgres } from '../../scripts/postgres.mjs'
 
 const waiting = async (inbox) => (await inbox.stats()).deliveries.waiting
+const dead = async (inbox) => (await inbox.stats()).deliveries.dead
 
 /** Waits until nothing of an inbox waits or runs; false where nothing is settled for so long. */
 async function idle(inbox, ms) {
@@ -20,6 +21,16 @@ async function idle(inbox, ms) {
 /** No constraint keeps two claims from being paid for one order: the package alone does. */
 const table = 'CREATE TABLE rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
+/** The tables of the inbox, after the prefix that each database has for them. */
+const reservations = 'reservations'
+const all = [reservations, 'deliveries', 'claims']
+
+/** The events of all deliveries that are done, and of those that are not. */
+async function events(inbox) {
+  const deliveries = await inbox.list()
+  const of = (isDone) => deliveries.filter(({ state }) => (state === 'done') === isDone).map(({ event }) => event)
+  return { done: of(true).sort(), left: of(false).sort() }
+}
 
 async function openSqliteStorage(file) {
   const { DatabaseSync } = await import('node:sqlite')
@@ -30,8 +41,14 @@ async function openSqliteStorage(file) {
   return {
     options: { inbox: 'sqlite', file },
     waiting: () => waiting(inbox),
+    dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => db.prepare(query).all(),
+    events: () => events(inbox),
+    reserved: async () => db.prepare(`SELECT * FROM conversion_webhook_${reservations}`).all().length,
+    async clear() {
+      db.exec(`DELETE FROM rewards; ${all.map((name) => `DELETE FROM conversion_webhook_${name};`).join(' ')}`)
+    },
     async damage() {
       const { integrity_check: result } = db.prepare('PRAGMA integrity_check').get()
       return result === 'ok' ? undefined : result
@@ -59,8 +76,12 @@ async function openPostgresStorage() {
     options: { inbox: 'postgres', url: server.url },
     server,
     waiting: () => waiting(inbox),
+    dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => (await pool.query(query)).rows,
+    events: () => events(inbox),
+    reserved: async () => (await pool.query(`SELECT 1 FROM conversion_webhook.${reservations}`)).rowCount,
+    clear: () => pool.query(`TRUNCATE rewards, ${all.map((name) => `conversion_webhook.${name}`).join(', ')}`),
     damage: async () => undefined,
     async close() {
       await inbox.close()
