@@ -332,6 +332,32 @@ export function describeClaims(kind: Kind): void {
     expect(told).toHaveLength(1)
   })
 
+  test('an order that a person has moved on is not taken back by what else was replayed with it', async () => {
+    let isGoalHeld = true
+    const { report, inbox, told, retry } = await open({
+      confirm: (_conversion, { event }) => (event === 'goalComplete' && isGoalHeld ? 'hold' : true),
+    })
+    const replayed = async (who: object) => {
+      const { outcome, id } = await report('success', 'A', { ...who, goal_complete: '1' })
+      expect(outcome).toBe('conflict')
+      await inbox.replay(id)
+      await eventually(
+        () => inbox.get(`${id}:success`),
+        (row) => row?.state === 'done',
+      )
+      return id
+    }
+    await report('success', 'A', thief)
+    await settled(inbox)
+    const second = await replayed(friend)
+    const third = await replayed({ ...friend, referee_email: 'carl@example.com' })
+    isGoalHeld = false
+    await retry()
+    expect(await inbox.get(`${second}:goalComplete`)).toMatchObject({ state: 'refused', takenBy: third })
+    expect(await inbox.get(`${third}:goalComplete`)).toMatchObject({ state: 'done' })
+    expect(told.filter(({ event }) => event === 'goalComplete').map(({ id }) => id)).toEqual([`${third}:goalComplete`])
+  })
+
   test('a confirm that names another order than before for the same claim is a failed attempt', async () => {
     const orders = ['1', '2']
     const errors: unknown[] = []
@@ -397,6 +423,77 @@ export function describeClaims(kind: Kind): void {
   })
 
   if (!kind.isDurable) return
+
+  test('what a claim waits for is refused in a process without confirm, too, when a person has moved the order of its number', async () => {
+    const shop = new Shop()
+    shop.pay('7')
+    const storage = await newStorage()
+    const one = await open({
+      storage,
+      confirm: shop.naive,
+      handle: ({ event }) => {
+        if (event === 'goalComplete') throw new Error('not now')
+      },
+    })
+    const lost = await one.report('success', '07', { ...thief, goal_complete: '1' })
+    await eventually(
+      () => one.inbox.get(`${lost.id}:success`),
+      (row) => row?.state === 'done',
+    )
+    const won = await one.report('success', '007', friend)
+    const refused = `${won.id}:success`
+    await eventually(
+      () => one.inbox.get(refused),
+      (row) => row?.state === 'refused',
+    )
+    await one.inbox.replay(refused)
+    await eventually(
+      () => one.inbox.get(refused),
+      (row) => row?.state === 'done',
+    )
+    await one.webhook.close()
+
+    const two = await open({ storage })
+    await settled(two.inbox)
+    expect(two.told).toEqual([])
+    expect(await two.inbox.get(`${lost.id}:goalComplete`)).toMatchObject({ state: 'refused', takenBy: won.id })
+  })
+
+  test('an order does not move while the claim that has it by its number alone is being delivered', async () => {
+    const gate = deferred()
+    const shop = new Shop()
+    shop.pay('7')
+    const storage = await newStorage()
+    let isRunning = false
+    const { report, inbox, toldTimes } = await open({
+      storage,
+      confirm: shop.naive,
+      handle: ({ event }) => {
+        if (event !== 'goalComplete') return
+        if (!isRunning) throw new Error('not now')
+        return gate.promise
+      },
+    })
+    const first = await report('success', '07', thief)
+    const second = await report('success', '007', friend)
+    const [one, two] = [`${first.id}:success`, `${second.id}:success`]
+    await settled(inbox)
+    expect((await inbox.get(two))?.state).toBe('refused')
+    await inbox.replay(two)
+    await settled(inbox)
+    await report('success', '07', { ...thief, goal_complete: '1' })
+    await settled(inbox)
+    expect((await inbox.get(`${first.id}:goalComplete`))?.state).toBe('refused')
+    isRunning = true
+    await report('success', '007', { ...friend, goal_complete: '1' })
+    await toldTimes(3)
+    await expect(inbox.replay(`${first.id}:goalComplete`)).rejects.toMatchObject({
+      code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE',
+    })
+    gate.resolve()
+    await settled(inbox)
+    expect((await inbox.get(one))?.state).toBe('done')
+  })
 
   test('two processes that deliver rivals of one order at once pay one of them', async () => {
     const storage = await newStorage()

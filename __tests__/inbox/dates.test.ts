@@ -10,7 +10,7 @@ const dayMs = 86_400_000
 const until = (date: number): Verdict => ({ ...held, until: date }) as Verdict
 const waiting = { success: 'waiting', goalComplete: 'waiting' } as const
 const fresh = recordOf([callbackOf('success'), waiting])
-const claimer = (now: number) => ({ hasHandler: () => true, hasConfirm: false, owner: 'me', now })
+const claimer = (now: number) => ({ hasHandler: () => true, hasConfirm: false, owner: 'me', now, holders: new Map() })
 
 /** The record after attempts, each at its time. */
 function after(record: ClaimRecord, ...attempts: readonly (readonly [now: number, Verdict])[]): ClaimRecord {
@@ -56,7 +56,8 @@ test('one that takes an order and whose date has come waits for the claim that i
   const { deliveries, ...head } = after(fresh, [0, until(30 * dayMs)])
   const record = { ...head, deliveries: deliveries.map((delivery) => ({ ...delivery, takes: true })) }
   const now = 30 * dayMs
-  const waits = claim(record, 'success', { ...claimer(now), holder: { claim: 'other', isRunning: true } }).record
+  const holders = new Map([[record.identity, { claim: 'other', isRunning: true }]])
+  const waits = claim(record, 'success', { ...claimer(now), holders }).record
   expect(successOf(waits)).toMatchObject({ state: 'waiting', dueAt: now + 5_000 })
   expect(successOf(waits)).not.toHaveProperty('heldUntil') // by which stores would find it again and again
   expect([now + 4_999, now + 5_000].map((at) => isAsked(waits, at))).toEqual([false, true])
@@ -120,12 +121,13 @@ test('held is what waits since a hold or for a date: no other attempt, and nothi
     const record = after(fresh, [0, verdict])
     expect(isHeld(successOf(claim(record, 'success', claimer(9)).record))).toBe(false)
     expect(isHeld(successOf(after(record, [9, { state: 'refused' }])))).toBe(false)
-    expect(isHeld(replayed(successOf(record), 1))).toBe(false)
+    expect(isHeld(replayed(record, successOf(record), new Map(), 1))).toBe(false)
   }
 })
 
 test('replay forgets every date: asked at once, with all of its patience', () => {
-  const { log, ...delivery } = replayed(successOf(after(fresh, [0, until(30 * dayMs)])), 1)
+  const dated = after(fresh, [0, until(30 * dayMs)])
+  const { log, ...delivery } = replayed(dated, successOf(dated), new Map(), 1)
   const { log: _none, ...before } = successOf(fresh)
   expect(delivery).toEqual({ ...before, startedAt: 0 })
   expect(log.map(({ what }) => what)).toEqual(['held', 'replayed'])

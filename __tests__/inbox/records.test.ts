@@ -16,7 +16,7 @@ import { callbackOf, receive, recordOf } from '../support/ledger.js'
 const at = (status: 'pending' | 'success' | 'fail', receivedAt: number) => ({ ...callbackOf(status), receivedAt })
 const waiting = { pending: 'waiting', success: 'waiting', goalComplete: 'waiting', fail: 'waiting' } as const
 const none = () => false
-const all = { hasHandler: () => true, hasConfirm: false, owner: 'me', now: 10 }
+const all = { hasHandler: () => true, hasConfirm: false, owner: 'me', now: 10, holders: new Map() }
 const nobody = { ...all, hasHandler: none }
 const patience = { now: 20, random: 0.5, maxAttempts: 12, maxHoldMs: 1_000 }
 
@@ -180,7 +180,9 @@ describe('the log of a delivery', () => {
 
   test('keeps the last message however often it is replayed', () => {
     let delivery = tried(1, new Error('no such account'))
-    for (let times = 0; delivery && times < 15; times++) delivery = replayed(delivery, 30)
+    for (let times = 0; delivery && times < 15; times++) {
+      delivery = replayed(recordOf([callbackOf('success'), waiting]), delivery, new Map(), 30)
+    }
     expect(delivery && lastErrorOf(delivery)?.message).toBe('no such account')
   })
 })

@@ -1,10 +1,10 @@
 import type { Callback } from '../../lib/callback/conversion.js'
 import { claim, claimNext, replayed, settle, type Claimer } from '../../lib/inbox/delivery.js'
-import type { Holder } from '../../lib/inbox/holders.js'
+import type { Holder, Holders } from '../../lib/inbox/holders.js'
 import { orderIdentity } from '../../lib/inbox/identity.js'
 import { findDelivery, withDelivery, type ClaimRecord, type Delivery } from '../../lib/inbox/records.js'
-import { hasOrder, orderOf, reserve, type Reservation } from '../../lib/inbox/reservation.js'
-import { callbackOf, recordOf } from '../support/ledger.js'
+import { mayPay, orderOf, reserve, type Reservation } from '../../lib/inbox/reservation.js'
+import { callbackOf, receive, recordOf } from '../support/ledger.js'
 
 const success: Callback = callbackOf('success', { orderID: '01001' })
 const waiting = recordOf([success, { success: 'waiting' }])
@@ -12,10 +12,15 @@ const me = waiting.id
 const own = waiting.identity
 const shops = orderIdentity('', '1001')
 
-const asking: Claimer = { hasHandler: () => true, hasConfirm: true, owner: 'me', now: 10 }
+const asking: Claimer = { hasHandler: () => true, hasConfirm: true, owner: 'me', now: 10, holders: new Map() }
 const believing: Claimer = { ...asking, hasConfirm: false }
 const other: Holder = { claim: 'other', isRunning: false }
 const busy: Holder = { claim: 'other', isRunning: true }
+const mine: Holder = { claim: me, isRunning: true }
+
+/** Who has the order that the callback names, and who the one that it has in the shop. */
+const holding = (one?: Holder, two?: Holder): Holders =>
+  new Map([...(one ? [[own, one] as const] : []), ...(two ? [[shops, two] as const] : [])])
 
 function successOf(record: ClaimRecord): Delivery {
   const delivery = findDelivery(record, 'success')
@@ -35,55 +40,56 @@ const refused = settle(
     maxHoldMs: 0,
   },
 )
-const entitled = withDelivery(refused, 'success', replayed(successOf(refused), 30))
+const entitled = withDelivery(refused, 'success', replayed(refused, successOf(refused), holding(other), 30))
+/** The same after an earlier yes, which had named the shop's own number. */
+const named = { ...waiting, order: shops }
+const entitledAgain = { ...entitled, order: shops }
 
 describe('a success is taken up', () => {
-  const table: readonly (readonly [string, ClaimRecord, Claimer, Holder | undefined, object])[] = [
-    ['to be confirmed, while nobody has the order', waiting, asking, undefined, { state: 'running', reserved: [] }],
+  type Row = readonly [what: string, ClaimRecord, Claimer, Holders, state: string, reserved: readonly string[]]
+  const table: readonly Row[] = [
+    ['to be confirmed, while nobody has the order', waiting, asking, holding(), 'running', []],
+    ['without confirm, which reserves the order at once', waiting, believing, holding(), 'running', [own]],
+    ['where its claim has the order', waiting, believing, holding(mine), 'running', []],
+    ['where its claim has both orders', named, believing, holding(mine, mine), 'running', []],
+    ['without confirm, which reserves both orders', named, believing, holding(), 'running', [own, shops]],
+    ['and refused where another claim has the order', waiting, asking, holding(other), 'refused', []],
+    ['and refused without confirm, too', waiting, believing, holding(other), 'refused', []],
+    ['and refused where another claim has it by its number', named, asking, holding(mine, other), 'refused', []],
+    ['and refused for its number without confirm, too', named, believing, holding(mine, other), 'refused', []],
+    ['and refused where nobody else has but its number', named, believing, holding(undefined, busy), 'refused', []],
+    ['after a replay, to be confirmed', entitled, asking, holding(other), 'running', []],
+    ['after a replay without confirm, which moves the order', entitled, believing, holding(other), 'running', [own]],
+    ['after a replay, which moves both', entitledAgain, believing, holding(other, other), 'running', [own, shops]],
     [
-      'without confirm, which reserves the order at once',
-      waiting,
+      'after a replay, which moves the one that is missing',
+      entitledAgain,
       believing,
-      undefined,
-      { state: 'running', reserved: [own] },
+      holding(mine, other),
+      'running',
+      [shops],
     ],
+    ['later, while the claim that has the order is being delivered', entitled, believing, holding(busy), 'waiting', []],
     [
-      'where its claim has the order',
-      waiting,
-      believing,
-      { claim: me, isRunning: false },
-      { state: 'running', reserved: [] },
-    ],
-    ['and refused where another claim has the order', waiting, asking, other, { state: 'refused', reserved: [] }],
-    ['and refused without confirm, too', waiting, believing, other, { state: 'refused', reserved: [] }],
-    ['after a replay, to be confirmed', entitled, asking, other, { state: 'running', reserved: [] }],
-    [
-      'after a replay without confirm, which moves the order',
-      entitled,
-      believing,
-      other,
-      { state: 'running', reserved: [own] },
-    ],
-    [
-      'later, while the claim that has the order is being delivered',
-      entitled,
-      believing,
-      busy,
-      { state: 'waiting', reserved: [] },
+      'later, while the claim that has its number is being delivered',
+      entitledAgain,
+      asking,
+      holding(mine, busy),
+      'waiting',
+      [],
     ],
   ]
-  test.each(table)(
-    '%s',
-    (_what, record, claimer, holder, { state, reserved }: { state?: string; reserved?: string[] }) => {
-      const claimed = claim(record, 'success', { ...claimer, ...(holder && { holder }) })
-      expect(successOf(claimed.record).state).toBe(state)
-      expect(claimed.reserved).toEqual(reserved)
-      expect(claimed.taken.map(({ takenBy }) => takenBy)).toEqual(state === 'refused' ? ['other'] : [])
-    },
-  )
+  test.each(table)('%s', (_what, record, claimer, holders, state, reserved) => {
+    const claimed = claim(record, 'success', { ...claimer, holders })
+    expect(successOf(claimed.record).state).toBe(state)
+    expect(claimed.reserved).toEqual(reserved)
+    expect(claimed.taken.map(({ takenBy }) => takenBy)).toEqual(state === 'refused' ? ['other'] : [])
+    const isReserved = state === 'running' && !claimer.hasConfirm
+    expect(claimed.record.order).toBe(isReserved ? (record.order ?? own) : record.order)
+  })
 
   test('reserves nothing where its event has no handler, whoever has the order', () => {
-    const claimed = claim(waiting, 'success', { ...believing, hasHandler: () => false, holder: other })
+    const claimed = claim(waiting, 'success', { ...believing, hasHandler: () => false, holders: holding(other) })
     expect(successOf(claimed.record)).toMatchObject({ state: 'done', isUnheard: true })
     expect(claimed.reserved).toEqual([])
   })
@@ -94,16 +100,15 @@ describe('a success is taken up', () => {
 
   test.each(['fail', 'pending'] as const)('a %s needs no order', (status) => {
     const record = recordOf([callbackOf(status), { [status]: 'waiting' }])
-    const claimed = claim(record, status, { ...believing, holder: other })
+    const claimed = claim(record, status, { ...believing, holders: holding(other) })
     expect(claimed).toMatchObject({ delivery: { state: 'running' }, reserved: [], taken: [] })
   })
 })
 
 describe('a yes', () => {
   const running = claim(waiting, 'success', asking).record
-  const again = claim(entitled, 'success', { ...asking, holder: other }).record
+  const again = claim(entitled, 'success', { ...asking, holders: holding(other) }).record
   const known = { ...running, order: shops }
-  const mine: Holder = { claim: me, isRunning: true }
   const table: readonly (readonly [string, ClaimRecord, string | undefined, Record<string, Holder>, object])[] = [
     ['reserves the order as sent', running, undefined, {}, { reserved: [own] }],
     ['reserves the order that it names, too', running, shops, {}, { reserved: [own, shops] }],
@@ -154,8 +159,8 @@ test('a replay of what was refused by confirm takes no order from anybody', () =
       maxHoldMs: 0,
     },
   )
-  const next = withDelivery(no, 'success', replayed(successOf(no), 30))
-  expect(successOf(claim(next, 'success', { ...asking, holder: other }).record)).toMatchObject({
+  const next = withDelivery(no, 'success', replayed(no, successOf(no), holding(other), 30))
+  expect(successOf(claim(next, 'success', { ...asking, holders: holding(other) }).record)).toMatchObject({
     state: 'refused',
     takenBy: 'other',
   })
@@ -170,12 +175,56 @@ test('the orders 1001, "1001" and 1001n are one, and none of them is 01001', () 
 })
 
 test('commit pays only while the claim has both orders', () => {
-  const held = (...keys: readonly string[]) => new Map(keys.map((key) => [key, { claim: me, isRunning: true }]))
-  const delivery = successOf(waiting)
-  expect(hasOrder(waiting, delivery, held(own, shops), shops)).toBe(true)
-  expect(hasOrder(waiting, delivery, held(own), undefined)).toBe(true)
-  expect(hasOrder(waiting, delivery, held(own), shops)).toBe(false)
-  expect(hasOrder(waiting, delivery, new Map([[own, other]]), undefined)).toBe(false)
+  const table: readonly (readonly [ClaimRecord, Holders, string | undefined, boolean])[] = [
+    [waiting, holding(mine, mine), shops, true],
+    [waiting, holding(mine), undefined, true],
+    [waiting, holding(mine), shops, false],
+    [waiting, holding(other), undefined, false],
+    [named, holding(mine, mine), undefined, true],
+    [named, holding(mine, other), undefined, false],
+    [named, holding(other, mine), undefined, false],
+    [named, holding(mine), undefined, false],
+  ]
+  for (const [record, holders, order, isRight] of table) {
+    expect(mayPay(record, successOf(record), holders, order)).toBe(isRight)
+  }
   const fail = recordOf([callbackOf('fail'), { fail: 'waiting' }])
-  expect(fail.deliveries.every((each) => hasOrder(fail, each, new Map(), undefined))).toBe(true)
+  expect(fail.deliveries.every((each) => mayPay(fail, each, new Map()))).toBe(true)
+})
+
+describe('a replay moves an order once', () => {
+  const both = recordOf([
+    callbackOf('success', { orderID: '01001', goal_complete: '1' }),
+    { success: 'waiting', goalComplete: 'waiting' },
+  ])
+  const taking: ClaimRecord = { ...both, deliveries: both.deliveries.map((each) => ({ ...each, takes: true })) }
+  const takes = ({ deliveries }: ClaimRecord) => deliveries.map((each) => each.takes)
+
+  test('no other delivery of the claim takes it once more', () => {
+    const believed = claim(taking, 'success', { ...believing, holders: holding(other) })
+    expect(takes(believed.record)).toEqual([undefined, undefined])
+    expect(believed.delivery).toEqual(successOf(believed.record))
+    const asked = claim(taking, 'success', { ...asking, holders: holding(other) }).record
+    expect(takes(asked)).toEqual([true, true])
+    const confirmed = reserve(asked, successOf(asked), holding(other, other), shops)
+    expect('record' in confirmed && takes(confirmed.record)).toEqual([undefined, undefined])
+  })
+
+  test('nor does a claim that has got its orders without it', () => {
+    expect(takes(claim(taking, 'goalComplete', { ...believing, holders: holding(mine) }).record)).toEqual([
+      undefined,
+      undefined,
+    ])
+    expect(replayed(refused, successOf(refused), holding(mine), 30).takes).toBeUndefined()
+    expect(replayed({ ...refused, order: shops }, successOf(refused), holding(mine), 30).takes).toBe(true)
+  })
+
+  test.each(['waiting', 'running'] as const)('nor one that was %s and is brought back by a later success', (state) => {
+    const asked =
+      state === 'running' ? claim(entitled, 'success', { ...asking, holders: holding(other) }).record : entitled
+    const failed = receive(asked, callbackOf('fail', { orderID: '01001' })).record
+    const again = receive(failed, success).record
+    expect(successOf(again)).toMatchObject({ state })
+    expect(successOf(again).takes).toBeUndefined()
+  })
 })

@@ -23,6 +23,7 @@ import {
   type Delivery,
   type Event,
   type Sent,
+  type Shop,
   type Verdict,
 } from './claims-model.js'
 import { foundBySql, MapStore, rowOf } from './claims-store.js'
@@ -119,6 +120,7 @@ export class History {
   readonly #referrers: readonly string[]
   readonly #referees: readonly string[]
   readonly #store = new MapStore()
+  readonly #shop: Shop
   readonly #model: ClaimsModel
   readonly #replay = replayer(this.#store, () => undefined)
   #now = 1_700_000_000_000
@@ -153,7 +155,8 @@ export class History {
     this.#referees = dice.of(referees)
     this.#namesOrders = this.#confirm === 'bound' || dice.is()
     if (dice.is()) for (const number of Object.keys(buyers)) this.#paidOrders.add(number)
-    this.#model = new ClaimsModel({ handled: this.#handled, hasConfirm: this.#confirm !== 'none', ...patience })
+    this.#shop = { handled: this.#handled, hasConfirm: this.#confirm !== 'none', ...patience }
+    this.#model = new ClaimsModel(this.#shop)
     this.#trace?.push(
       `confirm: ${this.#confirm}${this.#namesOrders ? ', names orders' : ''}; handlers: ${this.#handled.join(', ')}`,
     )
@@ -180,7 +183,7 @@ export class History {
   }
 
   #step(dice: Dice): Promise<void> | void {
-    const kind = dice.below(24)
+    const kind = dice.below(25)
     if (kind < 7) return this.#callback(dice)
     if (kind < 11) return this.#look(dice)
     if (kind < 18) return this.#advance(dice)
@@ -189,12 +192,20 @@ export class History {
     if (kind === 20) return this.#pay(dice)
     if (kind === 21) return this.#replayDelivery(dice)
     if (kind === 22) return this.#replayConflict(dice)
+    if (kind === 23) return this.#deploy()
     return this.#forget(dice)
+  }
+
+  /** From now on processes ask `confirm`, or do not; what runs goes on as it began. A shop that trusts `confirm` always has it. */
+  #deploy(): void {
+    if (this.#confirm === 'bound' || this.#confirm === 'none') return
+    this.#shop.hasConfirm = !this.#shop.hasConfirm
+    this.#trace?.push(this.#shop.hasConfirm ? 'confirm is asked again' : 'confirm is not asked any more')
   }
 
   #claiming(owner: string, mayRun: boolean): Claiming {
     const hasHandler = (event: Event) => this.#handled.includes(event)
-    return { owner, mayRun, now: this.#now, hasHandler, hasConfirm: this.#confirm !== 'none' }
+    return { owner, mayRun, now: this.#now, hasHandler, hasConfirm: this.#shop.hasConfirm }
   }
 
   /** Whether a change takes up what it can: not where the process only receives. */
@@ -298,7 +309,7 @@ export class History {
       stage: 'taken',
     }
     this.#attempts.push(attempt)
-    if (!isPaying(delivery) || this.#confirm === 'none') this.#enter(attempt)
+    if (!isPaying(delivery) || !this.#shop.hasConfirm) this.#enter(attempt)
   }
 
   /** The handler starts: from here on it may have paid, whatever happens. */
@@ -313,7 +324,9 @@ export class History {
     }
     if (!isPaying(delivery)) return
     const permit = `${attempt.id}:${delivery.key}`
-    for (const order of new Set([claim.identity, attempt.named ?? claim.identity])) {
+    if (!this.#shop.hasConfirm && claim.order !== claim.identity)
+      this.#saw('paid without confirm for an order that it named')
+    for (const order of new Set([claim.identity, claim.order ?? claim.identity, attempt.named ?? claim.identity])) {
       const payee = this.#payee.get(order)
       if (payee !== undefined && payee !== claim) {
         assert(this.#permits.has(permit), `a second claim is paid for ${order}`)
@@ -321,6 +334,8 @@ export class History {
       }
       this.#payee.set(order, claim)
     }
+    // A person's word is good for one time, whichever of the claim's deliveries takes the order.
+    for (const event of ['success', 'goalComplete']) this.#permits.delete(`${attempt.id}:${event}`)
     this.#saw('paid')
     const { params } = taken.callback
     const sent = { referrer: params.referrer_email?.toLowerCase() ?? '', referee: params.referee_email ?? '' }

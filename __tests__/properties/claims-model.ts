@@ -67,7 +67,8 @@ interface Conflict {
 
 export interface Shop {
   readonly handled: readonly Event[]
-  readonly hasConfirm: boolean
+  /** May change from one process to the next. */
+  hasConfirm: boolean
   readonly maxAttempts: number
   readonly maxHoldMs: number
 }
@@ -193,26 +194,21 @@ export class ClaimsModel {
         .filter(({ state, dueAt }) => state === 'waiting' && dueAt <= now)
         .sort((a, b) => a.turn - b.turn)
       if (delivery === undefined) return undefined
-      const holder = isPaying(delivery) ? this.holders.get(claim.identity) : undefined
-      const isOthers = holder !== undefined && holder !== claim
+      const others = isPaying(delivery) ? this.#others(claim, claim) : []
       if (isOvertaken(claim, delivery)) settle(delivery, 'withdrawn')
       else if (!this.#shop.handled.includes(delivery.event)) {
         fix(claim, delivery)
         settle(delivery, 'done')
         delivery.isUnheard = true
-      } else if (isOthers && !delivery.takes) {
+      } else if (others.length > 0 && !delivery.takes) {
         settle(delivery, 'refused')
-        delivery.takenBy = holder
-      } else if (isOthers && isRunning(holder)) delivery.dueAt = now + 5_000
+        delivery.takenBy = others[0]
+      } else if (others.some(isRunning)) delivery.dueAt = now + 5_000
       else if (!mayRun) return undefined
       else {
         fix(claim, delivery)
         Object.assign(delivery, { state: 'running', owner, startedAt: now, attempts: delivery.attempts + 1 })
-        if (isPaying(delivery) && !this.#shop.hasConfirm && holder !== claim) {
-          claim.order ??= claim.identity
-          this.holders.set(claim.identity, claim)
-          delivery.takes = false
-        }
+        if (isPaying(delivery) && !this.#shop.hasConfirm) this.#give(claim, claim.order ?? claim.identity)
         return delivery
       }
     }
@@ -240,15 +236,26 @@ export class ClaimsModel {
     const [other] = others
     if (other && !delivery.takes) return other
     if (others.some((holder) => holder && isRunning(holder))) return 'wait'
-    for (const key of keys) this.holders.set(key, claim)
-    claim.order = order
-    delivery.takes = false
+    this.#give(claim, order)
     return 'yes'
+  }
+
+  /** Once a claim has its orders, no delivery of it takes them again. */
+  #give(claim: Claim, order: string): void {
+    for (const key of [claim.identity, order]) this.holders.set(key, claim)
+    claim.order = order
+    for (const delivery of claim.deliveries) delivery.takes = false
+  }
+
+  /** Who else has an order of a claim. */
+  #others({ identity, order = identity }: Pick<Claim, 'identity' | 'order'>, claim?: Claim): Claim[] {
+    const holders = [identity, order].map((key) => this.holders.get(key))
+    return holders.filter((holder) => holder !== undefined && holder !== claim) as Claim[]
   }
 
   commit(claim: Claim, delivery: Delivery, run: Run, named?: string): 'done' | 'lapsed' | 'taken' {
     if (!isRunOf(delivery, run)) return 'lapsed'
-    const keys = [claim.identity, named ?? claim.identity]
+    const keys = [claim.identity, claim.order ?? claim.identity, named ?? claim.identity]
     if (isPaying(delivery) && keys.some((key) => this.holders.get(key) !== claim)) return 'taken'
     settle(delivery, 'done')
     return 'done'
@@ -286,8 +293,10 @@ export class ClaimsModel {
   /** A person replays a delivery: whether that is possible. */
   replayDelivery(claim: Claim, delivery: Delivery): boolean {
     if (!['dead', 'refused', 'waiting'].includes(delivery.state) || delivery.sent === undefined) return false
-    const takes = delivery.takes || delivery.takenBy !== undefined
-    if (takes && !this.#mayTake(claim.identity, claim)) return false
+    const others = this.#others(claim, claim)
+    const hasOrders = [claim.identity, claim.order ?? claim.identity].every((key) => this.holders.get(key) === claim)
+    const takes = delivery.takes || (delivery.takenBy !== undefined && !hasOrders)
+    if (takes && others.some(isRunning)) return false
     Object.assign(delivery, { ...fresh(), takes })
     return true
   }
@@ -299,12 +308,15 @@ export class ClaimsModel {
     const { sent } = conflict
     const decided = this.#decide(sent)
     const known = this.#replayed.get(key)
-    if (!decided && sent.status === 'success' && !this.#mayTake(sent.identity, known)) return undefined
+    const others = this.#others(known ?? { identity: sent.identity, order: undefined }, known)
+    if (!decided && sent.status === 'success' && others.some(isRunning)) return undefined
     conflict.isReplayed = true
     if (decided) return decided
     const claim = known ?? newClaim(sent, undefined)
     this.#record(claim, sent, known === undefined ? 'new' : 'own')
-    for (const delivery of claim.deliveries) if (isPaying(delivery) && delivery.sent === sent) delivery.takes = true
+    for (const delivery of claim.deliveries) {
+      if (others.length > 0 && isPaying(delivery) && delivery.sent === sent) delivery.takes = true
+    }
     if (known === undefined) {
       this.claims.push(claim)
       this.#replayed.set(key, claim)
@@ -322,12 +334,6 @@ export class ClaimsModel {
     if (row === 3) Object.assign(claim, { people: peopleOf(sent), referrer: sent.referrer, referee: sent.referee })
     this.#afterwards(claim)
     return claim
-  }
-
-  /** No order is moved away from a claim of which a delivery runs. */
-  #mayTake(identity: string, claim: Claim | undefined): boolean {
-    const holder = this.holders.get(identity)
-    return holder === undefined || holder === claim || !isRunning(holder)
   }
 
   /** Forgets what came to rest; no delivery that is dead or under way is forgotten. */

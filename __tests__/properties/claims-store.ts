@@ -2,8 +2,8 @@ import { belongsTo, fittingPeople, rivalIds, type Belonging } from '../../lib/in
 import { peopleKey, type People } from '../../lib/inbox/identity.js'
 import { keptWith, type QuarantinedCallback } from '../../lib/inbox/quarantine.js'
 import type { ClaimRecord } from '../../lib/inbox/records.js'
-import { holderOf, type Holders } from '../../lib/inbox/holders.js'
-import type { Change, Found, Store } from '../../lib/inbox/store.js'
+import { holderOf, holdersBy, type Holders } from '../../lib/inbox/holders.js'
+import { ordersFor, type Change, type Found, type Store } from '../../lib/inbox/store.js'
 import type { Callback } from '../../lib/callback/conversion.js'
 
 /** The least that a store is: maps, and changes that are made at once. Nothing gives way. */
@@ -18,7 +18,8 @@ export class MapStore implements Store {
     const record = claim === undefined ? undefined : this.all.get(claim)
     const quarantined = id === undefined ? undefined : this.kept.get(id)
     const claims = callback ? this.claimsOf(callback.identity) : []
-    const holders = this.holdersOf([record?.identity, callback?.identity, order])
+    const asked = { ...(callback && { callback }), order }
+    const holders = this.holdersOf([...ordersFor(asked, [record, ...claims])])
     const found: Found = { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
     const changed = apply(found)
     if (changed.record) {
@@ -40,12 +41,11 @@ export class MapStore implements Store {
     return [...this.all.values()].filter((record) => record.identity === identity)
   }
 
-  holdersOf(orders: readonly (string | undefined)[]): Holders {
-    const entries = orders.flatMap((order) => {
-      const holder = order === undefined ? undefined : this.all.get(this.reservations.get(order) ?? '')
-      return order !== undefined && holder ? [[order, holderOf(holder)] as const] : []
+  holdersOf(orders: readonly string[]): Holders {
+    return holdersBy(orders, (order) => {
+      const holder = this.all.get(this.reservations.get(order) ?? '')
+      return holder && holderOf(holder)
     })
-    return new Map(entries)
   }
 
   record = (id: string) => Promise.resolve(this.all.get(id))

@@ -19,18 +19,14 @@ const usual = [
     'reversal',
   ],
   ...['found less than all', 'taken at the reservation', 'taken for gone', 'forgotten', 'commit: done'],
-  ...[
-    'replay of a conflict',
-    'replay into a claim',
-    'replay of a refused delivery',
-    'no replay while the holder runs',
-    'moved by a person',
-  ],
+  ...['replay of a conflict', 'replay into a claim', 'replay of a refused delivery', 'moved by a person'],
   'an honest claim is paid',
 ]
+/** What takes so many steps that a thousand histories have it a few times. */
+const unusual = ['no replay while the holder runs', 'paid without confirm for an order that it named']
 
 test(`${String(runs)} random histories are those of the model (seed ${String(seed)})`, async () => {
   const counts = await checkHistories(runs, seed)
   const rare = usual.filter((what) => (counts[what] ?? 0) < runs / 100)
-  expect(rare).toEqual([])
+  expect([...rare, ...unusual.filter((what) => counts[what] === undefined)]).toEqual([])
 }, 600_000)

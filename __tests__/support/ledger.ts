@@ -58,7 +58,13 @@ export function recordOf(
 /** Claims a delivery, as its turn comes, and settles it. */
 function bring(record: ClaimRecord, key: DeliveryKey, state: DeliveryState): ClaimRecord {
   if (state === 'waiting') return record
-  const claimed = claim(record, key, { hasHandler: () => true, hasConfirm: false, owner: 'test', now: 0 })
+  const claimed = claim(record, key, {
+    hasHandler: () => true,
+    hasConfirm: false,
+    owner: 'test',
+    now: 0,
+    holders: new Map(),
+  })
   if (claimed.delivery === undefined || state === 'running') return claimed.record
   const fixed = claimed.delivery.reversal ? 'reversal' : claimed.delivery.event
   if (state === 'done' || state === 'refused')

@@ -4,7 +4,7 @@ import { claimNext, lapse, settle, withdrawOvertaken, type Claimer, type Patienc
 import type { Accepted, Reserved, Verdict } from './inbox.js'
 import { recordIn } from './recording.js'
 import { findDelivery, keyOf, type ClaimRecord, type Delivery } from './records.js'
-import { hasOrder, reserve } from './reservation.js'
+import { mayPay, reserve } from './reservation.js'
 import type { Changed, Found } from './store.js'
 
 /* The changes that a durable inbox makes to one claim. Pure: a transaction that has to be repeated asks again. */
@@ -24,7 +24,7 @@ export interface Lost {
 }
 
 /** Who takes deliveries up in a change, and whether there is a slot for it; absent where a change is not to do that. */
-export type Claiming = Omit<Claimer, 'holder'> & { readonly mayRun: boolean }
+export type Claiming = Omit<Claimer, 'holders'> & { readonly mayRun: boolean }
 
 /** What every change that takes deliveries up results in. */
 export interface Taking {
@@ -93,7 +93,7 @@ export function commitAttempt(
   order: string | undefined,
 ): Changed<undefined> {
   if (!record || !isOurs(record, delivery)) throw new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
-  if (!holders || !hasOrder(record, delivery, holders, order))
+  if (!holders || !mayPay(record, delivery, holders, order))
     throw new ConversionWebhookError('ERR_CONVERSION_ORDER_TAKEN')
   return { record: settle(record, keyOf(delivery), { state: 'done' }, patience), result: undefined }
 }
@@ -115,8 +115,7 @@ export function takeOver(
 
 function takeUp(record: ClaimRecord, holders: Found['holders'], claiming: Claiming | undefined): Changed<Taking> {
   if (claiming === undefined) return { record, result: {} }
-  const claimer = { ...claiming, holder: holders.get(record.identity) }
-  const { record: claimed, delivery, taken, reserved } = claimNext(record, claimer, claiming.mayRun)
+  const { record: claimed, delivery, taken, reserved } = claimNext(record, { ...claiming, holders }, claiming.mayRun)
   const lost = { claim: record.id, deliveries: taken }
   return {
     record: claimed,

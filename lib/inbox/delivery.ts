@@ -1,7 +1,7 @@
 import type { ConversionErrorCode, ConversionWebhookError } from '../errors.js'
 import type { Job, Verdict } from './inbox.js'
 import { endBefore } from '../visible.js'
-import type { Holder } from './holders.js'
+import { hasOrders, missingOrders, otherHolders, type Holders } from './holders.js'
 import { due, isSuccess, type ConversionEvent } from './ledger.js'
 import {
   deliveryId,
@@ -10,7 +10,9 @@ import {
   isUnsettled,
   keyOf,
   logged,
+  ordersOf,
   withDelivery,
+  withoutTakes,
   type Delivery,
   type DeliveryKey,
   type ClaimRecord,
@@ -24,8 +26,8 @@ export interface Claimer {
   readonly hasConfirm: boolean
   readonly owner: string
   readonly now: number
-  /** Which claim has the order that is the identity of the record. */
-  readonly holder?: Holder | undefined
+  /** Which claims have the orders of the record. */
+  readonly holders: Holders
 }
 
 /** A delivery whose turn has come, and the record that says so. */
@@ -46,7 +48,7 @@ const holderRunsMs = 5_000
  * fixes it and says that it runs. Pure.
  */
 export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): Claimed {
-  const { hasHandler, hasConfirm, owner, now, holder } = claimer
+  const { hasHandler, hasConfirm, owner, now, holders } = claimer
   const nothing = { taken: [], reserved: [] }
   const delivery = findDelivery(record, key)
   if (delivery?.state !== 'waiting') return { record, ...nothing }
@@ -60,21 +62,24 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   if (!hasHandler(delivery.event)) {
     return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), isUnheard: true }), ...nothing }
   }
-  const isOthers = isSuccess(delivery) && holder !== undefined && holder.claim !== record.id
-  if (isOthers && delivery.takes !== true) {
-    const refused = { ...settled(fixed, 'refused', now), takenBy: holder.claim }
+  const orders = isSuccess(delivery) ? ordersOf(record) : []
+  const others = otherHolders(orders, record.id, holders)
+  const [other] = others
+  if (other && delivery.takes !== true) {
+    const refused = { ...settled(fixed, 'refused', now), takenBy: other.claim }
     return { record: withDelivery(record, key, refused), taken: [refused], reserved: [] }
   }
-  if (isOthers && holder.isRunning) {
+  if (others.some(({ isRunning }) => isRunning)) {
     const { heldUntil: _passed, ...waiting } = delivery
     return { record: withDelivery(record, key, { ...waiting, dueAt: now + holderRunsMs }), ...nothing }
   }
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
-  const mustReserve = isSuccess(delivery) && !hasConfirm && holder?.claim !== record.id
-  if (!mustReserve) return { record: withDelivery(record, key, running), delivery: running, ...nothing }
-  const { identity, order = identity } = record
+  const started = withDelivery(record, key, running)
+  if (hasConfirm || !isSuccess(delivery)) return { record: started, delivery: running, ...nothing }
   const { takes: _taken, ...won } = running
-  return { record: withDelivery({ ...record, order }, key, won), delivery: won, taken: [], reserved: [identity] }
+  const { identity, order = identity } = record
+  const reserved = missingOrders(orders, record.id, holders)
+  return { record: { ...withoutTakes(withDelivery(record, key, won)), order }, delivery: won, taken: [], reserved }
 }
 
 /**
@@ -187,13 +192,13 @@ export function retryDelayMs(tries: number, random: number): number {
 
 /**
  * Dead, refused, or waiting for its time: at once, as if it had never been tried. One that was refused because another claim has the order
- * takes the order with the next yes. Pure.
+ * takes the order with the next yes, unless its own claim has got the order since. Pure.
  */
-export function replayed(delivery: Delivery, now: number): Delivery {
+export function replayed(record: ClaimRecord, delivery: Delivery, holders: Holders, now: number): Delivery {
   const { heldSince: _held, firstDate: _first, heldUntil: _until, takenBy, settledAt, state, ...rest } = delivery
   const before: readonly LogEntry[] = settledAt === undefined ? [] : [{ at: settledAt, what: state }]
   const log = logged(delivery.log, ...before, { at: now, what: 'replayed' })
-  const takes = takenBy === undefined ? {} : { takes: true }
+  const takes = takenBy === undefined || hasOrders(record, holders) ? {} : { takes: true }
   return { ...rest, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log, ...takes }
 }
 

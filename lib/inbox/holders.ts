@@ -24,7 +24,18 @@ export function holdersBy(orders: Iterable<string>, find: (order: string) => Hol
   return holders
 }
 
+/** Who has some orders in the place of a claim. */
+export function otherHolders(orders: readonly string[], claim: string, holders: Holders): readonly Holder[] {
+  const all = orders.map((order) => holders.get(order)).filter((holder) => holder !== undefined)
+  return all.filter((holder) => holder.claim !== claim)
+}
+
+/** Those of some orders that a claim does not have. */
+export function missingOrders(orders: readonly string[], claim: string, holders: Holders): readonly string[] {
+  return [...new Set(orders)].filter((order) => holders.get(order)?.claim !== claim)
+}
+
 /** Whether a claim has both of its orders, so that it may be paid. */
-export function hasOrders(claim: Pick<ClaimRecord, 'id' | 'identity' | 'order'>, holders: Holders): boolean {
-  return ordersOf(claim).every((order) => holders.get(order)?.claim === claim.id)
+export function hasOrders(claim: ClaimRecord, holders: Holders): boolean {
+  return missingOrders(ordersOf(claim), claim.id, holders).length === 0
 }

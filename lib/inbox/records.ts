@@ -34,7 +34,10 @@ export interface Delivery extends Entry {
   readonly settledAt?: number
   /** The claim that had the order when this delivery was refused for that. */
   readonly takenBy?: string
-  /** A person replayed it after that: with the next yes it takes the order from the claim that has it. */
+  /**
+   * A person replayed it while another claim had the order: with the next yes it takes the order from the claim that has it. Once the claim
+   * has its orders no delivery of it takes them again: a person may have moved them on since.
+   */
   readonly takes?: boolean
   /** What happened to it, but for being recorded and being settled now; the oldest give way. */
   readonly log: readonly LogEntry[]
@@ -179,6 +182,16 @@ export function findDelivery({ deliveries }: ClaimRecord, key: DeliveryKey): Del
 /** The record with another delivery in the place of one. */
 export function withDelivery(record: ClaimRecord, key: DeliveryKey, delivery: Delivery): ClaimRecord {
   return { ...record, deliveries: record.deliveries.map((each) => (keyOf(each) === key ? delivery : each)) }
+}
+
+/** The record of a claim that has its orders from now on. */
+export function withoutTakes(record: ClaimRecord): ClaimRecord {
+  const deliveries = record.deliveries.map((delivery) => {
+    if (delivery.takes !== true) return delivery
+    const { takes: _taken, ...kept } = delivery
+    return kept
+  })
+  return { ...record, deliveries }
 }
 
 const deliveryKeys: readonly string[] = ['success', 'fail', 'pending', 'goalComplete', 'reversal']

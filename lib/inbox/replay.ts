@@ -1,6 +1,6 @@
 import { ConversionWebhookError } from '../errors.js'
 import { replayed, withdrawOvertaken } from './delivery.js'
-import type { Holders } from './holders.js'
+import { otherHolders, type Holder } from './holders.js'
 import { identityOf, peopleOf } from './identity.js'
 import type { InboxHost, Reread } from './inbox.js'
 import { decide, isSuccess } from './ledger.js'
@@ -13,9 +13,10 @@ import {
   isEmptied,
   keyOf,
   logged,
+  ordersOf,
   splitDeliveryId,
   withDelivery,
-  type ClaimHead,
+  type Delivery,
   type DeliveryKey,
 } from './records.js'
 import type { Changed, Store } from './store.js'
@@ -45,8 +46,8 @@ async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Pr
       if (delivery === undefined) throw unknownRecord()
       if (!['dead', 'refused', 'waiting'].includes(delivery.state)) throw impossible(`it is ${delivery.state}`)
       if (isEmptied(delivery.callback)) throw impossible('what was received of it has been dropped')
-      const next = replayed(delivery, Date.now())
-      if (next.takes === true) requireRest(holders, record)
+      const next = replayed(record, delivery, holders, Date.now())
+      if (next.takes === true) requireRest(otherHolders(ordersOf(record), record.id, holders))
       return { record: withDelivery(record, key, next), result: undefined }
     },
   })
@@ -54,10 +55,8 @@ async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Pr
 }
 
 /** An order is not moved away from a claim of which a delivery runs: it may be paying. */
-function requireRest(holders: Holders, { id, identity }: ClaimHead): void {
-  const holder = holders.get(identity)
-  if (holder?.isRunning === true && holder.claim !== id)
-    throw impossible('the claim that has the order is being delivered')
+function requireRest(others: readonly Holder[]): void {
+  if (others.some(({ isRunning }) => isRunning)) throw impossible('the claim that has the order is being delivered')
 }
 
 async function replayQuarantined(store: Store, id: string): Promise<string | undefined> {
@@ -90,11 +89,12 @@ function replayConflict(store: Store, { id, callback, identity }: ConflictRecord
 
       // A claim was made of it before, where the same conflict came again after its row was dropped.
       const head = record ?? { id, identity, ...people }
-      if (callback.status === 'success') requireRest(holders, head)
+      const others = callback.status === 'success' ? otherHolders(ordersOf(head), id, holders) : []
+      requireRest(others)
       const applied = applyDecision(head, record, callback, decide(record, callback))
-      const deliveries = applied.record.deliveries.map((each) =>
-        isSuccess(each) && applied.keys.includes(keyOf(each)) ? { ...each, takes: true } : each,
-      )
+      // Where nobody has the order there is nothing to take, and who gets it later is none whom this person has seen.
+      const takes = (each: Delivery) => others.length > 0 && isSuccess(each) && applied.keys.includes(keyOf(each))
+      const deliveries = applied.record.deliveries.map((each) => (takes(each) ? { ...each, takes: true } : each))
       return { ...done, record: { ...applied.record, deliveries }, result: id }
     },
   })

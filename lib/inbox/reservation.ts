@@ -1,8 +1,8 @@
 import { orderIdentity } from './identity.js'
 import type { Reserved, Verdict } from './inbox.js'
-import { hasOrders, type Holders } from './holders.js'
+import { hasOrders, missingOrders, otherHolders, type Holders } from './holders.js'
 import { isSuccess } from './ledger.js'
-import { keyOf, withDelivery, type ClaimRecord, type Delivery } from './records.js'
+import { withoutTakes, type ClaimRecord, type Delivery } from './records.js'
 
 /*
  * One order, one claim: before a handler of `success` or `goalComplete` runs, its claim has two orders, the identity and the order that
@@ -28,24 +28,22 @@ export function reserve(
 ): Reservation {
   const takes = delivery.takes === true
   if (record.order !== undefined && record.order !== order && !takes) return { isAnotherOrder: true }
-  const keys = [...new Set([record.identity, order])].filter((key) => holders.get(key)?.claim !== record.id)
-  const others = keys.map((key) => holders.get(key)).filter((holder) => holder !== undefined)
+  const keys = [record.identity, order]
+  const others = otherHolders(keys, record.id, holders)
   const [other] = others
   if (other && !takes) return { verdict: { state: 'refused', takenBy: other.claim } }
   if (others.some(({ isRunning }) => isRunning)) {
     return { verdict: { state: 'waiting', code: 'ERR_CONVERSION_ORDER_TAKEN' } }
   }
-  const { takes: _taken, ...kept } = delivery
-  const won = takes ? withDelivery(record, keyOf(delivery), kept) : record
-  return { record: record.order === order ? won : { ...won, order }, reserved: keys }
+  return { record: { ...withoutTakes(record), order }, reserved: missingOrders(keys, record.id, holders) }
 }
 
-/** Whether a delivery may still pay: nobody has moved its order to another claim. */
-export function hasOrder(
-  { id, identity }: ClaimRecord,
-  delivery: Delivery,
-  holders: Holders,
-  order = identity,
-): boolean {
-  return !isSuccess(delivery) || hasOrders({ id, identity, order }, holders)
+/**
+ * Whether a delivery may still pay: nobody has moved an order of its claim to another one, whichever attempt reserved it. `order` is what
+ * `confirm` named in this attempt.
+ */
+export function mayPay(record: ClaimRecord, delivery: Delivery, holders: Holders, order?: string): boolean {
+  if (!isSuccess(delivery)) return true
+  const isNamed = order === undefined || holders.get(order)?.claim === record.id
+  return isNamed && hasOrders(record, holders)
 }

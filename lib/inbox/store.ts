@@ -2,7 +2,7 @@ import type { Holders } from './holders.js'
 import type { People } from './identity.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
 import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
-import type { ClaimRecord, Delivery } from './records.js'
+import { ordersOf, type ClaimRecord, type Delivery } from './records.js'
 
 /** What one change finds, inside its transaction. */
 export interface Found {
@@ -10,7 +10,7 @@ export interface Found {
   readonly record?: ClaimRecord
   /** Of the identity of a callback: at least what `belongsTo` needs. */
   readonly claims: readonly ClaimRecord[]
-  /** Which claims have the orders: of every identity that was found, and of the one that was asked for. */
+  /** Which claims have the orders that were asked for, and all orders of the claims that were found. */
   readonly holders: Holders
   readonly quarantined?: QuarantinedCallback
 }
@@ -45,10 +45,13 @@ export interface Change<T, Tx = never> {
   readonly effect?: (tx: Tx) => unknown
 }
 
-/** The orders whose holders a change is to find, besides the claim that it is about. */
-export function ordersFor({ callback, order }: Pick<Change<unknown>, 'callback' | 'order'>, record?: ClaimRecord) {
-  const orders = [record?.identity, callback?.identity, order].filter((each) => each !== undefined)
-  return new Set(orders)
+/** The orders whose holders a change is to find, with the claims that were found. */
+export function ordersFor(
+  { callback, order }: Pick<Change<unknown>, 'callback' | 'order'>,
+  claims: readonly (ClaimRecord | undefined)[],
+): ReadonlySet<string> {
+  const named = [callback?.identity, order].filter((each) => each !== undefined)
+  return new Set([...named, ...claims.flatMap((record) => (record ? ordersOf(record) : []))])
 }
 
 /** How many claims of an order are shown. */

@@ -40,7 +40,7 @@ export class MemoryStore implements Store {
     return new Promise((resolve) => {
       const record = claim === undefined ? undefined : this.#identities.find(claim)?.record
       const claims = callback ? this.#identities.claimsOf(callback.identity) : []
-      const holders = this.#holders(ordersFor(change, record))
+      const holders = this.#holders(ordersFor(change, [record, ...claims]))
       const quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
       const changed = apply({ claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) })
       if (changed.record) {

@@ -5,13 +5,14 @@ import { within } from '../../within.js'
 import { BaseInbox } from '../base.js'
 import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.js'
 import type { Lost } from '../changes.js'
+import { holdersBy } from '../holders.js'
 import { identityOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
 import type { ConversionEvent } from '../ledger.js'
 import { tellLost } from '../lost.js'
 import { memoryBudget, type QuarantinedCallback } from '../quarantine.js'
 import { recordIn } from '../recording.js'
-import { findDelivery, isUnsettled, keyOf, type Delivery, type DeliveryKey } from '../records.js'
+import { findDelivery, isUnsettled, keyOf, ordersOf, type Delivery, type DeliveryKey } from '../records.js'
 import { rereadQuarantined } from '../replay.js'
 import { reserving } from '../reserving.js'
 import type { Slot } from '../slots.js'
@@ -235,10 +236,10 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   /** Takes a delivery up, if there is still something to run. */
   #claim(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): { delivery?: Delivery; lost: Lost } {
     const { record: found } = identity
-    const holder = this.#identities.holder(found.identity)
+    const holders = holdersBy(ordersOf(found), (order) => this.#identities.holder(order))
     const { hasConfirm } = host
     const hasHandler = (event: ConversionEvent): boolean => host.hasHandler(event)
-    const claimed = claim(found, key, { hasHandler, hasConfirm, owner: 'memory', now: Date.now(), holder })
+    const claimed = claim(found, key, { hasHandler, hasConfirm, owner: 'memory', now: Date.now(), holders })
     const { record, delivery, taken, reserved } = claimed
     this.#identities.change(identity, record)
     this.#identities.reserve(record.id, reserved)

@@ -1,7 +1,7 @@
 import { holderOf, holdersBy, type Holder } from '../holders.js'
 import { peopleKey } from '../identity.js'
 import type { QuarantinedCallback } from '../quarantine.js'
-import type { ClaimRecord } from '../records.js'
+import { ordersOf, type ClaimRecord } from '../records.js'
 import { ordersFor, type Change, type Changed, type Found } from '../store.js'
 import type { Queryable } from './postgres-client.js'
 import type { PostgresQuarantine } from './postgres-quarantine.js'
@@ -18,6 +18,8 @@ export class PostgresFound {
   /** The ids of the claims of each identity. */
   readonly #claims = new Map<string, Set<string>>()
   readonly #holders = new Map<string, Holder>()
+  /** The orders whose holders were read. */
+  readonly #asked = new Set<string>()
   /** The callbacks in quarantine as they were found. */
   readonly kept: ReadonlyMap<string, QuarantinedCallback>
   readonly quarantined: Map<string, QuarantinedCallback>
@@ -41,14 +43,21 @@ export class PostgresFound {
     const orders = changes.map(({ order }) => order).filter((order) => order !== undefined)
     const ids = changes.map(({ quarantined }) => quarantined).filter((id) => id !== undefined)
     const identities = callbacks.map(({ identity }) => identity)
-    await rows.lock(client, [...claims, ...identities, ...orders, ...ids])
+    await rows.lock(client, [...claims, ...identities, ...orders, ...ids], claims)
     const found = new PostgresFound(await quarantine.lock(client, ids))
     await found.#readRecords(client, rows, [...claims, ...identities])
-    const known = [...found.#before.values()].map(({ identity }) => identity)
-    const holders = await rows.holders(client, [...new Set([...identities, ...orders, ...known])])
-    for (const [order, holder] of holders) found.#holders.set(order, holder)
+    await found.#readHolders(client, rows, [...identities, ...orders])
     await found.#readRivals(client, rows, callbacks)
+    await found.#readHolders(client, rows, [])
     return found
+  }
+
+  /** Who has these orders, and those of all claims so far. */
+  async #readHolders(client: Queryable, rows: PostgresRows, orders: readonly string[]): Promise<void> {
+    const wanted = new Set([...orders, ...[...this.#before.values()].flatMap(ordersOf)])
+    const unknown = [...wanted].filter((order) => !this.#asked.has(order))
+    for (const order of unknown) this.#asked.add(order)
+    for (const [order, holder] of await rows.holders(client, unknown)) this.#holders.set(order, holder)
   }
 
   async #readRecords(client: Queryable, rows: PostgresRows, ids: readonly string[]): Promise<void> {
@@ -89,7 +98,7 @@ export class PostgresFound {
     const quarantined = id === undefined ? undefined : this.quarantined.get(id)
     const ids = callback ? [...(this.#claims.get(callback.identity) ?? [])] : []
     const claims = ids.map((each) => this.#after.get(each)).filter((each) => each !== undefined)
-    const holders = holdersBy(ordersFor(change, record), (order) => {
+    const holders = holdersBy(ordersFor(change, [record, ...claims]), (order) => {
       const holder = this.#holders.get(order)
       const holding = holder && this.#after.get(holder.claim)
       return holding ? holderOf(holding) : holder

@@ -5,7 +5,7 @@ import type { Delivery, ClaimRecord } from '../records.js'
 import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
-import { columnsOf, Conditions, lockKey, numbered } from './postgres-sql.js'
+import { columnsOf, Conditions, lockKey, lockKeySql, numbered } from './postgres-sql.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -37,13 +37,21 @@ export class PostgresRows {
     this.#schema = schema
   }
 
-  /** Locks identities, by the ids of claims too, and refused callbacks, in an order that all processes keep, whether they are recorded already or not. */
-  async lock(client: Queryable, ids: readonly string[]): Promise<void> {
+  /**
+   * Locks identities, by the ids of claims too, and refused callbacks, in an order that all processes keep, whether they are recorded already
+   * or not; and the orders that were reserved for some claims. What is reserved for them while this waits is for an attempt that runs then,
+   * so that nothing of the claim is taken up.
+   */
+  async lock(client: Queryable, ids: readonly string[], claims: readonly string[]): Promise<void> {
     if (ids.length === 0) return
     const keys = ids.map(lockKey)
     await client.query(
-      'SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT key FROM unnest($1::bigint[]) AS key ORDER BY key) AS keys',
-      [keys],
+      `SELECT pg_advisory_xact_lock(key) FROM (
+         SELECT unnest($1::bigint[]) AS key
+         UNION SELECT ${lockKeySql('reserved_order')} FROM ${this.#schema}.claims WHERE id = ANY($2) AND reserved_order IS NOT NULL
+         ORDER BY key
+       ) AS keys`,
+      [keys, claims],
     )
   }
 

@@ -36,6 +36,11 @@ export function lockKey(id: string): string {
   return String(BigInt.asIntN(64, BigInt(`0x${digits}`)))
 }
 
+/** The advisory lock of the identity in a column. */
+export function lockKeySql(column: string): string {
+  return `('x' || left(${column}, 16))::bit(64)::bigint`
+}
+
 /** The same with numbered parameters. */
 export function numbered(sql: string): string {
   let count = 0

@@ -20,8 +20,8 @@ export class SqliteFound {
     const { claim, callback, quarantined: id } = change
     const record = claim === undefined ? undefined : this.record(claim)
     const quarantined = id === undefined ? undefined : this.#quarantine.find(id)
-    const holders = holdersBy(ordersFor(change, record), (order) => this.#rows.holder(order))
-    const claims = callback ? this.#claims(callback, holders.get(callback.identity)?.claim) : []
+    const claims = callback ? this.#claims(callback, this.#rows.holder(callback.identity)?.claim) : []
+    const holders = holdersBy(ordersFor(change, [record, ...claims]), (order) => this.#rows.holder(order))
     return { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
   }
 
