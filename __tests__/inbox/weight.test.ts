@@ -30,6 +30,13 @@ describe('the weight of a record', () => {
     }
   })
 
+  test('counts what a rival is found by', () => {
+    const record = recordOf(callbackOf('success', { referrer_email: `${'x'.repeat(500)}@example.com` }))
+    const grown = weightOf({ ...record, id: 'a rival' }) - weightOf(record)
+    expect(grown).toBeGreaterThan(2_000)
+    expect(grown).toBeLessThan(3_000)
+  })
+
   test('counts a callback of two deliveries once', () => {
     const text = 'x'.repeat(5_000)
     const both = recordOf(callbackOf('success', { goal_complete: '1', referrer_name: text }))

@@ -7,9 +7,12 @@ const bytesPerCharacter = 2
 const bytesPerText = 64
 const bytesPerDelivery = 512
 const bytesPerRecord = 1_024
+/** What rivals are found by besides their ids. */
+const bytesPerRival = 1_024
 
-export function weightOf({ scope, deliveries }: ClaimRecord): number {
+export function weightOf({ id, identity, scope, referrerEmail, refereeEmail, deliveries }: ClaimRecord): number {
   let weight = bytesPerRecord + scope.length * bytesPerCharacter
+  if (id !== identity) weight += bytesPerRival + weightOfText(referrerEmail) + weightOfText(refereeEmail)
   let previous: Callback | undefined
   for (const { callback, log } of deliveries) {
     weight += bytesPerDelivery

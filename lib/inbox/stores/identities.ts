@@ -1,10 +1,13 @@
 import { ConversionWebhookError } from '../../errors.js'
+import { rivalIds } from '../claims.js'
 import { isSettled } from '../delivery.js'
 import { holderOf, type Holder } from '../holders.js'
+import { peopleKey, type People } from '../identity.js'
 import { Line } from '../line.js'
 import type { Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
 import { weighsAs, weightOf } from '../weight.js'
+import { isFoundAlike, Rivals } from './rivals.js'
 
 /** A claim in memory, and what is under way for it. */
 export interface Identity<Work> {
@@ -35,8 +38,7 @@ export const memoryRoom: Size = { rows: 10_000, bytes: 64 * 1_048_576 }
 export class Identities<Work> {
   readonly #room: Size
   readonly #claims = new Map<string, Entry<Work>>()
-  /** By identity, the claims that have an id of their own. */
-  readonly #rivals = new Map<string, Set<string>>()
+  readonly #rivals = new Rivals()
   /** By the order's identity, the claim that has it. */
   readonly #holders = new Map<string, Entry<Work>>()
   #bytes = 0
@@ -57,10 +59,24 @@ export class Identities<Work> {
     return this.#claims.get(id)
   }
 
-  /** All claims of an identity. */
-  claimsOf(identity: string): readonly ClaimRecord[] {
-    const ids = [identity, ...(this.#rivals.get(identity) ?? [])]
-    return ids.map((id) => this.#claims.get(id)?.record).filter((record) => record !== undefined)
+  /** Claims of an identity, the first one first. */
+  claimsOf(identity: string, limit: number): readonly ClaimRecord[] {
+    return this.#recordsOf([identity, ...this.#rivals.of(identity, limit)], identity).slice(0, limit)
+  }
+
+  /** The claims of an identity that `belongsTo` needs for a callback of these people. */
+  claimsFor(identity: string, people: People): readonly ClaimRecord[] {
+    const [rival] = this.#rivals.of(identity, 1)
+    if (rival === undefined) return this.#recordsOf([identity], identity)
+    const holder = this.#holders.get(identity)?.record.id ?? identity
+    const free = rivalIds(identity, peopleKey(identity, people))
+    // Any rival says that there are claims, where the first one has given way.
+    return this.#recordsOf([identity, holder, rival, ...free, ...this.#rivals.for(identity, people)], identity)
+  }
+
+  #recordsOf(ids: readonly string[], identity: string): readonly ClaimRecord[] {
+    const found = [...new Set(ids)].map((id) => this.#claims.get(id)?.record).filter((record) => record !== undefined)
+    return found.filter((record) => record.identity === identity)
   }
 
   holder(order: string): Holder | undefined {
@@ -106,20 +122,15 @@ export class Identities<Work> {
   }
 
   #add(entry: Entry<Work>): void {
-    const { id, identity } = entry.record
-    this.#claims.set(id, entry)
-    if (id === identity) return
-    const rivals = this.#rivals.get(identity) ?? new Set()
-    this.#rivals.set(identity, rivals.add(id))
+    this.#claims.set(entry.record.id, entry)
+    this.#rivals.put(entry.record)
   }
 
-  #remove({ record: { id, identity }, weight, orders }: Entry<Work>): void {
+  #remove({ record: { id }, weight, orders }: Entry<Work>): void {
     this.#bytes -= weight
     this.#claims.delete(id)
+    this.#rivals.delete(id)
     for (const order of orders) this.#holders.delete(order)
-    const rivals = this.#rivals.get(identity)
-    rivals?.delete(id)
-    if (rivals?.size === 0) this.#rivals.delete(identity)
   }
 
   /** Records what became of a claim meanwhile; others give way where it takes more now. */
@@ -141,6 +152,7 @@ export class Identities<Work> {
 
   #write(entry: Entry<Work>, record: ClaimRecord, weight: number): void {
     this.#bytes += weight - entry.weight
+    if (!isFoundAlike(entry.record, record)) this.#rivals.put(record)
     entry.record = record
     entry.weight = weight
     this.#queue(entry)

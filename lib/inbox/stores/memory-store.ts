@@ -39,7 +39,7 @@ export class MemoryStore implements Store {
     const { claim, callback, quarantined: quarantinedId } = change
     return new Promise((resolve) => {
       const record = claim === undefined ? undefined : this.#identities.find(claim)?.record
-      const claims = callback ? this.#identities.claimsOf(callback.identity) : []
+      const claims = callback ? this.#identities.claimsFor(callback.identity, callback.people) : []
       const holders = this.#holders(ordersFor(change, [record, ...claims]))
       const quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
       const changed = apply({ claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) })
@@ -67,7 +67,7 @@ export class MemoryStore implements Store {
   }
 
   claims(identity: string): Promise<readonly ClaimRecord[]> {
-    return Promise.resolve(this.#identities.claimsOf(identity).slice(0, maxClaims))
+    return Promise.resolve(this.#identities.claimsOf(identity, maxClaims))
   }
 
   #holders(orders: Iterable<string>): Holders {

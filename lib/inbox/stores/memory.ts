@@ -6,7 +6,7 @@ import { BaseInbox } from '../base.js'
 import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.js'
 import type { Lost } from '../changes.js'
 import { holdersBy } from '../holders.js'
-import { identityOf } from '../identity.js'
+import { identityOf, peopleOf } from '../identity.js'
 import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
 import type { ConversionEvent } from '../ledger.js'
 import { tellLost } from '../lost.js'
@@ -79,7 +79,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     const host = this.requireAttached(this.host)
     const callback = detached(received)
     const identity = identityOf(callback)
-    const claims = this.#identities.claimsOf(identity)
+    const claims = this.#identities.claimsFor(identity, peopleOf(callback))
     const holder = this.#identities.holder(identity)
     const recording = recordIn(claims, holder?.claim, identity, callback)
     const { outcome } = recording

@@ -1,0 +1,106 @@
+import { fittingPeople } from '../claims.js'
+import type { People } from '../identity.js'
+import type { ClaimRecord } from '../records.js'
+
+/** A claim in one of the places that it is found in: a list that any claim can leave at once. */
+interface Node {
+  readonly id: string
+  readonly place: string
+  next: Node | undefined
+  previous: Node | undefined
+}
+
+/** Two that do not contradict are one too many. */
+const enough = 2
+
+/**
+ * The rivals in memory, by what `belongsTo` asks for, as the databases have indexes for it: finding them costs the same, however many an
+ * identity has.
+ */
+export class Rivals {
+  /** The newest claim of each place. */
+  readonly #places = new Map<string, Node>()
+  readonly #nodes = new Map<string, readonly Node[]>()
+
+  /** Adds a claim, or moves it to where it is found now; first claims are in no place. */
+  put(claim: ClaimRecord): void {
+    if (claim.id === claim.identity) return
+    this.delete(claim.id)
+    this.#nodes.set(
+      claim.id,
+      placesOf(claim).map((place) => this.#link(claim.id, place)),
+    )
+  }
+
+  delete(id: string): void {
+    for (const node of this.#nodes.get(id) ?? []) this.#unlink(node)
+    this.#nodes.delete(id)
+  }
+
+  /** The ids of rivals of an identity, newest first. */
+  of(identity: string, limit: number): readonly string[] {
+    return this.#at(identity, limit)
+  }
+
+  /** The ids of those with the people of a callback or with some of them left out, and of some that do not contradict it. */
+  for(identity: string, people: People): readonly string[] {
+    const fitting = fittingPeople(identity, people).flatMap((key) => this.#at(key))
+    return [...fitting, ...agreeingWith(identity, people).flatMap((place) => this.#at(place))]
+  }
+
+  #at(place: string, limit = enough): readonly string[] {
+    const ids: string[] = []
+    for (let node = this.#places.get(place); node && ids.length < limit; node = node.next) ids.push(node.id)
+    return ids
+  }
+
+  #link(id: string, place: string): Node {
+    const next = this.#places.get(place)
+    const node = { id, place, next, previous: undefined }
+    if (next) next.previous = node
+    this.#places.set(place, node)
+    return node
+  }
+
+  #unlink({ place, next, previous }: Node): void {
+    if (next) next.previous = previous
+    if (previous) previous.next = next
+    else if (next) this.#places.set(place, next)
+    else this.#places.delete(place)
+  }
+}
+
+/** Whether two claims are found in the same places. */
+export function isFoundAlike(one: ClaimRecord, other: ClaimRecord): boolean {
+  return (
+    one.people === other.people && one.referrerEmail === other.referrerEmail && one.refereeEmail === other.refereeEmail
+  )
+}
+
+/** No callback belongs to a replayed conflict by its people: it has none, and is found by its identity alone. */
+function placesOf({ identity, people, referrerEmail, refereeEmail }: ClaimRecord): readonly string[] {
+  if (people === undefined) return [identity]
+  const isBlank = referrerEmail === undefined && refereeEmail === undefined
+  return [
+    identity,
+    people,
+    anybody(identity),
+    referredBy(identity, referrerEmail),
+    referring(identity, refereeEmail),
+    ...(isBlank ? [nobody(identity)] : []),
+  ]
+}
+
+/** The places of claims that do not contradict people: an address is the same, or left out on either side. */
+function agreeingWith(identity: string, { referrerEmail, refereeEmail }: People): readonly string[] {
+  // Those that leave out one of two addresses are found by their people.
+  if (referrerEmail !== undefined && refereeEmail !== undefined) return [nobody(identity)]
+  if (referrerEmail !== undefined) return [referredBy(identity, referrerEmail), referredBy(identity, undefined)]
+  if (refereeEmail !== undefined) return [referring(identity, refereeEmail), referring(identity, undefined)]
+  return [anybody(identity)]
+}
+
+const anybody = (identity: string): string => `${identity} *`
+const nobody = (identity: string): string => `${identity} -`
+const referredBy = (identity: string, email: string | undefined): string => `${identity} < ${email ?? ''}`
+const referring = (identity: string, email: string | undefined): string => `${identity} > ${email ?? ''}`
