@@ -72,7 +72,7 @@ function changeOf(
   claims: readonly ClaimRecord[],
   each: Exclude<Step, { callback: unknown }>,
 ): Change<Result, DatabaseSync> | undefined {
-  const [number] = Object.values(each) as number[]
+  const [number] = Object.values<number>(each)
   const claim = claims[(number ?? 0) % Math.max(1, claims.length)]
   if (claim === undefined || ('isConflict' in each && claim.id === claim.identity)) return undefined
   return {
