@@ -129,7 +129,7 @@ export interface Store<Tx = never> {
    */
   change<T>(change: Change<T, Tx>): Promise<T>
   record(claim: string): Promise<ClaimRecord | undefined>
-  /** Claims of an identity, at most `maxClaims`. */
+  /** The oldest claims of an identity, the first one first, at most `maxClaims`. */
   claims(identity: string): Promise<readonly ClaimRecord[]>
   /** Which claims have these orders. */
   holders(orders: readonly string[]): Promise<Holders>

@@ -71,11 +71,13 @@ export class SqliteRows {
     return rows.map((row) => this.#recordOf(row))
   }
 
-  /** Claims of an identity, the first one first. */
+  /** The oldest claims of an identity, the first one first. */
   claims(identity: string, limit: number): readonly ClaimRecord[] {
     const rows = this.#sql(
-      `SELECT * FROM (SELECT * FROM ${claims} WHERE id = ? UNION ALL SELECT * FROM ${claims} WHERE id <> identity AND identity = ?) LIMIT ?`,
-    ).all(identity, identity, limit)
+      `SELECT * FROM ${claims} WHERE id = ? UNION ALL
+       SELECT * FROM (SELECT * FROM ${claims} INDEXED BY conversion_webhook_rivals_by_age
+         WHERE id <> identity AND identity = ? ORDER BY number LIMIT ?) LIMIT ?`,
+    ).all(identity, identity, limit, limit)
     return rows.map((row) => this.#recordOf(row))
   }
 
