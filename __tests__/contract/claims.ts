@@ -422,6 +422,29 @@ export function describeClaims(kind: Kind): void {
     expect(ids).toEqual(new Set([id, other?.id]))
   })
 
+  test('of more than a hundred claims the oldest are shown, the first one first, and the one that has the order', async () => {
+    const names = Array.from({ length: 104 }, (_each, index) => `${String((index * 37) % 104)}@example.com`)
+    const { report, inbox } = await open({
+      on: ['onSuccess'],
+      confirm: ({ referee }) => (referee.email === names[103] ? true : 'hold'),
+    })
+    for (const referee_email of names) await report('success', 'A', { ...friend, referee_email })
+    const [newest] = await eventually(
+      () => inbox.list({ state: 'done' }),
+      ({ length }) => length === 1,
+    )
+    const entry = await inbox.get(newest?.id ?? '')
+    expect(entry?.claims.map(({ refereeEmail }) => refereeEmail)).toEqual([...names.slice(0, 99), names[103]])
+    expect(entry?.claims.filter(({ hasOrder }) => hasOrder)).toEqual([entry?.claims[99]])
+    const [other] = await inbox.list({ email: names[101] ?? '' })
+    const seen = await inbox.get(other?.id ?? '')
+    expect(seen?.claims.map(({ refereeEmail }) => refereeEmail)).toEqual([
+      ...names.slice(0, 98),
+      names[101],
+      names[103],
+    ])
+  })
+
   if (!kind.isDurable) return
 
   test('what a claim waits for is refused in a process without confirm, too, when a person has moved the order of its number', async () => {

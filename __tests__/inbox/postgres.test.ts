@@ -1,8 +1,13 @@
 import { Client, Pool } from 'pg'
 import { conversionWebhook, type ConversionContext, type Inbox } from '../../lib/index.js'
 import { postgresInbox, type PostgresCommit, type PostgresPool } from '../../lib/postgres.js'
+import { durableBudget } from '../../lib/inbox/quarantine.js'
+import { lockKey } from '../../lib/inbox/stores/postgres-sql.js'
+import { openPostgres, requireDrivers } from '../../lib/inbox/stores/postgres-open.js'
+import { PostgresStore } from '../../lib/inbox/stores/postgres.js'
 import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
+import { callbackOf, recordOf } from '../support/ledger.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
 
@@ -158,6 +163,36 @@ describePostgres('postgresInbox', () => {
     await report('A')
     await asked.promise
     await webhook.close()
+  })
+
+  test('a change of a claim waits for whoever has locked the order that confirm named for it', async () => {
+    const options = {
+      connectionString: server.url,
+      schema: 'locks',
+      quarantineBudget: durableBudget,
+      onError: () => undefined,
+    }
+    const store = new PostgresStore(() => openPostgres(requireDrivers(), options))
+    closing.push(() => store.close())
+    const record = { ...recordOf(callbackOf('success')), order: 'f'.repeat(40) }
+    await store.change({ apply: () => ({ record, reserved: [record.order], result: undefined }) })
+    await client.query('BEGIN')
+    await client.query('SELECT pg_advisory_xact_lock($1)', [lockKey(record.order)])
+    let isFound = false
+    const found = store.change({
+      claim: record.id,
+      apply: ({ holders }) => {
+        isFound = true
+        return { result: holders.get(record.order)?.claim }
+      },
+    })
+    await eventually(
+      () => client.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"),
+      ({ rows }) => rows.length > 0,
+    )
+    expect(isFound).toBe(false)
+    await client.query('COMMIT')
+    expect(await found).toBe(record.id)
   })
 
   test('erase leaves the address in no table', async () => {

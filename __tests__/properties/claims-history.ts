@@ -351,10 +351,11 @@ export class History {
   #lookAt(claim: Claim, owner: string, mayRun = true): void {
     this.#trace?.push(`${owner} looks at ${this.#call(claim)}${mayRun ? '' : ' without a slot'}`)
     const isGone = (other: string) => !this.#owners.includes(other)
+    const isGoneFrom = ({ owner: other = '' }: { readonly owner?: string | undefined }) => isGone(other)
     const id = this.#idOf(claim)
     const { takenUp } = this.#store.make<Taking>({
       claim: id,
-      apply: (found) => takeOver(found, isGone, { ...patience, now: this.#now }, this.#claiming(owner, mayRun)),
+      apply: (found) => takeOver(found, isGoneFrom, { ...patience, now: this.#now }, this.#claiming(owner, mayRun)),
     })
     this.#model.look(claim, isGone, { owner, mayRun, now: this.#now })
     this.#start(takenUp)

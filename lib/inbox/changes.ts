@@ -2,6 +2,7 @@ import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { claimNext, lapse, settle, withdrawOvertaken, type Claimer, type Patience } from './delivery.js'
 import type { Accepted, Reserved, Verdict } from './inbox.js'
+import { isSameAttempt, type AttemptMark } from './lapsed.js'
 import { recordIn } from './recording.js'
 import { findDelivery, keyOf, type ClaimRecord, type Delivery } from './records.js'
 import { mayPay, reserve } from './reservation.js'
@@ -101,12 +102,12 @@ export function commitAttempt(
 /** Ends attempts whose process is gone, and takes up what can be delivered now. */
 export function takeOver(
   { record, holders }: Found,
-  isLapsed: (owner: string) => boolean,
+  isLapsed: (attempt: AttemptMark) => boolean,
   patience: Patience,
   claiming: Claiming,
 ): Changed<Taking & { dead: readonly Delivery[]; isChanged: boolean }> {
   if (record === undefined) return { result: { dead: [], isChanged: false } }
-  const lapsed = record.deliveries.filter(({ owner }) => owner !== undefined && isLapsed(owner))
+  const lapsed = record.deliveries.filter((delivery) => delivery.owner !== undefined && isLapsed(delivery))
   const brought = lapsed.reduce((found, delivery) => lapse(found, keyOf(delivery), patience), record)
   const dead = lapsed.filter((delivery) => findDelivery(brought, keyOf(delivery))?.state === 'dead')
   const taken = takeUp(brought, holders, claiming)
@@ -125,7 +126,7 @@ function takeUp(record: ClaimRecord, holders: Found['holders'], claiming: Claimi
 }
 
 /** Whether the attempt that a delivery was claimed for is still the one that runs: an owner may have lost it and have another by now. */
-function isOurs(record: ClaimRecord, { owner, startedAt, ...claimed }: Delivery): boolean {
+function isOurs(record: ClaimRecord, claimed: Delivery): boolean {
   const delivery = findDelivery(record, keyOf(claimed))
-  return delivery?.state === 'running' && delivery.owner === owner && delivery.startedAt === startedAt
+  return delivery?.state === 'running' && isSameAttempt(delivery, claimed)
 }

@@ -239,11 +239,8 @@ export class Deliverer<Tx> {
     if (!delivers(this.#host)) return
     try {
       await this.#store.beat()
-      const { owner } = this.#store
       const active = new Set([...this.#active].map(({ claim }) => claim))
-      for (const claim of await this.#store.leftBehind(active)) {
-        if (owner !== undefined) await this.#take({ claim, owner, isLapsed: (other) => other === owner })
-      }
+      for (const candidate of await this.#store.leftBehind(active)) await this.#take(candidate)
     } catch (error) {
       this.failed(error)
       return

@@ -236,8 +236,9 @@ export interface Operators {
    * Marks for one more try: a dead or refused delivery under the same id, so that nothing is paid twice; a waiting one at once; a refused
    * callback through the whole way with today's options; a conflict, once: for the claim that it leaves an address out of, or states one
    * more than (a fail takes its reward back), else as a claim of its own. A process with handlers picks it up.
-   * A delivery refused with `ERR_CONVERSION_ORDER_TAKEN` and a claim made of a conflict take the order from the claim that has it, after
-   * the next yes of `confirm`: the only way in which a second claim of an order is paid. Not while a delivery of that claim runs.
+   * A delivery refused with `ERR_CONVERSION_ORDER_TAKEN` and a claim made of a conflict take the order, once, from the claim that has it,
+   * after the next yes of `confirm`: the only way in which a second claim of an order is paid. Not while a delivery of that claim runs.
+   * What counts is the state at the time of the replay: a delivery that was listed as waiting and has been refused since takes the order.
    * Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` and `ERR_CONVERSION_REPLAY_IMPOSSIBLE`.
    */
   readonly replay: (id: string) => Promise<void>

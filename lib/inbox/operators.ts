@@ -10,7 +10,7 @@ import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from 
 import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, type ClaimRecord } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
-import type { Position, Store, StoredDelivery } from './store.js'
+import { maxClaims, type Position, type Store, type StoredDelivery } from './store.js'
 
 const quarantineStates: readonly InboxState[] = [
   'refused',
@@ -165,11 +165,18 @@ export function createOperators(
     }
   }
 
-  /** The claims of an identity, those that have one of their orders under another spelling, and who has which order. */
+  /**
+   * The claims of an identity, those that have one of their orders under another spelling, and who has which order. Where there are too
+   * many, the row's own, the first and those that have an order stay, and of the rest the oldest.
+   */
   async function claimsOf(identity: string, { id, takenBy }: InboxRow) {
-    const own = await withClaims(await store.claims(identity), [splitDeliveryId(id)[0], takenBy])
+    const asked = [identity, splitDeliveryId(id)[0], takenBy]
+    const own = await withClaims(await store.claims(identity), asked)
     const others = [...(await holdersOf(own)).values()].map(({ claim }) => claim)
-    const claims = await withClaims(own, others)
+    const all = await withClaims(own, others)
+    const needed = new Set([...asked, ...others])
+    let room = maxClaims - all.filter((claim) => needed.has(claim.id)).length
+    const claims = all.filter((claim) => needed.has(claim.id) || room-- > 0)
     return { claims, holders: await holdersOf(claims) }
   }
 

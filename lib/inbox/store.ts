@@ -1,5 +1,6 @@
 import type { Holders } from './holders.js'
 import type { People } from './identity.js'
+import type { AttemptMark } from './lapsed.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
 import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
 import { ordersOf, type ClaimRecord, type Delivery } from './records.js'
@@ -64,8 +65,8 @@ export type Candidate =
       readonly claim: string
       /** Whose attempt this candidate is. */
       readonly owner: string
-      /** Whether the attempt of this owner has lapsed: its process is gone. */
-      readonly isLapsed: (owner: string) => boolean
+      /** Whether an attempt that runs had lapsed when this candidate was found: its process is gone. Pure. */
+      readonly isLapsed: (attempt: AttemptMark) => boolean
     }
   /** A refused callback that was replayed. */
   | { readonly quarantined: string }
@@ -128,7 +129,7 @@ export interface Store<Tx = never> {
    */
   change<T>(change: Change<T, Tx>): Promise<T>
   record(claim: string): Promise<ClaimRecord | undefined>
-  /** Claims of an identity, at most `maxClaims`. */
+  /** The oldest claims of an identity, the first one first, at most `maxClaims`. */
   claims(identity: string): Promise<readonly ClaimRecord[]>
   /** Which claims have these orders. */
   holders(orders: readonly string[]): Promise<Holders>
@@ -170,7 +171,7 @@ export interface DurableStore<Tx> extends Store<Tx> {
   /** Says that this process lives, and that its attempts do. Called every five seconds while it may have any. */
   beat(): Promise<void>
   /** Some claims of which a delivery is recorded as running for this process, but does not run here: to be taken over from ourselves. */
-  leftBehind(active: ReadonlySet<string>): Promise<readonly string[]>
+  leftBehind(active: ReadonlySet<string>): Promise<readonly Candidate[]>
   /** Tells whenever there may be candidates. */
   listen(wake: () => void): void
   close(): Promise<void>

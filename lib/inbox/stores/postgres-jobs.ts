@@ -38,6 +38,15 @@ export function ticketOf(owner: string): Pick<Ticket, 'id' | 'retryCount'> {
 }
 
 /**
+ * Whether the process of an attempt fell silent before a ticket was fetched: the same job came again since, or the attempt has no job any
+ * more. A ticket that is looked at late says nothing of later ones. Pure.
+ */
+export function isLapsedBefore({ id, retryCount, orphan }: Omit<Ticket, 'deliveryId'>, owner: string): boolean {
+  const other = ticketOf(owner)
+  return owner === orphan || (other.id === id && other.retryCount < retryCount)
+}
+
+/**
  * The jobs of pg-boss. They are wake-ups only: which deliveries there are, and what state they are in, our own tables say. A job is made
  * and completed in the transaction that changes the delivery.
  */

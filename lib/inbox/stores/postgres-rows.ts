@@ -79,11 +79,11 @@ export class PostgresRows {
     return recordsOf(rows, deliveries.rows)
   }
 
-  /** Claims of an identity, the first one first. */
+  /** The oldest claims of an identity, the first one first. */
   async claims(client: Queryable, identity: string, limit: number): Promise<readonly ClaimRecord[]> {
     const { rows } = await client.query(
       `(SELECT * FROM ${this.#schema}.claims WHERE id = $1)
-       UNION ALL (SELECT * FROM ${this.#schema}.claims WHERE id <> identity AND identity = $1 LIMIT $2) LIMIT $2`,
+       UNION ALL (SELECT * FROM ${this.#schema}.claims WHERE id <> identity AND identity = $1 ORDER BY number LIMIT $2) LIMIT $2`,
       [identity, limit],
     )
     return [...(await this.#withDeliveries(client, rows)).values()]

@@ -7,6 +7,7 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE TABLE ${schema}.claims (
     id text PRIMARY KEY,
     identity text NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY, -- from the oldest to the newest
     people text,
     scope text NOT NULL,
     status text NOT NULL,
@@ -23,6 +24,7 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX ON ${schema}.claims (referee_email) WHERE referee_email IS NOT NULL;
   CREATE INDEX ON ${schema}.claims (order_id) WHERE order_id IS NOT NULL;
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
+  CREATE INDEX ON ${schema}.claims (identity, number) WHERE id <> identity;
   CREATE INDEX ON ${schema}.claims (identity, people) WHERE id <> identity;
   CREATE INDEX ON ${schema}.claims (identity, referrer_email, referee_email) WHERE id <> identity AND people IS NOT NULL;
   CREATE INDEX ON ${schema}.claims (identity, referee_email NULLS FIRST, referrer_email NULLS FIRST) WHERE id <> identity AND people IS NOT NULL;

@@ -22,7 +22,7 @@ import { transaction, type PostgresPool, type Queryable } from './postgres-clien
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
 import { PostgresFound } from './postgres-found.js'
-import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
+import { isLapsedBefore, ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
 import type { PostgresQuarantine } from './postgres-quarantine.js'
 import type { PostgresRows } from './postgres-rows.js'
 import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
@@ -251,10 +251,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     const owner = ownerOf(ticket)
     this.#tickets.set(owner, ticket)
     const [claim] = splitDeliveryId(ticket.deliveryId)
-    // The same job came again, so its process fell silent.
-    const isLapsed = (other: string): boolean =>
-      other === ticket.orphan || (other !== owner && other.startsWith(`${ticket.id}:`))
-    return { claim, owner, isLapsed }
+    return { claim, owner, isLapsed: (attempt) => attempt.owner !== undefined && isLapsedBefore(ticket, attempt.owner) }
   }
 
   beat(): Promise<void> {
@@ -268,7 +265,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     })
   }
 
-  leftBehind(): Promise<readonly string[]> {
+  leftBehind(): Promise<readonly Candidate[]> {
     return Promise.resolve([]) // a ticket whose claim failed is let go of, and comes again
   }
 

@@ -262,6 +262,6 @@ export function text(cell: unknown): string {
   return cell
 }
 
-function optional(cell: unknown): number | undefined {
+export function optional(cell: unknown): number | undefined {
   return cell === null ? undefined : Number(cell)
 }

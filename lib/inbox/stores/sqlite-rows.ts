@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { jumpMs } from '../delivery.js'
 import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
+import type { LeftAttempt } from '../lapsed.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { ClaimRecord } from '../records.js'
 import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
@@ -12,6 +13,7 @@ import {
   deliveryColumns,
   claimCells,
   claimColumns,
+  optional,
   text,
   toDailyCount,
   toDelivery,
@@ -69,11 +71,13 @@ export class SqliteRows {
     return rows.map((row) => this.#recordOf(row))
   }
 
-  /** Claims of an identity, the first one first. */
+  /** The oldest claims of an identity, the first one first. */
   claims(identity: string, limit: number): readonly ClaimRecord[] {
     const rows = this.#sql(
-      `SELECT * FROM (SELECT * FROM ${claims} WHERE id = ? UNION ALL SELECT * FROM ${claims} WHERE id <> identity AND identity = ?) LIMIT ?`,
-    ).all(identity, identity, limit)
+      `SELECT * FROM ${claims} WHERE id = ? UNION ALL
+       SELECT * FROM (SELECT * FROM ${claims} INDEXED BY conversion_webhook_rivals_by_age
+         WHERE id <> identity AND identity = ? ORDER BY number LIMIT ?) LIMIT ?`,
+    ).all(identity, identity, limit, limit)
     return rows.map((row) => this.#recordOf(row))
   }
 
@@ -183,14 +187,14 @@ export class SqliteRows {
     return rows.map(({ id }) => text(id))
   }
 
-  /** Claims with a delivery that runs for one of these owners. */
-  leftClaims(owners: readonly string[], limit: number): readonly string[] {
+  /** Attempts that run for one of these owners. */
+  leftAttempts(owners: readonly string[], limit: number): readonly LeftAttempt[] {
     if (owners.length === 0) return []
     const rows = this.#sql(
-      `SELECT c.id FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
+      `SELECT c.id, d.owner, d.started_at FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
        WHERE d.state = 'running' AND d.owner IN (SELECT value FROM json_each(?)) LIMIT ?`,
     ).all(JSON.stringify(owners), limit)
-    return rows.map(({ id }) => text(id))
+    return rows.map((row) => ({ claim: text(row.id), owner: text(row.owner), startedAt: optional(row.started_at) }))
   }
 
   count(outcome: Outcome, count: number): void {

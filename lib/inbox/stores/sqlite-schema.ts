@@ -27,6 +27,7 @@ const migrations: readonly string[] = [
   CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_claims (referee_email) WHERE referee_email IS NOT NULL;
   CREATE INDEX conversion_webhook_by_order ON conversion_webhook_claims (order_id) WHERE order_id IS NOT NULL;
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
+  CREATE INDEX conversion_webhook_rivals_by_age ON conversion_webhook_claims (identity, number) WHERE id <> identity;
   CREATE INDEX conversion_webhook_rivals_by_people ON conversion_webhook_claims (identity, people) WHERE id <> identity;
   CREATE INDEX conversion_webhook_rivals_by_referrer ON conversion_webhook_claims (identity, referrer_email, referee_email)
     WHERE id <> identity AND people IS NOT NULL;

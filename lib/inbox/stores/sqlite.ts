@@ -6,6 +6,7 @@ import { ConversionWebhookError, isConversionWebhookError, storageError } from '
 import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
 import { holdersBy, type Holders } from '../holders.js'
+import { candidateFor, seenAgain, type LeftAttempt } from '../lapsed.js'
 import type { Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
@@ -57,7 +58,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #end: StatementSync
   /** Each other worker's last beat, and how many of ours it has not changed for. */
   readonly #beats = new Map<string, { readonly beat: number; readonly silent: number }>()
-  #suspects: ReadonlySet<string> = new Set()
+  #suspects: readonly LeftAttempt[] = []
   #isClosed = false
 
   constructor(db: DatabaseSync, now: () => number = Date.now, budget = durableBudget) {
@@ -222,10 +223,9 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => {
       const quarantined = this.#quarantine.waiting(limit).map((id) => ({ quarantined: id }))
       const lapsed = new Set([...this.#silentWorkers(), ...this.#rows.unknownOwners()])
-      const left = this.#rows.leftClaims([...lapsed], limit)
-      const claims = [...new Set([...left, ...this.#rows.dueClaims(this.now(), limit)])].slice(0, limit)
-      const isLapsed = (owner: string): boolean => lapsed.has(owner)
-      return [...quarantined, ...claims.map((claim) => ({ claim, owner: this.owner, isLapsed }))]
+      const left = this.#rows.leftAttempts([...lapsed], limit)
+      const due = new Set(this.#rows.dueClaims(this.now(), limit))
+      return [...quarantined, ...[...left, ...due].slice(0, limit).map((found) => candidateFor(this.owner, found))]
     })
   }
 
@@ -247,12 +247,13 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
    * Claims that run for this process, though nothing of them does here: their claim was committed, and reported as failed. Twice in
    * a row, since a claim that is being made looks alike.
    */
-  leftBehind(active: ReadonlySet<string>): Promise<readonly string[]> {
+  leftBehind(active: ReadonlySet<string>): Promise<readonly Candidate[]> {
     return this.#read(() => {
-      const found = this.#rows.leftClaims([this.owner], active.size + maxLeft).filter((id) => !active.has(id))
-      const again = found.filter((id) => this.#suspects.has(id))
-      this.#suspects = new Set(found)
-      return again
+      const all = this.#rows.leftAttempts([this.owner], active.size + maxLeft)
+      const found = all.filter(({ claim }) => !active.has(claim))
+      const again = seenAgain(found, this.#suspects)
+      this.#suspects = found
+      return again.map((each) => candidateFor(this.owner, each))
     })
   }
 

@@ -1,0 +1,41 @@
+import { candidateFor, isSameAttempt } from '../../lib/inbox/lapsed.js'
+import { isLapsedBefore } from '../../lib/inbox/stores/postgres-jobs.js'
+
+test.each([
+  ['the same', { owner: 'a', startedAt: 1 }, { owner: 'a', startedAt: 1 }, true],
+  ['another one of the same owner', { owner: 'a', startedAt: 1 }, { owner: 'a', startedAt: 2 }, false],
+  ['the one of another owner at the same time', { owner: 'a', startedAt: 1 }, { owner: 'b', startedAt: 1 }, false],
+  ['none, where nothing runs', { startedAt: 1 }, { startedAt: 1 }, false],
+])('an attempt is %s', (_what, one, other, isSame) => {
+  expect(isSameAttempt(one, other)).toBe(isSame)
+})
+
+test.each([
+  ['what was left behind', { claim: 'A', owner: 'gone', startedAt: 1 }, [true, false, false]],
+  ['what is due', 'A', [false, false, false]],
+] as const)('a candidate for %s ends the attempt that was seen, and no other', (_what, found, ends) => {
+  const candidate = candidateFor('me', found)
+  expect(candidate).toMatchObject({ claim: 'A', owner: 'me' })
+  const attempts = [
+    { owner: 'gone', startedAt: 1 },
+    { owner: 'gone', startedAt: 2 },
+    { owner: 'me', startedAt: 1 },
+  ]
+  expect(attempts.map((attempt) => 'claim' in candidate && candidate.isLapsed(attempt))).toEqual(ends)
+})
+
+test.each([
+  ['job:0', true],
+  ['job:1', true],
+  ['job:2', false], // its own
+  ['job:3', false], // a later one, which lives
+  ['job:10', false],
+  ['job', false],
+  ['other:0', false],
+  ['job:1:0', false],
+  ['orphan:7', true],
+  ['orphan:6', false],
+])('by the third ticket of a job the attempt of %s has lapsed: %p', (owner, hasLapsed) => {
+  expect(isLapsedBefore({ id: 'job', retryCount: 2, orphan: 'orphan:7' }, owner)).toBe(hasLapsed)
+  if (owner.startsWith('orphan')) expect(isLapsedBefore({ id: 'job', retryCount: 2 }, owner)).toBe(false)
+})

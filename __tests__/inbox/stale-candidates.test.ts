@@ -1,0 +1,135 @@
+import { Client } from 'pg'
+import { takeOver } from '../../lib/inbox/changes.js'
+import { durableBudget } from '../../lib/inbox/quarantine.js'
+import { findDelivery, type ClaimRecord } from '../../lib/inbox/records.js'
+import type { Candidate, DurableStore } from '../../lib/inbox/store.js'
+import { openPostgres, requireDrivers } from '../../lib/inbox/stores/postgres-open.js'
+import { PostgresStore } from '../../lib/inbox/stores/postgres.js'
+import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
+import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
+import { callbackOf, recordOf } from '../support/ledger.js'
+import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
+
+/* A candidate is looked at some time after it was found. What has been taken over meanwhile lives, and is not taken over once more. */
+
+const waiting = recordOf([callbackOf('success'), { success: 'waiting' }])
+const patience = { now: 50, random: 0, maxAttempts: 12, maxHoldMs: 0 }
+
+function write<Tx>(store: DurableStore<Tx>, record: ClaimRecord): Promise<void> {
+  return store.change({ claim: record.id, apply: () => ({ record, result: undefined }) })
+}
+
+/** Makes of a candidate what a process does that has a slot for it; the attempt that runs then. */
+async function take<Tx>(store: DurableStore<Tx>, candidate: Candidate | undefined, now: number) {
+  if (candidate === undefined || !('claim' in candidate)) throw new Error('no candidate')
+  const { claim, owner, isLapsed } = candidate
+  const claiming = { hasHandler: () => true, hasConfirm: true, owner, now, mayRun: true }
+  await store.change({
+    claim,
+    candidate: owner,
+    apply: (found) => takeOver(found, isLapsed, { ...patience, now }, claiming),
+  })
+  return running(store)
+}
+
+async function running<Tx>(store: DurableStore<Tx>) {
+  const record = await store.record(waiting.id)
+  const { state, owner, startedAt, attempts } = (record && findDelivery(record, 'success')) ?? {}
+  return { state, owner, startedAt, attempts }
+}
+
+const describeSqlite = hasSqlite ? describe : describe.skip
+const describePostgres = hasPostgres ? describe : describe.skip
+
+describeSqlite('SQLite', () => {
+  const folder = temporaryFolder()
+  let store: SqliteStore
+  beforeEach(() => {
+    store = new SqliteStore(openSqlite(folder.file('inbox.db')), () => 50)
+  })
+  afterEach(async () => {
+    await store.close()
+    folder.remove()
+  })
+
+  /** The attempt of another process, which the storage takes for gone. */
+  const attempt = (startedAt: number, owner = 'other'): ClaimRecord => ({
+    ...waiting,
+    deliveries: waiting.deliveries.map((each) => ({
+      ...each,
+      state: 'running',
+      attempts: startedAt,
+      startedAt,
+      owner,
+    })),
+  })
+
+  test('takes over what its process left, once', async () => {
+    await write(store, attempt(1))
+    const [candidate] = await store.candidates(1)
+    expect(await take(store, candidate, 50)).toMatchObject({ state: 'running', owner: store.owner, startedAt: 50 })
+    expect(await take(store, candidate, 60)).toMatchObject({ state: 'running', owner: store.owner, startedAt: 50 })
+  })
+
+  test('takes over nothing that a process which was taken for gone has taken up since', async () => {
+    await write(store, attempt(1))
+    const [candidate] = await store.candidates(1)
+    await write(store, attempt(2))
+    expect(await take(store, candidate, 50)).toMatchObject({ state: 'running', owner: 'other', startedAt: 2 })
+  })
+
+  test('takes over nothing of what was only due, whoever has taken it up since', async () => {
+    await write(store, { ...attempt(1), id: 'another', identity: 'another' })
+    await write(store, waiting)
+    const candidates = await store.candidates(2)
+    const due = candidates.find((each) => 'claim' in each && each.claim === waiting.id)
+    await write(store, attempt(2))
+    expect(await take(store, due, 50)).toMatchObject({ state: 'running', owner: 'other', startedAt: 2 })
+  })
+
+  test('takes over from itself what it was seen to have left behind twice, and no later attempt', async () => {
+    const none = new Set<string>()
+    await write(store, attempt(1, store.owner))
+    expect(await store.leftBehind(none)).toEqual([])
+    await write(store, attempt(2, store.owner))
+    expect(await store.leftBehind(none)).toEqual([])
+    const [candidate] = await store.leftBehind(none)
+    await write(store, attempt(3, store.owner))
+    expect(await take(store, candidate, 50)).toMatchObject({ startedAt: 3 })
+    await write(store, attempt(2, store.owner))
+    expect(await take(store, candidate, 50)).toMatchObject({ owner: store.owner, startedAt: 50 })
+  })
+})
+
+describePostgres('PostgreSQL', () => {
+  let server: Server
+  beforeAll(async () => {
+    server = await startServer()
+  })
+  afterAll(() => server.stop())
+
+  test('a ticket takes over nothing that a later one of the same job has taken over', async () => {
+    const options = { connectionString: server.url, schema: 'tickets', onError: () => undefined }
+    const store = new PostgresStore(
+      (quarantineBudget) => openPostgres(requireDrivers(), { ...options, quarantineBudget }),
+      durableBudget,
+    )
+    const client = new Client({ connectionString: server.url })
+    await client.connect()
+    await write(store, waiting)
+    const candidates: Candidate[] = []
+    for (let times = 0; times < 3; times++) {
+      candidates.push(...(await store.candidates(1)))
+      // As pg-boss does with the job of a process that fell silent.
+      await client.query("UPDATE tickets.job SET state = 'retry', start_after = now() WHERE state = 'active'")
+    }
+    const [first, second, third] = candidates
+    expect(await take(store, first, 1)).toMatchObject({ startedAt: 1, attempts: 1 })
+    expect(await take(store, third, 2)).toMatchObject({ startedAt: 2, attempts: 2 })
+    expect(await take(store, second, 3)).toMatchObject({ startedAt: 2, attempts: 2 })
+    expect(await take(store, first, 4)).toMatchObject({ startedAt: 2, attempts: 2 })
+    await client.end()
+    await store.close()
+  })
+})
