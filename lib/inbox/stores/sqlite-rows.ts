@@ -4,7 +4,7 @@ import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
 import type { LeftAttempt } from '../lapsed.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { ClaimRecord } from '../records.js'
+import { keyOf, type ClaimRecord } from '../records.js'
 import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
 import {
   callbackCell,
@@ -22,7 +22,7 @@ import {
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
-import { assign, conditions, insertInto, preparing } from './sqlite-sql.js'
+import { assignChanged, conditions, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
 const reservations = 'conversion_webhook_reservations'
@@ -45,9 +45,7 @@ const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
   insertClaim: insertInto(claims, claimColumns),
-  updateClaim: `UPDATE ${claims} SET ${assign(claimColumns)} WHERE number = ?`,
   removeDelivery: `DELETE FROM ${deliveries} WHERE claim = ? AND event_key = ?`,
-  updateDelivery: `UPDATE ${deliveries} SET ${assign(deliveryColumns.slice(2, -1))} WHERE claim = ? AND event_key = ?`,
   putDelivery: insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE'),
 }
 
@@ -118,13 +116,20 @@ export class SqliteRows {
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const [claim = null, key = null, ...state] = deliveryCells(number, delivery)
-      const isKnown = before?.deliveries.some(
-        (old) =>
-          old.callback === delivery.callback && old.event === delivery.event && old.reversal === delivery.reversal,
+      const cells = deliveryCells(number, delivery)
+      const known = before?.deliveries.find(
+        ({ callback, event, reversal }) =>
+          callback === delivery.callback && event === delivery.event && reversal === delivery.reversal,
       )
-      if (isKnown === true) this.#sql(statements.updateDelivery).run(...state, claim, key)
-      else this.#sql(statements.putDelivery).run(claim, key, ...state, callbackCell(delivery))
+      if (known === undefined) {
+        this.#sql(statements.putDelivery).run(...cells, callbackCell(delivery))
+      } else {
+        const { sql, values } = assignChanged(deliveryColumns, deliveryCells(number, known), cells)
+        if (sql !== '') {
+          const update = this.#sql(`UPDATE ${deliveries} SET ${sql} WHERE claim = ? AND event_key = ?`)
+          update.run(...values, number, keyOf(delivery))
+        }
+      }
     }
   }
 
@@ -135,8 +140,8 @@ export class SqliteRows {
     if (before === undefined || number === undefined) {
       return Number(this.#sql(statements.insertClaim).run(...cells).lastInsertRowid)
     }
-    const old = claimCells(before)
-    if (cells.some((cell, index) => cell !== old[index])) this.#sql(statements.updateClaim).run(...cells, number)
+    const { sql, values } = assignChanged(claimColumns, claimCells(before), cells)
+    if (sql !== '') this.#sql(`UPDATE ${claims} SET ${sql} WHERE number = ?`).run(...values, number)
     return number
   }
 

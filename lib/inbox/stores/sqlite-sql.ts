@@ -5,6 +5,22 @@ export const insertInto = (table: string, columns: readonly string[]): string =>
 
 export const assign = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ')
 
+/** The assignments of the cells that changed alone: SQLite writes an index whose columns are named, though they stay the same. */
+export function assignChanged(
+  columns: readonly string[],
+  before: readonly SQLInputValue[],
+  after: readonly SQLInputValue[],
+) {
+  const assignments: string[] = []
+  const values: SQLInputValue[] = []
+  for (const [index, cell] of after.entries()) {
+    if (cell === before[index]) continue
+    assignments.push(`${columns[index] ?? ''} = ?`)
+    values.push(cell)
+  }
+  return { sql: assignments.join(', '), values }
+}
+
 /** Statements are prepared once, when they are first used. */
 export function preparing(db: DatabaseSync): (sql: string) => StatementSync {
   const statements = new Map<string, StatementSync>()
