@@ -134,8 +134,8 @@ describeSqlite('SQLite', () => {
       expect(found).toEqual([
         'SEARCH conversion_webhook_claims USING INDEX sqlite_autoindex_conversion_webhook_claims_1 (id=?)',
         'SEARCH conversion_webhook_deliveries USING INDEX sqlite_autoindex_conversion_webhook_deliveries_1 (claim=?)',
-        'SEARCH r USING PRIMARY KEY (order_key=?)',
-        'SEARCH c USING COVERING INDEX sqlite_autoindex_conversion_webhook_claims_1 (id=?)',
+        'SEARCH o USING INDEX sqlite_autoindex_conversion_webhook_claims_1 (id=?)',
+        'SEARCH c USING INTEGER PRIMARY KEY (rowid=?)',
         'SEARCH d USING INDEX sqlite_autoindex_conversion_webhook_deliveries_1 (claim=?)',
       ])
     })

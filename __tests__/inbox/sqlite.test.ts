@@ -609,3 +609,32 @@ describeSqlite('a process that closes with a stuck handler', () => {
     })
   })
 })
+
+describeSqlite('an order that nobody has claimed by its own number, and that a claim has', () => {
+  test('is in no list, and stays with that claim when it is claimed, and after a prune', async () => {
+    const paid: unknown[] = []
+    const confirm = () => ({ order: 1001 })
+    const { inbox, report } = start((conversion) => paid.push(conversion), {}, { confirm })
+    const { id } = await report('01001')
+    await eventually(inbox.stats, ({ deliveries }) => deliveries.done === 1)
+    expect(await inbox.list()).toHaveLength(1)
+    expect(await inbox.prune({ olderThanDays: 0 })).toMatchObject({ pruned: 1 })
+    const second = await report('1001')
+    await eventually(inbox.stats, ({ deliveries }) => deliveries.refused === 1)
+    expect(await inbox.get(`${second.id}:success`)).toMatchObject({ state: 'refused', takenBy: id })
+    expect(paid).toMatchObject([{ orderId: '01001' }])
+  })
+
+  test('has one row, which has one holder', async () => {
+    const { inbox, report } = start(() => undefined, {}, { confirm: () => ({ order: 1001 }) })
+    const ids = [(await report('01001')).id, (await report('1001')).id, (await report('1001.0')).id]
+    await eventually(inbox.stats, ({ deliveries }) => deliveries.refused === 2)
+    const db = connect()
+    const rows = db.prepare('SELECT id, holder, status FROM conversion_webhook_claims ORDER BY number').all()
+    expect(rows.map(({ id, holder, status }) => [id, holder, status])).toEqual(
+      ids.map((id, index) => [id, index < 2 ? 1 : null, 'success']),
+    )
+    const again = db.prepare('INSERT INTO conversion_webhook_claims (id, identity, holder) VALUES (?, ?, 2)')
+    expect(() => again.run(...ids.slice(1, 2), '')).toThrow('UNIQUE')
+  })
+})

@@ -18,12 +18,11 @@ export function sqliteRaw(file) {
      VALUES (?, 'success', 1, 'waiting', 0, 0, 0, ?, 0, 0, ?)`,
   )
   const find = db.prepare(
-    `SELECT d.number, d.claim, c.id FROM conversion_webhook_deliveries d
+    `SELECT d.number, d.claim FROM conversion_webhook_deliveries d
      CROSS JOIN conversion_webhook_claims c ON c.number = d.claim
      WHERE d.state = 'waiting' AND d.held_until IS NULL AND d.due_at <= ? ORDER BY d.due_at LIMIT ?`,
   )
-  const reserve = db.prepare('INSERT INTO conversion_webhook_reservations (order_key, claim) VALUES (?, ?)')
-  const give = db.prepare('UPDATE conversion_webhook_claims SET reserved_order = id WHERE number = ?')
+  const give = db.prepare('UPDATE conversion_webhook_claims SET reserved_order = id, holder = number WHERE number = ?')
   const run = db.prepare(
     `UPDATE conversion_webhook_deliveries SET state = 'running', attempts = 1, started_at = ?, owner = ? WHERE number = ?`,
   )
@@ -55,8 +54,7 @@ export function sqliteRaw(file) {
     claimAndAck(limit) {
       db.exec('BEGIN IMMEDIATE')
       const found = find.all(Date.now(), limit)
-      for (const { number, claim: of, id } of found) {
-        reserve.run(id, id)
+      for (const { number, claim: of } of found) {
         give.run(of)
         run.run(Date.now(), owner, number)
       }

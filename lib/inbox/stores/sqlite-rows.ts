@@ -22,16 +22,18 @@ import {
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
-import { assignChanged, conditions, insertInto, preparing } from './sqlite-sql.js'
+import { assignChanged, assignExcluded, conditions, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
-const reservations = 'conversion_webhook_reservations'
 const deliveries = 'conversion_webhook_deliveries'
 const counters = 'conversion_webhook_counters'
 const workers = 'conversion_webhook_workers'
 
 /** Two that do not contradict are one too many. */
 const enough = 2
+
+/** The other rows only say who has an order that nobody has claimed by its own id. */
+const isClaim = 'status IS NOT NULL'
 
 /** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
 const inState = (state: DeliveryState): string =>
@@ -44,7 +46,10 @@ const countedStates = ['waiting', 'running', 'dead', 'withdrawn', 'refused'] as 
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
-  insertClaim: insertInto(claims, claimColumns),
+  // The row may be there already, without a claim.
+  insertClaim: `${insertInto(claims, claimColumns)} ON CONFLICT (id)
+    DO UPDATE SET ${assignExcluded(claimColumns)} WHERE status IS NULL RETURNING number`,
+  reserve: `INSERT INTO ${claims} (id, identity, holder) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET holder = excluded.holder`,
   removeDelivery: `DELETE FROM ${deliveries} WHERE claim = ? AND event_key = ?`,
   putDelivery: insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE'),
 }
@@ -60,19 +65,19 @@ export class SqliteRows {
   }
 
   record(id: string): ClaimRecord | undefined {
-    const row = this.#sql(`SELECT * FROM ${claims} WHERE id = ?`).get(id)
+    const row = this.#sql(`SELECT * FROM ${claims} WHERE id = ? AND ${isClaim}`).get(id)
     return row && this.#recordOf(row)
   }
 
   records(after: string, limit: number): readonly ClaimRecord[] {
-    const rows = this.#sql(`SELECT * FROM ${claims} WHERE id > ? ORDER BY id LIMIT ?`).all(after, limit)
+    const rows = this.#sql(`SELECT * FROM ${claims} WHERE id > ? AND ${isClaim} ORDER BY id LIMIT ?`).all(after, limit)
     return rows.map((row) => this.#recordOf(row))
   }
 
   /** The oldest claims of an identity, the first one first. */
   claims(identity: string, limit: number): readonly ClaimRecord[] {
     const rows = this.#sql(
-      `SELECT * FROM ${claims} WHERE id = ? UNION ALL
+      `SELECT * FROM ${claims} WHERE id = ? AND ${isClaim} UNION ALL
        SELECT * FROM (SELECT * FROM ${claims} INDEXED BY conversion_webhook_rivals_by_age
          WHERE id <> identity AND identity = ? ORDER BY number LIMIT ?) LIMIT ?`,
     ).all(identity, identity, limit, limit)
@@ -90,16 +95,17 @@ export class SqliteRows {
 
   holder(order: string): Holder | undefined {
     const row = this.#sql(
-      `SELECT r.claim, EXISTS (SELECT 1 FROM ${claims} c CROSS JOIN ${deliveries} d ON d.claim = c.number
-         WHERE c.id = r.claim AND d.state = 'running') AS is_running FROM ${reservations} r WHERE r.order_key = ?`,
+      `SELECT c.id, EXISTS (SELECT 1 FROM ${deliveries} d WHERE d.claim = c.number AND d.state = 'running') AS is_running
+       FROM ${claims} o CROSS JOIN ${claims} c ON c.number = o.holder WHERE o.id = ?`,
     ).get(order)
-    return row && { claim: text(row.claim), isRunning: Number(row.is_running) === 1 }
+    return row && { claim: text(row.id), isRunning: Number(row.is_running) === 1 }
   }
 
-  reserve(order: string, claim: string): void {
-    this.#sql(
-      `INSERT INTO ${reservations} (order_key, claim) VALUES (?, ?) ON CONFLICT (order_key) DO UPDATE SET claim = excluded.claim`,
-    ).run(order, claim)
+  /** Gives an order to a claim that was written. */
+  reserve(order: string, claim: ClaimRecord): void {
+    const number = this.#numbers.get(claim)
+    if (number === undefined) throw new Error('A claim that is not recorded can have no order.')
+    this.#sql(statements.reserve).run(order, order, number)
   }
 
   #recordOf(row: Row): ClaimRecord {
@@ -138,7 +144,9 @@ export class SqliteRows {
     const cells = claimCells(after)
     const number = before && this.#numbers.get(before)
     if (before === undefined || number === undefined) {
-      return Number(this.#sql(statements.insertClaim).run(...cells).lastInsertRowid)
+      const row = this.#sql(statements.insertClaim).get(...cells)
+      if (row === undefined) throw new Error('A claim with this id is recorded already.')
+      return Number(row.number)
     }
     const { sql, values } = assignChanged(claimColumns, claimCells(before), cells)
     if (sql !== '') this.#sql(`UPDATE ${claims} SET ${sql} WHERE number = ?`).run(...values, number)

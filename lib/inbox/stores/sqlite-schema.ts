@@ -11,14 +11,17 @@ const migrations: readonly string[] = [
     number INTEGER PRIMARY KEY, -- rows of one time lie side by side, so that a commit writes few pages
     id TEXT NOT NULL UNIQUE,
     identity TEXT NOT NULL,
+    -- The number of the claim that has the order whose identity is the id of this row: it outlives prune and erase. Where nobody has
+    -- claimed that order by its own id, the row says nothing else, and has no status.
+    holder INTEGER,
     people TEXT,
-    scope TEXT NOT NULL,
-    status TEXT NOT NULL,
-    goal INTEGER NOT NULL,
+    scope TEXT NOT NULL DEFAULT '',
+    status TEXT,
+    goal INTEGER NOT NULL DEFAULT 0,
     referrer_email TEXT,
     referee_email TEXT,
     purchase_value REAL,
-    is_forgotten INTEGER NOT NULL,
+    is_forgotten INTEGER NOT NULL DEFAULT 0,
     order_id TEXT,
     reserved_order TEXT,
     repeats TEXT
@@ -33,9 +36,6 @@ const migrations: readonly string[] = [
     WHERE id <> identity AND people IS NOT NULL;
   CREATE INDEX conversion_webhook_rivals_by_referee ON conversion_webhook_claims (identity, referee_email, referrer_email)
     WHERE id <> identity AND people IS NOT NULL;
-
-  -- Which claim has an order, by the identity of the order. Outlives prune and erase.
-  CREATE TABLE conversion_webhook_reservations (order_key TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
 
   CREATE TABLE conversion_webhook_deliveries (
     number INTEGER PRIMARY KEY,

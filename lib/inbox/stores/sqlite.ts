@@ -111,7 +111,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       const write = (): void => {
         if (record) this.#rows.writeRecord(before, record)
         if (record?.deliveries.some(({ owner }) => owner === this.owner)) this.#rows.enrol(this.owner)
-        for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record.id)
+        for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
       }
