@@ -4,7 +4,7 @@ import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { ClaimRecord } from '../records.js'
-import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, Settled, StoredDelivery } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -20,7 +20,7 @@ import {
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
-import { assign, conditions, insertInto, preparing } from './sqlite-sql.js'
+import { assign, conditions, inTime, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
 const reservations = 'conversion_webhook_reservations'
@@ -38,6 +38,9 @@ const inState = (state: DeliveryState): string =>
     : `state = '${state}'`
 
 const countedStates = ['waiting', 'running', 'dead', 'withdrawn', 'refused'] as const
+
+/** As the index on what prune looks for spells it. */
+const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND instr(callback, '"params":{}') = 0`
 
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
@@ -66,7 +69,29 @@ export class SqliteRows {
 
   records(after: string, limit: number): readonly ClaimRecord[] {
     const rows = this.#sql(`SELECT * FROM ${claims} WHERE id > ? ORDER BY id LIMIT ?`).all(after, limit)
-    return rows.map((row) => this.#recordOf(row))
+    return inTime(rows, (row) => this.#recordOf(row))
+  }
+
+  /** See `Store.settled`. */
+  settled(before: number, after: Settled | undefined, limit: number) {
+    const { at, number } = after ?? { at: Number.MIN_SAFE_INTEGER, number: 0 }
+    const rows = this.#sql(
+      `SELECT number, claim, settled_at FROM ${deliveries} WHERE ${isKeptAtRest} AND settled_at < ?
+       AND (settled_at, number) > (?, ?) ORDER BY settled_at, number LIMIT ?`,
+    ).all(before, at, number, limit)
+    const seen = new Set<unknown>()
+    const found = inTime(rows, ({ claim }) => {
+      const head = seen.has(claim)
+        ? undefined
+        : this.#sql(`SELECT * FROM ${claims} WHERE number = ?`).get(Number(claim))
+      seen.add(claim)
+      return head && this.#recordOf(head)
+    })
+    const last = rows[found.length - 1]
+    return {
+      records: found.filter((record) => record !== undefined),
+      ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
+    }
   }
 
   /** Claims of an identity, the first one first. */

@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
-import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
 import { holdersBy, type Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
@@ -13,21 +11,19 @@ import {
   maxClaims,
   type Candidate,
   type Change,
-  type Changed,
   type Counts,
   type DailyCount,
   type DeliveryCounts,
   type DeliverySelection,
   type DurableStore,
   type QuarantineSelection,
+  type Settled,
   type StoredDelivery,
-  type Found,
 } from '../store.js'
-import { runEffect } from './sqlite-effect.js'
-import { SqliteFound } from './sqlite-found.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
+import { SqliteTransactions, type AnyChange } from './sqlite-transactions.js'
 
 const busyForMs = 5_000
 const busyPauseMs = 10
@@ -38,8 +34,6 @@ const maxLeft = 100
  * that was stopped itself would take all others for gone.
  */
 const lapsedAfterBeats = 4
-
-type AnyChange = Change<unknown, DatabaseSync>
 
 /**
  * The inbox in a SQLite file. The driver is synchronous, so a group is what comes in one turn of the event loop; it is committed by one
@@ -53,8 +47,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #rows: SqliteRows
   readonly #quarantine: SqliteQuarantine
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
-  readonly #begin: StatementSync
-  readonly #end: StatementSync
+  readonly #transactions: SqliteTransactions
   /** Each other worker's last beat, and how many of ours it has not changed for. */
   readonly #beats = new Map<string, { readonly beat: number; readonly silent: number }>()
   #suspects: ReadonlySet<string> = new Set()
@@ -65,8 +58,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     this.#db = db
     this.#rows = new SqliteRows(db)
     this.#quarantine = new SqliteQuarantine(db, budget)
-    this.#begin = db.prepare('BEGIN IMMEDIATE')
-    this.#end = db.prepare('COMMIT')
+    this.#transactions = new SqliteTransactions(db, this.#rows, this.#quarantine, this.owner, now)
   }
 
   async change<T>(change: Change<T, DatabaseSync>): Promise<T> {
@@ -81,7 +73,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     for (;;) {
       const before = broken.size
       try {
-        return this.#transact(changes, broken)
+        return this.#transactions.make(changes, broken)
       } catch (error) {
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
         if (broken.size > before) continue
@@ -89,56 +81,6 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         await wait(busyPauseMs)
       }
     }
-  }
-
-  #transact(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
-    this.#begin.run()
-    const transaction = new SqliteFound(this.#rows, this.#quarantine)
-    const counted = new Map<Outcome, number>()
-    const ends = changes.map((change): Ended => {
-      if (broken.has(change)) return { error: broken.get(change) }
-      let found: Found
-      let changed: Changed<unknown>
-      try {
-        found = transaction.find(change)
-        changed = change.apply(found)
-      } catch (error) {
-        return { error: storageError(error) }
-      }
-      const { record, quarantined } = changed
-      const before = record && transaction.record(record.id)
-      const write = (): void => {
-        if (record) this.#rows.writeRecord(before, record)
-        if (record?.deliveries.some(({ owner }) => owner === this.owner)) this.#rows.enrol(this.owner)
-        for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record.id)
-        if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
-        if (changed.conflict) this.#quarantine.keep(changed.conflict)
-      }
-      if (change.effect) {
-        const failure = runEffect(
-          this.#db,
-          () => {
-            write()
-            return change.effect?.(this.#db)
-          },
-          () => record !== undefined && isDeepStrictEqual(this.#rows.record(record.id), before),
-        )
-        if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
-          broken.set(change, failure.error)
-          throw failure.error
-        }
-        if (failure) return failure
-      } else {
-        write()
-      }
-      if (record) transaction.put(record)
-      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
-      return { value: changed.result }
-    })
-    this.#quarantine.limit(this.now())
-    for (const [outcome, count] of counted) this.#rows.count(outcome, count)
-    this.#end.run()
-    return ends
   }
 
   record(claim: string): Promise<ClaimRecord | undefined> {
@@ -195,6 +137,10 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 
   records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
     return this.#read(() => this.#rows.records(after, limit))
+  }
+
+  settled(before: number, after: Settled | undefined, limit: number) {
+    return this.#read(() => this.#rows.settled(before, after, limit))
   }
 
   drop(id: string): Promise<boolean> {
