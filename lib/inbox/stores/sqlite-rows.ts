@@ -26,7 +26,6 @@ const claims = 'conversion_webhook_claims'
 const reservations = 'conversion_webhook_reservations'
 const deliveries = 'conversion_webhook_deliveries'
 const counters = 'conversion_webhook_counters'
-const workers = 'conversion_webhook_workers'
 
 /** Two that do not contradict are one too many. */
 const enough = 2
@@ -263,37 +262,5 @@ export class SqliteRows {
        WHERE received_at >= ? GROUP BY day, event_key`,
     ).all(since)
     return rows.map(toDailyCount)
-  }
-
-  beat(owner: string): void {
-    this.#sql(`INSERT INTO ${workers} (id, beat) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET beat = beat + 1`).run(
-      owner,
-    )
-  }
-
-  /** Makes sure that an owner is a worker: one that was stopped for long has been forgotten by the others. */
-  enrol(owner: string): void {
-    this.#sql(`INSERT OR IGNORE INTO ${workers} (id, beat) VALUES (?, 1)`).run(owner)
-  }
-
-  /** The beats of the other workers. */
-  beats(owner: string): (readonly [string, number])[] {
-    const rows = this.#sql(`SELECT id, beat FROM ${workers} WHERE id <> ?`).all(owner)
-    return rows.map(({ id, beat }) => [text(id), Number(beat)] as const)
-  }
-
-  /** Owners of running deliveries that are no worker: they were taken for gone. */
-  unknownOwners(): readonly string[] {
-    const rows = this.#sql(
-      `SELECT DISTINCT owner FROM ${deliveries} WHERE state = 'running' AND owner NOT IN (SELECT id FROM ${workers})`,
-    ).all()
-    return rows.map(({ owner }) => text(owner))
-  }
-
-  /** Removes a worker that runs nothing. */
-  forgetWorker(owner: string): void {
-    this.#sql(
-      `DELETE FROM ${workers} WHERE id = ? AND NOT EXISTS (SELECT 1 FROM ${deliveries} WHERE state = 'running' AND owner = ?)`,
-    ).run(owner, owner)
   }
 }

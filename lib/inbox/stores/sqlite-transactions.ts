@@ -12,22 +12,30 @@ import type { SqliteRows } from './sqlite-rows.js'
 
 export type AnyChange = Change<unknown, DatabaseSync>
 
+/** Who makes them. */
+interface Maker {
+  readonly owner: string
+  readonly now: () => number
+  /** Makes sure that the owner is a worker. */
+  readonly enrol: () => void
+  /** Called when the file is locked, before anything is written. Throws where nothing must be. */
+  readonly look: () => void
+}
+
 /** Many changes in one transaction, and so in one fsync. */
 export class SqliteTransactions {
   readonly #db: DatabaseSync
   readonly #rows: SqliteRows
   readonly #quarantine: SqliteQuarantine
-  readonly #owner: string
-  readonly #now: () => number
+  readonly #maker: Maker
   readonly #begin: StatementSync
   readonly #end: StatementSync
 
-  constructor(db: DatabaseSync, rows: SqliteRows, quarantine: SqliteQuarantine, owner: string, now: () => number) {
+  constructor(db: DatabaseSync, rows: SqliteRows, quarantine: SqliteQuarantine, maker: Maker) {
     this.#db = db
     this.#rows = rows
     this.#quarantine = quarantine
-    this.#owner = owner
-    this.#now = now
+    this.#maker = maker
     this.#begin = db.prepare('BEGIN IMMEDIATE')
     this.#end = db.prepare('COMMIT')
   }
@@ -37,7 +45,9 @@ export class SqliteTransactions {
    * transaction was made. Throws what SQLite throws, with the transaction open where it was.
    */
   make(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
+    const { owner: self, now, enrol, look } = this.#maker
     this.#begin.run()
+    look()
     const transaction = new SqliteFound(this.#rows, this.#quarantine)
     const counted = new Map<Outcome, number>()
     const ends = changes.map((change): Ended => {
@@ -54,7 +64,7 @@ export class SqliteTransactions {
       const before = record && transaction.record(record.id)
       const write = (): void => {
         if (record) this.#rows.writeRecord(before, record)
-        if (record?.deliveries.some(({ owner }) => owner === this.#owner)) this.#rows.enrol(this.#owner)
+        if (record?.deliveries.some(({ owner }) => owner === self)) enrol()
         for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record.id)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
@@ -80,7 +90,7 @@ export class SqliteTransactions {
       if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
-    this.#quarantine.limit(this.#now())
+    this.#quarantine.limit(now())
     for (const [outcome, count] of counted) this.#rows.count(outcome, count)
     this.#end.run()
     return ends
