@@ -64,6 +64,7 @@ export const faults = {
   ERR_CONVERSION_INTERNAL: { status: 500, title: 'The package itself failed' },
   ERR_CONVERSION_DELIVERY_HELD: { status: 503, title: 'The conversion is not confirmed yet' },
   ERR_CONVERSION_INBOX_UNAVAILABLE: { status: 503, title: 'The callback could not be recorded' },
+  ERR_CONVERSION_INBOX_MOVED: { status: 503, title: 'The file of the inbox was moved, deleted or replaced' },
   ERR_CONVERSION_INBOX_FULL: { status: 503, title: 'The memory inbox is full of conversions that are being delivered' },
   ERR_CONVERSION_INBOX_CLOSED: { status: 503, title: 'The inbox is closed' },
 

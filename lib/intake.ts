@@ -97,6 +97,7 @@ async function recording<T>(record: () => Promise<T>): Promise<T> {
 const stages: Partial<Record<ConversionErrorCode, ErrorStage>> = {
   ERR_CONVERSION_SCOPE_FAILED: 'scope',
   ERR_CONVERSION_INBOX_UNAVAILABLE: 'inbox',
+  ERR_CONVERSION_INBOX_MOVED: 'inbox',
   ERR_CONVERSION_INTERNAL: 'internal',
 }
 

@@ -1,10 +1,11 @@
 import { addressFinder } from './addresses.js'
 import type { Difference } from './claims.js'
 import { textsOfQuarantined, textsOfRecord, textsOfRecorded } from './mentions.js'
+import { Pace, Portions } from './pace.js'
 import { receivedAtOf, withoutRecorded } from './quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
 import { emptied, isEmptied, isUnsettled, withoutScope, type ClaimRecord } from './records.js'
-import type { Position, Store } from './store.js'
+import type { Position, Settled, Store } from './store.js'
 
 export interface Pruned {
   /** Conversions whose payload was dropped. */
@@ -19,7 +20,9 @@ export interface Erased {
 }
 
 const dayMs = 86_400_000
-const portion = 500
+const recordsAtOnce = 500
+/** Quarantined callbacks may be long. */
+const quarantinedAtOnce = 50
 
 /** Drops the payloads of what came to rest before a time. */
 export function pruner(store: Store) {
@@ -32,8 +35,11 @@ export function pruner(store: Store) {
     const prune = (record: ClaimRecord) =>
       isOldEnough(record, before) && !isPruned(record) ? emptied(record) : undefined
     let pruned = 0
-    for await (const record of allRecords(store)) {
-      if (prune(record) && (await rewrite(store, record.id, prune))) pruned++
+    const portions = new Portions()
+    for await (const records of store.settled === undefined ? allRecords(store) : settledRecords(store, before)) {
+      const ids = records.filter((record) => prune(record)).map(({ id }) => id)
+      const done = await portions.each(ids, (id) => rewrite(store, id, prune))
+      pruned += done.filter(Boolean).length
     }
     for await (const quarantined of allQuarantined(store)) {
       if (receivedAtOf(quarantined) < before) await store.drop(quarantined.id)
@@ -65,10 +71,17 @@ export function eraser(store: Store) {
       if (await store.drop(id)) erased++
       else if (await store.quarantined(id)) waiting.push(id)
     }
-    for await (const record of allRecords(store)) {
-      if (!mentions(textsOfRecord(record))) continue
-      if (await rewrite(store, record.id, erase)) erased++
-      else waiting.push(record.id)
+    const portions = new Portions()
+    const pace = new Pace()
+    for await (const records of allRecords(store)) {
+      const ids: string[] = []
+      for (const record of records) {
+        if (mentions(textsOfRecord(record))) ids.push(record.id)
+        await pace.step()
+      }
+      const done = await portions.each(ids, (id) => rewrite(store, id, erase))
+      erased += done.filter(Boolean).length
+      waiting.push(...ids.filter((_id, index) => done[index] !== true))
     }
     await store.scrub()
     return { erased, waiting }
@@ -113,23 +126,38 @@ function rewrite(
   })
 }
 
-/** All records, in portions, so that callbacks come in between. */
+/** All records, in portions. */
 async function* allRecords(store: Store) {
   for (let after = ''; ;) {
-    const page = await store.records(after, portion)
-    yield* page
+    const page = await store.records(after, recordsAtOnce)
     const last = page.at(-1)
-    if (last === undefined || page.length < portion) return
+    if (last === undefined) return
+    yield page
     after = last.id
   }
 }
 
+/** What may be old enough to be pruned, in portions. */
+async function* settledRecords(store: Store, before: number) {
+  for (let after: Settled | undefined; ;) {
+    const page = await store.settled?.(before, after, recordsAtOnce)
+    if (page?.last === undefined) return
+    yield page.records
+    after = page.last
+  }
+}
+
+/** The whole quarantine, one after another; callbacks come in between. */
 async function* allQuarantined(store: Store) {
+  const pace = new Pace()
   for (let before: Position | undefined; ;) {
-    const page = await store.quarantine({ limit: portion, before })
-    yield* page
+    const page = await store.quarantine({ limit: quarantinedAtOnce, before })
+    for (const quarantined of page) {
+      yield quarantined
+      await pace.step()
+    }
     const last = page.at(-1)
-    if (last === undefined || page.length < portion) return
+    if (last === undefined || page.length < quarantinedAtOnce) return
     before = { id: last.id, receivedAt: receivedAtOf(last) }
   }
 }

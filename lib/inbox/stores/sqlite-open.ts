@@ -4,7 +4,7 @@ import { makePrivately } from './sqlite-file.js'
 import { migrate } from './sqlite-schema.js'
 
 /** While it waits for a lock the driver blocks the process, so it waits briefly and is asked again. */
-const busyTimeoutMs = 50
+const busyTimeoutMs = 10
 const busyTimeoutAtStartMs = 5_000
 
 /** SQLite's result codes for a file that is not what it should be. */

@@ -5,7 +5,7 @@ import type { People } from '../identity.js'
 import type { LeftAttempt } from '../lapsed.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import { keyOf, type ClaimRecord } from '../records.js'
-import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, Settled, StoredDelivery } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -22,12 +22,11 @@ import {
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
-import { assignChanged, assignExcluded, conditions, insertInto, preparing } from './sqlite-sql.js'
+import { assignChanged, assignExcluded, conditions, inTime, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
 const deliveries = 'conversion_webhook_deliveries'
 const counters = 'conversion_webhook_counters'
-const workers = 'conversion_webhook_workers'
 
 /** Two that do not contradict are one too many. */
 const enough = 2
@@ -42,6 +41,9 @@ const inState = (state: DeliveryState): string =>
     : `state = '${state}'`
 
 const countedStates = ['waiting', 'running', 'dead', 'withdrawn', 'refused'] as const
+
+/** As the index on what prune looks for spells it. */
+const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND instr(callback, '"params":{}') = 0`
 
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
@@ -71,7 +73,29 @@ export class SqliteRows {
 
   records(after: string, limit: number): readonly ClaimRecord[] {
     const rows = this.#sql(`SELECT * FROM ${claims} WHERE id > ? AND ${isClaim} ORDER BY id LIMIT ?`).all(after, limit)
-    return rows.map((row) => this.#recordOf(row))
+    return inTime(rows, (row) => this.#recordOf(row))
+  }
+
+  /** See `Store.settled`. */
+  settled(before: number, after: Settled | undefined, limit: number) {
+    const { at, number } = after ?? { at: Number.MIN_SAFE_INTEGER, number: 0 }
+    const rows = this.#sql(
+      `SELECT number, claim, settled_at FROM ${deliveries} WHERE ${isKeptAtRest} AND settled_at < ?
+       AND (settled_at, number) > (?, ?) ORDER BY settled_at, number LIMIT ?`,
+    ).all(before, at, number, limit)
+    const seen = new Set<unknown>()
+    const found = inTime(rows, ({ claim }) => {
+      const head = seen.has(claim)
+        ? undefined
+        : this.#sql(`SELECT * FROM ${claims} WHERE number = ?`).get(Number(claim))
+      seen.add(claim)
+      return head && this.#recordOf(head)
+    })
+    const last = rows[found.length - 1]
+    return {
+      records: found.filter((record) => record !== undefined),
+      ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
+    }
   }
 
   /** The oldest claims of an identity, the first one first. */
@@ -255,37 +279,5 @@ export class SqliteRows {
        WHERE received_at >= ? GROUP BY day, event_key`,
     ).all(since)
     return rows.map(toDailyCount)
-  }
-
-  beat(owner: string): void {
-    this.#sql(`INSERT INTO ${workers} (id, beat) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET beat = beat + 1`).run(
-      owner,
-    )
-  }
-
-  /** Makes sure that an owner is a worker: one that was stopped for long has been forgotten by the others. */
-  enrol(owner: string): void {
-    this.#sql(`INSERT OR IGNORE INTO ${workers} (id, beat) VALUES (?, 1)`).run(owner)
-  }
-
-  /** The beats of the other workers. */
-  beats(owner: string): (readonly [string, number])[] {
-    const rows = this.#sql(`SELECT id, beat FROM ${workers} WHERE id <> ?`).all(owner)
-    return rows.map(({ id, beat }) => [text(id), Number(beat)] as const)
-  }
-
-  /** Owners of running deliveries that are no worker: they were taken for gone. */
-  unknownOwners(): readonly string[] {
-    const rows = this.#sql(
-      `SELECT DISTINCT owner FROM ${deliveries} WHERE state = 'running' AND owner NOT IN (SELECT id FROM ${workers})`,
-    ).all()
-    return rows.map(({ owner }) => text(owner))
-  }
-
-  /** Removes a worker that runs nothing. */
-  forgetWorker(owner: string): void {
-    this.#sql(
-      `DELETE FROM ${workers} WHERE id = ? AND NOT EXISTS (SELECT 1 FROM ${deliveries} WHERE state = 'running' AND owner = ?)`,
-    ).run(owner, owner)
   }
 }

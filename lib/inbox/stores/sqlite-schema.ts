@@ -68,6 +68,9 @@ const migrations: readonly string[] = [
   CREATE INDEX conversion_webhook_running ON conversion_webhook_deliveries (owner) WHERE state = 'running';
   CREATE INDEX conversion_webhook_undone ON conversion_webhook_deliveries (state, received_at)
     WHERE state IN ('dead', 'withdrawn', 'refused');
+  -- What prune looks for: what it has emptied leaves the index, so that it is not read again.
+  CREATE INDEX conversion_webhook_settled ON conversion_webhook_deliveries (settled_at)
+    WHERE state IN ('done', 'withdrawn', 'refused') AND instr(callback, '"params":{}') = 0;
 
   CREATE TABLE conversion_webhook_quarantine (
     number INTEGER PRIMARY KEY,

@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
-import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
 import { holdersBy, type Holders } from '../holders.js'
 import { candidateFor, seenAgain, type LeftAttempt } from '../lapsed.js'
@@ -14,24 +12,30 @@ import {
   maxClaims,
   type Candidate,
   type Change,
-  type Changed,
   type Counts,
   type DailyCount,
   type DeliveryCounts,
   type DeliverySelection,
   type DurableStore,
   type QuarantineSelection,
+  type Settled,
   type StoredDelivery,
-  type Found,
 } from '../store.js'
-import { runEffect } from './sqlite-effect.js'
-import { SqliteFound } from './sqlite-found.js'
+import { SqliteLog } from './sqlite-log.js'
 import { resultCode } from './sqlite-open.js'
+import { SqlitePlace } from './sqlite-place.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
+import { SqliteTransactions, type AnyChange } from './sqlite-transactions.js'
+import { cutLog } from './sqlite-worker.js'
+import { SqliteWorkers } from './sqlite-workers.js'
 
 const busyForMs = 5_000
 const busyPauseMs = 10
+/** How long writers wait while the file is written anew: what is answered with 503 may never come again. */
+const rewrittenForMs = 60_000
+/** How long the log is tried to be cut, which every connection that reads prevents. */
+const cutForMs = 30_000
 /** Claims that are taken over from ourselves at a time. */
 const maxLeft = 100
 /**
@@ -39,8 +43,6 @@ const maxLeft = 100
  * that was stopped itself would take all others for gone.
  */
 const lapsedAfterBeats = 4
-
-type AnyChange = Change<unknown, DatabaseSync>
 
 /**
  * The inbox in a SQLite file. The driver is synchronous, so a group is what comes in one turn of the event loop; it is committed by one
@@ -51,11 +53,13 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly owner = randomUUID()
   readonly pollMs = 100
   readonly #db: DatabaseSync
+  readonly #place: SqlitePlace
+  readonly #log: SqliteLog
   readonly #rows: SqliteRows
+  readonly #workers: SqliteWorkers
   readonly #quarantine: SqliteQuarantine
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
-  readonly #begin: StatementSync
-  readonly #end: StatementSync
+  readonly #transactions: SqliteTransactions
   /** Each other worker's last beat, and how many of ours it has not changed for. */
   readonly #beats = new Map<string, { readonly beat: number; readonly silent: number }>()
   #suspects: readonly LeftAttempt[] = []
@@ -64,10 +68,21 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   constructor(db: DatabaseSync, now: () => number = Date.now, budget = durableBudget) {
     this.now = now
     this.#db = db
+    this.#place = new SqlitePlace(db)
+    this.#log = new SqliteLog(db, this.#place.file)
     this.#rows = new SqliteRows(db)
+    this.#workers = new SqliteWorkers(db)
     this.#quarantine = new SqliteQuarantine(db, budget)
-    this.#begin = db.prepare('BEGIN IMMEDIATE')
-    this.#end = db.prepare('COMMIT')
+    this.#transactions = new SqliteTransactions(db, this.#rows, this.#quarantine, {
+      now,
+      enrol: () => {
+        this.#workers.enrol(this.owner)
+      },
+      owner: this.owner,
+      look: () => {
+        this.#log.watch(this.#place.look())
+      },
+    })
   }
 
   async change<T>(change: Change<T, DatabaseSync>): Promise<T> {
@@ -75,71 +90,20 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return (await this.#group.submit(change)) as T
   }
 
-  /** One transaction; again for a while where another process holds the lock, and without an effect that ended it. */
-  async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
-    const giveUpAt = performance.now() + busyForMs
+  /** One transaction; once more without an effect that ended it. */
+  #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const broken = new Map<AnyChange, unknown>()
-    for (;;) {
-      const before = broken.size
-      try {
-        return this.#transact(changes, broken)
-      } catch (error) {
-        if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-        if (broken.size > before) continue
-        if (!isBusy(error) || performance.now() > giveUpAt) throw storageError(error)
-        await wait(busyPauseMs)
-      }
-    }
-  }
-
-  #transact(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
-    this.#begin.run()
-    const transaction = new SqliteFound(this.#rows, this.#quarantine)
-    const counted = new Map<Outcome, number>()
-    const ends = changes.map((change): Ended => {
-      if (broken.has(change)) return { error: broken.get(change) }
-      let found: Found
-      let changed: Changed<unknown>
-      try {
-        found = transaction.find(change)
-        changed = change.apply(found)
-      } catch (error) {
-        return { error: storageError(error) }
-      }
-      const { record, quarantined } = changed
-      const before = record && transaction.record(record.id)
-      const write = (): void => {
-        if (record) this.#rows.writeRecord(before, record)
-        if (record?.deliveries.some(({ owner }) => owner === this.owner)) this.#rows.enrol(this.owner)
-        for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record)
-        if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
-        if (changed.conflict) this.#quarantine.keep(changed.conflict)
-      }
-      if (change.effect) {
-        const failure = runEffect(
-          this.#db,
-          () => {
-            write()
-            return change.effect?.(this.#db)
-          },
-          () => record !== undefined && isDeepStrictEqual(this.#rows.record(record.id), before),
-        )
-        if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
-          broken.set(change, failure.error)
-          throw failure.error
+    return this.#insist(() => {
+      for (;;) {
+        const before = broken.size
+        try {
+          return this.#transactions.make(changes, broken)
+        } catch (error) {
+          if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+          if (broken.size === before) throw error
         }
-        if (failure) return failure
-      } else {
-        write()
       }
-      if (record) transaction.put(record)
-      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
-      return { value: changed.result }
     })
-    this.#quarantine.limit(this.now())
-    for (const [outcome, count] of counted) this.#rows.count(outcome, count)
-    this.#end.run()
-    return ends
   }
 
   record(claim: string): Promise<ClaimRecord | undefined> {
@@ -198,31 +162,40 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.records(after, limit))
   }
 
+  settled(before: number, after: Settled | undefined, limit: number) {
+    return this.#read(() => this.#rows.settled(before, after, limit))
+  }
+
   drop(id: string): Promise<boolean> {
     return this.#read(() => this.#quarantine.drop(id))
   }
 
   /**
    * Overwriting what is deleted (`secure_delete`) is not enough: pages that were split keep old bytes, and so does the log. So the file is
-   * written anew, and the log is moved into it and cut.
+   * written anew, and the log is moved into it and cut, in another thread. Nobody writes meanwhile; all processes are told to wait for it.
    */
   async scrub(): Promise<void> {
+    let isCut: boolean
     try {
-      await this.#read(() => {
-        this.#db.exec('VACUUM')
-        const result = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
-        if (Number(result?.busy) !== 0) throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE')
-      })
+      const rewriting = await this.#read(() => this.#workers.sayThatIsRewritten())
+      try {
+        isCut = await cutLog(this.#place.file, { mustRewrite: true, patienceMs: cutForMs }).done
+      } finally {
+        await this.#read(() => {
+          this.#workers.forgetWorker(rewriting)
+        })
+      }
     } catch (cause) {
       if (isConversionWebhookError(cause) && cause.code !== 'ERR_CONVERSION_INBOX_UNAVAILABLE') throw cause
       throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE', { cause })
     }
+    if (!isCut) throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE')
   }
 
   candidates(limit: number): Promise<readonly Candidate[]> {
     return this.#read(() => {
       const quarantined = this.#quarantine.waiting(limit).map((id) => ({ quarantined: id }))
-      const lapsed = new Set([...this.#silentWorkers(), ...this.#rows.unknownOwners()])
+      const lapsed = new Set([...this.#silentWorkers(), ...this.#workers.unknownOwners()])
       const left = this.#rows.leftAttempts([...lapsed], limit)
       const due = new Set(this.#rows.dueClaims(this.now(), limit))
       return [...quarantined, ...[...left, ...due].slice(0, limit).map((found) => candidateFor(this.owner, found))]
@@ -231,14 +204,14 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 
   beat(): Promise<void> {
     return this.#read(() => {
-      this.#rows.beat(this.owner)
-      const beats = new Map(this.#rows.beats(this.owner))
+      this.#workers.beat(this.owner)
+      const beats = new Map(this.#workers.beats(this.owner))
       for (const [id, beat] of beats) {
         const known = this.#beats.get(id)
         this.#beats.set(id, { beat, silent: known?.beat === beat ? known.silent + 1 : 0 })
       }
       for (const id of this.#beats.keys()) if (!beats.has(id)) this.#beats.delete(id)
-      for (const id of this.#silentWorkers()) this.#rows.forgetWorker(id)
+      for (const id of this.#silentWorkers()) this.#workers.forgetWorker(id)
       this.#quarantine.limitHourly(this.now())
     })
   }
@@ -269,8 +242,10 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     await this.#group.idle()
     if (this.#isClosed) return
     this.#isClosed = true
+    await this.#log.close()
     try {
-      this.#rows.forgetWorker(this.owner)
+      this.#place.look()
+      this.#workers.forgetWorker(this.owner)
     } catch {
       // A worker without attempts is forgotten by others.
     }
@@ -278,15 +253,24 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   /** Runs at once; what another process locks is asked for again. */
-  async #read<T>(query: () => T): Promise<T> {
-    const giveUpAt = performance.now() + busyForMs
-    for (;;) {
+  #read<T>(query: () => T): Promise<T> {
+    return this.#insist(() => {
       if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
+      this.#log.watch(this.#place.look())
+      return query()
+    })
+  }
+
+  /** Again for a while where another connection holds the lock: for longer where that is an `erase`, which is known to end. */
+  async #insist<T>(work: () => T): Promise<T> {
+    const startedAt = performance.now()
+    for (;;) {
       try {
-        return query()
+        return work()
       } catch (error) {
-        if (isConversionWebhookError(error)) throw error
-        if (!isBusy(error) || performance.now() > giveUpAt) throw storageError(error)
+        if (!isBusy(error)) throw storageError(error)
+        const waited = performance.now() - startedAt
+        if (waited > busyForMs && !(waited < rewrittenForMs && this.#workers.isRewritten())) throw storageError(error)
         await wait(busyPauseMs)
       }
     }

@@ -1,0 +1,98 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { isDeepStrictEqual } from 'node:util'
+import { storageError } from '../../errors.js'
+import { isTransactionEnded } from '../ended.js'
+import type { Ended } from '../group.js'
+import type { Outcome } from '../ledger.js'
+import type { Change, Changed, Found } from '../store.js'
+import { runEffect } from './sqlite-effect.js'
+import { SqliteFound } from './sqlite-found.js'
+import type { SqliteQuarantine } from './sqlite-quarantine.js'
+import type { SqliteRows } from './sqlite-rows.js'
+
+export type AnyChange = Change<unknown, DatabaseSync>
+
+/** Who makes them. */
+interface Maker {
+  readonly owner: string
+  readonly now: () => number
+  /** Makes sure that the owner is a worker. */
+  readonly enrol: () => void
+  /** Called when the file is locked, before anything is written. Throws where nothing must be. */
+  readonly look: () => void
+}
+
+/** Many changes in one transaction, and so in one fsync. */
+export class SqliteTransactions {
+  readonly #db: DatabaseSync
+  readonly #rows: SqliteRows
+  readonly #quarantine: SqliteQuarantine
+  readonly #maker: Maker
+  readonly #begin: StatementSync
+  readonly #end: StatementSync
+
+  constructor(db: DatabaseSync, rows: SqliteRows, quarantine: SqliteQuarantine, maker: Maker) {
+    this.#db = db
+    this.#rows = rows
+    this.#quarantine = quarantine
+    this.#maker = maker
+    this.#begin = db.prepare('BEGIN IMMEDIATE')
+    this.#end = db.prepare('COMMIT')
+  }
+
+  /**
+   * Makes changes, but for those that ended a transaction before: a change that does so is put among the `broken`, and nothing of the
+   * transaction was made. Throws what SQLite throws, with the transaction open where it was.
+   */
+  make(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
+    const { owner: self, now, enrol, look } = this.#maker
+    this.#begin.run()
+    look()
+    const transaction = new SqliteFound(this.#rows, this.#quarantine)
+    const counted = new Map<Outcome, number>()
+    const ends = changes.map((change): Ended => {
+      if (broken.has(change)) return { error: broken.get(change) }
+      let found: Found
+      let changed: Changed<unknown>
+      try {
+        found = transaction.find(change)
+        changed = change.apply(found)
+      } catch (error) {
+        return { error: storageError(error) }
+      }
+      const { record, quarantined } = changed
+      const before = record && transaction.record(record.id)
+      const write = (): void => {
+        if (record) this.#rows.writeRecord(before, record)
+        if (record?.deliveries.some(({ owner }) => owner === self)) enrol()
+        for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record)
+        if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
+        if (changed.conflict) this.#quarantine.keep(changed.conflict)
+      }
+      if (change.effect) {
+        const failure = runEffect(
+          this.#db,
+          () => {
+            write()
+            return change.effect?.(this.#db)
+          },
+          () => record !== undefined && isDeepStrictEqual(this.#rows.record(record.id), before),
+        )
+        if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
+          broken.set(change, failure.error)
+          throw failure.error
+        }
+        if (failure) return failure
+      } else {
+        write()
+      }
+      if (record) transaction.put(record)
+      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
+      return { value: changed.result }
+    })
+    this.#quarantine.limit(now())
+    for (const [outcome, count] of counted) this.#rows.count(outcome, count)
+    this.#end.run()
+    return ends
+  }
+}
