@@ -227,6 +227,15 @@ describePostgres('commit', () => {
     ['PREPARE TRANSACTION', (client: PostgresClient) => client.query("PREPARE TRANSACTION 'x'")],
     ['our savepoint', (client: PostgresClient) => client.query('ROLLBACK TO conversion_webhook')],
     ['BEGIN among others', (client: PostgresClient) => client.query('BEGIN; SELECT 1; COMMIT')],
+    ['COMMIT in a DO block', (client: PostgresClient) => client.query('DO $$ BEGIN COMMIT; END $$')],
+    [
+      'COMMIT in a procedure',
+      async (client: PostgresClient) => {
+        await client.query(
+          'CREATE PROCEDURE pg_temp.finish() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$; CALL pg_temp.finish()',
+        )
+      },
+    ],
   ])('a statement that cannot be part of it is refused: %s', async (_what, send) => {
     const { rows, state, codes } = await deliver(async (client, table, attempt) => {
       await client.query(`INSERT INTO ${table} VALUES ($1)`, [attempt])
@@ -265,6 +274,49 @@ describePostgres('commit', () => {
       await pool.query('SELECT pg_terminate_backend($1)', [await pidOf(client)])
       await client.query('SELECT 1')
     })
+    expect([rows, state, attempts]).toEqual([['1'], 'dead', [1]])
+  })
+
+  test.each([
+    [
+      'a prepared statement that is only named',
+      async (client: PostgresClient, insert: string) => {
+        await client.query(insert)
+        await client.query({ name: 'end_of_another' } as { name: string; text: string })
+      },
+    ],
+    [
+      'an object that submits itself',
+      async (client: PostgresClient, insert: string) => {
+        const query = client.query(new Query(`${insert}; COMMIT; BEGIN`))
+        await new Promise((resolve) => query.on('end', resolve))
+      },
+    ],
+    [
+      'the protocol',
+      async (client: PostgresClient, insert: string) => {
+        await client.query(insert)
+        const { connection } = client as unknown as { connection: { query(text: string): void } }
+        connection.query('COMMIT')
+        await pool.query('SELECT pg_sleep(0.1)')
+      },
+    ],
+  ])('and neither does one after %s ended it', async (_what, end) => {
+    const own = new Pool({ connectionString: server.url, max: 4 })
+    own.on('error', () => undefined)
+    closing.push(() => own.end())
+    own.on('connect', (connection) => {
+      void connection.query({ name: 'end_of_another', text: 'COMMIT' })
+    })
+    const { rows, state, attempts } = await deliver(
+      async (client, table, attempt) => {
+        const pid = await pidOf(client)
+        await end(client, `INSERT INTO ${table} VALUES (${String(attempt)})`)
+        await pool.query('SELECT pg_terminate_backend($1)', [pid])
+        await client.query('SELECT 1')
+      },
+      { pool: own },
+    )
     expect([rows, state, attempts]).toEqual([['1'], 'dead', [1]])
   })
 

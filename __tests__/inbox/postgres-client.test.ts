@@ -1,7 +1,10 @@
+import { commitTransaction } from '../../lib/inbox/stores/postgres-commit.js'
 import { transaction, type PostgresConnection, type PostgresPool } from '../../lib/inbox/stores/postgres-client.js'
 import { deferred } from '../support/recorder.js'
 
-/* Transactions on a server that answers too late. */
+jest.mock('node:timers/promises', () => ({ setTimeout: () => Promise.resolve() })) // nobody waits for the next try
+
+/* Transactions on a server that answers too late, or no more. */
 
 afterEach(() => {
   jest.useRealTimers()
@@ -56,4 +59,25 @@ test('one whose function failed is rolled back, and its connection used again', 
   await expect(transaction(pool, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
   expect(sent).toEqual(['BEGIN ISOLATION LEVEL READ COMMITTED', 'ROLLBACK'])
   expect(released).toEqual([false])
+})
+
+test.each([
+  ['could have ended it is as good as committed', 'INSERT; COMMIT; BEGIN', 'ERR_CONVERSION_COMMIT_INVALID', 20],
+  ['could not have ended it is not committed, and nobody asks', 'INSERT', 'ERR_CONVERSION_INBOX_UNAVAILABLE', 0],
+])('one whose server does not come back after what %s', async (_what, text, code, asked) => {
+  const { pool } = poolWith('nothing')
+  const connection = await pool.connect()
+  const isAway = () => Promise.reject(new Error('ECONNREFUSED'))
+  const connect = jest.fn<Promise<PostgresConnection>, []>(isAway).mockResolvedValueOnce(connection)
+  const result = commitTransaction(
+    { ...pool, connect },
+    async (client) => {
+      await client.query(text)
+      connection.query = isAway
+    },
+    () => Promise.resolve(),
+    new AbortController().signal,
+  )
+  await expect(result).rejects.toMatchObject({ code })
+  expect(connect).toHaveBeenCalledTimes(1 + asked)
 })

@@ -1,4 +1,4 @@
-import { controlOf } from '../../lib/inbox/stores/postgres-statements.js'
+import { controlOf, maySayMore } from '../../lib/inbox/stores/postgres-statements.js'
 import { expectLinear, filled } from '../support/linear.js'
 
 /* What a statement does to its transaction, told by its first words. */
@@ -31,10 +31,26 @@ test.each([
   expect(texts.map((text) => [text, controlOf(text)])).toEqual(texts.map((text) => [text, control]))
 })
 
-test.each(['/*', '*/', '--\n', ';', ' ', '/* */', 'BEGIN ', 'READ WRITE, ', '"', '- '])(
+test.each([
+  [false, ['SELECT 1', '', 'COMMIT', 'INSERT INTO a VALUES (1);', 'SELECT 1; SELECT 2', 'SELECT 1; ENDING', ';;;']],
+  [false, ['CASE WHEN a THEN b END', "SELECT 'COMMIT'", 'SELECT 1; SELECT CASE WHEN a THEN b END', 'COMMIT; BEGIN']],
+  [
+    true,
+    ['SELECT 1; COMMIT', 'SELECT 1;commit;BEGIN', 'SET a = 1; \n\tEND', 'SAVEPOINT a;\f\vAbort', 'a; ROLLBACK TO a'],
+  ],
+  [true, ["SELECT 1; PREPARE TRANSACTION 'x'", 'SELECT 1;;; COMMIT', 'SELECT 1; /**/ COMMIT', 'SELECT 1; -- x\nEND']],
+  // In doubt: what looks like a comment or a string may be none.
+  [true, ["SELECT '/*'; COMMIT; SELECT '*/'", "SELECT '; COMMIT'", 'SELECT 1; -- done', "SELECT E'\\'; COMMIT --'"]],
+  [true, ['DO $$ BEGIN COMMIT; END $$', 'SELECT $a$ $a$; COMMIT', 'SELECT "a;"; COMMIT']],
+] as const)('could end a transaction by a statement after its first: %s, %j', (mayEnd, texts) => {
+  expect(texts.map((text) => [text, maySayMore(text)])).toEqual(texts.map((text) => [text, mayEnd]))
+})
+
+test.each(['/*', '*/', '--\n', ';', ' ', '; ', ';;  ', ';en', ';-', '/* */', 'BEGIN ', 'READ WRITE, ', '"', '- '])(
   'takes time in proportion to the text: %j',
   (part) => {
     expectLinear((size) => filled(part, size), controlOf, 262_144)
     expectLinear((size) => `BEGIN ${filled(part, size)}`, controlOf, 262_144)
+    expectLinear((size) => `BEGIN ${filled(part, size)}`, maySayMore, 262_144)
   },
 )

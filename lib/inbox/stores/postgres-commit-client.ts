@@ -3,7 +3,7 @@ import type { PoolClient } from 'pg'
 import { ConversionWebhookError } from '../../errors.js'
 import type { PostgresConnection } from './postgres-client.js'
 import { Savepoints } from './postgres-savepoints.js'
-import { controlOf } from './postgres-statements.js'
+import { controlOf, maySayMore } from './postgres-statements.js'
 
 /** What `fn` of `commit` gets where the types of pg are not installed. */
 interface BareClient {
@@ -46,6 +46,7 @@ export function commitClient(connection: PostgresConnection) {
   const savepoints = new Savepoints((text) => connection.query(text))
   const send = (connection.query as (...args: unknown[]) => unknown).bind(connection)
   let fault: string | undefined
+  let mayHaveEnded = false
   let isClosed = false
 
   function query(...args: unknown[]): unknown {
@@ -57,6 +58,7 @@ export function commitClient(connection: PostgresConnection) {
     if (invalid !== undefined && isSubmittable) throw invalidCommit(invalid) // it has no promise to reject
     if (invalid !== undefined) return answer(Promise.reject(invalidCommit(invalid)), callback)
     if (control !== undefined && control !== 'refuse') return answer(savepoints[control](), callback)
+    mayHaveEnded ||= isSubmittable || typeof text !== 'string' || maySayMore(text)
     const result: unknown = send(...args)
     // A statement that nobody awaits fails with the whole transaction, and not with the process.
     if (result instanceof Promise) result.catch(ignore)
@@ -98,6 +100,7 @@ export function commitClient(connection: PostgresConnection) {
   const client: unknown = new Proxy(own, {
     get(target, name, receiver) {
       if (name in target) return Reflect.get(target, name, receiver) as unknown
+      if (name === 'connection') mayHaveEnded = true // the protocol itself: nobody sees what is sent
       const value: unknown = Reflect.get(connection, name)
       return typeof value === 'function' ? (value.bind(connection) as unknown) : value
     },
@@ -105,6 +108,8 @@ export function commitClient(connection: PostgresConnection) {
 
   return {
     client: client as PostgresClient, // a proxy has the type of its target; this one has every member of the connection
+    /** Whether something was sent that could have ended the transaction, unseen. */
+    mayHaveEnded: (): boolean => mayHaveEnded,
     /** Closes the client; what `fn` did wrong, if anything. One that failed may leave a transaction open. */
     close: (hasFailed: boolean): string | undefined => {
       isClosed = true

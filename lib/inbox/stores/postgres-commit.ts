@@ -22,9 +22,16 @@ const isAborted =
 const inFailedTransaction = '25P02'
 const noTransaction = '25P01'
 const noSuchSavepoint = '3B001'
+const noSuchId = '22023' // of a transaction: the server has not given it yet
 
 interface Failure {
   readonly error: unknown
+}
+
+/** What a user's function came to. */
+interface Ran {
+  readonly failure: Failure | undefined
+  readonly mayHaveEnded: boolean
 }
 
 /**
@@ -39,21 +46,24 @@ export async function commitTransaction<T>(
   closing: AbortSignal,
 ): Promise<T> {
   let id: unknown
-  let thrown: Failure | undefined
+  let ran: Ran | undefined
   let failure: Failure | undefined
   let hasEnded: boolean | undefined
   try {
     return await onConnection(pool, async (connection) => {
       id = await inTime(begin(connection))
-      thrown = await run(connection, effect, closing)
-      failure = thrown ?? (await leave(connection))
+      ran = await run(connection, effect, closing)
+      failure = ran.failure ?? (await leave(connection))
+      // A connection that is lost from here on leaves both or neither: what is recorded of the delivery says which.
       if (failure === undefined) return inTime(settleAndCommit(connection, settle))
       hasEnded = await hasEndedOn(connection)
       throw failure.error
     })
   } catch (error) {
     if (failure === undefined) throw storageError(error)
-    if (hasEnded ?? (await hasCommitted(pool, id))) throw transactionEnded(thrown && { cause: thrown.error })
+    if (hasEnded ?? (ran?.mayHaveEnded === true && (await mayHaveCommitted(pool, id)))) {
+      throw transactionEnded(ran?.failure && { cause: ran.failure.error })
+    }
     throw failure.error
   }
 }
@@ -70,9 +80,9 @@ async function run(
   connection: PostgresConnection,
   effect: (client: PostgresClient) => unknown,
   closing: AbortSignal,
-): Promise<Failure | undefined> {
+): Promise<Ran> {
   closing.throwIfAborted()
-  const { client, close } = commitClient(connection)
+  const { client, mayHaveEnded, close } = commitClient(connection)
   let failure: Failure | undefined
   try {
     await endOf(() => effect(client), closing)
@@ -81,7 +91,8 @@ async function run(
   }
   const fault = close(failure !== undefined)
   closing.throwIfAborted() // whatever the function came to
-  return fault === undefined ? failure : { error: invalidCommit(fault, failure && { cause: failure.error }) }
+  if (fault !== undefined) failure = { error: invalidCommit(fault, failure && { cause: failure.error }) }
+  return { failure, mayHaveEnded: mayHaveEnded() }
 }
 
 /** Settles as the function does, or resolves when the signal is aborted: the function may never end. */
@@ -125,20 +136,25 @@ async function hasEndedOn(connection: Queryable): Promise<boolean | undefined> {
   }
 }
 
-/** Whether a transaction whose connection was lost is committed: asked until the server knows, for as long as a lease. */
-async function hasCommitted(pool: PostgresPool, id: unknown): Promise<boolean> {
+/**
+ * Whether a transaction may be committed that the function could have ended and whose connection was lost: asked until the server knows,
+ * for as long as a lease. Where the server crashed meanwhile, another transaction can have the same id, and have committed: in doubt it is
+ * true, since a delivery that is dead is told to a person, and one that is tried again may pay twice.
+ */
+async function mayHaveCommitted(pool: PostgresPool, id: unknown): Promise<boolean> {
   for (let asked = 1; asked <= asksOften; asked++) {
     try {
       const { rows } = await transaction(pool, (client) =>
         client.query('SELECT pg_xact_status($1::text::xid8) AS status', [id]),
       )
-      if (rows[0]?.status !== 'in progress') return rows[0]?.status === 'committed'
-    } catch {
-      // The server is away; nothing can be recorded either.
+      if (rows[0]?.status !== 'in progress') return rows[0]?.status !== 'aborted'
+    } catch (error) {
+      if (codeOf(error) === noSuchId) return false // its server crashed, and never wrote it
+      // Otherwise the server is away; nothing can be recorded either.
     }
     await wait(askAgainMs, undefined, { ref: false })
   }
-  return false
+  return true
 }
 
 function codeOf(error: unknown): unknown {

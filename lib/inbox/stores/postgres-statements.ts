@@ -42,6 +42,18 @@ export function controlOf(text: string): Control | undefined {
   return rule === undefined ? 'refuse' : rule[1]
 }
 
+/** A semicolon, wherever it stands, before a word that ends a transaction or before a comment, which could hide one. */
+const another = /;\s*(--|\/\*|(COMMIT|END|ROLLBACK|ABORT|PREPARE)\b)/i
+
+/**
+ * Whether a text that `controlOf` finds harmless could end the transaction by a statement after its first. Also true for some texts that
+ * could not: strings and comments are not told from statements. A procedure or a DO block cannot: PostgreSQL refuses a COMMIT in them
+ * inside of a transaction.
+ */
+export function maySayMore(text: string): boolean {
+  return another.test(text)
+}
+
 /** Words in upper case and other characters, without blanks, comments, and semicolons before the first and after the last. */
 function* wordsOf(text: string): Generator<string, undefined> {
   const token = /[ \t\n\r\f\v]+|--[^\n\r]*|\/\*|\w+|[^]/gy
