@@ -1,10 +1,15 @@
 import type { Job, PgBoss } from 'pg-boss'
-import type { PostgresPool, Queryable } from './postgres-client.js'
+import type { Queryable } from './postgres-client.js'
+import type { Connections } from './postgres-connections.js'
 
 const queue = 'deliveries'
 /** A process whose jobs have not been touched for so long is gone; pg-boss looks every ten seconds, and we touch every five. */
 const heartbeatSeconds = 20
 const superviseSeconds = 10
+/** A lease must be renewed in time, and what waits is to be looked for again soon. */
+const quickWithinMs = 5_000
+const maintainWithinMs = 20_000
+const buildWithinMs = 3_600_000
 const yearSeconds = 365 * 86_400
 
 interface JobData {
@@ -44,13 +49,15 @@ export function ticketOf(owner: string): Pick<Ticket, 'id' | 'retryCount'> {
 export class PostgresJobs {
   readonly #boss: PgBoss
   readonly #schema: string
+  readonly #quick: ReturnType<typeof adapter>
   /** Tickets whose job is ours until it is completed. */
   readonly #leased = new Map<string, Pick<Ticket, 'id' | 'retryCount'>>()
 
-  constructor(Boss: typeof PgBoss, pool: PostgresPool, schema: string, onError: (error: unknown) => void) {
+  constructor(Boss: typeof PgBoss, connections: Connections, schema: string, onError: (error: unknown) => void) {
     this.#schema = schema
+    this.#quick = adapter({ query: (text, values) => connections.query(text, values, quickWithinMs) })
     this.#boss = new Boss({
-      db: { executeSql: (text, values) => pool.query(text, values) },
+      db: { executeSql: (text, values) => maintain(connections, text, values) },
       schema,
       createSchema: false,
       schedule: false,
@@ -87,7 +94,7 @@ export class PostgresJobs {
   }
 
   async fetch(limit: number): Promise<readonly Ticket[]> {
-    const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { batchSize: limit })
+    const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { batchSize: limit, db: this.#quick })
     return jobs.map(({ id, retryCount, data }) => {
       this.#leased.set(ownerOf({ id, retryCount }), { id, retryCount })
       return { id, retryCount, ...data }
@@ -107,17 +114,17 @@ export class PostgresJobs {
 
   /** Renews the lease of everything that is ours. */
   async touch(): Promise<void> {
-    if (this.#leased.size > 0) await this.#boss.touch(queue, [...this.#leased.values()])
+    if (this.#leased.size > 0) await this.#boss.touch(queue, [...this.#leased.values()], { db: this.#quick })
   }
 
   /**
    * Makes jobs for deliveries that lost theirs: those that are due and wait, and those whose attempt has no job. Both happen only to a
    * queue that somebody emptied, or to a row that was changed by hand.
    */
-  async reconcile(pool: Queryable, now: number): Promise<void> {
+  async reconcile(client: Queryable, now: number): Promise<void> {
     const jobs = `${this.#schema}.job j WHERE j.name = '${queue}' AND j.state IN ('created', 'retry', 'active')`
     const overdueMs = 30_000
-    const { rows } = await pool.query(
+    const { rows } = await client.query(
       `SELECT d.claim || ':' || d.event_key AS id, CASE WHEN d.state = 'running' THEN d.owner END AS orphan
        FROM ${this.#schema}.deliveries d
        WHERE (d.state = 'waiting' AND d.due_at < $1 AND d.received_at < $1
@@ -139,6 +146,11 @@ export class PostgresJobs {
   async stop(): Promise<void> {
     await this.#boss.stop({ graceful: false, close: false })
   }
+}
+
+/** What pg-boss does by itself. It builds an index beside what goes on, which may take long. */
+function maintain(connections: Connections, text: string, values?: unknown[]) {
+  return connections.query(text, values, /\bCONCURRENTLY\b/i.test(text) ? buildWithinMs : maintainWithinMs)
 }
 
 function adapter(client: Queryable) {
