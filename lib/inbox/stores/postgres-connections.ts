@@ -1,6 +1,7 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { causeOf } from './failures.js'
 import { begin } from './postgres-begin.js'
-import type { PostgresConnection, PostgresPool, Queryable } from './postgres-client.js'
+import { codeOf, type PostgresConnection, type PostgresPool, type Queryable } from './postgres-client.js'
 
 const connectWithinMs = 5_000
 const probeWithinMs = 1_000
@@ -41,12 +42,12 @@ export class Connections implements Queryable {
 
   /** One statement on its own. */
   query(text: string, values?: unknown[], withinMs = readWithinMs) {
-    return this.use((connection) => this.inTime(connection.query(text, values), withinMs))
+    return repeated(() => this.use((connection) => this.inTime(connection.query(text, values), withinMs)))
   }
 
-  /** Runs a function in a transaction. */
+  /** Runs a function in a transaction; more than once where it got in the way of another one. */
   transaction<T>(run: (client: Queryable) => Promise<T>, withinMs = transactWithinMs): Promise<T> {
-    return this.use((connection) => this.inTime(inTransaction(connection, run, withinMs), withinMs))
+    return repeated(() => this.use((connection) => this.inTime(inTransaction(connection, run, withinMs), withinMs)))
   }
 
   /**
@@ -155,4 +156,20 @@ async function inTransaction<T>(
   const result = await run(client)
   await client.query('COMMIT')
   return result
+}
+
+/** SQLSTATE codes of what may be repeated: a serialization failure, and a deadlock. */
+const repeatable: readonly unknown[] = ['40001', '40P01']
+const repeatsOften = 5
+const repeatAfterMs = 20
+
+async function repeated<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run()
+    } catch (error) {
+      if (tries === repeatsOften || !repeatable.includes(codeOf(error))) throw error
+      await wait(Math.random() * tries * repeatAfterMs)
+    }
+  }
 }

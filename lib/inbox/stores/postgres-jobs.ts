@@ -1,4 +1,5 @@
 import type { Job, PgBoss } from 'pg-boss'
+import { readCommitted } from './postgres-begin.js'
 import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
 
@@ -55,9 +56,9 @@ export class PostgresJobs {
 
   constructor(Boss: typeof PgBoss, connections: Connections, schema: string, onError: (error: unknown) => void) {
     this.#schema = schema
-    this.#quick = adapter({ query: (text, values) => connections.query(text, values, quickWithinMs) })
+    this.#quick = { executeSql: (text, values) => run(connections, quickWithinMs, text, values) }
     this.#boss = new Boss({
-      db: { executeSql: (text, values) => maintain(connections, text, values) },
+      db: { executeSql: (text, values) => run(connections, maintainWithinMs, text, values) },
       schema,
       createSchema: false,
       schedule: false,
@@ -148,9 +149,13 @@ export class PostgresJobs {
   }
 }
 
-/** What pg-boss does by itself. It builds an index beside what goes on, which may take long. */
-function maintain(connections: Connections, text: string, values?: unknown[]) {
-  return connections.query(text, values, /\bCONCURRENTLY\b/i.test(text) ? buildWithinMs : maintainWithinMs)
+/** A statement of pg-boss outside of our transactions. */
+async function run(connections: Connections, withinMs: number, text: string, values: unknown[] = []) {
+  if (values.length > 0) return connections.transaction((client) => client.query(text, values), withinMs)
+  // It builds an index beside what goes on: in no transaction, and that may take long.
+  if (/\bCONCURRENTLY\b/i.test(text)) return connections.query(text, [], buildWithinMs)
+  const [, ...results] = [await connections.query(readCommitted(text), [], withinMs)].flat() // one result a statement
+  return { rows: results.flatMap(({ rows }) => rows) }
 }
 
 function adapter(client: Queryable) {

@@ -96,7 +96,7 @@ export abstract class PostgresReads {
   }
 
   drop(id: string): Promise<boolean> {
-    return this.read(({ quarantine, connections }) => quarantine.drop(connections, id))
+    return this.read(({ quarantine, connections }) => connections.transaction((client) => quarantine.drop(client, id)))
   }
 
   scrub(): Promise<void> {
