@@ -11,6 +11,8 @@ const superviseSeconds = 10
 const quickWithinMs = 5_000
 const maintainWithinMs = 20_000
 const buildWithinMs = 3_600_000
+/** The server adds delays to the time at which the transaction began: none is to be over too early, which costs another transaction. */
+const spareMs = 20
 const yearSeconds = 365 * 86_400
 
 interface JobData {
@@ -29,8 +31,8 @@ export interface Ticket {
 
 export interface WakeUp {
   readonly deliveryId: string
-  /** Milliseconds since 1970, by the server's clock. */
-  readonly at: number
+  /** From now on. */
+  readonly delayMs: number
 }
 
 /** The owner that a delivery's row names while a ticket's attempt runs. */
@@ -86,10 +88,10 @@ export class PostgresJobs {
 
   async insert(client: Queryable, wakeUps: readonly WakeUp[]): Promise<void> {
     if (wakeUps.length === 0) return
-    const jobs = wakeUps.map(({ deliveryId, at }) => ({
+    const jobs = wakeUps.map(({ deliveryId, delayMs }) => ({
       data: { deliveryId },
       singletonKey: deliveryId,
-      ...(at > 0 && { startAfter: new Date(at) }),
+      ...(delayMs > 0 && { startAfter: (delayMs + spareMs) / 1_000 }), // in seconds: the server adds them to its own time
     }))
     await this.#boss.insert(queue, jobs, { db: adapter(client) })
   }
@@ -120,16 +122,18 @@ export class PostgresJobs {
 
   /**
    * Makes jobs for deliveries that lost theirs: those that are due and wait, and those whose attempt has no job. Both happen only to a
-   * queue that somebody emptied, or to a row that was changed by hand.
+   * queue that somebody emptied, or to a row that was changed by hand; and the first where the server's clock was ahead for a moment as it
+   * made the job, or behind as the job came.
    */
   async reconcile(client: Queryable, now: number): Promise<void> {
     const jobs = `${this.#schema}.job j WHERE j.name = '${queue}' AND j.state IN ('created', 'retry', 'active')`
-    const overdueMs = 30_000
+    const overdueMs = 10_000
     const { rows } = await client.query(
       `SELECT d.claim || ':' || d.event_key AS id, CASE WHEN d.state = 'running' THEN d.owner END AS orphan
        FROM ${this.#schema}.deliveries d
        WHERE (d.state = 'waiting' AND d.due_at < $1 AND d.received_at < $1
-              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.claim || ':' || d.event_key)
+              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.claim || ':' || d.event_key
+                              AND (j.state = 'active' OR j.start_after <= ${this.#schema}.job_now()))
               AND NOT EXISTS (SELECT 1 FROM ${this.#schema}.deliveries r WHERE r.claim = d.claim AND r.state = 'running'))
           OR (d.state = 'running' AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.id::text = split_part(d.owner, ':', 1))
               AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.claim || ':' || d.event_key))
@@ -142,6 +146,21 @@ export class PostgresJobs {
       singletonKey: String(id),
     }))
     await this.#boss.insert(queue, lost)
+  }
+
+  /** After the server's clock went back: what waits for its next try comes earlier by as much. A date stays what it is. */
+  async pull(connections: Connections, ms: number, now: number): Promise<void> {
+    await connections.transaction((client) =>
+      client.query(
+        `WITH early AS (
+           UPDATE ${this.#schema}.deliveries SET due_at = due_at - $1::bigint
+           WHERE state = 'waiting' AND held_until IS NULL AND due_at > $2 RETURNING claim || ':' || event_key AS id
+         )
+         UPDATE ${this.#schema}.job j SET start_after = start_after - $1::bigint * interval '1 millisecond' FROM early
+         WHERE j.name = '${queue}' AND j.state IN ('created', 'retry') AND j.singleton_key = early.id`,
+        [ms, now],
+      ),
+    )
   }
 
   async stop(): Promise<void> {

@@ -14,7 +14,9 @@ import { ownerOf, type Ticket } from './postgres-jobs.js'
 import { PostgresReads, type PostgresParts } from './postgres-reads.js'
 import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
 
-const reconcileMs = 60_000
+/** By less a clock is only corrected. */
+const steppedMs = 1_000
+const reconcileMs = 30_000
 const lookIntoQuarantineMs = 500
 /** What a callback waits for its answer at most. */
 const answerWithinMs = 18_000
@@ -178,7 +180,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   beat(): Promise<void> {
     return this.read(async ({ quarantine, jobs, connections, clock }) => {
       await jobs.touch()
-      await clock.measure(connections)
+      const stepMs = await clock.measure(connections)
+      // Each process that notices does it: a retry that comes early does no harm, and one that comes late does.
+      if (stepMs < -steppedMs) await jobs.pull(connections, Math.ceil(-stepMs), this.now())
       if (performance.now() - this.#reconciledAt < reconcileMs) return
       await jobs.reconcile(connections, this.now())
       await quarantine.limitHourly(connections)
