@@ -4,7 +4,7 @@ import { textsOfQuarantined, textsOfRecord, textsOfRecorded } from './mentions.j
 import { receivedAtOf, withoutRecorded } from './quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
 import { emptied, isEmptied, isUnsettled, withoutScope, type ClaimRecord } from './records.js'
-import type { Position, Store } from './store.js'
+import type { Position, Settled, Store } from './store.js'
 
 export interface Pruned {
   /** Conversions whose payload was dropped. */
@@ -32,7 +32,7 @@ export function pruner(store: Store) {
     const prune = (record: ClaimRecord) =>
       isOldEnough(record, before) && !isPruned(record) ? emptied(record) : undefined
     let pruned = 0
-    for await (const record of allRecords(store)) {
+    for await (const record of store.settled === undefined ? allRecords(store) : settledRecords(store, before)) {
       if (prune(record) && (await rewrite(store, record.id, prune))) pruned++
     }
     for await (const quarantined of allQuarantined(store)) {
@@ -121,6 +121,16 @@ async function* allRecords(store: Store) {
     const last = page.at(-1)
     if (last === undefined || page.length < portion) return
     after = last.id
+  }
+}
+
+/** What may be old enough to be pruned, in portions. */
+async function* settledRecords(store: Store, before: number) {
+  for (let after: Settled | undefined; ;) {
+    const page = await store.settled?.(before, after, portion)
+    if (page?.last === undefined) return
+    yield* page.records
+    after = page.last
   }
 }
 

@@ -73,6 +73,12 @@ export interface Position {
   readonly id: string
 }
 
+/** A place among what was settled for good, which goes from the oldest to the newest. */
+export interface Settled {
+  readonly at: number
+  readonly number: number
+}
+
 export interface Selection {
   readonly scope?: string | undefined
   readonly before?: Position | undefined
@@ -148,6 +154,15 @@ export interface Store<Tx = never> {
   dailyCounts(since: number): Promise<readonly DailyCount[]>
   /** All records, in the order of their ids. */
   records(after: string, limit: number): Promise<readonly ClaimRecord[]>
+  /**
+   * Records with a delivery that was done, withdrawn or refused before a time and whose payload is there, oldest first, and where they
+   * end: nowhere when there are no more. A store without it is asked for all records.
+   */
+  settled?(
+    before: number,
+    after: Settled | undefined,
+    limit: number,
+  ): Promise<{ readonly records: readonly ClaimRecord[]; readonly last?: Settled }>
   /** Removes a quarantined callback, unless it waits; whether it did. */
   drop(id: string): Promise<boolean>
   /** Makes what was overwritten unreadable in the storage as well. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where it cannot. */

@@ -9,6 +9,7 @@ import {
   type DeliveryCounts,
   type DeliverySelection,
   type QuarantineSelection,
+  type Settled,
   type StoredDelivery,
 } from '../store.js'
 import { storageError } from '../../errors.js'
@@ -93,6 +94,10 @@ export abstract class PostgresReads {
 
   records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
     return this.read(({ rows, connections }) => rows.recordsAfter(connections, after, limit))
+  }
+
+  settled(before: number, after: Settled | undefined, limit: number) {
+    return this.read(({ rows, connections }) => rows.settled(connections, before, after, limit))
   }
 
   drop(id: string): Promise<boolean> {
