@@ -13,6 +13,9 @@ const maintainWithinMs = 20_000
 const buildWithinMs = 3_600_000
 /** The server adds delays to the time at which the transaction began: none is to be over too early, which costs another transaction. */
 const spareMs = 20
+const freshPriority = 1
+const repeatedPriority = 0
+const repeatedEvery = 4
 const yearSeconds = 365 * 86_400
 
 interface JobData {
@@ -33,6 +36,8 @@ export interface WakeUp {
   readonly deliveryId: string
   /** From now on. */
   readonly delayMs: number
+  /** Whether it was tried before. */
+  readonly isRepeated: boolean
 }
 
 /** The owner that a delivery's row names while a ticket's attempt runs. */
@@ -53,6 +58,8 @@ export class PostgresJobs {
   readonly #boss: PgBoss
   readonly #schema: string
   readonly #quick: ReturnType<typeof adapter>
+  #fetched = 0
+  #isMoreThere = false
   /** Tickets whose job is ours until it is completed. */
   readonly #leased = new Map<string, Pick<Ticket, 'id' | 'retryCount'>>()
 
@@ -88,16 +95,30 @@ export class PostgresJobs {
 
   async insert(client: Queryable, wakeUps: readonly WakeUp[]): Promise<void> {
     if (wakeUps.length === 0) return
-    const jobs = wakeUps.map(({ deliveryId, delayMs }) => ({
+    const jobs = wakeUps.map(({ deliveryId, delayMs, isRepeated }) => ({
       data: { deliveryId },
       singletonKey: deliveryId,
+      priority: isRepeated ? repeatedPriority : freshPriority,
       ...(delayMs > 0 && { startAfter: (delayMs + spareMs) / 1_000 }), // in seconds: the server adds them to its own time
     }))
     await this.#boss.insert(queue, jobs, { db: adapter(client) })
   }
 
+  /**
+   * What is new goes first: it would wait for hours behind thousands that fail again and again. Where more is there than can be taken,
+   * those come first every fourth time.
+   */
   async fetch(limit: number): Promise<readonly Ticket[]> {
-    const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { batchSize: limit, db: this.#quick })
+    const isTheirTurn = this.#isMoreThere && ++this.#fetched % repeatedEvery === 0
+    const repeated = isTheirTurn ? await this.#fetch({ batchSize: limit, maxPriority: repeatedPriority }) : []
+    const left = limit - repeated.length
+    const others = left > 0 ? await this.#fetch({ batchSize: left }) : []
+    this.#isMoreThere = others.length === left
+    return [...repeated, ...others]
+  }
+
+  async #fetch(options: { readonly batchSize: number; readonly maxPriority?: number }): Promise<readonly Ticket[]> {
+    const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { ...options, db: this.#quick })
     return jobs.map(({ id, retryCount, data }) => {
       this.#leased.set(ownerOf({ id, retryCount }), { id, retryCount })
       return { id, retryCount, ...data }
