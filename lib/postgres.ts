@@ -52,8 +52,8 @@ export function postgresInbox(options: PostgresInboxOptions): Inbox<PostgresComm
   const onError = (error: unknown): void => {
     inbox.report(error)
   }
-  const store = new PostgresStore((quarantineBudget) =>
-    openPostgres(drivers, { connectionString, pool, schema, quarantineBudget, onError }),
+  const store = new PostgresStore((quarantineBudget, closing) =>
+    openPostgres(drivers, { connectionString, pool, schema, quarantineBudget, onError }, closing),
   )
   const inbox = new DurableInbox<PostgresClient, PostgresCommit>(store)
   return inbox

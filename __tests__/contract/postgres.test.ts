@@ -32,7 +32,8 @@ const postgres: Kind = {
     return {
       open: () => {
         const options = { connectionString: server.url, schema, onError: () => undefined }
-        const open = (quarantineBudget: Size) => openPostgres(requireDrivers(), { ...options, quarantineBudget })
+        const open = (quarantineBudget: Size, closing: AbortSignal) =>
+          openPostgres(requireDrivers(), { ...options, quarantineBudget }, closing)
         return Promise.resolve<Inbox>(new DurableInbox(new PostgresStore(open, budget)))
       },
       dispose: () => client.end(),

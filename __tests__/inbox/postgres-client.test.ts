@@ -1,5 +1,7 @@
 import { commitTransaction } from '../../lib/inbox/stores/postgres-commit.js'
-import { transaction, type PostgresConnection, type PostgresPool } from '../../lib/inbox/stores/postgres-client.js'
+import type { PostgresConnection, PostgresPool } from '../../lib/inbox/stores/postgres-client.js'
+import { begin } from '../../lib/inbox/stores/postgres-begin.js'
+import { Connections } from '../../lib/inbox/stores/postgres-connections.js'
 import { deferred } from '../support/recorder.js'
 
 jest.mock('node:timers/promises', () => ({ setTimeout: () => Promise.resolve() })) // nobody waits for the next try
@@ -34,30 +36,31 @@ function poolWith(slow: string) {
     end: () => Promise.resolve(),
     on: () => undefined,
   }
-  return { pool, sent, released, answer }
+  const closing = new AbortController()
+  return { pool, connections: new Connections(pool, closing.signal), closing, sent, released, answer }
 }
 
 test('one that was given up sends nothing more, though its statement is answered after all', async () => {
   jest.useFakeTimers()
-  const { pool, sent, released, answer } = poolWith('SELECT lock')
+  const { connections, sent, released, answer } = poolWith('SELECT lock')
   const write = deferred<unknown>()
-  const result = transaction(pool, async (client) => {
+  const result = connections.transaction(async (client) => {
     await client.query('SELECT lock')
     await client.query('UPDATE rows').then(write.resolve, write.resolve)
   })
-  const failure = expect(result).rejects.toThrow('PostgreSQL did not answer within 15000 ms')
-  await jest.advanceTimersByTimeAsync(15_000)
+  const failure = expect(result).rejects.toThrow('PostgreSQL did not answer within 10000 ms')
+  await jest.advanceTimersByTimeAsync(10_000)
   answer.resolve()
   await failure
   expect(await write.promise).toBeInstanceOf(Error)
-  expect(sent).toEqual(['BEGIN ISOLATION LEVEL READ COMMITTED', 'SELECT lock'])
+  expect(sent).toEqual([begin({ withinMs: 10_000 }), 'SELECT lock'])
   expect(released).toEqual([true])
 })
 
 test('one whose function failed is rolled back, and its connection used again', async () => {
-  const { pool, sent, released } = poolWith('nothing')
-  await expect(transaction(pool, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
-  expect(sent).toEqual(['BEGIN ISOLATION LEVEL READ COMMITTED', 'ROLLBACK'])
+  const { connections, sent, released } = poolWith('nothing')
+  await expect(connections.transaction(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
+  expect(sent).toEqual([begin({ withinMs: 10_000 }), 'ROLLBACK'])
   expect(released).toEqual([false])
 })
 
@@ -70,7 +73,7 @@ test.each([
   const isAway = () => Promise.reject(new Error('ECONNREFUSED'))
   const connect = jest.fn<Promise<PostgresConnection>, []>(isAway).mockResolvedValueOnce(connection)
   const result = commitTransaction(
-    { ...pool, connect },
+    new Connections({ ...pool, connect }, new AbortController().signal),
     async (client) => {
       await client.query(text)
       connection.query = isAway

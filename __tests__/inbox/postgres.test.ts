@@ -172,7 +172,7 @@ describePostgres('postgresInbox', () => {
       quarantineBudget: durableBudget,
       onError: () => undefined,
     }
-    const store = new PostgresStore(() => openPostgres(requireDrivers(), options))
+    const store = new PostgresStore((_budget, closing) => openPostgres(requireDrivers(), options, closing))
     closing.push(() => store.close())
     const record = { ...recordOf(callbackOf('success')), order: 'f'.repeat(40) }
     await store.change({ apply: () => ({ record, reserved: [record.order], result: undefined }) })

@@ -112,7 +112,7 @@ describePostgres('PostgreSQL', () => {
   test('a ticket takes over nothing that a later one of the same job has taken over', async () => {
     const options = { connectionString: server.url, schema: 'tickets', onError: () => undefined }
     const store = new PostgresStore(
-      (quarantineBudget) => openPostgres(requireDrivers(), { ...options, quarantineBudget }),
+      (quarantineBudget, closing) => openPostgres(requireDrivers(), { ...options, quarantineBudget }, closing),
       durableBudget,
     )
     const client = new Client({ connectionString: server.url })

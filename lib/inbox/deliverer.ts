@@ -72,7 +72,8 @@ export class Deliverer<Tx> {
   /** Makes a change that may take a delivery up, and runs what it took. `slot` takes a slot, if there is a free one. */
   async change<T extends Taking>({ apply, ...change }: SlotChange<T>): Promise<T> {
     let taken: Slot | undefined
-    const slot = (): boolean => (taken ??= this.#slots.take()) !== undefined
+    let isOver = false // a storage that did not answer in time may still ask
+    const slot = (): boolean => !isOver && (taken ??= this.#slots.take()) !== undefined
     try {
       const result = await this.#store.change({ ...change, apply: (found) => apply(found, slot) })
       const { takenUp, lost } = result
@@ -83,6 +84,7 @@ export class Deliverer<Tx> {
       this.#tell(lost)
       return result
     } finally {
+      isOver = true
       taken?.release()
     }
   }

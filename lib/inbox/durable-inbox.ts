@@ -1,5 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
 import { debug, shortId } from '../debug.js'
+import { within } from '../within.js'
 import { BaseInbox } from './base.js'
 import { recordCallback } from './changes.js'
 import { Deliverer } from './deliverer.js'
@@ -7,6 +8,9 @@ import { identityOf, peopleOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost } from './inbox.js'
 import { keptWith, type QuarantinedCallback } from './quarantine.js'
 import type { DurableStore } from './store.js'
+
+/** What the end waits at most for a look that is under way: its storage may not answer. */
+const idleWithinMs = 700
 
 /** The inbox over a store that outlives the process: records before the answer, and delivers in the background. */
 export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit> {
@@ -57,7 +61,7 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   }
 
   protected async end(): Promise<void> {
-    await this.#deliverer?.idle()
+    if (this.#deliverer) await within(idleWithinMs, this.#deliverer.idle())
     debug.inbox('closed, %d handlers left running', this.running.size + this.slots.stuck)
     await this.#store.close()
   }

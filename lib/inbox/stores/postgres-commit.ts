@@ -1,19 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { storageError } from '../../errors.js'
 import { transactionEnded } from '../ended.js'
-import {
-  inTime,
-  onConnection,
-  transaction,
-  type PostgresConnection,
-  type PostgresPool,
-  type Queryable,
-} from './postgres-client.js'
+import { begin, limits } from './postgres-begin.js'
+import { codeOf, type PostgresConnection, type Queryable } from './postgres-client.js'
 import { commitClient, invalidCommit, type PostgresClient } from './postgres-commit-client.js'
+import { transactWithinMs, type Connections } from './postgres-connections.js'
 import { savepoint } from './postgres-statements.js'
 
 const asksOften = 20
 const askAgainMs = 1_000
+const hasEndedWithinMs = 2_000
 
 const isAborted =
   'A statement of the function given to commit failed, and the function went on: nothing can be committed.'
@@ -40,7 +36,7 @@ interface Ran {
  * part of the transaction, or ended it (`isTransactionEnded`); with the coded error of a storage that failed.
  */
 export async function commitTransaction<T>(
-  pool: PostgresPool,
+  connections: Connections,
   effect: (client: PostgresClient) => unknown,
   settle: (client: Queryable) => Promise<T>,
   closing: AbortSignal,
@@ -50,18 +46,18 @@ export async function commitTransaction<T>(
   let failure: Failure | undefined
   let hasEnded: boolean | undefined
   try {
-    return await onConnection(pool, async (connection) => {
-      id = await inTime(begin(connection))
+    return await connections.use(async (connection) => {
+      id = await connections.inTime(beginCommit(connection))
       ran = await run(connection, effect, closing)
-      failure = ran.failure ?? (await leave(connection))
+      failure = ran.failure ?? (await leave(connection, connections))
       // A connection that is lost from here on leaves both or neither: what is recorded of the delivery says which.
-      if (failure === undefined) return inTime(settleAndCommit(connection, settle))
-      hasEnded = await hasEndedOn(connection)
+      if (failure === undefined) return connections.inTime(settleAndCommit(connection, settle))
+      hasEnded = await hasEndedOn(connection, connections)
       throw failure.error
     })
   } catch (error) {
     if (failure === undefined) throw storageError(error)
-    if (hasEnded ?? (ran?.mayHaveEnded === true && (await mayHaveCommitted(pool, id)))) {
+    if (hasEnded ?? (ran?.mayHaveEnded === true && (await mayHaveCommitted(connections, id)))) {
       throw transactionEnded(ran?.failure && { cause: ran.failure.error })
     }
     throw failure.error
@@ -69,11 +65,12 @@ export async function commitTransaction<T>(
 }
 
 /** Begins the transaction and gives its id. The savepoint shows, also after a statement has failed, whether it is still the same one. */
-async function begin(connection: Queryable): Promise<unknown> {
-  const result = await connection.query(
-    `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text AS id; SAVEPOINT ${savepoint}`,
-  )
-  return [result].flat().flatMap(({ rows }) => rows)[0]?.id // one result a statement
+async function beginCommit(connection: Queryable): Promise<unknown> {
+  const result = await connection.query(`${begin()}; SELECT pg_current_xact_id()::text AS id; SAVEPOINT ${savepoint}`)
+  return [result]
+    .flat()
+    .flatMap(({ rows }) => rows)
+    .find((row) => 'id' in row)?.id // one result a statement
 }
 
 async function run(
@@ -108,10 +105,10 @@ function endOf(run: () => unknown, signal: AbortSignal): Promise<unknown> {
   })
 }
 
-/** Ends the savepoint, after everything that the function sent and did not await. */
-async function leave(connection: Queryable): Promise<Failure | undefined> {
+/** Ends the savepoint, after everything that the function sent and did not await. From here on time is limited, as everywhere. */
+async function leave(connection: Queryable, connections: Connections): Promise<Failure | undefined> {
   try {
-    await inTime(connection.query(`RELEASE SAVEPOINT ${savepoint}`))
+    await connections.inTime(connection.query(`RELEASE SAVEPOINT ${savepoint}; ${limits(transactWithinMs)}`))
     return undefined
   } catch (error) {
     const hasFailed = codeOf(error) === inFailedTransaction
@@ -126,9 +123,9 @@ async function settleAndCommit<T>(connection: Queryable, settle: (client: Querya
 }
 
 /** Whether the transaction of a connection is over; undefined where the connection does not say. */
-async function hasEndedOn(connection: Queryable): Promise<boolean | undefined> {
+async function hasEndedOn(connection: Queryable, connections: Connections): Promise<boolean | undefined> {
   try {
-    await inTime(connection.query(`ROLLBACK TO SAVEPOINT ${savepoint}`))
+    await connections.inTime(connection.query(`ROLLBACK TO SAVEPOINT ${savepoint}`), hasEndedWithinMs)
     return false
   } catch (error) {
     const code = codeOf(error)
@@ -141,12 +138,10 @@ async function hasEndedOn(connection: Queryable): Promise<boolean | undefined> {
  * for as long as a lease. Where the server crashed meanwhile, another transaction can have the same id, and have committed: in doubt it is
  * true, since a delivery that is dead is told to a person, and one that is tried again may pay twice.
  */
-async function mayHaveCommitted(pool: PostgresPool, id: unknown): Promise<boolean> {
+async function mayHaveCommitted(connections: Connections, id: unknown): Promise<boolean> {
   for (let asked = 1; asked <= asksOften; asked++) {
     try {
-      const { rows } = await transaction(pool, (client) =>
-        client.query('SELECT pg_xact_status($1::text::xid8) AS status', [id]),
-      )
+      const { rows } = await connections.query('SELECT pg_xact_status($1::text::xid8) AS status', [id])
       if (rows[0]?.status !== 'in progress') return rows[0]?.status !== 'aborted'
     } catch (error) {
       if (codeOf(error) === noSuchId) return false // its server crashed, and never wrote it
@@ -155,8 +150,4 @@ async function mayHaveCommitted(pool: PostgresPool, id: unknown): Promise<boolea
     await wait(askAgainMs, undefined, { ref: false })
   }
   return true
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }

@@ -1,15 +1,24 @@
+import { Socket } from 'node:net'
 import type * as Pg from 'pg'
 import type * as Boss from 'pg-boss'
 import { ConversionWebhookError } from '../../errors.js'
 import type { Size } from '../quarantine.js'
-import { transaction, type PostgresPool } from './postgres-client.js'
+import { within } from '../../within.js'
+import type { PostgresPool } from './postgres-client.js'
+import { ServerClock } from './postgres-clock.js'
+import { Connections } from './postgres-connections.js'
 import { PostgresJobs } from './postgres-jobs.js'
+import { PostgresListener } from './postgres-listener.js'
 import { PostgresQuarantine } from './postgres-quarantine.js'
 import { PostgresRows } from './postgres-rows.js'
 import { migrate } from './postgres-schema.js'
-import type { PostgresParts } from './postgres.js'
+import type { PostgresParts } from './postgres-reads.js'
 
-const listenAgainMs = 5_000
+const connectWithinMs = 5_000
+/** The operating system asks after a connection on which nothing comes for so long. */
+const keepAliveMs = 10_000
+const migrateWithinMs = 120_000
+const endWithinMs = 300
 
 export interface PostgresOptions {
   readonly connectionString?: string | undefined
@@ -37,74 +46,71 @@ export function requireDrivers() {
   }
 }
 
-/** Connects, brings the tables up to date and starts the jobs. */
+/** Connects, brings the tables up to date and starts the jobs. What waits for the server stops waiting when `closing` is aborted. */
 export async function openPostgres(
   { pg, PgBoss }: ReturnType<typeof requireDrivers>,
   { connectionString, pool: given, schema, quarantineBudget, onError }: PostgresOptions,
+  closing: AbortSignal,
 ): Promise<PostgresParts> {
-  const own = given ? undefined : new pg.Pool({ connectionString, max: 20, connectionTimeoutMillis: 5_000 })
+  const sockets = new Set<Socket>()
+  const ownOptions = {
+    connectionString,
+    connectionTimeoutMillis: connectWithinMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
+    stream: () => socketIn(sockets),
+  }
+  const own = given ? undefined : new pg.Pool({ ...ownOptions, max: 20 })
   const pool: PostgresPool = given ?? (own as unknown as PostgresPool)
   // A connection that is lost while nobody uses it is replaced with the next query.
   own?.on('error', () => undefined)
-  let listener: Pg.Client | undefined
-  let timer: NodeJS.Timeout | undefined
-  let isClosed = false
-  const jobs = new PostgresJobs(PgBoss, pool, schema, onError)
+  const connections = new Connections(pool, closing)
+  const clock = new ServerClock()
+  const jobs = new PostgresJobs(PgBoss, connections, schema, onError)
+  let listener: PostgresListener | undefined
 
   async function end(): Promise<void> {
-    isClosed = true
-    clearTimeout(timer)
-    await listener?.end().catch(() => undefined)
-    await jobs.stop().catch(() => undefined)
-    await own?.end()
+    listener?.close()
+    await within(
+      endWithinMs,
+      jobs.stop().catch(() => undefined),
+    )
+    if (own) await within(endWithinMs, own.end())
+    for (const socket of sockets) socket.destroy() // a server that is not heard of does not say good-bye
   }
 
-  /** A connection of its own, since a notification comes to the session that listens; made again whenever it is lost. */
   async function listen(wake: () => void): Promise<void> {
-    if (isClosed) return
-    const options = connectionString === undefined ? optionsOf(pool) : { connectionString }
-    const client = new pg.Client(options)
-    listener = client
-    const again = (): void => {
-      if (isClosed || listener !== client) return
-      listener = undefined
-      timer = setTimeout(() => {
-        void listen(wake)
-      }, listenAgainMs).unref()
-    }
-    client.on('error', again)
-    client.on('end', again)
-    client.on('notification', wake)
-    try {
-      await client.connect()
-      await client.query('LISTEN conversion_webhook')
-      wake() // what was made while nobody listened
-    } catch {
-      again()
-    }
+    const options = given
+      ? { connectionTimeoutMillis: connectWithinMs, keepAlive: true, ...optionsOf(given) }
+      : ownOptions
+    listener = new PostgresListener(() => new pg.Client(options), wake)
+    await listener.start()
   }
 
   try {
-    await transaction(pool, (client) => migrate(client, schema))
+    await connections.transaction((client) => migrate(client, schema), migrateWithinMs)
+    await clock.measure(connections)
     await jobs.start()
   } catch (error) {
     await end()
     throw error
   }
   return {
-    pool,
+    connections,
     rows: new PostgresRows(schema),
     quarantine: new PostgresQuarantine(schema, quarantineBudget),
     jobs,
+    clock,
     listen,
     close: end,
-    async skewMs() {
-      const asked = Date.now()
-      const { rows } = await pool.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now')
-      const answered = Date.now()
-      return Math.round(Number(rows[0]?.now) - (asked + answered) / 2)
-    },
   }
+}
+
+function socketIn(sockets: Set<Socket>): Socket {
+  const socket = new Socket()
+  sockets.add(socket)
+  socket.once('close', () => sockets.delete(socket))
+  return socket
 }
 
 /** What a pool of the package pg was made with. */

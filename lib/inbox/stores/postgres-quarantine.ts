@@ -12,7 +12,8 @@ import {
   type Size,
 } from '../quarantine.js'
 import type { QuarantineSelection } from '../store.js'
-import { transaction, type PostgresPool, type Queryable } from './postgres-client.js'
+import type { Queryable } from './postgres-client.js'
+import type { Connections } from './postgres-connections.js'
 import { columnsOf, Conditions } from './postgres-sql.js'
 import {
   changingColumns,
@@ -84,9 +85,9 @@ export class PostgresQuarantine {
   }
 
   /** Removes what is too old or too much, once an hour, whatever was added. */
-  async limitHourly(pool: PostgresPool): Promise<void> {
+  async limitHourly(connections: Connections): Promise<void> {
     if (!this.#watch.isHourOver(performance.now())) return
-    await transaction(pool, (client) => this.#limit(client, quarantineKinds))
+    await connections.transaction((client) => this.#limit(client, quarantineKinds))
   }
 
   /** By one process at a time: two would remove twice as much. Another one looks with its next row. Waits for no lock. */

@@ -2,7 +2,7 @@ import type { Holders } from '../holders.js'
 import type { People } from '../identity.js'
 import type { Outcome } from '../ledger.js'
 import type { Delivery, ClaimRecord } from '../records.js'
-import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, Settled, StoredDelivery } from '../store.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
 import { columnsOf, Conditions, lockKey, lockKeySql, numbered } from './postgres-sql.js'
@@ -26,6 +26,9 @@ export interface Written {
   readonly before: ClaimRecord | undefined
   readonly after: ClaimRecord
 }
+
+/** As the index on what prune looks for spells it. */
+const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND strpos(callback, '"params":{}') = 0`
 
 const unheld = 'held_until IS NULL AND holds = 0'
 
@@ -62,11 +65,27 @@ export class PostgresRows {
   }
 
   async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly ClaimRecord[]> {
-    const { rows } = await client.query(
-      `SELECT * FROM ${this.#schema}.claims WHERE id COLLATE "C" > $1 ORDER BY id COLLATE "C" LIMIT $2`,
-      [after, limit],
-    )
+    const { rows } = await client.query(`SELECT * FROM ${this.#schema}.claims WHERE id > $1 ORDER BY id LIMIT $2`, [
+      after,
+      limit,
+    ])
     return [...(await this.#withDeliveries(client, rows)).values()]
+  }
+
+  /** See `Store.settled`. */
+  async settled(client: Queryable, before: number, after: Settled | undefined, limit: number) {
+    const { at, number } = after ?? { at: Number.MIN_SAFE_INTEGER, number: 0 }
+    const { rows } = await client.query(
+      `SELECT number, claim, settled_at FROM ${this.#schema}.deliveries WHERE ${isKeptAtRest} AND settled_at < $1
+       AND (settled_at, number) > ($2, $3) ORDER BY settled_at, number LIMIT $4`,
+      [whole(before), at, number, limit],
+    )
+    const ids = [...new Set(rows.map(({ claim }) => text(claim)))]
+    const last = rows.at(-1)
+    return {
+      records: [...(await this.records(client, ids)).values()],
+      ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
+    }
   }
 
   /** Most callbacks are about something new: then there is nothing to ask for. */
@@ -247,6 +266,11 @@ export class PostgresRows {
     )
     return rows.map(toDailyCount)
   }
+}
+
+/** A time that a bigint can hold: what is before it stays before it. */
+function whole(time: number): number {
+  return Math.ceil(Math.min(Math.max(time, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER))
 }
 
 function recordsOf(claims: readonly Row[], deliveries: readonly Row[]): Map<string, ClaimRecord> {

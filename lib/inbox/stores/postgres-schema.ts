@@ -4,9 +4,10 @@ import type { Queryable } from './postgres-client.js'
 /** Every version of the tables, each as what makes it of the one before. */
 const migrations: readonly ((schema: string) => string)[] = [
   (schema) => `
+  -- Ids are compared byte by byte: everything is paged by them in the same order, whatever the collation of the database.
   CREATE TABLE ${schema}.claims (
-    id text PRIMARY KEY,
-    identity text NOT NULL,
+    id text COLLATE "C" PRIMARY KEY,
+    identity text COLLATE "C" NOT NULL,
     number bigint GENERATED ALWAYS AS IDENTITY, -- from the oldest to the newest
     people text,
     scope text NOT NULL,
@@ -30,11 +31,12 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX ON ${schema}.claims (identity, referee_email NULLS FIRST, referrer_email NULLS FIRST) WHERE id <> identity AND people IS NOT NULL;
 
   -- Which claim has an order, by the identity of the order. Outlives prune and erase.
-  CREATE TABLE ${schema}.reservations (order_key text PRIMARY KEY, claim text NOT NULL);
+  CREATE TABLE ${schema}.reservations (order_key text COLLATE "C" PRIMARY KEY, claim text COLLATE "C" NOT NULL);
 
   CREATE TABLE ${schema}.deliveries (
-    claim text NOT NULL,
-    event_key text NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    claim text COLLATE "C" NOT NULL,
+    event_key text COLLATE "C" NOT NULL,
     sequence integer NOT NULL,
     state text NOT NULL,
     attempts integer NOT NULL,
@@ -58,14 +60,17 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX ON ${schema}.deliveries (received_at);
   CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at)
     INCLUDE (held_until, holds, received_at) WHERE state <> 'done';
+  -- What prune looks for: what it has emptied leaves the index, so that it is not read again.
+  CREATE INDEX deliveries_settled ON ${schema}.deliveries (settled_at, number)
+    WHERE state IN ('done', 'withdrawn', 'refused') AND strpos(callback, '"params":{}') = 0;
 
   CREATE TABLE ${schema}.quarantine (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id text NOT NULL UNIQUE,
+    id text COLLATE "C" NOT NULL UNIQUE,
     kind text NOT NULL,
     state text NOT NULL,
     scope text NOT NULL,
-    identity text,
+    identity text COLLATE "C",
     received_at bigint NOT NULL,
     last_at bigint NOT NULL,
     count bigint NOT NULL,

@@ -28,7 +28,11 @@ export function wakeUpsFor(written: readonly Written[], unused: readonly string[
         const isNews = old?.state !== 'waiting' || old.dueAt !== delivery.dueAt
         return isNews || (isFree && (cameInVain.has(id) || (wasRunning && delivery.dueAt <= now)))
       })
-      .map(({ delivery, id }) => ({ deliveryId: id, at: delivery.dueAt }))
+      .map(({ delivery, id }) => ({
+        deliveryId: id,
+        delayMs: Math.max(0, delivery.dueAt - now),
+        isRepeated: delivery.attempts > 0 || delivery.holds > 0,
+      }))
   })
 }
 

@@ -1,79 +1,60 @@
 import { Group, type Ended } from '../group.js'
-import type { Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
-import { durableBudget, type ConflictRecord, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { splitDeliveryId, type ClaimRecord } from '../records.js'
-import {
-  maxClaims,
-  type Candidate,
-  type Change,
-  type Changed,
-  type Counts,
-  type DailyCount,
-  type DeliveryCounts,
-  type DeliverySelection,
-  type DurableStore,
-  type QuarantineSelection,
-  type StoredDelivery,
-} from '../store.js'
+import { durableBudget, type ConflictRecord, type Size } from '../quarantine.js'
+import { splitDeliveryId } from '../records.js'
+import type { Candidate, Change, Changed, DurableStore } from '../store.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
+import { within } from '../../within.js'
 import { causeOf, isClosedError } from './failures.js'
-import { transaction, type PostgresPool, type Queryable } from './postgres-client.js'
+import type { Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
 import { PostgresFound } from './postgres-found.js'
-import { isLapsedBefore, ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
-import type { PostgresQuarantine } from './postgres-quarantine.js'
-import type { PostgresRows } from './postgres-rows.js'
+import { isLapsedBefore, ownerOf, type Ticket } from './postgres-jobs.js'
+import { PostgresReads, type PostgresParts } from './postgres-reads.js'
 import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
 
-const reconcileMs = 60_000
+/** By less a clock is only corrected. */
+const steppedMs = 1_000
+const reconcileMs = 30_000
 const lookIntoQuarantineMs = 500
+/** What a callback waits for its answer at most. */
+const answerWithinMs = 18_000
+/** What the end waits at most for what is under way. */
+const idleWithinMs = 700
 
 type AnyChange = Change<unknown, PostgresClient>
-
-export interface PostgresParts {
-  readonly pool: PostgresPool
-  readonly rows: PostgresRows
-  readonly quarantine: PostgresQuarantine
-  readonly jobs: PostgresJobs
-  /** Milliseconds that the server's clock is ahead of ours. */
-  readonly skewMs: () => Promise<number>
-  /** Tells when another process may have made a job. Resolves when it listens. */
-  readonly listen: (wake: () => void) => Promise<void>
-  /** Lets go of everything that was made for the store. */
-  close(): Promise<void>
-}
 
 /**
  * The inbox in PostgreSQL. While one transaction is under way, everything that comes meanwhile makes the next one. Rows are the truth;
  * what runs is claimed by a job of pg-boss, whose lease ends with the process.
  */
-export class PostgresStore implements DurableStore<PostgresClient> {
+export class PostgresStore extends PostgresReads implements DurableStore<PostgresClient> {
   readonly pollMs = 500
   readonly quarantineBudget: Size
   readonly #open: () => Promise<PostgresParts>
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #slot = Math.floor(Math.random() * 16)
   #opening: Promise<PostgresParts> | undefined
+  #opened: PostgresParts | undefined
   readonly #tickets = new Map<string, Ticket>()
-  #skewMs = 0
   #reconciledAt = -Infinity
   #lookedIntoQuarantineAt = -Infinity
-  /** Aborted when the store is closed: what waits for a function of `commit` no longer does. */
+  /** Aborted when the store is closed: nothing waits for the server then, or for a function of `commit`. */
   readonly #closing = new AbortController()
 
-  /** `open` is asked when the store is used first, and again after it failed. */
-  constructor(open: (budget: Size) => Promise<PostgresParts>, budget = durableBudget) {
-    this.#open = () => open(budget)
+  /** `open` is asked when the store is used first, and again after it failed; what it waits for ends with the signal. */
+  constructor(open: (budget: Size, closing: AbortSignal) => Promise<PostgresParts>, budget = durableBudget) {
+    super()
+    this.#open = () => open(budget, this.#closing.signal)
     this.quarantineBudget = budget
   }
 
-  async #parts(): Promise<PostgresParts> {
+  protected async parts(): Promise<PostgresParts> {
     this.#closing.signal.throwIfAborted()
     this.#opening ??= this.#open()
     try {
-      return await this.#opening
+      return (this.#opened = await this.#opening)
     } catch (error) {
       this.#opening = undefined
       throw storageError(error)
@@ -81,27 +62,35 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   async change<T>(change: Change<T, PostgresClient>): Promise<T> {
+    const making = this.#make(change)
     try {
-      await this.#parts()
+      if (change.effect || (await within(answerWithinMs, making.then(ignore, ignore)))) return await making
+      // Its transaction was given up, or will be: what it waits for now is a connection, or transactions before it.
+      const cause = new Error(`PostgreSQL did not record it within ${String(answerWithinMs)} ms`)
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
+    } catch (error) {
+      // A ticket that could not be used is not held on to: its lease ends, and it comes again, to whomever.
+      if (change.candidate !== undefined) this.#forget([change.candidate])
+      throw error
+    }
+  }
+
+  async #make<T>(change: Change<T, PostgresClient>): Promise<T> {
+    try {
+      await this.parts()
     } catch (cause) {
       // Whatever keeps it from opening, a callback is answered with 503.
       throw isClosedError(cause)
         ? cause
         : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause: causeOf(cause) })
     }
-    try {
-      return (await (change.effect ? this.#effect(change) : this.#group.submit(change))) as T
-    } catch (error) {
-      // A ticket that could not be used is not quarantined on to: its lease ends, and it comes again, to whomever.
-      if (change.candidate !== undefined) this.#forget([change.candidate])
-      throw error
-    }
+    return (await (change.effect ? this.#effect(change) : this.#group.submit(change))) as T
   }
 
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
-    const { pool } = await this.#parts()
+    const { connections } = await this.parts()
     try {
-      const { ends, completed } = await transaction(pool, (client) => this.#transact(client, changes))
+      const { ends, completed } = await connections.transaction((client) => this.#transact(client, changes))
       this.#forget(completed)
       return ends
     } catch (error) {
@@ -111,9 +100,9 @@ export class PostgresStore implements DurableStore<PostgresClient> {
 
   /** A change with an effect has a transaction of its own; its claim is locked after the effect, so that nobody waits for it. */
   async #effect({ effect, ...change }: AnyChange): Promise<unknown> {
-    const { pool } = await this.#parts()
+    const { connections } = await this.parts()
     const { value, completed } = await commitTransaction(
-      pool,
+      connections,
       (client) => effect?.(client),
       async (client) => {
         const { ends, completed } = await this.#transact(client, [change])
@@ -135,7 +124,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   async #transact(client: Queryable, changes: readonly AnyChange[]) {
-    const { rows, quarantine, jobs } = await this.#parts()
+    const { rows, quarantine, jobs } = await this.parts()
     const transaction = await PostgresFound.read(client, rows, quarantine, changes)
     const counted = new Map<Outcome, number>()
     const conflicts: ConflictRecord[] = []
@@ -166,82 +155,13 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     return { ends, completed }
   }
 
-  async #read<T>(query: (parts: PostgresParts) => Promise<T>): Promise<T> {
-    const parts = await this.#parts()
-    try {
-      return await query(parts)
-    } catch (error) {
-      throw storageError(error)
-    }
-  }
-
-  record(claim: string): Promise<ClaimRecord | undefined> {
-    return this.#read(async ({ rows, pool }) => (await rows.records(pool, [claim])).get(claim))
-  }
-
-  claims(identity: string): Promise<readonly ClaimRecord[]> {
-    return this.#read(({ rows, pool }) => rows.claims(pool, identity, maxClaims))
-  }
-
-  holders(orders: readonly string[]): Promise<Holders> {
-    return this.#read(({ rows, pool }) => rows.holders(pool, orders))
-  }
-
-  quarantined(id: string): Promise<QuarantinedCallback | undefined> {
-    return this.#read(({ quarantine, pool }) => quarantine.find(pool, id))
-  }
-
-  conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(({ quarantine, pool }) => quarantine.conflicts(pool, identity))
-  }
-
-  deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
-    return this.#read(({ rows, pool }) => rows.deliveries(pool, selection))
-  }
-
-  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(({ quarantine, pool }) => quarantine.list(pool, selection))
-  }
-
-  waitingInQuarantine(): Promise<Size> {
-    return this.#read(({ quarantine, pool }) => quarantine.waitingSize(pool))
-  }
-
-  callbackCounts(): Promise<Counts<Outcome>> {
-    return this.#read(({ rows, pool }) => rows.callbackCounts(pool))
-  }
-
-  deliveryCounts(): Promise<DeliveryCounts> {
-    return this.#read(({ rows, pool }) => rows.deliveryCounts(pool))
-  }
-
-  oldestWaitingAt(): Promise<number | undefined> {
-    return this.#read(({ rows, pool }) => rows.oldestWaitingAt(pool))
-  }
-
-  dailyCounts(since: number): Promise<readonly DailyCount[]> {
-    return this.#read(({ rows, pool }) => rows.dailyCounts(pool, since))
-  }
-
-  records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
-    return this.#read(({ rows, pool }) => rows.recordsAfter(pool, after, limit))
-  }
-
-  drop(id: string): Promise<boolean> {
-    return this.#read(({ quarantine, pool }) => quarantine.drop(pool, id))
-  }
-
-  scrub(): Promise<void> {
-    return Promise.resolve() // no query shows what was overwritten; vacuum and backups are the server's
-  }
-
-  readonly now = (): number => Date.now() + this.#skewMs
+  readonly now = (): number => this.#opened?.clock.now() ?? Date.now()
 
   candidates(limit: number): Promise<readonly Candidate[]> {
-    return this.#read(async ({ quarantine, jobs, pool }) => {
+    return this.read(async ({ quarantine, jobs, connections }) => {
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
-      const quarantined = isTimeForQuarantine ? await quarantine.waiting(pool, limit) : []
+      const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
       const tickets = await jobs.fetch(limit)
       return [...quarantined.map((id) => ({ quarantined: id })), ...tickets.map((ticket) => this.#candidateOf(ticket))]
     })
@@ -255,13 +175,15 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   beat(): Promise<void> {
-    return this.#read(async ({ quarantine, jobs, pool, skewMs }) => {
+    return this.read(async ({ quarantine, jobs, connections, clock }) => {
       await jobs.touch()
+      const stepMs = await clock.measure(connections)
+      // Each process that notices does it: a retry that comes early does no harm, and one that comes late does.
+      if (stepMs < -steppedMs) await jobs.pull(connections, Math.ceil(-stepMs), this.now())
       if (performance.now() - this.#reconciledAt < reconcileMs) return
+      await jobs.reconcile(connections, this.now())
+      await quarantine.limitHourly(connections)
       this.#reconciledAt = performance.now()
-      this.#skewMs = await skewMs()
-      await jobs.reconcile(pool, this.now())
-      await quarantine.limitHourly(pool)
     })
   }
 
@@ -270,14 +192,18 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   listen(wake: () => void): void {
-    this.#read(({ listen }) => listen(wake)).catch(() => undefined) // polling finds everything, a little later
+    this.read(({ listen }) => listen(wake)).catch(() => undefined) // polling finds everything, a little later
   }
 
   async close(): Promise<void> {
-    await this.#group.idle()
+    await within(idleWithinMs, this.#group.idle())
     if (this.#closing.signal.aborted) return
     this.#closing.abort(new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED'))
     const parts = await this.#opening?.catch(() => undefined)
     await parts?.close()
   }
+}
+
+function ignore(): void {
+  // Nothing to do, or nobody to tell.
 }

@@ -1,0 +1,83 @@
+import { Client } from 'pg'
+import { conversionWebhook } from '../../lib/index.js'
+import { postgresInbox } from '../../lib/postgres.js'
+import { eventually, settled } from '../contract/inboxes.js'
+import { params } from '../support/callbacks.js'
+import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+
+/* How much PostgreSQL reads for `prune` and `erase`, as its own statistics count it. */
+
+const describePostgres = hasPostgres ? describe : describe.skip
+
+let server: Server
+let client: Client
+
+describePostgres('prune and erase', () => {
+  beforeAll(async () => {
+    server = await startServer()
+    client = new Client({ connectionString: server.url })
+    await client.connect()
+  })
+  afterAll(async () => {
+    await client.end()
+    await server.stop()
+  })
+
+  const inboxOf = (schema: string) => postgresInbox({ connectionString: server.url, schema })
+
+  /** An inbox of so many conversions that are delivered. */
+  async function fill(schema: string, conversions: number): Promise<void> {
+    const inbox = inboxOf(schema)
+    const webhook = conversionWebhook({ onSuccess: () => undefined }, { secret: false, inbox })
+    await webhook.accept(params({ conversion: 'success', orderID: 'A', goal_complete: '0' }))
+    await settled(inbox)
+    await webhook.close()
+    const others = `generate_series(2, ${String(conversions)}) AS others (counted)`
+    await client.query(`
+      INSERT INTO ${schema}.claims SELECT (jsonb_populate_record(c, jsonb_build_object('id', md5(counted::text), 'identity', md5(counted::text)))).*
+        FROM ${schema}.claims c, ${others};
+      INSERT INTO ${schema}.deliveries OVERRIDING USER VALUE
+        SELECT (jsonb_populate_record(d, jsonb_build_object('claim', md5(counted::text)))).*
+        FROM ${schema}.deliveries d, ${others};
+      ANALYZE ${schema}.claims, ${schema}.deliveries`)
+  }
+
+  /** Rows of claims and deliveries that were read, and what was asked came to. Its connections say so when they end. */
+  async function readBy<T>(schema: string, use: (inbox: ReturnType<typeof inboxOf>) => Promise<T>) {
+    const count = async () => {
+      const { rows } = await client.query<{ count: string }>(
+        `SELECT pg_stat_clear_snapshot(), sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) AS count
+         FROM pg_stat_all_tables WHERE schemaname = $1 AND relname IN ('claims', 'deliveries')`,
+        [schema],
+      )
+      return Number(rows[0]?.count)
+    }
+    const before = await count()
+    const inbox = inboxOf(schema)
+    const result = await use(inbox)
+    await inbox.close()
+    await eventually(
+      () => client.query('SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL'),
+      ({ rows }) => rows.length === 0,
+    )
+    return { result, rows: (await count()) - before }
+  }
+
+  test('erase reads everything once', async () => {
+    await fill('erasing', 40_000)
+    const { result, rows } = await readBy('erasing', (inbox) => inbox.erase({ email: 'nobody@example.org' }))
+    expect(result).toEqual({ erased: 0, waiting: [] })
+    expect(rows).toBeLessThan(3 * 40_000)
+  })
+
+  test('prune reads what it empties, and never again', async () => {
+    await fill('pruning', 1_000)
+    const prune = () => readBy('pruning', (inbox) => inbox.prune({ olderThanDays: 0 }))
+    const first = await prune()
+    expect(first.result).toEqual({ pruned: 1_000 })
+    expect(first.rows).toBeLessThan(10 * 1_000)
+    const second = await prune()
+    expect(second.result).toEqual({ pruned: 0 })
+    expect(second.rows).toBeLessThan(100)
+  })
+})

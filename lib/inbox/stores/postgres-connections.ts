@@ -1,0 +1,175 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { causeOf } from './failures.js'
+import { begin } from './postgres-begin.js'
+import { codeOf, type PostgresConnection, type PostgresPool, type Queryable } from './postgres-client.js'
+
+const connectWithinMs = 5_000
+const probeWithinMs = 1_000
+const rollBackWithinMs = 1_000
+export const transactWithinMs = 10_000
+const readWithinMs = 15_000
+
+/** What a server that does not answer rejects with. Who asked it may go on where the answer comes after all. */
+class Unanswered extends Error {
+  readonly askedAt: number
+
+  constructor(withinMs: number, askedAt: number) {
+    super(`PostgreSQL did not answer within ${String(withinMs)} ms`)
+    this.askedAt = askedAt
+  }
+}
+
+/**
+ * The connections of a pool, as far as the inbox uses them. Nothing waits for a server for ever: a network may swallow what a connection
+ * sends and tell nobody. A connection that did not answer in time is destroyed, and so are those that have not been heard of since.
+ */
+export class Connections implements Queryable {
+  readonly #pool: PostgresPool
+  readonly #closing: AbortSignal
+  readonly #waiting = new Set<(reason: unknown) => void>()
+  /** By the clock of `performance`: when the newest question was asked that got no answer. */
+  #lostAt = -Infinity
+  readonly #heardAt = new WeakMap<PostgresConnection, number>()
+
+  /** When `closing` is aborted, everything that waits for the server rejects with its reason. */
+  constructor(pool: PostgresPool, closing: AbortSignal) {
+    this.#pool = pool
+    this.#closing = closing
+    closing.addEventListener('abort', () => {
+      for (const reject of this.#waiting) reject(closing.reason)
+    })
+  }
+
+  /** One statement on its own. */
+  query(text: string, values?: unknown[], withinMs = readWithinMs) {
+    return repeated(() => this.use((connection) => this.inTime(connection.query(text, values), withinMs)))
+  }
+
+  /** Runs a function in a transaction; more than once where it got in the way of another one. */
+  transaction<T>(run: (client: Queryable) => Promise<T>, withinMs = transactWithinMs): Promise<T> {
+    return repeated(() => this.use((connection) => this.inTime(inTransaction(connection, run, withinMs), withinMs)))
+  }
+
+  /**
+   * Takes a connection of the pool. One that failed in an unknown state is not used again, and neither is one that did not answer: its
+   * transaction would go on after a ROLLBACK, statement by statement.
+   */
+  async use<T>(use: (connection: PostgresConnection) => Promise<T>): Promise<T> {
+    const connection = await this.#connect()
+    let isBroken = true
+    try {
+      const result = await use(connection)
+      isBroken = false
+      return result
+    } catch (error) {
+      const cause = causeOf(error)
+      if (cause instanceof Unanswered) this.#lostAt = Math.max(this.#lostAt, cause.askedAt)
+      else isBroken = this.#closing.aborted || !(await this.#rolledBack(connection))
+      throw error
+    } finally {
+      this.#release(connection, isBroken)
+    }
+  }
+
+  /** What the server answered. Rejects where that takes too long, and where the inbox closes. */
+  async inTime<T>(answer: Promise<T>, withinMs = transactWithinMs): Promise<T> {
+    answer.catch(ignore) // where nobody waits for it any more
+    this.#closing.throwIfAborted()
+    const askedAt = performance.now()
+    let timer: NodeJS.Timeout | undefined
+    let giveUp: ((reason: unknown) => void) | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      giveUp = reject
+      this.#waiting.add(reject)
+      timer = setTimeout(() => {
+        reject(new Unanswered(withinMs, askedAt))
+      }, withinMs)
+    })
+    return Promise.race([late, answer]).finally(() => {
+      clearTimeout(timer)
+      if (giveUp) this.#waiting.delete(giveUp)
+    })
+  }
+
+  async #connect(): Promise<PostgresConnection> {
+    const until = performance.now() + connectWithinMs
+    for (;;) {
+      const connection = await this.#take(until - performance.now())
+      if (await this.#isAlive(connection)) return connection
+      this.#release(connection, true)
+    }
+  }
+
+  async #take(withinMs: number): Promise<PostgresConnection> {
+    this.#closing.throwIfAborted()
+    const connecting = this.#pool.connect()
+    const taken = await this.inTime(connecting, withinMs).catch((error: unknown) => {
+      connecting.then(
+        (unused) => {
+          unused.release()
+        },
+        () => undefined,
+      )
+      if (!(error instanceof Unanswered)) throw error
+      throw new Error(`the pool gave no connection within ${String(connectWithinMs)} ms`)
+    })
+    taken.on('error', ignore)
+    return taken
+  }
+
+  /** Where a connection was lost, all may be. One that was never used here is new, or the app has had it for a while. */
+  async #isAlive(connection: PostgresConnection): Promise<boolean> {
+    if (this.#lostAt === -Infinity) return true
+    const heardAt = this.#heardAt.get(connection)
+    if (heardAt !== undefined) return heardAt > this.#lostAt
+    return this.inTime(connection.query('SELECT 1'), probeWithinMs).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  #release(connection: PostgresConnection, isBroken: boolean): void {
+    if (!isBroken) this.#heardAt.set(connection, performance.now())
+    connection.off('error', ignore)
+    connection.release(isBroken)
+  }
+
+  #rolledBack(connection: PostgresConnection): Promise<boolean> {
+    return this.inTime(connection.query('ROLLBACK'), rollBackWithinMs).then(
+      () => true,
+      () => false,
+    )
+  }
+}
+
+/** A connection that is lost while a client is taken says so to nobody but us, and its query rejects as well. */
+function ignore(): void {
+  // Without a listener it would end the process.
+}
+
+async function inTransaction<T>(
+  client: Queryable,
+  run: (client: Queryable) => Promise<T>,
+  withinMs: number,
+): Promise<T> {
+  await client.query(begin({ withinMs }))
+  const result = await run(client)
+  await client.query('COMMIT')
+  return result
+}
+
+/** SQLSTATE codes of what may be repeated: a serialization failure, and a deadlock. */
+const repeatable: readonly unknown[] = ['40001', '40P01']
+const repeatsOften = 5
+const repeatAfterMs = 20
+
+async function repeated<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run()
+    } catch (error) {
+      if (tries === repeatsOften || !repeatable.includes(codeOf(error))) throw error
+      await wait(Math.random() * tries * repeatAfterMs)
+    }
+  }
+}

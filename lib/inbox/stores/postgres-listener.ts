@@ -1,0 +1,93 @@
+import type * as Pg from 'pg'
+
+const listenAgainMs = 5_000
+const lookMs = 10_000
+const answerWithinMs = 5_000
+
+/**
+ * Listens for what other processes make, on a connection of its own, since a notification comes to the session that listens. The connection
+ * is made again whenever it is lost; a network that swallows it tells nobody, so it is asked for a sign of life.
+ */
+export class PostgresListener {
+  readonly #connect: () => Pg.Client
+  readonly #wake: () => void
+  #client: Pg.Client | undefined
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  constructor(connect: () => Pg.Client, wake: () => void) {
+    this.#connect = connect
+    this.#wake = wake
+  }
+
+  async start(): Promise<void> {
+    if (this.#isClosed) return
+    const client = this.#connect()
+    this.#client = client
+    const lost = (): void => {
+      this.#lost(client)
+    }
+    client.on('error', lost)
+    client.on('end', lost)
+    client.on('notification', this.#wake)
+    try {
+      await client.connect()
+      await this.#ask(client, 'LISTEN conversion_webhook')
+      this.#wake() // what was made while nobody listened
+      this.#lookLater(client)
+    } catch {
+      lost()
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    if (this.#client) destroy(this.#client)
+  }
+
+  #lookLater(client: Pg.Client): void {
+    if (this.#client !== client) return
+    this.#timer = setTimeout(() => {
+      this.#ask(client, 'SELECT 1').then(
+        () => {
+          this.#lookLater(client)
+        },
+        () => {
+          this.#lost(client)
+        },
+      )
+    }, lookMs).unref()
+  }
+
+  async #ask(client: Pg.Client, text: string): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(reject, answerWithinMs, new Error('the server did not answer')).unref()
+    })
+    await Promise.race([late, client.query(text)]).finally(() => {
+      clearTimeout(timer)
+    })
+  }
+
+  #lost(client: Pg.Client): void {
+    if (this.#client !== client) return
+    this.#client = undefined
+    clearTimeout(this.#timer)
+    destroy(client)
+    if (this.#isClosed) return
+    this.#timer = setTimeout(() => {
+      void this.start()
+    }, listenAgainMs).unref()
+  }
+}
+
+/** At once: a client that waits for an answer does not say good-bye first, which would take for ever where nobody hears it. */
+function destroy(client: Pg.Client): void {
+  client.query('SELECT 1').catch(ignore)
+  client.end().catch(ignore)
+}
+
+function ignore(): void {
+  // The connection is of no use any more.
+}

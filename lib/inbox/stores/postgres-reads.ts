@@ -1,0 +1,110 @@
+import type { Holders } from '../holders.js'
+import type { Outcome } from '../ledger.js'
+import type { QuarantinedCallback, Size } from '../quarantine.js'
+import type { ClaimRecord } from '../records.js'
+import {
+  maxClaims,
+  type Counts,
+  type DailyCount,
+  type DeliveryCounts,
+  type DeliverySelection,
+  type QuarantineSelection,
+  type Settled,
+  type StoredDelivery,
+} from '../store.js'
+import { storageError } from '../../errors.js'
+import type { ServerClock } from './postgres-clock.js'
+import type { Connections } from './postgres-connections.js'
+import type { PostgresJobs } from './postgres-jobs.js'
+import type { PostgresQuarantine } from './postgres-quarantine.js'
+import type { PostgresRows } from './postgres-rows.js'
+
+export interface PostgresParts {
+  readonly connections: Connections
+  readonly rows: PostgresRows
+  readonly quarantine: PostgresQuarantine
+  readonly jobs: PostgresJobs
+  readonly clock: ServerClock
+  /** Tells when another process may have made a job. Resolves when it listens. */
+  readonly listen: (wake: () => void) => Promise<void>
+  /** Lets go of everything that was made for the store. */
+  close(): Promise<void>
+}
+
+/** What is read of the inbox in PostgreSQL outside of its transactions. */
+export abstract class PostgresReads {
+  protected abstract parts(): Promise<PostgresParts>
+
+  protected async read<T>(query: (parts: PostgresParts) => Promise<T>): Promise<T> {
+    const parts = await this.parts()
+    try {
+      return await query(parts)
+    } catch (error) {
+      throw storageError(error)
+    }
+  }
+
+  record(claim: string): Promise<ClaimRecord | undefined> {
+    return this.read(async ({ rows, connections }) => (await rows.records(connections, [claim])).get(claim))
+  }
+
+  claims(identity: string): Promise<readonly ClaimRecord[]> {
+    return this.read(({ rows, connections }) => rows.claims(connections, identity, maxClaims))
+  }
+
+  holders(orders: readonly string[]): Promise<Holders> {
+    return this.read(({ rows, connections }) => rows.holders(connections, orders))
+  }
+
+  quarantined(id: string): Promise<QuarantinedCallback | undefined> {
+    return this.read(({ quarantine, connections }) => quarantine.find(connections, id))
+  }
+
+  conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
+    return this.read(({ quarantine, connections }) => quarantine.conflicts(connections, identity))
+  }
+
+  deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
+    return this.read(({ rows, connections }) => rows.deliveries(connections, selection))
+  }
+
+  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+    return this.read(({ quarantine, connections }) => quarantine.list(connections, selection))
+  }
+
+  waitingInQuarantine(): Promise<Size> {
+    return this.read(({ quarantine, connections }) => quarantine.waitingSize(connections))
+  }
+
+  callbackCounts(): Promise<Counts<Outcome>> {
+    return this.read(({ rows, connections }) => rows.callbackCounts(connections))
+  }
+
+  deliveryCounts(): Promise<DeliveryCounts> {
+    return this.read(({ rows, connections }) => rows.deliveryCounts(connections))
+  }
+
+  oldestWaitingAt(): Promise<number | undefined> {
+    return this.read(({ rows, connections }) => rows.oldestWaitingAt(connections))
+  }
+
+  dailyCounts(since: number): Promise<readonly DailyCount[]> {
+    return this.read(({ rows, connections }) => rows.dailyCounts(connections, since))
+  }
+
+  records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
+    return this.read(({ rows, connections }) => rows.recordsAfter(connections, after, limit))
+  }
+
+  settled(before: number, after: Settled | undefined, limit: number) {
+    return this.read(({ rows, connections }) => rows.settled(connections, before, after, limit))
+  }
+
+  drop(id: string): Promise<boolean> {
+    return this.read(({ quarantine, connections }) => connections.transaction((client) => quarantine.drop(client, id)))
+  }
+
+  scrub(): Promise<void> {
+    return Promise.resolve() // no query shows what was overwritten; vacuum and backups are the server's
+  }
+}
