@@ -34,7 +34,7 @@ describePostgres('prune and erase', () => {
     await webhook.close()
     const others = `generate_series(2, ${String(conversions)}) AS others (counted)`
     await client.query(`
-      INSERT INTO ${schema}.claims SELECT (jsonb_populate_record(c, jsonb_build_object('id', md5(counted::text), 'identity', md5(counted::text)))).*
+      INSERT INTO ${schema}.claims OVERRIDING USER VALUE SELECT (jsonb_populate_record(c, jsonb_build_object('id', md5(counted::text), 'identity', md5(counted::text)))).*
         FROM ${schema}.claims c, ${others};
       INSERT INTO ${schema}.deliveries OVERRIDING USER VALUE
         SELECT (jsonb_populate_record(d, jsonb_build_object('claim', md5(counted::text)))).*
