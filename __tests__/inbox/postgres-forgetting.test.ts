@@ -70,12 +70,16 @@ describePostgres('prune and erase', () => {
     expect(rows).toBeLessThan(3 * 40_000)
   })
 
-  test('prune reads what it empties, and never again', async () => {
-    await fill('pruning', 1_000)
+  test('prune reads what it empties, neither what is too young nor the same again', async () => {
+    await fill('pruning', 10_000)
+    await client.query(`
+      UPDATE pruning.deliveries SET settled_at = settled_at + 86400000
+        FROM generate_series(1001, 10000) AS young (counted) WHERE claim = md5(counted::text);
+      ANALYZE pruning.deliveries`)
     const prune = () => readBy('pruning', (inbox) => inbox.prune({ olderThanDays: 0 }))
     const first = await prune()
     expect(first.result).toEqual({ pruned: 1_000 })
-    expect(first.rows).toBeLessThan(10 * 1_000)
+    expect(first.rows).toBeLessThan(35 * 1_000) // each is read several times, in its own transaction
     const second = await prune()
     expect(second.result).toEqual({ pruned: 0 })
     expect(second.rows).toBeLessThan(100)
