@@ -80,6 +80,7 @@ describePostgres('prune and erase', () => {
     const first = await prune()
     expect(first.result).toEqual({ pruned: 1_000 })
     expect(first.rows).toBeLessThan(35 * 1_000) // each is read several times, in its own transaction
+    await client.query('ANALYZE pruning.deliveries') // as the server does by itself, a little later
     const second = await prune()
     expect(second.result).toEqual({ pruned: 0 })
     expect(second.rows).toBeLessThan(100)
