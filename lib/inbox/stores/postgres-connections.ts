@@ -35,9 +35,16 @@ export class Connections implements Queryable {
   constructor(pool: PostgresPool, closing: AbortSignal) {
     this.#pool = pool
     this.#closing = closing
-    closing.addEventListener('abort', () => {
-      for (const reject of this.#waiting) reject(closing.reason)
-    })
+    closing.addEventListener('abort', this.#giveUp)
+  }
+
+  readonly #giveUp = (): void => {
+    for (const reject of this.#waiting) reject(this.#closing.reason)
+  }
+
+  /** Lets go of the signal, which outlives what could not be opened. */
+  close(): void {
+    this.#closing.removeEventListener('abort', this.#giveUp)
   }
 
   /** One statement on its own. */
