@@ -80,7 +80,7 @@ describePostgres('prune and erase', () => {
     const prune = () => readBy('pruning', (inbox) => inbox.prune({ olderThanDays: 0 }))
     const first = await prune()
     expect(first.result).toEqual({ pruned: 1_000 })
-    expect(first.rows).toBeLessThan(10 * 1_000)
+    expect(first.rows).toBeLessThan(40 * 1_000) // 500 at a time, for which a small table is read whole
     const second = await prune()
     expect(second.result).toEqual({ pruned: 0 })
     expect(second.rows).toBeLessThan(100)

@@ -5,7 +5,7 @@ import {
   type ConversionContext,
   type ConversionWebhookOptions,
 } from '../../lib/index.js'
-import { postgresInbox, type PostgresCommit, type PostgresPool } from '../../lib/postgres.js'
+import { postgresInbox, type PostgresClient, type PostgresCommit, type PostgresPool } from '../../lib/postgres.js'
 import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
@@ -137,6 +137,49 @@ describePostgres('a half-open network', () => {
     )
     expect((await client.query('SELECT order_id FROM rewards')).rows).toEqual([{ order_id: 'A' }])
   }, 120_000)
+
+  test('a statement of commit that is swallowed fails, and its locks do not keep the next attempt waiting', async () => {
+    const attempts: number[] = []
+    const { inbox, report, told } = start(async (orderId, { attempt, commit }) => {
+      attempts.push(attempt)
+      await commit(async (tx) => {
+        await tx.query('INSERT INTO rewards VALUES ($1)', [orderId])
+        if (attempt === 1) proxy.swallow()
+        await tx.query('SELECT 1')
+      })
+    })
+    await report('A')
+    const swallowedAt = performance.now()
+    await eventually(
+      () => Promise.resolve(told),
+      (all) => all.includes('A'),
+    )
+    expect(performance.now() - swallowedAt).toBeLessThan(30_000)
+    expect(attempts).toEqual([1, 2])
+    expect((await client.query('SELECT order_id FROM rewards')).rows).toEqual([{ order_id: 'A' }])
+    expect((await inbox.stats()).deliveries.done).toBe(1)
+  }, 120_000)
+
+  test.each([
+    ['that takes long', (tx: PostgresClient) => tx.query('SELECT pg_sleep(12)')],
+    ['that does something else for long', () => new Promise((resolve) => setTimeout(resolve, 12_000))],
+  ])(
+    'a commit %s is left alone',
+    async (_what, wait) => {
+      const attempts: number[] = []
+      const { report, inbox } = start(async (orderId, { attempt, commit }) => {
+        attempts.push(attempt)
+        await commit(async (tx) => {
+          await tx.query('INSERT INTO rewards VALUES ($1)', [orderId])
+          await wait(tx)
+        })
+      })
+      await report('A')
+      await settled(inbox)
+      expect(attempts).toEqual([1])
+    },
+    120_000,
+  )
 
   test('close ends in time, whatever was swallowed', async () => {
     const { inbox, report, webhook } = start(undefined, { closeTimeoutMs: 100 })

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { PoolClient } from 'pg'
 import { ConversionWebhookError } from '../../errors.js'
 import type { PostgresConnection } from './postgres-client.js'
+import { Unanswered, type Callback } from './postgres-unanswered.js'
 import { Savepoints } from './postgres-savepoints.js'
 import { controlOf, maySayMore } from './postgres-statements.js'
 
@@ -29,8 +30,6 @@ export type PostgresClient = [PoolClient] extends [0] // which only `any` does
   ? BareClient
   : { connect(): Promise<PostgresClient>; readonly options: object } & PoolClient
 
-type Callback = (error: unknown, result?: unknown) => void
-
 const forwarded = ['error', 'notice', 'notification', 'drain', 'end']
 
 const endsOurs = 'The function given to commit sent COMMIT or ROLLBACK: return to commit, throw to roll back.'
@@ -43,7 +42,8 @@ const cannotNest =
 
 /** A client over a connection on which a transaction of ours is open. Nothing that is sent through it, but several statements in one string, ends that. */
 export function commitClient(connection: PostgresConnection) {
-  const savepoints = new Savepoints((text) => connection.query(text))
+  const unanswered = new Unanswered()
+  const savepoints = new Savepoints((text) => unanswered.track(connection.query(text)))
   const send = (connection.query as (...args: unknown[]) => unknown).bind(connection)
   let fault: string | undefined
   let mayHaveEnded = false
@@ -59,9 +59,9 @@ export function commitClient(connection: PostgresConnection) {
     if (invalid !== undefined) return answer(Promise.reject(invalidCommit(invalid)), callback)
     if (control !== undefined && control !== 'refuse') return answer(savepoints[control](), callback)
     mayHaveEnded ||= isSubmittable || typeof text !== 'string' || maySayMore(text)
-    const result: unknown = send(...args)
+    const result: unknown = send(...args.map((each) => (isCallback(each) ? unanswered.calling(each) : each)))
     // A statement that nobody awaits fails with the whole transaction, and not with the process.
-    if (result instanceof Promise) result.catch(ignore)
+    if (result instanceof Promise) unanswered.track(result).catch(ignore)
     return result
   }
 
@@ -108,6 +108,8 @@ export function commitClient(connection: PostgresConnection) {
 
   return {
     client: client as PostgresClient, // a proxy has the type of its target; this one has every member of the connection
+    /** Since when a statement waits and nothing is heard of the server, by the clock of `performance`. */
+    silentSince: (): number | undefined => unanswered.since,
     /** Whether something was sent that could have ended the transaction, unseen. */
     mayHaveEnded: (): boolean => mayHaveEnded,
     /** Closes the client; what `fn` did wrong, if anything. One that failed may leave a transaction open. */

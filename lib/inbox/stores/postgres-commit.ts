@@ -6,6 +6,7 @@ import { codeOf, type PostgresConnection, type Queryable } from './postgres-clie
 import { commitClient, invalidCommit, type PostgresClient } from './postgres-commit-client.js'
 import { transactWithinMs, type Connections } from './postgres-connections.js'
 import { savepoint } from './postgres-statements.js'
+import { watch } from './postgres-watch.js'
 
 const asksOften = 20
 const askAgainMs = 1_000
@@ -48,7 +49,7 @@ export async function commitTransaction<T>(
   try {
     return await connections.use(async (connection) => {
       id = await connections.inTime(beginCommit(connection))
-      ran = await run(connection, effect, closing)
+      ran = await run(connection, effect, { connections, id, closing })
       failure = ran.failure ?? (await leave(connection, connections))
       // A connection that is lost from here on leaves both or neither: what is recorded of the delivery says which.
       if (failure === undefined) return connections.inTime(settleAndCommit(connection, settle))
@@ -76,32 +77,46 @@ async function beginCommit(connection: Queryable): Promise<unknown> {
 async function run(
   connection: PostgresConnection,
   effect: (client: PostgresClient) => unknown,
-  closing: AbortSignal,
+  { connections, id, closing }: { connections: Connections; id: unknown; closing: AbortSignal },
 ): Promise<Ran> {
   closing.throwIfAborted()
-  const { client, mayHaveEnded, close } = commitClient(connection)
+  const { client, silentSince, mayHaveEnded, close } = commitClient(connection)
   let failure: Failure | undefined
+  let lost: Failure | undefined
   try {
-    await endOf(() => effect(client), closing)
+    await endOf(
+      () => effect(client),
+      closing,
+      (giveUp) =>
+        watch(connections, id, silentSince, () => {
+          lost = { error: storageError(connections.lost()) }
+          giveUp()
+        }),
+    )
   } catch (error) {
     failure = { error }
   }
-  const fault = close(failure !== undefined)
+  const fault = close(failure !== undefined || lost !== undefined)
   closing.throwIfAborted() // whatever the function came to
   if (fault !== undefined) failure = { error: invalidCommit(fault, failure && { cause: failure.error }) }
-  return { failure, mayHaveEnded: mayHaveEnded() }
+  return { failure: lost ?? failure, mayHaveEnded: mayHaveEnded() }
 }
 
-/** Settles as the function does, or resolves when the signal is aborted: the function may never end. */
-function endOf(run: () => unknown, signal: AbortSignal): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', resolve)
-    void Promise.resolve()
-      .then(run)
-      .then(resolve, reject)
-      .finally(() => {
-        signal.removeEventListener('abort', resolve)
-      })
+/** Settles as the function does, or resolves when the signal is aborted or its connection is lost: the function may never end. */
+function endOf(
+  run: () => unknown,
+  signal: AbortSignal,
+  watching: (giveUp: () => void) => { stop(): void },
+): Promise<unknown> {
+  return new Promise<unknown>((resolve, reject) => {
+    const giveUp = (): void => {
+      watched.stop()
+      signal.removeEventListener('abort', giveUp)
+      resolve(undefined)
+    }
+    const watched = watching(giveUp)
+    signal.addEventListener('abort', giveUp)
+    void Promise.resolve().then(run).then(resolve, reject).finally(giveUp)
   })
 }
 

@@ -10,7 +10,7 @@ export const transactWithinMs = 10_000
 const readWithinMs = 15_000
 
 /** What a server that does not answer rejects with. Who asked it may go on where the answer comes after all. */
-class Unanswered extends Error {
+class NoAnswer extends Error {
   readonly askedAt: number
 
   constructor(withinMs: number, askedAt: number) {
@@ -35,9 +35,16 @@ export class Connections implements Queryable {
   constructor(pool: PostgresPool, closing: AbortSignal) {
     this.#pool = pool
     this.#closing = closing
-    closing.addEventListener('abort', () => {
-      for (const reject of this.#waiting) reject(closing.reason)
-    })
+    closing.addEventListener('abort', this.#giveUp)
+  }
+
+  readonly #giveUp = (): void => {
+    for (const reject of this.#waiting) reject(this.#closing.reason)
+  }
+
+  /** Lets go of the signal, which outlives what could not be opened. */
+  close(): void {
+    this.#closing.removeEventListener('abort', this.#giveUp)
   }
 
   /** One statement on its own. */
@@ -63,7 +70,7 @@ export class Connections implements Queryable {
       return result
     } catch (error) {
       const cause = causeOf(error)
-      if (cause instanceof Unanswered) this.#lostAt = Math.max(this.#lostAt, cause.askedAt)
+      if (cause instanceof NoAnswer) this.#lostAt = Math.max(this.#lostAt, cause.askedAt)
       else isBroken = this.#closing.aborted || !(await this.#rolledBack(connection))
       throw error
     } finally {
@@ -82,13 +89,18 @@ export class Connections implements Queryable {
       giveUp = reject
       this.#waiting.add(reject)
       timer = setTimeout(() => {
-        reject(new Unanswered(withinMs, askedAt))
+        reject(new NoAnswer(withinMs, askedAt))
       }, withinMs)
     })
     return Promise.race([late, answer]).finally(() => {
       clearTimeout(timer)
       if (giveUp) this.#waiting.delete(giveUp)
     })
+  }
+
+  /** What to fail with where somebody else found that a connection does not answer. */
+  lost(withinMs = probeWithinMs): Error {
+    return new NoAnswer(withinMs, performance.now() - withinMs)
   }
 
   async #connect(): Promise<PostgresConnection> {
@@ -110,7 +122,7 @@ export class Connections implements Queryable {
         },
         () => undefined,
       )
-      if (!(error instanceof Unanswered)) throw error
+      if (!(error instanceof NoAnswer)) throw error
       throw new Error(`the pool gave no connection within ${String(connectWithinMs)} ms`)
     })
     taken.on('error', ignore)

@@ -31,8 +31,8 @@ export class PostgresListener {
     client.on('end', lost)
     client.on('notification', this.#wake)
     try {
-      await client.connect()
-      await this.#ask(client, 'LISTEN conversion_webhook')
+      await inTime(client.connect())
+      await inTime(client.query('LISTEN conversion_webhook'))
       this.#wake() // what was made while nobody listened
       this.#lookLater(client)
     } catch {
@@ -49,7 +49,7 @@ export class PostgresListener {
   #lookLater(client: Pg.Client): void {
     if (this.#client !== client) return
     this.#timer = setTimeout(() => {
-      this.#ask(client, 'SELECT 1').then(
+      inTime(client.query('SELECT 1')).then(
         () => {
           this.#lookLater(client)
         },
@@ -58,16 +58,6 @@ export class PostgresListener {
         },
       )
     }, lookMs).unref()
-  }
-
-  async #ask(client: Pg.Client, text: string): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(reject, answerWithinMs, new Error('the server did not answer')).unref()
-    })
-    await Promise.race([late, client.query(text)]).finally(() => {
-      clearTimeout(timer)
-    })
   }
 
   #lost(client: Pg.Client): void {
@@ -80,6 +70,16 @@ export class PostgresListener {
       void this.start()
     }, listenAgainMs).unref()
   }
+}
+
+async function inTime(answer: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(reject, answerWithinMs, new Error('the server did not answer')).unref()
+  })
+  await Promise.race([late, answer]).finally(() => {
+    clearTimeout(timer)
+  })
 }
 
 /** At once: a client that waits for an answer does not say good-bye first, which would take for ever where nobody hears it. */

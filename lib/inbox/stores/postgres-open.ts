@@ -68,21 +68,23 @@ export async function openPostgres(
   const clock = new ServerClock()
   const jobs = new PostgresJobs(PgBoss, connections, schema, onError)
   let listener: PostgresListener | undefined
+  let isClosed = false
 
   async function end(): Promise<void> {
+    isClosed = true
     listener?.close()
     await within(
       endWithinMs,
       jobs.stop().catch(() => undefined),
     )
     if (own) await within(endWithinMs, own.end())
+    connections.close()
     for (const socket of sockets) socket.destroy() // a server that is not heard of does not say good-bye
   }
 
   async function listen(wake: () => void): Promise<void> {
-    const options = given
-      ? { connectionTimeoutMillis: connectWithinMs, keepAlive: true, ...optionsOf(given) }
-      : ownOptions
+    if (isClosed) return
+    const options = given ? optionsOf(given) : ownOptions // no copy, which would lose a password: a pool hides it
     listener = new PostgresListener(() => new pg.Client(options), wake)
     await listener.start()
   }
