@@ -3,7 +3,7 @@ import { jumpMs } from '../delivery.js'
 import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import type { ClaimRecord } from '../records.js'
+import type { ClaimRecord, Delivery } from '../records.js'
 import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, Settled, StoredDelivery } from '../store.js'
 import {
   callbackCell,
@@ -20,7 +20,10 @@ import {
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
+import type { SqliteClock } from './sqlite-clock.js'
 import { assign, conditions, inTime, insertInto, preparing } from './sqlite-sql.js'
+
+type Clock = Pick<SqliteClock, 'now' | 'lead'>
 
 const claims = 'conversion_webhook_claims'
 const reservations = 'conversion_webhook_reservations'
@@ -51,14 +54,24 @@ const statements = {
   putDelivery: insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE'),
 }
 
+/** A delivery whose next attempt is so much later, where that is a retry: a date stays what it is, and `0` is at once. */
+function shifted(delivery: Delivery, ms: number): Delivery {
+  const { state, heldUntil, dueAt } = delivery
+  return ms === 0 || state !== 'waiting' || heldUntil !== undefined || dueAt === 0
+    ? delivery
+    : { ...delivery, dueAt: dueAt + ms }
+}
+
 /** The statements of the SQLite store, and what their rows mean. */
 export class SqliteRows {
   readonly #sql: (sql: string) => StatementSync
+  readonly #clock: Clock
   /** The numbers of records that were read or written. */
   readonly #numbers = new WeakMap<ClaimRecord, number>()
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, clock: Clock) {
     this.#sql = preparing(db)
+    this.#clock = clock
   }
 
   record(id: string): ClaimRecord | undefined {
@@ -127,9 +140,20 @@ export class SqliteRows {
   #recordOf(row: Row): ClaimRecord {
     const number = Number(row.number)
     const rows = this.#sql(`SELECT * FROM ${deliveries} WHERE claim = ? ORDER BY sequence`).all(number)
-    const record = toRecord(row, rows.map(toDelivery))
+    const record = toRecord(
+      row,
+      rows.map((each) => this.#deliveryOf(each)),
+    )
     this.#numbers.set(record, number)
     return record
+  }
+
+  #deliveryOf(row: Row): Delivery {
+    return shifted(toDelivery(row), -this.#clock.lead)
+  }
+
+  #toKeep(delivery: Delivery): Delivery {
+    return shifted(delivery, this.#clock.lead)
   }
 
   writeRecord(before: ClaimRecord | undefined, after: ClaimRecord): void {
@@ -138,7 +162,7 @@ export class SqliteRows {
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const [claim = null, key = null, ...state] = deliveryCells(number, delivery)
+      const [claim = null, key = null, ...state] = deliveryCells(number, this.#toKeep(delivery))
       const isKnown = before?.deliveries.some(
         (old) =>
           old.callback === delivery.callback && old.event === delivery.event && old.reversal === delivery.reversal,
@@ -186,12 +210,14 @@ export class SqliteRows {
     return rows.map((row) => ({
       claim: text(row.id),
       ...toPlace(row),
-      delivery: toDelivery(row),
+      delivery: this.#deliveryOf(row),
     }))
   }
 
   /** Claims with a delivery whose time has come and none that runs, oldest first. */
-  dueClaims(now: number, limit: number): readonly string[] {
+  dueClaims(limit: number): readonly string[] {
+    const now = this.#clock.now()
+    const steady = now + this.#clock.lead
     const find = (condition: string, order = 'd.due_at'): StatementSync =>
       this.#sql(
         `SELECT c.id FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
@@ -200,8 +226,8 @@ export class SqliteRows {
          ORDER BY ${order} LIMIT ?`,
       )
     const rows = [
-      ...find('d.held_until IS NULL AND d.due_at <= ?').all(now, limit),
-      ...find('d.held_until IS NULL AND d.due_at > ?').all(now + jumpMs, limit), // the clock has jumped back
+      ...find('d.held_until IS NULL AND d.due_at <= ?').all(steady, limit),
+      ...find('d.held_until IS NULL AND d.due_at > ?').all(steady + jumpMs, limit), // of a clock that is no longer known
       ...find('d.held_until <= ?', 'd.held_until').all(now, limit),
     ]
     return rows.map(({ id }) => text(id))

@@ -7,6 +7,7 @@ import { holdersBy, type Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
+import { Silence } from '../silence.js'
 import {
   maxClaims,
   type Candidate,
@@ -20,6 +21,7 @@ import {
   type Settled,
   type StoredDelivery,
 } from '../store.js'
+import { machineClocks, SqliteClock } from './sqlite-clock.js'
 import { SqliteLog } from './sqlite-log.js'
 import { resultCode } from './sqlite-open.js'
 import { SqlitePlace } from './sqlite-place.js'
@@ -38,17 +40,13 @@ const cutForMs = 30_000
 /** Claims that are taken over from ourselves at a time. */
 const maxLeft = 100
 /**
- * A worker that did not beat between so many beats of ours, five seconds apart, is gone. Not counted in time: clocks jump, and a process
- * that was stopped itself would take all others for gone.
- */
-const lapsedAfterBeats = 4
-
-/**
  * The inbox in a SQLite file. The driver is synchronous, so a group is what comes in one turn of the event loop; it is committed by one
  * fsync, and every method is done when its promise is made.
  */
 export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly now: () => number
+  readonly #elapsed: () => number
+  readonly #clock: SqliteClock
   readonly owner = randomUUID()
   readonly pollMs = 100
   readonly #db: DatabaseSync
@@ -59,27 +57,28 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #quarantine: SqliteQuarantine
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #transactions: SqliteTransactions
-  /** Each other worker's last beat, and how many of ours it has not changed for. */
-  readonly #beats = new Map<string, { readonly beat: number; readonly silent: number }>()
+  readonly #silence = new Silence()
   #suspects: ReadonlySet<string> = new Set()
   #isClosed = false
 
-  constructor(db: DatabaseSync, now: () => number = Date.now, budget = durableBudget) {
-    this.now = now
+  constructor(db: DatabaseSync, clocks = machineClocks, budget = durableBudget) {
+    this.now = clocks.wall
+    this.#elapsed = clocks.elapsed
+    this.#clock = new SqliteClock(db, clocks)
     this.#db = db
     this.#place = new SqlitePlace(db)
     this.#log = new SqliteLog(db, this.#place.file)
-    this.#rows = new SqliteRows(db)
+    this.#rows = new SqliteRows(db, this.#clock)
     this.#workers = new SqliteWorkers(db)
     this.#quarantine = new SqliteQuarantine(db, budget)
     this.#transactions = new SqliteTransactions(db, this.#rows, this.#quarantine, {
-      now,
+      now: this.now,
       enrol: () => {
         this.#workers.enrol(this.owner)
       },
       owner: this.owner,
       look: () => {
-        this.#log.watch(this.#place.look())
+        this.#look()
       },
     })
   }
@@ -196,7 +195,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       const quarantined = this.#quarantine.waiting(limit).map((id) => ({ quarantined: id }))
       const lapsed = new Set([...this.#silentWorkers(), ...this.#workers.unknownOwners()])
       const left = this.#rows.leftClaims([...lapsed], limit)
-      const claims = [...new Set([...left, ...this.#rows.dueClaims(this.now(), limit)])].slice(0, limit)
+      const claims = [...new Set([...left, ...this.#rows.dueClaims(limit)])].slice(0, limit)
       const isLapsed = (owner: string): boolean => lapsed.has(owner)
       return [...quarantined, ...claims.map((claim) => ({ claim, owner: this.owner, isLapsed }))]
     })
@@ -204,15 +203,18 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 
   beat(): Promise<void> {
     return this.#read(() => {
-      this.#workers.beat(this.owner)
-      const beats = new Map(this.#workers.beats(this.owner))
-      for (const [id, beat] of beats) {
-        const known = this.#beats.get(id)
-        this.#beats.set(id, { beat, silent: known?.beat === beat ? known.silent + 1 : 0 })
+      this.#db.exec('BEGIN IMMEDIATE')
+      try {
+        this.#clock.beat()
+        this.#workers.beat(this.owner)
+        this.#silence.look(this.#workers.beats(this.owner), this.#elapsed())
+        for (const id of this.#silentWorkers()) this.#workers.forgetWorker(id)
+        this.#quarantine.limitHourly(this.now())
+        this.#db.exec('COMMIT')
+      } catch (error) {
+        if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+        throw error
       }
-      for (const id of this.#beats.keys()) if (!beats.has(id)) this.#beats.delete(id)
-      for (const id of this.#silentWorkers()) this.#workers.forgetWorker(id)
-      this.#quarantine.limitHourly(this.now())
     })
   }
 
@@ -229,8 +231,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     })
   }
 
-  #silentWorkers(): string[] {
-    return [...this.#beats].filter(([, { silent }]) => silent >= lapsedAfterBeats).map(([id]) => id)
+  #silentWorkers(): readonly string[] {
+    return this.#silence.gone(() => this.#workers.beats(this.owner), this.#elapsed())
   }
 
   listen(): void {
@@ -255,9 +257,15 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   #read<T>(query: () => T): Promise<T> {
     return this.#insist(() => {
       if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
-      this.#log.watch(this.#place.look())
+      this.#look()
       return query()
     })
+  }
+
+  /** Before anything is read or written. */
+  #look(): void {
+    this.#clock.look()
+    this.#log.watch(this.#place.look())
   }
 
   /** Again for a while where another connection holds the lock: for longer where that is an `erase`, which is known to end. */
