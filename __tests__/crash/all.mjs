@@ -14,6 +14,13 @@ const runs = [
   'rivals.mjs --inbox postgres --shop bound --rounds 10',
 ]
 
+const pauses = spawnSync(process.execPath, [fileURLToPath(new URL('pauses.mjs', import.meta.url))], {
+  encoding: 'utf8',
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
+console.log(`pauses.mjs\n${pauses.stdout}`)
+if (pauses.status !== 0) process.exitCode = 1
+
 const figures = {}
 for (const run of runs) {
   const [file, ...options] = run.split(' ')

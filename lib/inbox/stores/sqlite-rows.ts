@@ -80,7 +80,12 @@ export class SqliteRows {
   }
 
   records(after: string, limit: number): readonly ClaimRecord[] {
-    const rows = this.#sql(`SELECT * FROM ${claims} WHERE id > ? ORDER BY id LIMIT ?`).all(after, limit)
+    // As they lie in the file, since in the order of their ids each would be a page of its own; the newest first, so that it ends.
+    const start = `coalesce((SELECT number FROM ${claims} WHERE id = ?), 9e15)`
+    const rows = this.#sql(`SELECT * FROM ${claims} WHERE number < ${start} ORDER BY number DESC LIMIT ?`).all(
+      after,
+      limit,
+    )
     return inTime(rows, (row) => this.#recordOf(row))
   }
 

@@ -32,7 +32,7 @@ import { cutLog } from './sqlite-worker.js'
 import { SqliteWorkers } from './sqlite-workers.js'
 
 const busyForMs = 5_000
-const busyPauseMs = 10
+const maxBusyPauseMs = 10
 /** How long writers wait while the file is written anew: what is answered with 503 may never come again. */
 const rewrittenForMs = 60_000
 /** How long the log is tried to be cut, which every connection that reads prevents. */
@@ -271,14 +271,14 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   /** Again for a while where another connection holds the lock: for longer where that is an `erase`, which is known to end. */
   async #insist<T>(work: () => T): Promise<T> {
     const startedAt = performance.now()
-    for (;;) {
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs + 1, maxBusyPauseMs)) {
       try {
         return work()
       } catch (error) {
         if (!isBusy(error)) throw storageError(error)
         const waited = performance.now() - startedAt
         if (waited > busyForMs && !(waited < rewrittenForMs && this.#workers.isRewritten())) throw storageError(error)
-        await wait(busyPauseMs)
+        await wait(pauseMs)
       }
     }
   }
