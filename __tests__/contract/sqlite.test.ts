@@ -24,9 +24,9 @@ const sqlite: Kind = {
     const folder = temporaryFolder()
     const file = folder.file('inbox.db')
     let passedMs = 0
-    const now = (): number => Date.now() + passedMs
+    const clocks = { wall: () => Date.now() + passedMs, elapsed: () => performance.now() + passedMs }
     return Promise.resolve({
-      open: () => Promise.resolve<Inbox>(new DurableInbox(new SqliteStore(openSqlite(file), now, budget))),
+      open: () => Promise.resolve<Inbox>(new DurableInbox(new SqliteStore(openSqlite(file), clocks, budget))),
       dispose: () => Promise.resolve(folder.remove()),
       contents: () => Promise.resolve(['', '-wal'].map((end) => readFileSync(`${file}${end}`).toString()).join('')),
       effect: (context, key, then) =>

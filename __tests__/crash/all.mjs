@@ -26,6 +26,13 @@ const columns = [
   'effectsElsewhereTwice',
 ]
 
+const pauses = spawnSync(process.execPath, [fileURLToPath(new URL('pauses.mjs', import.meta.url))], {
+  encoding: 'utf8',
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
+console.log(`pauses.mjs\n${pauses.stdout}`)
+if (pauses.status !== 0) process.exitCode = 1
+
 const figures = {}
 for (const run of runs) {
   const [file, ...options] = run.split(' ')

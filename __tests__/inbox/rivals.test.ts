@@ -9,6 +9,8 @@ import type { Queryable } from '../../lib/inbox/stores/postgres-client.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
 
+const clock = { lead: 0, now: Date.now }
+
 /* What it takes to find the claim that a callback belongs to does not grow with the claims that its order has. */
 
 const rivals = 10_000
@@ -91,7 +93,7 @@ describeSqlite('SQLite', () => {
       asked.push(sql)
       return db.prepare(sql)
     }
-    ask(new SqliteRows(Object.assign(Object.create(db) as DatabaseSync, { prepare })))
+    ask(new SqliteRows(Object.assign(Object.create(db) as DatabaseSync, { prepare }), clock))
     const steps = asked.flatMap((sql) => db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all())
     return steps.map(({ detail }) => String(detail)).filter((detail) => /^(?:SEARCH|SCAN) (?!agreeing)/.test(detail))
   }
@@ -123,7 +125,7 @@ describeSqlite('SQLite', () => {
     )
 
     test.each(names)('finds every rival that does not contradict a callback with %s', (_name, people) => {
-      expect([...new SqliteRows(db).rivals(mixed, people, 9)].sort()).toEqual(agreeing)
+      expect([...new SqliteRows(db, clock).rivals(mixed, people, 9)].sort()).toEqual(agreeing)
     })
 
     test('finds a claim, and the one that has an order, by indexes', () => {

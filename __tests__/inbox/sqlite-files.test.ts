@@ -77,6 +77,16 @@ describeSqlite('erase', () => {
     expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['accepted']))
   })
 
+  test('in another process is waited for, for longer than any other lock', async () => {
+    const { report } = start()
+    const other = connect()
+    other.exec("INSERT INTO conversion_webhook_workers VALUES ('rewriting:other', 1); BEGIN IMMEDIATE")
+    setTimeout(() => {
+      other.exec('COMMIT')
+    }, 6_000)
+    expect(await report('A')).toMatchObject({ outcome: 'accepted' })
+  })
+
   test('waits for another connection that reads', async () => {
     const { inbox, report } = start()
     await report('A')

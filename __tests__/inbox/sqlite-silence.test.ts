@@ -1,8 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { claim } from '../../lib/inbox/delivery.js'
+import type { Clocks } from '../../lib/inbox/stores/sqlite-clock.js'
+import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
+import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import { conversionWebhook, type Conversion, type ConversionContext } from '../../lib/index.js'
 import { sqliteInbox } from '../../lib/sqlite.js'
 import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
+import { callbackOf, recordOf } from '../support/ledger.js'
 import { deferred } from '../support/recorder.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
@@ -103,5 +108,37 @@ describeSqlite('a process that was stopped', () => {
     await settled(inbox)
     expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'done', attempts: 2 })
     expect(attempts).toEqual([1, 2])
+  })
+
+  test('takes nothing over by what it saw before, nor from one that lives again', async () => {
+    let elapsed = 0
+    const open = (clocks?: Clocks) => {
+      const store = new SqliteStore(openSqlite(folder.file('inbox.db')), clocks)
+      closing.push(() => store.close())
+      return store
+    }
+    const looking = open({ wall: () => Date.now(), elapsed: () => elapsed })
+    const other = open()
+    const recorded = recordOf([callbackOf('success'), { success: 'waiting' }])
+    const claimer = { hasHandler: () => true, hasConfirm: false, owner: other.owner, now: 0, holders: new Map() }
+    const { record } = claim(recorded, 'success', claimer)
+    await other.change({ claim: record.id, apply: () => ({ record, result: undefined }) })
+    const takesOver = async () => (await looking.candidates(10)).length > 0
+    const look = async (times: number) => {
+      for (let time = 0; time < times; time++) {
+        elapsed += 5_000
+        await looking.beat()
+      }
+    }
+    await look(4)
+    expect(await takesOver()).toBe(false) // 15 s after it was first seen
+    await look(1)
+    expect(await takesOver()).toBe(true)
+    elapsed += 10_001
+    expect(await takesOver()).toBe(false)
+    await look(5)
+    expect(await takesOver()).toBe(true)
+    await other.beat()
+    expect(await takesOver()).toBe(false)
   })
 })

@@ -46,7 +46,7 @@ describeSqlite('SQLite', () => {
   const folder = temporaryFolder()
   let store: SqliteStore
   beforeEach(() => {
-    store = new SqliteStore(openSqlite(folder.file('inbox.db')), () => 50)
+    store = new SqliteStore(openSqlite(folder.file('inbox.db')), { wall: () => 50, elapsed: () => 50 })
   })
   afterEach(async () => {
     await store.close()

@@ -271,7 +271,7 @@ const describeSqlite = hasSqlite ? describe : describe.skip
 describeSqlite('sqliteInbox', () => {
   const folder = temporaryFolder()
   afterAll(() => folder.remove())
-  describeInbox(() => new DurableInbox(new SqliteStore(openSqlite(folder.file('inbox.db')), Date.now)), 50)
+  describeInbox(() => new DurableInbox(new SqliteStore(openSqlite(folder.file('inbox.db')))), 50)
 })
 
 const describePostgres = hasPostgres ? describe : describe.skip

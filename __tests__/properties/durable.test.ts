@@ -207,7 +207,13 @@ function sqliteStorage(): Storage {
   const file = folder.file('inbox.db')
   let offset = 0
   return {
-    open: () => new DurableInbox(new SqliteStore(openSqlite(file), () => Date.now() + offset)),
+    open: () =>
+      new DurableInbox(
+        new SqliteStore(openSqlite(file), {
+          wall: () => Date.now() + offset,
+          elapsed: () => performance.now() + offset,
+        }),
+      ),
     silence: () => {
       const db = openFile(file)
       db.exec('DELETE FROM conversion_webhook_workers')

@@ -20,7 +20,7 @@ export interface Erased {
 }
 
 const dayMs = 86_400_000
-const recordsAtOnce = 500
+const recordsAtOnce = 200
 /** Quarantined callbacks may be long. */
 const quarantinedAtOnce = 50
 

@@ -156,7 +156,7 @@ export interface Store<Tx = never> {
   oldestWaitingAt(): Promise<number | undefined>
   /** From a time on, in milliseconds since 1970; in no order, perhaps several of one day and event. */
   dailyCounts(since: number): Promise<readonly DailyCount[]>
-  /** All records, in the order of their ids: at most so many, fewer where that many would take long, none at the end. */
+  /** All records after one, in an order of the store's: at most so many, fewer where that many would take long, none at the end. */
   records(after: string, limit: number): Promise<readonly ClaimRecord[]>
   /**
    * Records with a delivery that was done, withdrawn or refused before a time and whose payload is there, oldest first, and where they

@@ -3,8 +3,8 @@ import { ConversionWebhookError, isConversionWebhookError } from '../../errors.j
 import { makePrivately } from './sqlite-file.js'
 import { migrate } from './sqlite-schema.js'
 
-/** While it waits for a lock the driver blocks the process, so it waits briefly and is asked again. */
-const busyTimeoutMs = 10
+/** While it waits for a lock the driver blocks the process, so it does not wait, and is asked again. */
+const busyTimeoutMs = 0
 const busyTimeoutAtStartMs = 5_000
 
 /** SQLite's result codes for a file that is not what it should be. */

@@ -1,10 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { jumpMs } from '../delivery.js'
 import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
-import type { LeftAttempt } from '../lapsed.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
-import { keyOf, type ClaimRecord } from '../records.js'
+import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
 import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, Settled, StoredDelivery } from '../store.js'
 import {
   callbackCell,
@@ -13,7 +11,6 @@ import {
   deliveryColumns,
   claimCells,
   claimColumns,
-  optional,
   text,
   toDailyCount,
   toDelivery,
@@ -22,6 +19,7 @@ import {
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
+import type { SqliteClock } from './sqlite-clock.js'
 import { assignChanged, assignExcluded, conditions, inTime, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
@@ -56,14 +54,24 @@ const statements = {
   putDelivery: insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE'),
 }
 
+/** A delivery whose next attempt is so much later, where that is a retry: a date stays what it is, and `0` is at once. */
+function shifted(delivery: Delivery, ms: number): Delivery {
+  const { state, heldUntil, dueAt } = delivery
+  return ms === 0 || state !== 'waiting' || heldUntil !== undefined || dueAt === 0
+    ? delivery
+    : { ...delivery, dueAt: dueAt + ms }
+}
+
 /** The statements of the SQLite store, and what their rows mean. */
 export class SqliteRows {
   readonly #sql: (sql: string) => StatementSync
+  readonly #clock: Pick<SqliteClock, 'lead'>
   /** The numbers of records that were read or written. */
   readonly #numbers = new WeakMap<ClaimRecord, number>()
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, clock: Pick<SqliteClock, 'lead'>) {
     this.#sql = preparing(db)
+    this.#clock = clock
   }
 
   record(id: string): ClaimRecord | undefined {
@@ -72,7 +80,11 @@ export class SqliteRows {
   }
 
   records(after: string, limit: number): readonly ClaimRecord[] {
-    const rows = this.#sql(`SELECT * FROM ${claims} WHERE id > ? AND ${isClaim} ORDER BY id LIMIT ?`).all(after, limit)
+    // As they lie in the file, since in the order of their ids each would be a page of its own; the newest first, so that it ends.
+    const start = `coalesce((SELECT number FROM ${claims} WHERE id = ?), 9e15)`
+    const rows = this.#sql(
+      `SELECT * FROM ${claims} WHERE number < ${start} AND ${isClaim} ORDER BY number DESC LIMIT ?`,
+    ).all(after, limit)
     return inTime(rows, (row) => this.#recordOf(row))
   }
 
@@ -135,9 +147,20 @@ export class SqliteRows {
   #recordOf(row: Row): ClaimRecord {
     const number = Number(row.number)
     const rows = this.#sql(`SELECT * FROM ${deliveries} WHERE claim = ? ORDER BY sequence`).all(number)
-    const record = toRecord(row, rows.map(toDelivery))
+    const record = toRecord(
+      row,
+      rows.map((each) => this.#deliveryOf(each)),
+    )
     this.#numbers.set(record, number)
     return record
+  }
+
+  #deliveryOf(row: Row): Delivery {
+    return shifted(toDelivery(row), -this.#clock.lead)
+  }
+
+  #toKeep(delivery: Delivery): Delivery {
+    return shifted(delivery, this.#clock.lead)
   }
 
   writeRecord(before: ClaimRecord | undefined, after: ClaimRecord): void {
@@ -146,7 +169,7 @@ export class SqliteRows {
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const cells = deliveryCells(number, delivery)
+      const cells = deliveryCells(number, this.#toKeep(delivery))
       const known = before?.deliveries.find(
         ({ callback, event, reversal }) =>
           callback === delivery.callback && event === delivery.event && reversal === delivery.reversal,
@@ -154,7 +177,7 @@ export class SqliteRows {
       if (known === undefined) {
         this.#sql(statements.putDelivery).run(...cells, callbackCell(delivery))
       } else {
-        const { sql, values } = assignChanged(deliveryColumns, deliveryCells(number, known), cells)
+        const { sql, values } = assignChanged(deliveryColumns, deliveryCells(number, this.#toKeep(known)), cells)
         if (sql !== '') {
           const update = this.#sql(`UPDATE ${deliveries} SET ${sql} WHERE claim = ? AND event_key = ?`)
           update.run(...values, number, keyOf(delivery))
@@ -203,35 +226,8 @@ export class SqliteRows {
     return rows.map((row) => ({
       claim: text(row.id),
       ...toPlace(row),
-      delivery: toDelivery(row),
+      delivery: this.#deliveryOf(row),
     }))
-  }
-
-  /** Claims with a delivery whose time has come and none that runs, oldest first. */
-  dueClaims(now: number, limit: number): readonly string[] {
-    const find = (condition: string, order = 'd.due_at'): StatementSync =>
-      this.#sql(
-        `SELECT c.id FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
-         WHERE d.state = 'waiting' AND ${condition}
-         AND NOT EXISTS (SELECT 1 FROM ${deliveries} r WHERE r.claim = d.claim AND r.state = 'running')
-         ORDER BY ${order} LIMIT ?`,
-      )
-    const rows = [
-      ...find('d.held_until IS NULL AND d.due_at <= ?').all(now, limit),
-      ...find('d.held_until IS NULL AND d.due_at > ?').all(now + jumpMs, limit), // the clock has jumped back
-      ...find('d.held_until <= ?', 'd.held_until').all(now, limit),
-    ]
-    return rows.map(({ id }) => text(id))
-  }
-
-  /** Attempts that run for one of these owners. */
-  leftAttempts(owners: readonly string[], limit: number): readonly LeftAttempt[] {
-    if (owners.length === 0) return []
-    const rows = this.#sql(
-      `SELECT c.id, d.owner, d.started_at FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
-       WHERE d.state = 'running' AND d.owner IN (SELECT value FROM json_each(?)) LIMIT ?`,
-    ).all(JSON.stringify(owners), limit)
-    return rows.map((row) => ({ claim: text(row.id), owner: text(row.owner), startedAt: optional(row.started_at) }))
   }
 
   count(outcome: Outcome, count: number): void {

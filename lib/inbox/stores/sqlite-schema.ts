@@ -48,7 +48,7 @@ const migrations: readonly string[] = [
     held_since INTEGER,
     first_date INTEGER,
     held_until INTEGER,
-    due_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL, -- by the steady clock, unless it is held until a date
     started_at INTEGER,
     owner TEXT,
     received_at INTEGER NOT NULL,
@@ -96,6 +96,8 @@ const migrations: readonly string[] = [
   CREATE INDEX conversion_webhook_quarantine_waiting ON conversion_webhook_quarantine (bytes) WHERE state = 'waiting';
 
   CREATE TABLE conversion_webhook_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  -- How late it was with the last beat, by the clock that retries are due by and by that of the machine.
+  CREATE TABLE conversion_webhook_clock (number INTEGER PRIMARY KEY, steady INTEGER NOT NULL, wall INTEGER NOT NULL);
   CREATE TABLE conversion_webhook_workers (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;
   `,
 ]

@@ -29,9 +29,9 @@ export class SqliteWorkers {
   }
 
   /** The beats of the other workers. */
-  beats(owner: string): (readonly [string, number])[] {
+  beats(owner: string): ReadonlyMap<string, number> {
     const rows = this.#sql(`SELECT id, beat FROM ${workers} WHERE id <> ?`).all(owner)
-    return rows.map(({ id, beat }) => [text(id), Number(beat)] as const)
+    return new Map(rows.map(({ id, beat }) => [text(id), Number(beat)]))
   }
 
   /** Owners of running deliveries that are no worker: they were taken for gone. */

@@ -8,6 +8,7 @@ import { candidateFor, seenAgain, type LeftAttempt } from '../lapsed.js'
 import type { Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
+import { Silence } from '../silence.js'
 import {
   maxClaims,
   type Candidate,
@@ -21,6 +22,8 @@ import {
   type Settled,
   type StoredDelivery,
 } from '../store.js'
+import { machineClocks, SqliteClock } from './sqlite-clock.js'
+import { SqliteDue } from './sqlite-due.js'
 import { SqliteLog } from './sqlite-log.js'
 import { resultCode } from './sqlite-open.js'
 import { SqlitePlace } from './sqlite-place.js'
@@ -31,7 +34,7 @@ import { cutLog } from './sqlite-worker.js'
 import { SqliteWorkers } from './sqlite-workers.js'
 
 const busyForMs = 5_000
-const busyPauseMs = 10
+const maxBusyPauseMs = 10
 /** How long writers wait while the file is written anew: what is answered with 503 may never come again. */
 const rewrittenForMs = 60_000
 /** How long the log is tried to be cut, which every connection that reads prevents. */
@@ -39,48 +42,47 @@ const cutForMs = 30_000
 /** Claims that are taken over from ourselves at a time. */
 const maxLeft = 100
 /**
- * A worker that did not beat between so many beats of ours, five seconds apart, is gone. Not counted in time: clocks jump, and a process
- * that was stopped itself would take all others for gone.
- */
-const lapsedAfterBeats = 4
-
-/**
  * The inbox in a SQLite file. The driver is synchronous, so a group is what comes in one turn of the event loop; it is committed by one
  * fsync, and every method is done when its promise is made.
  */
 export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly now: () => number
+  readonly #elapsed: () => number
+  readonly #clock: SqliteClock
   readonly owner = randomUUID()
   readonly pollMs = 100
   readonly #db: DatabaseSync
   readonly #place: SqlitePlace
   readonly #log: SqliteLog
   readonly #rows: SqliteRows
+  readonly #due: SqliteDue
   readonly #workers: SqliteWorkers
   readonly #quarantine: SqliteQuarantine
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #transactions: SqliteTransactions
-  /** Each other worker's last beat, and how many of ours it has not changed for. */
-  readonly #beats = new Map<string, { readonly beat: number; readonly silent: number }>()
+  readonly #silence = new Silence()
   #suspects: readonly LeftAttempt[] = []
   #isClosed = false
 
-  constructor(db: DatabaseSync, now: () => number = Date.now, budget = durableBudget) {
-    this.now = now
+  constructor(db: DatabaseSync, clocks = machineClocks, budget = durableBudget) {
+    this.now = clocks.wall
+    this.#elapsed = clocks.elapsed
+    this.#clock = new SqliteClock(db, clocks)
     this.#db = db
     this.#place = new SqlitePlace(db)
     this.#log = new SqliteLog(db, this.#place.file)
-    this.#rows = new SqliteRows(db)
+    this.#rows = new SqliteRows(db, this.#clock)
+    this.#due = new SqliteDue(db, this.#clock)
     this.#workers = new SqliteWorkers(db)
     this.#quarantine = new SqliteQuarantine(db, budget)
     this.#transactions = new SqliteTransactions(db, this.#rows, this.#quarantine, {
-      now,
+      now: this.now,
       enrol: () => {
         this.#workers.enrol(this.owner)
       },
       owner: this.owner,
       look: () => {
-        this.#log.watch(this.#place.look())
+        this.#look()
       },
     })
   }
@@ -196,23 +198,26 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => {
       const quarantined = this.#quarantine.waiting(limit).map((id) => ({ quarantined: id }))
       const lapsed = new Set([...this.#silentWorkers(), ...this.#workers.unknownOwners()])
-      const left = this.#rows.leftAttempts([...lapsed], limit)
-      const due = new Set(this.#rows.dueClaims(this.now(), limit))
+      const left = this.#due.leftAttempts([...lapsed], limit)
+      const due = new Set(this.#due.claims(limit))
       return [...quarantined, ...[...left, ...due].slice(0, limit).map((found) => candidateFor(this.owner, found))]
     })
   }
 
   beat(): Promise<void> {
     return this.#read(() => {
-      this.#workers.beat(this.owner)
-      const beats = new Map(this.#workers.beats(this.owner))
-      for (const [id, beat] of beats) {
-        const known = this.#beats.get(id)
-        this.#beats.set(id, { beat, silent: known?.beat === beat ? known.silent + 1 : 0 })
+      this.#db.exec('BEGIN IMMEDIATE')
+      try {
+        this.#clock.beat()
+        this.#workers.beat(this.owner)
+        this.#silence.look(this.#workers.beats(this.owner), this.#elapsed())
+        for (const id of this.#silentWorkers()) this.#workers.forgetWorker(id)
+        this.#quarantine.limitHourly(this.now())
+        this.#db.exec('COMMIT')
+      } catch (error) {
+        if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+        throw error
       }
-      for (const id of this.#beats.keys()) if (!beats.has(id)) this.#beats.delete(id)
-      for (const id of this.#silentWorkers()) this.#workers.forgetWorker(id)
-      this.#quarantine.limitHourly(this.now())
     })
   }
 
@@ -222,7 +227,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
    */
   leftBehind(active: ReadonlySet<string>): Promise<readonly Candidate[]> {
     return this.#read(() => {
-      const all = this.#rows.leftAttempts([this.owner], active.size + maxLeft)
+      const all = this.#due.leftAttempts([this.owner], active.size + maxLeft)
       const found = all.filter(({ claim }) => !active.has(claim))
       const again = seenAgain(found, this.#suspects)
       this.#suspects = found
@@ -230,8 +235,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     })
   }
 
-  #silentWorkers(): string[] {
-    return [...this.#beats].filter(([, { silent }]) => silent >= lapsedAfterBeats).map(([id]) => id)
+  #silentWorkers(): readonly string[] {
+    return this.#silence.gone(() => this.#workers.beats(this.owner), this.#elapsed())
   }
 
   listen(): void {
@@ -256,22 +261,28 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   #read<T>(query: () => T): Promise<T> {
     return this.#insist(() => {
       if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
-      this.#log.watch(this.#place.look())
+      this.#look()
       return query()
     })
+  }
+
+  /** Before anything is read or written. */
+  #look(): void {
+    this.#clock.look()
+    this.#log.watch(this.#place.look())
   }
 
   /** Again for a while where another connection holds the lock: for longer where that is an `erase`, which is known to end. */
   async #insist<T>(work: () => T): Promise<T> {
     const startedAt = performance.now()
-    for (;;) {
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs + 1, maxBusyPauseMs)) {
       try {
         return work()
       } catch (error) {
         if (!isBusy(error)) throw storageError(error)
         const waited = performance.now() - startedAt
         if (waited > busyForMs && !(waited < rewrittenForMs && this.#workers.isRewritten())) throw storageError(error)
-        await wait(busyPauseMs)
+        await wait(pauseMs)
       }
     }
   }

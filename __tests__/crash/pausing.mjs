@@ -1,0 +1,45 @@
+/*
+ * A server that takes its time: `node pausing.mjs '{"file":…,"ms":…,"log":…}'`. Its handler waits so long and then makes its effect through
+ * `commit`; a line in the log says that it started, and another how it ended. A message `{ blockMs }` blocks its event loop for so long, and
+ * `{ report }` has it accept a callback of that order.
+ */
+import { appendFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { conversionWebhook } from 'conversion-webhook'
+import { sqliteInbox } from 'conversion-webhook/sqlite'
+import { sampleParams } from 'conversion-webhook/testing'
+
+const { file, ms, log } = JSON.parse(process.argv[2])
+
+const say = (what, orderId) => appendFileSync(log, `${Date.now()} ${process.pid} ${what} ${orderId}\n`)
+
+async function onSuccess({ orderId }, { commit }) {
+  say('starts', orderId)
+  await wait(ms)
+  try {
+    await commit((db) => db.prepare('INSERT INTO effects VALUES (?)').run(orderId))
+    say('committed', orderId)
+  } catch (error) {
+    say(error.code, orderId)
+    throw error
+  }
+}
+
+const webhook = conversionWebhook(
+  { onSuccess, onError() {} },
+  { secret: false, inbox: sqliteInbox(file), handlerTimeoutMs: 600_000, concurrency: 100 },
+)
+
+process.on('message', async ({ blockMs, report }) => {
+  if (report !== undefined) {
+    await webhook.accept(sampleParams({ orderID: report, goal_complete: 0 }))
+    process.send({ reported: report })
+  }
+  if (blockMs !== undefined) {
+    say('blocks', '-')
+    for (const until = performance.now() + blockMs; performance.now() < until;);
+    say('wakes', '-')
+  }
+})
+process.once('disconnect', () => process.exit(1))
+process.send({ ready: true })

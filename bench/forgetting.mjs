@@ -1,0 +1,115 @@
+/*
+ * Why: node:sqlite is synchronous, so what prune and erase do keeps callbacks waiting. For how long, in a SQLite file of so many conversions
+ * (`node bench/forgetting.mjs 1000000`), each settled half a minute after the one before: the longest turn of the event loop, and the
+ * longest wait of a callback, of which one comes every 20 ms. What the disk of this machine adds shows in the row where nothing else is done.
+ */
+import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { clearInterval, setInterval } from 'node:timers'
+import { setTimeout as wait } from 'node:timers/promises'
+import { conversionWebhook } from 'conversion-webhook'
+import { sqliteInbox } from 'conversion-webhook/sqlite'
+import { deliveries, sampleParams } from 'conversion-webhook/testing'
+
+const rows = Number(process.argv[2] ?? 100_000)
+const everyMs = 30_000
+const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-forgetting-'))
+const template = join(folder, 'template.db')
+const ofAll = (share) => (rows * everyMs * (1 - share)) / 86_400_000 // days
+
+async function open(file) {
+  const inbox = sqliteInbox(file)
+  const webhook = conversionWebhook({ onSuccess() {} }, { secret: false, inbox })
+  await webhook.accept(sampleParams({ goal_complete: 0, orderID: 'first' }))
+  await deliveries(inbox)
+  return { inbox, webhook }
+}
+
+async function seed() {
+  await (await open(template)).webhook.close()
+  const db = new DatabaseSync(template)
+  const columns = (table, ...others) =>
+    db
+      .prepare('SELECT name FROM pragma_table_info(?)')
+      .all(`conversion_webhook_${table}`)
+      .map(({ name }) => name)
+      .filter((name) => !others.includes(name))
+  const claim = columns('claims', 'number', 'id', 'identity', 'referrer_email', 'referee_email', 'order_id').join(', ')
+  const delivery = columns('deliveries', 'claim', 'number', 'received_at', 'settled_at', 'callback').join(', ')
+  const age = `(${rows} - c.number) * ${everyMs}`
+  db.exec(`
+    BEGIN;
+    WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
+    INSERT INTO conversion_webhook_claims (number, id, identity, referrer_email, referee_email, order_id, ${claim})
+    SELECT i, lower(hex(randomblob(32))), '', 'r' || (abs(random()) % 100000) || '@shop.example', 'e' || i || '@shop.example',
+      'order ' || i, ${claim} FROM n, conversion_webhook_claims WHERE number = 1;
+    UPDATE conversion_webhook_claims SET identity = id WHERE number > 1;
+    INSERT INTO conversion_webhook_deliveries (claim, received_at, settled_at, callback, ${delivery})
+    SELECT c.number, received_at - ${age}, received_at - ${age},
+      replace(callback, '"receivedAt":' || received_at, '"receivedAt":' || (received_at - ${age})), ${delivery}
+    FROM conversion_webhook_claims c, conversion_webhook_deliveries d WHERE d.number = 1 AND c.number > 1;
+    COMMIT;
+    PRAGMA wal_checkpoint(TRUNCATE)`)
+  db.close()
+}
+
+async function measure(what, work) {
+  const file = join(folder, 'inbox.db')
+  copyFileSync(template, file)
+  const { inbox, webhook } = await open(file)
+  let isOver = false
+  let longestTurn = 0
+  let turnedAt = performance.now()
+  const turn = setInterval(() => {
+    const now = performance.now()
+    longestTurn = Math.max(longestTurn, now - turnedAt)
+    turnedAt = now
+  }, 1)
+  const waits = []
+  let refused = 0
+  const startedAt = performance.now()
+  const working = work(inbox).finally(() => (isOver = true))
+  for (let order = 0; !isOver; order++) {
+    const askedAt = performance.now()
+    await webhook.accept(sampleParams({ goal_complete: 0, orderID: `new ${order}` })).catch(() => refused++)
+    waits.push(performance.now() - askedAt)
+    await wait(20)
+  }
+  const result = await working
+  const seconds = (performance.now() - startedAt) / 1_000
+  clearInterval(turn)
+  await webhook.close()
+  waits.sort((a, b) => a - b)
+  const ms = (value) => `${value.toFixed(0)} ms`
+  return {
+    what: `${what}${result?.pruned === undefined ? '' : ` (${result.pruned})`}`,
+    takes: `${seconds.toFixed(1)} s`,
+    'longest turn': ms(longestTurn),
+    callbacks: waits.length,
+    refused,
+    'median wait': ms(waits[waits.length >> 1]),
+    'longest wait': ms(waits.at(-1)),
+  }
+}
+
+try {
+  await seed()
+  console.log(
+    `\nprune and erase of a SQLite file of ${rows} conversions, ${(statSync(template).size / 1e6).toFixed(0)} MB`,
+  )
+  console.log(`${process.version}, ${process.platform} ${process.arch}\n`)
+  const table = []
+  for (const [what, work] of [
+    ['nothing', () => wait(5_000)],
+    ['prune, nothing old enough', (inbox) => inbox.prune({ olderThanDays: ofAll(0) + 1 })],
+    ['prune of a tenth', (inbox) => inbox.prune({ olderThanDays: ofAll(0.1) })],
+    ['erase', (inbox) => inbox.erase({ email: 'e7@shop.example' })],
+  ]) {
+    table.push(await measure(what, work))
+  }
+  console.table(table)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

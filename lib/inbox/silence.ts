@@ -1,0 +1,35 @@
+const lookedLongAgoMs = 10_000
+const lapsedAfterMs = 20_000
+
+type Beats = ReadonlyMap<string, number>
+
+/**
+ * Tells which other processes are gone: those whose beat has not moved for 20 s in which this process was looking. What happened while this
+ * one was stopped itself, or busy for long, says nothing about others. Times are monotonic, in milliseconds. Without I/O and clock.
+ */
+export class Silence {
+  #workers: ReadonlyMap<string, { readonly beat: number; readonly silentMs: number }> = new Map()
+  #lookedAt = -Infinity
+
+  /** Looks at the beats of all others. */
+  look(beats: Beats, now: number): void {
+    const passedMs = now - this.#lookedAt
+    const wasLooking = passedMs <= lookedLongAgoMs
+    this.#lookedAt = now
+    const known = this.#workers
+    const silentMs = (id: string, beat: number): number => {
+      const before = known.get(id)
+      return wasLooking && before?.beat === beat ? before.silentMs + passedMs : 0
+    }
+    this.#workers = new Map([...beats].map(([id, beat]) => [id, { beat, silentMs: silentMs(id, beat) }]))
+  }
+
+  /** Those who are gone, by their beats as they are now: nobody where the last look was too long ago to judge. */
+  gone(beats: () => Beats, now: number): readonly string[] {
+    if (now - this.#lookedAt > lookedLongAgoMs) return []
+    const silent = [...this.#workers].filter(([, { silentMs }]) => silentMs >= lapsedAfterMs)
+    if (silent.length === 0) return []
+    const current = beats()
+    return silent.filter(([id, { beat }]) => current.get(id) === beat).map(([id]) => id)
+  }
+}
