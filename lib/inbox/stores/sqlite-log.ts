@@ -17,6 +17,7 @@ export class SqliteLog {
   readonly #db: DatabaseSync
   readonly #file: string
   #isLarge = false
+  #isClosed = false
   #worker: Worker | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -32,10 +33,11 @@ export class SqliteLog {
     if (bytes <= maxBytes || this.#isLarge) return
     this.#isLarge = true
     this.#checkpointAfter(0)
-    void this.#cut()
+    this.#cutIn(0) // not while the file is locked
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     clearTimeout(this.#timer)
     await this.#worker?.terminate()
   }
@@ -56,12 +58,16 @@ export class SqliteLog {
     if (isCut) {
       this.#checkpointAfter(1_000)
       this.#isLarge = false
-    } else if (this.#db.isOpen) {
-      this.#timer = setTimeout(() => void this.#cut(), againMs).unref()
+    } else {
+      this.#cutIn(againMs)
     }
   }
 
+  #cutIn(ms: number): void {
+    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#cut(), ms).unref()
+  }
+
   #checkpointAfter(pages: number): void {
-    if (this.#db.isOpen) this.#db.exec(`PRAGMA wal_autocheckpoint = ${String(pages)}`)
+    if (!this.#isClosed) this.#db.exec(`PRAGMA wal_autocheckpoint = ${String(pages)}`)
   }
 }
