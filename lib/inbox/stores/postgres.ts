@@ -110,11 +110,14 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   /** A change with an effect has a transaction of its own; its claim is locked after the effect, so that nobody waits for it. */
-  async #effect({ effect, ...change }: AnyChange): Promise<unknown> {
+  async #effect({ effect, effected, ...change }: AnyChange): Promise<unknown> {
     const { pool } = await this.#parts()
     const { value, completed } = await commitTransaction(
       pool,
-      (client) => effect?.(client),
+      async (client) => {
+        const answer = await effect?.(client)
+        effected?.(answer)
+      },
       async (client) => {
         const { ends, completed } = await this.#transact(client, [change])
         const [end] = ends

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
 import { isTransactionEnded } from '../ended.js'
 import { Group, type Ended } from '../group.js'
@@ -29,6 +28,7 @@ import { SqliteFound } from './sqlite-found.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
+import { CommitWitness } from './sqlite-witness.js'
 
 const busyForMs = 5_000
 const busyPauseMs = 10
@@ -53,6 +53,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #db: DatabaseSync
   readonly #rows: SqliteRows
   readonly #quarantine: SqliteQuarantine
+  readonly #witness: CommitWitness
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #begin: StatementSync
   readonly #end: StatementSync
@@ -66,6 +67,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     this.#db = db
     this.#rows = new SqliteRows(db)
     this.#quarantine = new SqliteQuarantine(db, budget)
+    this.#witness = new CommitWitness(db)
     this.#begin = db.prepare('BEGIN IMMEDIATE')
     this.#end = db.prepare('COMMIT')
   }
@@ -116,14 +118,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
       }
       if (change.effect) {
-        const failure = runEffect(
-          this.#db,
-          () => {
-            write()
-            return change.effect?.(this.#db)
-          },
-          () => record !== undefined && isDeepStrictEqual(this.#rows.record(record.id), before),
-        )
+        const failure = runEffect(this.#db, this.#witness, change, write)
         if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
           broken.set(change, failure.error)
           throw failure.error
@@ -274,6 +269,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     } catch {
       // A worker without attempts is forgotten by others.
     }
+    this.#witness.close()
     this.#db.close()
   }
 
