@@ -1,3 +1,6 @@
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { pgTable, text } from 'drizzle-orm/pg-core'
+import makeKnex from 'knex'
 import { Pool, Query, type PoolClient } from 'pg'
 import { conversionWebhook, isConversionWebhookError } from '../../lib/index.js'
 import { postgresInbox, type PostgresClient } from '../../lib/postgres.js'
@@ -43,16 +46,19 @@ describePostgres('commit', () => {
     const codes: unknown[] = []
     const dead: unknown[] = []
     const attempts: number[] = []
+    const values: unknown[] = []
     const inbox = postgresInbox({ ...(own ? { pool: own } : { connectionString: server.url }), schema })
     const webhook = conversionWebhook(
       {
         onSuccess: async (_conversion, { commit }) => {
           const attempt = attempts.length + 1
           attempts.push(attempt)
-          await commit((client) => fn(client, table, attempt)).catch((error: unknown) => {
+          try {
+            values.push(await commit((client) => fn(client, table, attempt)))
+          } catch (error) {
             codes.push(isConversionWebhookError(error) ? error.code : error)
             if (!swallows) throw error
-          })
+          }
         },
         onError: () => undefined,
         onDead: (delivery) => dead.push(delivery),
@@ -71,7 +77,18 @@ describePostgres('commit', () => {
     const rows = async () => (await pool.query<{ id: string }>(`SELECT id FROM ${table}`)).rows.map((row) => row.id)
     const key = `${id}:success`
     const state = async () => (await inbox.get(key))?.state
-    return { key, inbox, rows: await rows(), laterRows: rows, state: await state(), codes, dead, attempts, table }
+    return {
+      key,
+      inbox,
+      rows: await rows(),
+      laterRows: rows,
+      state: await state(),
+      codes,
+      dead,
+      attempts,
+      values,
+      table,
+    }
   }
 
   describe.each(libraries)('%s', (_name, bind) => {
@@ -189,6 +206,28 @@ describePostgres('commit', () => {
       })
       expect([rows, state, codes]).toEqual([['2'], 'done', ['ERR_CONVERSION_COMMIT_INVALID']])
     })
+  })
+
+  test.each([
+    [
+      'Drizzle',
+      (client: PostgresClient, table: string, attempt: number) =>
+        drizzle(client)
+          .insert(pgTable(table, { id: text('id') }))
+          .values({ id: String(attempt) })
+          .returning(),
+    ],
+    [
+      'Knex',
+      (client: PostgresClient, table: string, attempt: number) =>
+        makeKnex({ client: 'pg' })(table)
+          .insert({ id: String(attempt) }, '*')
+          .connection(client),
+    ],
+  ])('a statement of %s that fn returns without awaiting it is sent once', async (_name, fn) => {
+    const { rows, state, attempts, codes, values } = await deliver(fn)
+    expect([rows, state, attempts]).toEqual([['1'], 'done', [1]])
+    expect([codes, values]).toEqual([[], [[{ id: '1' }]]])
   })
 
   test.each(['COMMIT', 'ROLLBACK', ' -- done\n/* all /* of */ it */ ; end', 'Abort work;', 'COMMIT AND CHAIN'])(

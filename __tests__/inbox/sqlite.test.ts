@@ -330,6 +330,15 @@ describeSqlite('commit', () => {
   test.each([
     ['a promise', async (db: DatabaseSync) => Promise.resolve(db.exec("INSERT INTO effects VALUES ('x')"))],
     [
+      'a statement that a library makes when it is awaited',
+      (db: DatabaseSync) => ({
+        then(resolve: (rows: unknown) => void) {
+          db.exec("INSERT INTO effects VALUES ('x')")
+          resolve([])
+        },
+      }),
+    ],
+    [
       'the end of the transaction',
       (db: DatabaseSync) => {
         db.exec('ROLLBACK')
@@ -410,6 +419,23 @@ describeSqlite('an effect that ends its transaction', () => {
       { error: { code: 'ERR_CONVERSION_COMMIT_INVALID', cause: { message: 'the mailer is down' } } },
     ])
   })
+
+  test.each(['INSERT OR ROLLBACK INTO effects VALUES (1)', 'ROLLBACK', 'COMMIT'])(
+    'by "%s" and goes on is dead at once, whatever SQLite says of what comes then',
+    async (end) => {
+      const { rows, attempts } = await deliver((db) => {
+        db.exec('CREATE UNIQUE INDEX once ON effects (attempt)')
+        try {
+          db.exec(end)
+        } catch {
+          // what goes on is outside of the transaction
+        }
+        db.exec('INSERT INTO effects VALUES (7)')
+        db.exec('SELECT nothing FROM nowhere')
+      })
+      expect([rows.at(-1), attempts]).toEqual([7, [1]])
+    },
+  )
 
   test('is tried again where SQLite itself rolled back', async () => {
     const { rows, attempts, entry } = await deliver((db) => {

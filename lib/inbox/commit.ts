@@ -28,9 +28,10 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
         claim,
         order: order(), // looked at once more
         apply: (found) => commitAttempt(running.isOver() ? {} : found, delivery, running.patience(), order()),
-        effect: (tx: Tx) => {
-          value = fn(tx as never)
-          return value
+        effect: (tx: Tx) => fn(tx as never),
+        // A statement of a library is sent anew each time it is awaited, so `fn`'s own answer is not given back.
+        effected: (answer) => {
+          value = answer
         },
       })
     } catch (error) {

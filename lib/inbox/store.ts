@@ -42,8 +42,10 @@ export interface Change<T, Tx = never> {
   readonly candidate?: string
   /** Pure. May run again, with what is found then, where a transaction had to be repeated. */
   readonly apply: (found: Found) => Changed<T>
-  /** Runs in the same transaction; where it throws, nothing of this change stays. */
+  /** Runs in the same transaction; where it throws, nothing of this change stays. What it returns is awaited once at most. */
   readonly effect?: (tx: Tx) => unknown
+  /** Told what the effect returned, or what that resolved with. */
+  readonly effected?: (value: unknown) => void
 }
 
 /** The orders whose holders a change is to find, with the claims that were found. */

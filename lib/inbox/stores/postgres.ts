@@ -99,11 +99,14 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   /** A change with an effect has a transaction of its own; its claim is locked after the effect, so that nobody waits for it. */
-  async #effect({ effect, ...change }: AnyChange): Promise<unknown> {
+  async #effect({ effect, effected, ...change }: AnyChange): Promise<unknown> {
     const { connections } = await this.parts()
     const { value, completed } = await commitTransaction(
       connections,
-      (client) => effect?.(client),
+      async (client) => {
+        const answer = await effect?.(client)
+        effected?.(answer)
+      },
       async (client) => {
         const { ends, completed } = await this.#transact(client, [change])
         const [end] = ends

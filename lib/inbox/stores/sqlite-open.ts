@@ -38,6 +38,13 @@ export function openSqlite(file: string): Driver.DatabaseSync {
   }
 }
 
+/** A second connection to the file of another one, for reading only. */
+export function openBeside(db: Driver.DatabaseSync): Driver.DatabaseSync {
+  const Database = requireDriver()
+  const row = db.prepare(`SELECT file FROM pragma_database_list WHERE name = 'main'`).get()
+  return new Database(String(row?.file), { readOnly: true })
+}
+
 function requireDriver(): typeof Driver.DatabaseSync {
   try {
     return (require('node:sqlite') as typeof Driver).DatabaseSync

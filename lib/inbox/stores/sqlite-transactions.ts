@@ -1,5 +1,4 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { isDeepStrictEqual } from 'node:util'
 import { storageError } from '../../errors.js'
 import { isTransactionEnded } from '../ended.js'
 import type { Ended } from '../group.js'
@@ -9,6 +8,7 @@ import { runEffect } from './sqlite-effect.js'
 import { SqliteFound } from './sqlite-found.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
 import type { SqliteRows } from './sqlite-rows.js'
+import { CommitWitness } from './sqlite-witness.js'
 
 export type AnyChange = Change<unknown, DatabaseSync>
 
@@ -28,6 +28,7 @@ export class SqliteTransactions {
   readonly #rows: SqliteRows
   readonly #quarantine: SqliteQuarantine
   readonly #maker: Maker
+  readonly #witness: CommitWitness
   readonly #begin: StatementSync
   readonly #end: StatementSync
 
@@ -36,6 +37,7 @@ export class SqliteTransactions {
     this.#rows = rows
     this.#quarantine = quarantine
     this.#maker = maker
+    this.#witness = new CommitWitness(db)
     this.#begin = db.prepare('BEGIN IMMEDIATE')
     this.#end = db.prepare('COMMIT')
   }
@@ -70,14 +72,7 @@ export class SqliteTransactions {
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
       }
       if (change.effect) {
-        const failure = runEffect(
-          this.#db,
-          () => {
-            write()
-            return change.effect?.(this.#db)
-          },
-          () => record !== undefined && isDeepStrictEqual(this.#rows.record(record.id), before),
-        )
+        const failure = runEffect(this.#db, this.#witness, change, write)
         if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
           broken.set(change, failure.error)
           throw failure.error
@@ -94,5 +89,9 @@ export class SqliteTransactions {
     for (const [outcome, count] of counted) this.#rows.count(outcome, count)
     this.#end.run()
     return ends
+  }
+
+  close(): void {
+    this.#witness.close()
   }
 }

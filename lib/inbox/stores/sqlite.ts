@@ -254,6 +254,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     } catch {
       // A worker without attempts is forgotten by others.
     }
+    this.#transactions.close()
     this.#db.close()
   }
 
