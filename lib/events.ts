@@ -7,6 +7,7 @@ import {
   type PendingConversion,
   type SuccessConversion,
 } from './callback/conversion.js'
+import { Commits } from './commits.js'
 import { readAnswer, type ConfirmAnswer, type Confirmed } from './confirm.js'
 import { debug, shortId } from './debug.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
@@ -224,7 +225,15 @@ export class Events {
 
   async #attempt(job: Attempt, signal: AbortSignal): Promise<Verdict> {
     const { event, id, attempt, previous, callback, commit } = job
-    const context = { event, id, attempt, ...(previous && { previous }), signal, ...(commit && { commit }) }
+    const commits = commit && new Commits(commit)
+    const context = {
+      event,
+      id,
+      attempt,
+      ...(previous && { previous }),
+      signal,
+      ...(commits && { commit: commits.commit }),
+    }
     const isLate = (): boolean => signal.aborted
     let stage: keyof typeof failures = 'handler'
     try {
@@ -249,7 +258,8 @@ export class Events {
         if (isLate()) return late
         stage = 'handler'
       }
-      await this.#handlers.get(event)?.(conversion, context)
+      const handle = (): unknown => this.#handlers.get(event)?.(conversion, context)
+      await (commits ? commits.endOf(handle) : handle())
       debug.delivery('%s %s done, attempt %d', shortId(id), event, attempt)
       return { state: 'done' }
     } catch (error) {

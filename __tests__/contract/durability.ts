@@ -216,6 +216,23 @@ export function describeDurability(kind: Kind): void {
       expect(told).toHaveLength(1)
     })
 
+    test.each([0, 1])(
+      "that the handler does not wait for is waited for, and its failure is the attempt's (%d of them)",
+      async (failures) => {
+        const storage = await newStorage()
+        const { report, told, inbox } = await start({
+          storage,
+          handle: ({ id, attempt }, context) => {
+            void storage.effect?.(context, id, attempt <= failures ? failing(1) : undefined)
+          },
+        })
+        const { id } = await report('success', 'A')
+        await settled(inbox)
+        expect(told.map(({ attempt }) => attempt)).toEqual([1, 2].slice(0, failures + 1))
+        expect(await storage.effects?.(`${id}:success`)).toBe(1)
+      },
+    )
+
     test('is refused the second time, and after the time of the handler', async () => {
       const storage = await newStorage()
       const codes: unknown[] = []
