@@ -113,6 +113,8 @@ class Life {
       referrer_email: referrer === '' ? undefined : referrer,
       referee_email: referee === '' ? undefined : referee,
     })
+    const sentAt = Date.now()
+    while (Date.now() === sentAt) await new Promise(setImmediate) // which claim is older has to be clear
     const { outcome, id } = await this.#webhook.accept(said, { scope: this.#scope })
     const sent: Sent = {
       ...{ identity: orderID.trim(), referrer, referee, status, goal, at: this.#now },

@@ -59,9 +59,9 @@ export class Identities<Work> {
     return this.#claims.get(id)
   }
 
-  /** Claims of an identity, the first one first. */
+  /** The oldest claims of an identity, the first one first. */
   claimsOf(identity: string, limit: number): readonly ClaimRecord[] {
-    return this.#recordsOf([identity, ...this.#rivals.of(identity, limit)], identity).slice(0, limit)
+    return this.#recordsOf([identity, ...[...this.#rivals.of(identity)].reverse()], identity).slice(0, limit)
   }
 
   /** The claims of an identity that `belongsTo` needs for a callback of these people. */

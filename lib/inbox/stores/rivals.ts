@@ -38,7 +38,7 @@ export class Rivals {
   }
 
   /** The ids of rivals of an identity, newest first. */
-  of(identity: string, limit: number): readonly string[] {
+  of(identity: string, limit = Infinity): readonly string[] {
     return this.#at(identity, limit)
   }
 
