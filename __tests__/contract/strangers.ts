@@ -174,4 +174,34 @@ export function describeStrangers(kind: Kind): void {
     await expect(inbox.replay(conflict.id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
     expect(ids()).toEqual(['success'])
   })
+
+  test("the fail of a replayed conflict's people is a conflict once they are forgotten, and not one of a rival that was never paid", async () => {
+    const { report, ids, inbox } = await open({ confirm: ({ purchaseValue }) => purchaseValue === 12 })
+    await report('success', 'A', { ...friend, purchaseValue: '10' })
+    const { id } = await report('success', 'A', { ...friend, purchaseValue: '12' })
+    await inbox.replay(id)
+    await settled(inbox)
+    await inbox.erase({ email: friend.referrer_email })
+    const fail = await report('fail', 'A', friend)
+    expect(fail.outcome).toBe('conflict')
+    expect(await inbox.get(fail.id)).toMatchObject({ agreesWith: id })
+    await inbox.replay(fail.id)
+    await settled(inbox)
+    expect(ids()).toEqual(['success', 'reversal'])
+  })
+
+  test('people who leave an address out can claim an order however often their claim was completed and forgotten', async () => {
+    const { report, inbox } = await open({ confirm: () => false })
+    await report('pending', 'A', thief)
+    const half = { referrer_email: undefined, referee_email: 'carl@example.com' }
+    const claims = new Set<string>()
+    for (const referrer_email of ['x@example.com', 'y@example.com', 'z@example.com', 'w@example.com']) {
+      const { id } = await report('pending', 'A', half)
+      expect(await report('success', 'A', { ...half, referrer_email })).toEqual({ outcome: 'accepted', id })
+      claims.add(id)
+      await inbox.erase({ email: referrer_email })
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    expect(claims.size).toBe(4)
+  })
 }

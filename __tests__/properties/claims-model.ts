@@ -135,6 +135,7 @@ export class ClaimsModel {
     const exact = claims.find(({ people }) => people === peopleOf(sent))
     const winner = claims.find((claim) => this.holders.get(sent.identity) === claim)
     if (winner && isOfReplayed(winner, exact, sent)) return { row: 1, claim: winner }
+    if (winner && exact && isMaybeOfReplayed(winner, sent)) return { row: 2, claim: winner }
     if (exact) return { row: 1, claim: exact }
     if (winner) return contradict(winner, sent) ? { row: 2, conflictWith: [winner] } : { row: 2, claim: winner }
     const others = claims.filter(({ people }) => people !== undefined)
@@ -444,6 +445,11 @@ function isOfReplayed(winner: Claim, exact: Claim | undefined, { status, referre
   const isReplayed = winner.people === undefined && !winner.isForgotten
   if (!isReplayed || winner.referrer !== referrer || winner.referee !== referee) return false
   return exact === undefined || (status === 'fail' && (isDelivered(winner) || !isDelivered(exact)))
+}
+
+/** A fail of somebody whose people those of a replayed conflict may have been, now that nobody knows: a person decides. */
+function isMaybeOfReplayed(winner: Claim, { status }: Sent): boolean {
+  return status === 'fail' && winner.people === undefined && winner.isForgotten && isDelivered(winner)
 }
 
 function isDelivered({ deliveries }: Claim, before = Infinity): boolean {
