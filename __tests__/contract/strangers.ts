@@ -109,4 +109,99 @@ export function describeStrangers(kind: Kind): void {
       'goalComplete',
     ])
   })
+
+  const thief = { ...friend, referrer_email: 'thief@example.com' }
+  const buyer = { ...friend, referrer_email: undefined }
+  const isAnn = {
+    confirm: ({ referrer }: { referrer: { email?: string } }) => referrer.email === friend.referrer_email,
+  }
+
+  test('a fail that is said to be of a rival takes nothing from the claim that has got the order since', async () => {
+    const { report, ids, inbox } = await open(isAnn)
+    const rival = await report('success', 'A', thief)
+    const planted = await report('fail', 'A', buyer)
+    expect(await inbox.get(planted.id)).toMatchObject({ agreesWith: rival.id })
+    await report('success', 'A', friend)
+    await inbox.replay(planted.id)
+    await settled(inbox)
+    expect(ids()).toEqual(['success', 'fail'])
+    expect(await inbox.get(`${rival.id}:fail`)).toMatchObject({ state: 'done' })
+  })
+
+  test('a fail that could be of several claims takes nothing from the one that has got the order since', async () => {
+    const { report, ids, inbox } = await open(isAnn)
+    await report('success', 'A', thief)
+    await report('success', 'A', { ...thief, referrer_email: 'another.thief@example.com' })
+    const planted = await report('fail', 'A', buyer)
+    expect(await inbox.get(planted.id)).not.toHaveProperty('agreesWith')
+    await report('success', 'A', friend)
+    await inbox.replay(planted.id)
+    await settled(inbox)
+    expect(ids()).toEqual(['success', 'fail'])
+    expect(await inbox.get(`${planted.id}:fail`)).toMatchObject({ state: 'done' })
+  })
+
+  test('the same fail is another conflict with another claim, whatever a person made of the first', async () => {
+    const { report, ids, inbox } = await open(isAnn)
+    await report('success', 'A', thief)
+    const first = await report('fail', 'A', buyer)
+    await inbox.replay(first.id)
+    await settled(inbox)
+    const { id } = await report('success', 'A', friend)
+    const second = await report('fail', 'A', buyer)
+    expect((await inbox.list({ state: 'conflict' })).map((row) => [row.id, row.agreesWith])).toEqual([[second.id, id]])
+    await inbox.replay(second.id)
+    await settled(inbox)
+    expect(ids()).toEqual(['fail', 'success', 'reversal'])
+  })
+
+  test('a replayed goal that its claim has got since is a duplicate, and pays nothing a second time', async () => {
+    const { report, ids, inbox } = await open({ confirm: () => true })
+    const { id } = await report('success', 'A', friend)
+    const conflict = await report('success', 'A', { ...buyer, goal_complete: '1' })
+    await report('success', 'A', { ...friend, goal_complete: '1' })
+    await inbox.replay(conflict.id)
+    await settled(inbox)
+    expect(ids()).toEqual(['success', 'goalComplete'])
+    expect((await inbox.get(conflict.id))?.claims).toMatchObject([{ id, hasOrder: true }])
+  })
+
+  test('a conflict is not recorded for a claim that it contradicts by now', async () => {
+    const { report, ids, inbox } = await open({ confirm: () => true })
+    await report('success', 'A', { ...friend, purchaseValue: undefined })
+    const conflict = await report('success', 'A', { ...buyer, purchaseValue: '1', goal_complete: '1' })
+    await report('success', 'A', { ...friend, purchaseValue: '50' })
+    await expect(inbox.replay(conflict.id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
+    expect(ids()).toEqual(['success'])
+  })
+
+  test("the fail of a replayed conflict's people is a conflict once they are forgotten, and not one of a rival that was never paid", async () => {
+    const { report, ids, inbox } = await open({ confirm: ({ purchaseValue }) => purchaseValue === 12 })
+    await report('success', 'A', { ...friend, purchaseValue: '10' })
+    const { id } = await report('success', 'A', { ...friend, purchaseValue: '12' })
+    await inbox.replay(id)
+    await settled(inbox)
+    await inbox.erase({ email: friend.referrer_email })
+    const fail = await report('fail', 'A', friend)
+    expect(fail.outcome).toBe('conflict')
+    expect(await inbox.get(fail.id)).toMatchObject({ agreesWith: id })
+    await inbox.replay(fail.id)
+    await settled(inbox)
+    expect(ids()).toEqual(['success', 'reversal'])
+  })
+
+  test('people who leave an address out can claim an order however often their claim was completed and forgotten', async () => {
+    const { report, inbox } = await open({ confirm: () => false })
+    await report('pending', 'A', thief)
+    const half = { referrer_email: undefined, referee_email: 'carl@example.com' }
+    const claims = new Set<string>()
+    for (const referrer_email of ['x@example.com', 'y@example.com', 'z@example.com', 'w@example.com']) {
+      const { id } = await report('pending', 'A', half)
+      expect(await report('success', 'A', { ...half, referrer_email })).toEqual({ outcome: 'accepted', id })
+      claims.add(id)
+      await inbox.erase({ email: referrer_email })
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    expect(claims.size).toBe(4)
+  })
 }

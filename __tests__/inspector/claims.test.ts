@@ -131,6 +131,7 @@ test('a replay of what the order was refused to, and of a conflict that is a suc
 test('a replay of a conflict that leaves an address out records it for the claim that it agrees with', async () => {
   const entry = await inbox.get(fail)
   if (entry === undefined) throw new Error('nothing is recorded')
-  const differs = [{ parameter: 'referrer_email', recorded: friend }]
-  expect(entryView({ ...entry, differs }, false).replay).toBe('joins')
+  const view = entryView({ ...entry, agreesWith: winner }, false)
+  expect(view.replay).toBe('joins')
+  expect(view.claims.filter(({ isOwn }) => isOwn).map(({ id }) => id)).toEqual([winner])
 })

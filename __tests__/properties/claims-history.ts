@@ -248,14 +248,14 @@ export class History {
       callback: { identity, people: peopleOf(callback) },
       apply: (found) => recordCallback(found, identity, callback, taking && this.#claiming(owner, taking.mayRun)),
     })
-    const { outcome, row, claim } = this.#model.receive(sent, taking)
+    const { outcome, row, claim, conflict } = this.#model.receive(sent, taking)
     this.#trace?.push(`  ${accepted.outcome} by row ${String(row)}`)
     this.#saw(`row ${String(row)}`)
     this.#saw(outcome)
     assert.equal(accepted.outcome, outcome)
     this.#sent.push({ sent, number: numbers[spelling], outcome })
-    if (outcome === 'conflict') {
-      this.#conflictIds.set(`${sent.identity} ${sent.content}`, accepted.id)
+    if (conflict !== undefined) {
+      this.#conflictIds.set(conflict, accepted.id)
       return
     }
     if (claim && !known.has(claim)) this.#name(claim, accepted.id)

@@ -125,7 +125,7 @@ class Life {
     expect({ trace: this.trace, outcome }).toEqual({ trace: this.trace, outcome: expected.outcome })
     const { claim } = expected
     if (claim === undefined || outcome === 'conflict') {
-      this.#conflictIds.set(`${sent.identity} ${sent.content}`, id)
+      this.#conflictIds.set(expected.conflict ?? '', id)
       return
     }
     expect(this.#ids.get(claim) ?? id).toBe(id)

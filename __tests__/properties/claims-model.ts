@@ -62,6 +62,8 @@ export interface Claim {
 
 interface Conflict {
   readonly sent: Sent
+  /** The claim that it agrees with, and is recorded for when a person replays it. */
+  readonly claim: Claim | undefined
   isReplayed: boolean
 }
 
@@ -106,9 +108,9 @@ export class ClaimsModel {
     this.#shop = shop
   }
 
-  receive(sent: Sent, taking?: Taking): { outcome: Outcome; row: number; claim?: Claim } {
+  receive(sent: Sent, taking?: Taking): { outcome: Outcome; row: number; claim?: Claim; conflict?: string } {
     const { row, claim, conflictWith } = this.#belongs(sent)
-    if (conflictWith !== undefined) return { outcome: this.#conflict(sent), row }
+    if (conflictWith !== undefined) return { outcome: 'conflict', row, conflict: this.#conflict(sent) }
     if (row === 4) {
       const rival = newClaim(sent, peopleOf(sent))
       this.claims.push(rival)
@@ -117,8 +119,12 @@ export class ClaimsModel {
       return { outcome: 'accepted', row, claim: rival }
     }
     if (claim === undefined) throw new Error('a row without a claim')
-    const outcome = this.#record(claim, sent, row === 2 || row === 5 ? 'other' : 'own')
-    if (outcome === 'conflict') return { outcome: this.#conflict(sent), row }
+    const isOthers = row === 2 || row === 5
+    const says = this.#read(claim, sent).says
+    const outcome = this.#record(claim, sent, isOthers ? 'other' : 'own')
+    if (outcome === 'conflict') {
+      return { outcome, row, conflict: this.#conflict(sent, says === 'conflict' ? undefined : claim) }
+    }
     if (row === 3) Object.assign(claim, { people: peopleOf(sent), referrer: sent.referrer, referee: sent.referee })
     this.#afterwards(claim, taking)
     return { outcome, row, claim }
@@ -129,6 +135,7 @@ export class ClaimsModel {
     const exact = claims.find(({ people }) => people === peopleOf(sent))
     const winner = claims.find((claim) => this.holders.get(sent.identity) === claim)
     if (winner && isOfReplayed(winner, exact, sent)) return { row: 1, claim: winner }
+    if (winner && exact && isMaybeOfReplayed(winner, sent)) return { row: 2, claim: winner }
     if (exact) return { row: 1, claim: exact }
     if (winner) return contradict(winner, sent) ? { row: 2, conflictWith: [winner] } : { row: 2, claim: winner }
     const others = claims.filter(({ people }) => people !== undefined)
@@ -149,11 +156,12 @@ export class ClaimsModel {
     return second === undefined && !only.isForgotten ? { row: 5, claim: only } : { row: 6, conflictWith: possible }
   }
 
-  /** What told a conflict from a claim is kept with it: of several that it agrees with, from any; none for the ledger's own. */
-  #conflict(sent: Sent): 'conflict' {
-    const key = `${sent.identity} ${sent.content}`
-    if (!this.conflicts.has(key)) this.conflicts.set(key, { sent, isReplayed: false })
-    return 'conflict'
+  /** The key of a conflict: of what agrees with one claim, its content with that claim; of what contradicts, its content. */
+  #conflict(sent: Sent, claim?: Claim): string {
+    const content = `${sent.identity} ${sent.content}`
+    const key = claim ? `${content} of claim ${String(this.claims.indexOf(claim))}` : content
+    if (!this.conflicts.has(key)) this.conflicts.set(key, { sent, claim, isReplayed: false })
+    return key
   }
 
   /** The ledger's table, for one claim: what it says, before anything of it is recorded. */
@@ -306,12 +314,11 @@ export class ClaimsModel {
     const conflict = this.conflicts.get(key)
     if (conflict === undefined || conflict.isReplayed) return undefined
     const { sent } = conflict
-    const decided = this.#decide(sent)
+    if (conflict.claim) return this.#decide(conflict, conflict.claim)
     const known = this.#replayed.get(key)
     const others = this.#others(known ?? { identity: sent.identity, order: undefined }, known)
-    if (!decided && sent.status === 'success' && others.some(isRunning)) return undefined
+    if (sent.status === 'success' && others.some(isRunning)) return undefined
     conflict.isReplayed = true
-    if (decided) return decided
     const claim = known ?? newClaim(sent, undefined)
     this.#record(claim, sent, known === undefined ? 'new' : 'own')
     for (const delivery of claim.deliveries) {
@@ -324,14 +331,10 @@ export class ClaimsModel {
     return claim
   }
 
-  /** A person says that a conflict is of the claim that it does not contradict: that one takes it, if it makes anything of it. */
-  #decide(sent: Sent): Claim | undefined {
-    const { row, claim } = this.#belongs(sent)
-    if (claim === undefined) return undefined
-    const { says, events } = this.#read(claim, sent)
-    if (says === 'conflict' || (events.length === 0 && sent.status !== 'fail')) return undefined
-    this.#record(claim, sent)
-    if (row === 3) Object.assign(claim, { people: peopleOf(sent), referrer: sent.referrer, referee: sent.referee })
+  /** A person says that a conflict is of the claim that it agrees with, whoever has the order by now. */
+  #decide(conflict: Conflict, claim: Claim): Claim | undefined {
+    if (this.#record(claim, conflict.sent) === 'conflict') return undefined
+    conflict.isReplayed = true
     this.#afterwards(claim)
     return claim
   }
@@ -442,6 +445,11 @@ function isOfReplayed(winner: Claim, exact: Claim | undefined, { status, referre
   const isReplayed = winner.people === undefined && !winner.isForgotten
   if (!isReplayed || winner.referrer !== referrer || winner.referee !== referee) return false
   return exact === undefined || (status === 'fail' && (isDelivered(winner) || !isDelivered(exact)))
+}
+
+/** A fail of somebody whose people those of a replayed conflict may have been, now that nobody knows: a person decides. */
+function isMaybeOfReplayed(winner: Claim, { status }: Sent): boolean {
+  return status === 'fail' && winner.people === undefined && winner.isForgotten && isDelivered(winner)
 }
 
 function isDelivered({ deliveries }: Claim, before = Infinity): boolean {

@@ -60,7 +60,7 @@ export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
 
 export function entryLines(entry: InboxEntry, paint: Paint): string[] {
   const { id, state, event, kind, scope, receivedAt, attempts, lastError, code, issues, params } = entry
-  const { startedAt, nextAttemptAt, heldUntil, takenBy, differs = [] } = entry
+  const { startedAt, nextAttemptAt, heldUntil, takenBy, agreesWith, differs = [] } = entry
   const claims = ranked(entry.claims)
   const facts: (readonly [string, string | undefined])[] = [
     ['id', id],
@@ -75,6 +75,7 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ['last error', lastError && [lastError.code, lastError.message].filter(Boolean).join(' ')],
     ['refused', code],
     ['order', takenBy === undefined ? undefined : `another claim has it: ${takenBy}`],
+    ['agrees with', agreesWith === undefined ? undefined : `the claim ${agreesWith}`],
     ...(issues ?? []).map(({ message }) => ['', message] as const),
   ]
   const known = facts.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))

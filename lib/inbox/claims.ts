@@ -32,6 +32,7 @@ export function belongsTo(
   if (winner && isReplayOf(winner, key) && (exact === undefined || takesBack(winner, exact, callback))) {
     return known(winner, 1)
   }
+  if (winner && exact && mayTakeBack(winner, callback)) return known(winner, 2)
   if (exact) return known(exact, 1)
   if (winner) return contradicts(winner, people) ? { row: 2, conflictWith: winner } : known(winner, 2)
 
@@ -49,7 +50,7 @@ export function belongsTo(
     if (first && stating.length === 1 && first.isForgotten !== true) return known(first, 5)
     if (first) return { row: 6, conflictWith: first }
   }
-  return { row: 4, head: { id: freeId(identity, key, claims), identity, people: key, ...people } }
+  return { row: 4, head: { id: freeId(identity, key, claims, callback), identity, people: key, ...people } }
 }
 
 /** Whether an address that both state differs. Forgotten people contradict nobody. */
@@ -71,6 +72,14 @@ function takesBack(winner: ClaimRecord, exact: ClaimRecord, { status }: Callback
   return status === 'fail' && (isDelivered(winner.deliveries) || !isDelivered(exact.deliveries))
 }
 
+/**
+ * Whether a callback may be a fail of what was paid, to a replayed conflict whose people are forgotten: nobody knows any more whether they
+ * are those of the claim that has the callback's.
+ */
+function mayTakeBack({ people, isForgotten, deliveries }: ClaimRecord, { status }: Callback): boolean {
+  return people === undefined && isForgotten === true && status === 'fail' && isDelivered(deliveries)
+}
+
 /** A claim that no success has come to yet, so that its people may still be completed. */
 function isOpen({ deliveries, isForgotten }: ClaimRecord): boolean {
   return isForgotten !== true && !deliveries.some(({ event }) => event === 'success')
@@ -89,12 +98,14 @@ function oldest(claims: readonly ClaimRecord[]): ClaimRecord | undefined {
   return [...claims].sort((a, b) => since(a) - since(b) || (a.id < b.id ? -1 : 1))[0]
 }
 
-/** The first claim has the identity's id, a rival one of its people. */
-function freeId(identity: string, people: string, claims: readonly ClaimRecord[]): string {
+/**
+ * The first claim has the identity's id, a rival one of its people. Where claims have both that have taken other people since and are
+ * forgotten, the time tells them apart: a claim is found by its people, so nothing has to make its id again.
+ */
+function freeId(identity: string, people: string, claims: readonly ClaimRecord[], { receivedAt }: Callback): string {
   if (claims.length === 0) return identity
   const free = rivalIds(identity, people).find((id) => claims.every((claim) => claim.id !== id))
-  if (free === undefined) throw new Error('A claim with these people is recorded already.')
-  return free
+  return free ?? rivalId(identity, hashOf([people, String(receivedAt)]))
 }
 
 /** The ids that a rival with these people may have: the second where the claim with the first has taken other people since. */

@@ -163,7 +163,12 @@ export interface InboxRow {
    * the shop alone: the claim that had it then.
    */
   readonly takenBy?: string
-  /** Of a conflict: what told it from the claim that it contradicts. */
+  /**
+   * Of a conflict that only leaves out, or adds, what one claim states: that claim, for which a replay records it. Absent where the conflict
+   * contradicts a claim or could be of several: then a replay makes a claim of its own of it.
+   */
+  readonly agreesWith?: string
+  /** Of a conflict: what told it from the claim that it contradicts or agrees with. */
   readonly differs?: readonly Difference[]
   readonly issues?: readonly Issue[]
   /** Of a quarantined callback: how often the same content came, the first time included. */

@@ -5,7 +5,7 @@ import { emailKey, orderKey } from './identity.js'
 import type { InboxClaim, InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
 import { eraser, pruner } from './forgetting.js'
 import { historyOf } from './history.js'
-import { receivedAtOf, scopeOf, searchableTexts, type QuarantinedCallback } from './quarantine.js'
+import { claimOfConflict, receivedAtOf, scopeOf, searchableTexts, type QuarantinedCallback } from './quarantine.js'
 import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
 import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, type ClaimRecord } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
@@ -81,10 +81,12 @@ export function createOperators(
     const { callback, identity, differs } = quarantined
     const conversion = host()?.conversionOf(callback)
     const takenBy = otherHolder(holders, [identity], id)
+    const agreesWith = claimOfConflict(id)
     return {
       ...row,
       params: { ...callback.params },
       differs,
+      ...(agreesWith !== undefined && { agreesWith }),
       ...(conversion && { conversion }),
       ...(takenBy !== undefined && { takenBy }),
     }
@@ -169,8 +171,8 @@ export function createOperators(
    * The claims of an identity, those that have one of their orders under another spelling, and who has which order. Where there are too
    * many, the row's own, the first and those that have an order stay, and of the rest the oldest.
    */
-  async function claimsOf(identity: string, { id, takenBy }: InboxRow) {
-    const asked = [identity, splitDeliveryId(id)[0], takenBy]
+  async function claimsOf(identity: string, { id, agreesWith, takenBy }: InboxRow) {
+    const asked = [identity, splitDeliveryId(id)[0], agreesWith, takenBy]
     const own = await withClaims(await store.claims(identity), asked)
     const others = [...(await holdersOf(own)).values()].map(({ claim }) => claim)
     const all = await withClaims(own, others)

@@ -34,7 +34,7 @@ export interface RefusedRecord extends Quarantined {
 /** A valid callback that contradicts the claim that it belongs to. */
 export interface ConflictRecord extends Quarantined {
   readonly kind: 'conflict'
-  /** `done` after a replay: it was recorded as a conversion of its own. */
+  /** `done` after a replay: it was recorded for the claim that it agrees with, or as a claim of its own. */
   readonly state: 'conflict' | 'done'
   readonly identity: string
   /** What told it from the claim when it came first. */
@@ -75,12 +75,30 @@ function contentOf(scope: string, { pairs, issues, untyped = {}, digest }: Recei
   return JSON.stringify([scope, pairs, ofIssues, Object.entries(untyped), digest?.hash])
 }
 
-/** The same contradiction has the same id, however often it is repeated. */
-export function conflictOf(identity: string, callback: Callback, differs: readonly Difference[]): ConflictRecord {
+/** Between the id of a claim and the rest, in the id of a conflict that agrees with that claim. */
+const ofClaim = ':conflict:of:'
+
+/**
+ * The same contradiction has the same id, however often it is repeated. `claim` is the one claim that it agrees with: with another claim the
+ * same content is another conflict, since a person decides about the reward of one claim.
+ */
+export function conflictOf(
+  identity: string,
+  callback: Callback,
+  differs: readonly Difference[],
+  claim?: string,
+): ConflictRecord {
   const { status, params, receivedAt } = callback
   const content = Object.entries({ ...params, conversion: status }).sort(([a], [b]) => (a < b ? -1 : 1))
-  const id = `${identity}:conflict:${hashOf([JSON.stringify(content)]).slice(0, 16)}`
+  const subject = claim === undefined ? `${identity}:conflict:` : claim + ofClaim
+  const id = subject + hashOf([JSON.stringify(content)]).slice(0, 16)
   return { kind: 'conflict', id, state: 'conflict', identity, differs, callback, count: 1, lastAt: receivedAt, log: [] }
+}
+
+/** The claim that a conflict agrees with, and is recorded for when a person replays it; undefined where there is none, or several. */
+export function claimOfConflict(id: string): string | undefined {
+  const end = id.lastIndexOf(ofClaim)
+  return end === -1 ? undefined : id.slice(0, end)
 }
 
 /** A conflict without what was recorded of a person whom it does not mention itself: somebody else's claim is to stay replayable. */

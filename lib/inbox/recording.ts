@@ -47,7 +47,7 @@ export function recordIn(
     return conflicting(identity, callback, before, ledgerDifferences(before, callback))
   }
   if (before !== undefined && isOfOthers(belonging) && decision.events.length > 0) {
-    return conflicting(identity, callback, before, differences(before, callback))
+    return conflicting(identity, callback, before, differences(before, callback), before.id)
   }
   if (outcome === 'conflict') throw new Error('Nothing contradicts a claim that is new.')
   // What somebody else says of a claim that has the order teaches nothing.
@@ -61,21 +61,13 @@ function isOfOthers({ row }: Belonging): boolean {
 }
 
 /**
- * What a conflict makes of the claim that it belongs to once a person has decided that it does: the fail takes its reward back, the goal is
- * its goal. Undefined where it still contradicts every claim, so that it has to be one of its own. Pure.
+ * What a conflict makes of the claim that it agrees with once a person has decided that it is of it: a fail takes the reward back, the goal is its
+ * goal. Undefined where it contradicts that claim by now. Pure.
  */
-export function recordDecided(
-  claims: readonly ClaimRecord[],
-  holder: string | undefined,
-  identity: string,
-  callback: Callback,
-): ClaimRecord | undefined {
-  const belonging = belongsTo(callback, identity, claims, holder)
-  if (!('recorded' in belonging)) return undefined
-  const { head, recorded } = belonging
+export function recordDecided(recorded: ClaimRecord, callback: Callback): ClaimRecord | undefined {
   const decision = decide(recorded, callback)
-  const isNews = decision.events.length > 0 || (callback.status === 'fail' && decision.outcome === 'duplicate')
-  return isNews ? applyDecision(head, recorded, callback, decision).record : undefined
+  if (decision.outcome === 'conflict') return undefined
+  return applyDecision(recorded, recorded, callback, decision).record
 }
 
 function conflicting(
@@ -83,7 +75,8 @@ function conflicting(
   callback: Callback,
   claim: ClaimRecord,
   differs: readonly Difference[],
+  ofClaim?: string,
 ): Recording {
-  const conflict = conflictOf(identity, callback, differs)
+  const conflict = conflictOf(identity, callback, differs, ofClaim)
   return { outcome: 'conflict', conflict, contradiction: { id: conflict.id, recorded: previousOf(claim), differs } }
 }

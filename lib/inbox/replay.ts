@@ -4,7 +4,13 @@ import { otherHolders, type Holder } from './holders.js'
 import { identityOf, peopleOf } from './identity.js'
 import type { InboxHost, Reread } from './inbox.js'
 import { decide, isSuccess } from './ledger.js'
-import { mayWait, type ConflictRecord, type QuarantinedCallback, type RefusedRecord } from './quarantine.js'
+import {
+  claimOfConflict,
+  mayWait,
+  type ConflictRecord,
+  type QuarantinedCallback,
+  type RefusedRecord,
+} from './quarantine.js'
 import { requireId } from './queries.js'
 import { recordDecided, recordIn, type Contradiction } from './recording.js'
 import {
@@ -74,19 +80,37 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
   return undefined
 }
 
-/** A person says that a conflict is right: it belongs to the claim that it does not contradict, or is one of its own, which takes the order. */
-function replayConflict(store: Store, { id, callback, identity }: ConflictRecord): Promise<string> {
+/** A person says that a conflict is right: it is of the claim that it agrees with, or a claim of its own, which takes the order. */
+function replayConflict(store: Store, conflict: ConflictRecord): Promise<string> {
+  const claim = claimOfConflict(conflict.id)
+  return claim === undefined ? replayAsClaim(store, conflict) : replayInto(store, claim, conflict)
+}
+
+/** Records a conflict for the claim that it came to, whoever has the order by now: that is the claim which the person was shown. */
+function replayInto(store: Store, claim: string, { id, callback }: ConflictRecord): Promise<string> {
+  return store.change({
+    quarantined: id,
+    claim,
+    apply: ({ quarantined, record }) => {
+      if (quarantined?.kind !== 'conflict') throw unknownRecord()
+      const done = { ...quarantined, ...replayedAgain(quarantined), state: 'done' as const }
+      if (record === undefined) throw impossible('the claim that it is of has been dropped')
+      const decided = recordDecided(record, callback)
+      if (decided === undefined) throw impossible('it contradicts the claim that it is of by now')
+      return { quarantined: done, record: withdrawOvertaken(decided, Date.now()), result: claim }
+    },
+  })
+}
+
+function replayAsClaim(store: Store, { id, callback, identity }: ConflictRecord): Promise<string> {
   const people = peopleOf(callback)
   return store.change({
     quarantined: id,
     claim: id,
     callback: { identity, people },
-    apply: ({ quarantined, record, claims, holders }) => {
+    apply: ({ quarantined, record, holders }) => {
       if (quarantined?.kind !== 'conflict') throw unknownRecord()
       const done = { quarantined: { ...quarantined, ...replayedAgain(quarantined), state: 'done' as const } }
-      const decided = recordDecided(claims, holders.get(identity)?.claim, identity, callback)
-      if (decided) return { ...done, record: withdrawOvertaken(decided, Date.now()), result: decided.id }
-
       // A claim was made of it before, where the same conflict came again after its row was dropped.
       const head = record ?? { id, identity, ...people }
       const others = callback.status === 'success' ? otherHolders(ordersOf(head), id, holders) : []

@@ -25,10 +25,9 @@ export function numberOf(
 export type Replay = 'again' | 'moves' | 'joins'
 
 /** Of a conflict without a webhook, which types it, nobody knows whether it is a success. */
-export function replayOf({ kind, state, code, takenBy, conversion, differs = [] }: InboxRow): Replay {
+export function replayOf({ kind, state, code, takenBy, conversion, agreesWith }: InboxRow): Replay {
   const isTaken = state === 'refused' && takenBy !== undefined && code === 'ERR_CONVERSION_ORDER_TAKEN'
   if (kind !== 'conflict') return isTaken ? 'moves' : 'again'
-  const contradicts = differs.some(({ recorded, received }) => recorded !== undefined && received !== undefined)
-  if (!contradicts) return 'joins'
+  if (agreesWith !== undefined) return 'joins'
   return takenBy !== undefined && (conversion?.status ?? 'success') === 'success' ? 'moves' : 'again'
 }

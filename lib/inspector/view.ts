@@ -123,7 +123,7 @@ function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean): Claim
     id,
     status,
     hasOrder,
-    isOwn: isOf(claim, row),
+    isOwn: id === row.agreesWith || isOf(claim, row),
     ...(referrerEmail !== undefined && { referrer: said('referrer_email', referrerEmail, textLength, isUnmasked) }),
     ...(refereeEmail !== undefined && { referee: said('referee_email', refereeEmail, textLength, isUnmasked) }),
     ...(purchaseValue !== undefined && { purchaseValue }),
