@@ -21,7 +21,8 @@ export const steps = [
 
 const writes = {
   callback: (sql) => /^\s*INSERT [\w ]*INTO \S*deliveries\b/i.test(sql),
-  reservation: (sql) => /^\s*INSERT INTO \S*reservations\b/i.test(sql),
+  // SQLite has it in the row of the order.
+  reservation: (sql) => /^\s*INSERT INTO \S*(reservations\b|claims \(id, identity, holder\))/i.test(sql),
   effect: (sql) => /^\s*INSERT INTO "?rewards\b/i.test(sql),
   mark: (sql, values) => /^\s*UPDATE \S*deliveries\b/i.test(sql) && values.flat().includes('done'),
 }

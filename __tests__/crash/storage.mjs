@@ -22,8 +22,7 @@ async function idle(inbox, ms) {
 const table = 'CREATE TABLE rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
 /** The tables of the inbox, after the prefix that each database has for them. */
-const reservations = 'reservations'
-const all = [reservations, 'deliveries', 'claims']
+const tables = ['deliveries', 'claims']
 
 /** The events of all deliveries that are done, and of those that are not. */
 async function events(inbox) {
@@ -45,9 +44,9 @@ async function openSqliteStorage(file) {
     idle: (ms) => idle(inbox, ms),
     rewards: async () => db.prepare(query).all(),
     events: () => events(inbox),
-    reserved: async () => db.prepare(`SELECT * FROM conversion_webhook_${reservations}`).all().length,
+    reserved: async () => db.prepare('SELECT 1 FROM conversion_webhook_claims WHERE holder IS NOT NULL').all().length,
     async clear() {
-      db.exec(`DELETE FROM rewards; ${all.map((name) => `DELETE FROM conversion_webhook_${name};`).join(' ')}`)
+      db.exec(`DELETE FROM rewards; ${tables.map((name) => `DELETE FROM conversion_webhook_${name};`).join(' ')}`)
     },
     async damage() {
       const { integrity_check: result } = db.prepare('PRAGMA integrity_check').get()
@@ -80,8 +79,11 @@ async function openPostgresStorage() {
     idle: (ms) => idle(inbox, ms),
     rewards: async () => (await pool.query(query)).rows,
     events: () => events(inbox),
-    reserved: async () => (await pool.query(`SELECT 1 FROM conversion_webhook.${reservations}`)).rowCount,
-    clear: () => pool.query(`TRUNCATE rewards, ${all.map((name) => `conversion_webhook.${name}`).join(', ')}`),
+    reserved: async () => (await pool.query('SELECT 1 FROM conversion_webhook.reservations')).rowCount,
+    clear: () =>
+      pool.query(
+        `TRUNCATE rewards, ${['reservations', ...tables].map((name) => `conversion_webhook.${name}`).join(', ')}`,
+      ),
     damage: async () => undefined,
     async close() {
       await inbox.close()

@@ -53,7 +53,7 @@ export class MapStore implements Store {
   holders = (orders: readonly string[]) => Promise.resolve(this.holdersOf(orders))
   quarantined = (id: string) => Promise.resolve(this.kept.get(id))
   quarantine = () => Promise.resolve([...this.kept.values()])
-  records = () => Promise.resolve([...this.all.values()])
+  records = (after: string) => Promise.resolve(after === '' ? [...this.all.values()] : [])
   drop = (id: string) => Promise.resolve(this.kept.delete(id))
   scrub = () => Promise.resolve()
   waitingInQuarantine = () => Promise.resolve({ rows: 0, bytes: 0 })
