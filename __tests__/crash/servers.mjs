@@ -12,9 +12,12 @@ export class Servers {
   /** What their webhooks told of errors, and how often. */
   errors = new Map()
   #options
+  #how
 
-  constructor(options) {
+  /** `env` and `execArgv` of their processes, where they are others than this one's. */
+  constructor(options, how = {}) {
     this.#options = options
+    this.#how = how
   }
 
   get ports() {
@@ -22,8 +25,10 @@ export class Servers {
   }
 
   async start(options) {
-    const child = spawn(process.execPath, [file, JSON.stringify({ ...this.#options, ...options })], {
+    const { execArgv = [], env } = this.#how
+    const child = spawn(process.execPath, [...execArgv, file, JSON.stringify({ ...this.#options, ...options })], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env,
     })
     const server = { child, port: undefined, gone: once(child, 'exit') }
     this.running.push(server)

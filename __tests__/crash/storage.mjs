@@ -19,7 +19,7 @@ async function idle(inbox, ms) {
 }
 
 /** No constraint keeps two claims from being paid for one order: the package alone does. */
-const table = 'CREATE TABLE rewards (number TEXT, claim TEXT, referrer TEXT)'
+const table = 'CREATE TABLE IF NOT EXISTS rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
 /** The tables of the inbox, after the prefix that each database has for them. */
 const tables = ['deliveries', 'claims']

@@ -1,0 +1,62 @@
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+
+const headBytes = 6 * 8
+const sectorBytes = 512
+/** By the letter of `power.c`, what comes after the name of the SQLite file. */
+const endings = { m: '', l: '-wal' }
+
+function* recordsOf(bytes) {
+  for (let at = 0; at + headBytes <= bytes.length;) {
+    const [kind, file, offset, length, size, known] = Array.from({ length: 6 }, (_each, index) =>
+      Number(bytes.readBigInt64LE(at + 8 * index)),
+    )
+    at += headBytes
+    const old = bytes.subarray(at, (at += known))
+    const isWrite = kind === 'w'.charCodeAt()
+    const written = isWrite ? bytes.subarray(at, (at += length)) : undefined
+    yield { kind: String.fromCharCode(kind), file: String.fromCharCode(file), offset, size, old, written }
+  }
+}
+
+/**
+ * What a disk holds after its power was lost: of what was written and not synced, each write is there or not, and with `isTorn` at times
+ * some of its sectors. Shared memory is gone. Gives how many writes were unsynced, and how many of them are lost or torn.
+ */
+export function losePower(file, log, random, isTorn) {
+  const counts = { unsynced: 0, lost: 0, torn: 0 }
+  const records = existsSync(log) ? [...recordsOf(readFileSync(log))] : []
+  for (const [letter, ending] of Object.entries(endings)) {
+    const ofFile = records.filter((record) => record.file === letter)
+    const unsynced = ofFile.slice(ofFile.findLastIndex(({ kind }) => kind === 's') + 1)
+    if (unsynced.length === 0) continue
+    const fd = openSync(file + ending, 'r+')
+    for (const { offset, size, old } of unsynced.toReversed()) {
+      ftruncateSync(fd, size)
+      if (old.length > 0) writeSync(fd, old, 0, old.length, offset)
+    }
+    for (const record of unsynced) {
+      counts.unsynced++
+      const fate = random()
+      if (fate < 0.4) counts.lost++
+      else if (isTorn && fate < 0.6 && record.kind === 'w') {
+        counts.torn++
+        tear(fd, record, random)
+      } else make(fd, record)
+    }
+    closeSync(fd)
+  }
+  rmSync(log, { force: true })
+  rmSync(`${file}-shm`, { force: true })
+  return counts
+}
+
+function make(fd, { kind, offset, written }) {
+  if (kind === 't') ftruncateSync(fd, offset)
+  else writeSync(fd, written, 0, written.length, offset)
+}
+
+function tear(fd, { offset, written }, random) {
+  for (let from = 0; from < written.length; from += sectorBytes) {
+    if (random() < 0.5) writeSync(fd, written, from, Math.min(sectorBytes, written.length - from), offset + from)
+  }
+}
