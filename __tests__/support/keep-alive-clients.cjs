@@ -1,22 +1,27 @@
 'use strict'
 /*
- * Clients that keep their connections alive and ask again and again, in a process of their own: `keep-alive-clients.cjs <url>`. Says `ready` once
- * each has been answered, and on a message how many answers ended their connection, and exits.
+ * Clients that keep their connections alive and ask again and again, in a process of their own: `keep-alive-clients.cjs <url>`. They are slow,
+ * so that there is a request under way at any time. Says `ready` once each could have been answered, and on a message how many answers there
+ * were so far.
  */
-const { Agent, get } = require('node:http')
+const { Agent, request } = require('node:http')
 
 const clients = 8
 const agent = new Agent({ keepAlive: true, maxSockets: clients })
 const [url] = process.argv.slice(2)
-let [answers, closing] = [0, 0]
+let answers = 0
 
 function ask() {
-  get(url, { agent }, (res) => {
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
+  const asked = request(url, { agent, method: 'POST', headers }, (res) => {
     if (++answers === clients) process.send('ready')
-    if (res.headers.connection === 'close') closing++
     res.resume().on('end', ask)
-  }).on('error', () => undefined) // nobody listens any more
+  })
+  asked.on('error', () => undefined) // nobody listens any more
+  asked.write('slow=')
+  setTimeout(() => asked.end('1'), Math.random() * 10)
 }
 
 for (let client = 0; client < clients; client++) ask()
-process.once('message', () => process.send({ closing }, () => process.exit()))
+process.on('message', () => process.send(answers))
+process.once('disconnect', () => process.exit())
