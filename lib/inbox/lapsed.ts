@@ -1,8 +1,5 @@
-import type { Delivery } from './records.js'
+import type { AttemptMark } from './records.js'
 import type { Candidate } from './store.js'
-
-/** What tells attempts at a delivery apart: one owner may have several, one after another. */
-export type AttemptMark = { readonly [Name in 'owner' | 'startedAt']?: Delivery[Name] | undefined }
 
 /** An attempt whose process is gone, or that its own process does not know of. */
 export interface LeftAttempt extends AttemptMark {

@@ -43,6 +43,9 @@ export interface Delivery extends Entry {
   readonly log: readonly LogEntry[]
 }
 
+/** What tells attempts at a delivery apart: one owner may have several, one after another. */
+export type AttemptMark = { readonly [Name in 'owner' | 'startedAt']?: Delivery[Name] | undefined }
+
 /** One thing that happened to a delivery or a quarantined callback. */
 export interface LogEntry {
   /** Milliseconds since 1970. */
