@@ -3,6 +3,7 @@ import type { People } from './identity.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
 import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
 import { ordersOf, type ClaimRecord, type Delivery } from './records.js'
+import type { Sought } from './search.js'
 
 /** What one change finds, inside its transaction. */
 export interface Found {
@@ -82,16 +83,12 @@ export interface Selection {
   readonly limit: number
 }
 
-export interface QuarantineSelection extends Selection {
+export interface QuarantineSelection extends Selection, Sought {
   readonly state?: QuarantinedCallback['state'] | undefined
 }
 
-export interface DeliverySelection extends Selection {
+export interface DeliverySelection extends Selection, Sought {
   readonly state?: DeliveryState | undefined
-  /** Trimmed and NFC-normalised. */
-  readonly orderId?: string | undefined
-  /** As `emailKey` gives it. */
-  readonly email?: string | undefined
 }
 
 export interface StoredDelivery {

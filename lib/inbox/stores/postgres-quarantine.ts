@@ -5,15 +5,19 @@ import {
   maxConflicts,
   maxGivingWay,
   quarantineKinds,
+  quarantineStates,
   QuarantineWatch,
   type ConflictRecord,
   type QuarantinedCallback,
   type QuarantineKind,
   type Size,
 } from '../quarantine.js'
+import { searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
+import { all, everything, is } from './conditions.js'
 import { transaction, type PostgresPool, type Queryable } from './postgres-client.js'
-import { columnsOf, Conditions } from './postgres-sql.js'
+import { newestOf } from './postgres-newest.js'
+import { columnsOf } from './postgres-sql.js'
 import {
   changingColumns,
   quarantineCells,
@@ -22,9 +26,11 @@ import {
   toCandidate,
   toQuarantined,
   toSize,
+  type Cell,
 } from './rows.js'
 
 const bytesAt = quarantineColumns.indexOf('bytes')
+const columns = [...quarantineColumns, 'keys']
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
 
@@ -64,18 +70,19 @@ export class PostgresQuarantine {
     const before = new Map([...found, ...(await this.lock(client, [...new Set(unknown)]))])
     const written = new Map([...before, ...after])
     for (const conflict of conflicts) written.set(conflict.id, keptWith(written.get(conflict.id), conflict))
-    const cells: ReturnType<typeof quarantineCells>[] = []
+    const cells: Cell[][] = []
     for (const [id, quarantined] of written) {
       if (quarantined === before.get(id)) continue
       const row = quarantineCells(quarantined)
-      cells.push(row)
+      cells.push([...row, `{${searchKeys(quarantined).join()}}`])
       if (!before.has(id)) this.#watch.spend(quarantined.kind, Number(row[bytesAt]))
     }
     if (cells.length === 0) return
-    const { arrays, values } = columnsOf(quarantineColumns, cells)
+    const { arrays, values } = columnsOf(columns, cells)
     const assignments = changingColumns.map((column) => `${column} = excluded.${column}`)
     await client.query(
-      `INSERT INTO ${this.#table} (${quarantineColumns.join(', ')}) SELECT * FROM unnest(${arrays})
+      `INSERT INTO ${this.#table} (${columns.join(', ')})
+       SELECT ${quarantineColumns.join(', ')}, keys::bigint[] FROM unnest(${arrays}) AS v (${columns.join(', ')})
        ON CONFLICT (id) DO UPDATE SET ${assignments.join(', ')}`,
       values,
     )
@@ -125,22 +132,28 @@ export class PostgresQuarantine {
     return rows.map(toQuarantined).reverse()
   }
 
-  async list(
-    client: Queryable,
-    { state, scope, before, limit }: QuarantineSelection,
-  ): Promise<readonly QuarantinedCallback[]> {
-    const where = new Conditions()
-      .add('state = ?', state)
-      .add('scope = ?', scope)
-      .add(
-        '(received_at < ? OR (received_at = ? AND id COLLATE "C" < ?))',
-        before?.receivedAt,
-        before?.receivedAt,
-        before?.id,
-      )
+  async list(client: Queryable, selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+    const { state, scope, before, limit } = selection
+    const keys = soughtForms(selection).map(searchKey)
+    const isInScope = is('scope', scope)
+    const isSought = keys.length > 0
+    const states = (state === undefined ? quarantineStates : [state]).map((each) => is('state', each))
+    const found = newestOf({
+      table: isSought ? 'sought' : this.#table,
+      key: 'number',
+      id: 'id COLLATE "C"',
+      ways: isSought ? [everything] : states.map((isInState) => all([isInScope, isInState]) ?? everything),
+      filter: isSought ? all([isInScope, is('state', state)]) : undefined,
+      before,
+      limit,
+    })
+    if (found === undefined) return []
+    // Apart, since what is found by keys is little, and PostgreSQL guesses that it is much.
+    const sought = `WITH sought AS MATERIALIZED (SELECT number, id, scope, state, received_at FROM ${this.#table} WHERE keys @> ARRAY[${keys.join()}]::bigint[])`
     const { rows } = await client.query(
-      `SELECT * FROM ${this.#table} ${where.sql} ORDER BY received_at DESC, id COLLATE "C" DESC LIMIT ${String(limit)}`,
-      where.values,
+      `${isSought ? sought : ''} SELECT q.* FROM (${found.sql}) AS found JOIN ${this.#table} q ON q.number = found.number
+       ORDER BY found.received_at DESC, found.position DESC`,
+      [...found.values],
     )
     return rows.map(toQuarantined)
   }

@@ -72,12 +72,15 @@ const migrations: readonly ((schema: string) => string)[] = [
     log text,
     bytes integer NOT NULL,
     differs text,
-    body text NOT NULL
+    body text NOT NULL,
+    keys bigint[] NOT NULL -- what it is found by
   );
   CREATE INDEX ON ${schema}.quarantine (kind, number) INCLUDE (bytes);
-  CREATE INDEX ON ${schema}.quarantine (received_at);
+  -- Every listing goes through states, each newest first.
+  CREATE INDEX ON ${schema}.quarantine (state, received_at);
+  CREATE INDEX ON ${schema}.quarantine (scope, state, received_at);
+  CREATE INDEX ON ${schema}.quarantine USING gin (keys) WITH (fastupdate = off); -- else a search reads a list of what is new
   CREATE INDEX ON ${schema}.quarantine (identity) WHERE identity IS NOT NULL;
-  CREATE INDEX ON ${schema}.quarantine (state) WHERE state = 'waiting';
 
   CREATE TABLE ${schema}.counters (
     name text NOT NULL,

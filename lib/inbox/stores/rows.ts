@@ -21,6 +21,7 @@ import {
   type ClaimRecord,
   type LogEntry,
 } from '../records.js'
+import { searchForms } from '../search.js'
 import type { DailyCount } from '../store.js'
 
 /** What a column holds. A driver may give whole numbers as texts. */
@@ -176,6 +177,8 @@ export const quarantineColumns = [...lasting, ...changingColumns] as const
 
 /** What a row takes besides its texts when it comes: in indexes, and for what its log will say. */
 const bytesPerRow = 1_024
+/** A key that it is found by takes so much, in a table or an index of its own. */
+const bytesPerKey = 64
 
 export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
   const { id, kind, state, identity = null, lastAt, count, log } = quarantined
@@ -185,7 +188,8 @@ export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
   const issues = quarantined.kind === 'refused' ? JSON.stringify(quarantined.issues) : null
   const differs = quarantined.kind === 'conflict' ? JSON.stringify(quarantined.differs) : null
   const texts = [scope, body, issues ?? '', differs ?? '']
-  const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow)
+  const ofKeys = bytesPerKey * searchForms(quarantined).size
+  const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow + ofKeys)
   const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, body]
   return [...fixed, state, identity, lastAt, count, code, issues, differs, logCell(log)]
 }

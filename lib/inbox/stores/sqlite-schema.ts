@@ -87,9 +87,23 @@ const migrations: readonly string[] = [
   );
   -- Everything that is asked to find what gives way, so that no row is read for it.
   CREATE INDEX conversion_webhook_quarantine_by_age ON conversion_webhook_quarantine (kind, number, state, received_at, bytes);
-  CREATE INDEX conversion_webhook_quarantine_by_time ON conversion_webhook_quarantine (received_at);
+  -- Every listing goes through states, each newest first.
+  CREATE INDEX conversion_webhook_quarantine_by_state ON conversion_webhook_quarantine (state, received_at);
+  CREATE INDEX conversion_webhook_quarantine_by_scope ON conversion_webhook_quarantine (scope, state, received_at);
   CREATE INDEX conversion_webhook_quarantine_by_identity ON conversion_webhook_quarantine (identity) WHERE identity IS NOT NULL;
   CREATE INDEX conversion_webhook_quarantine_waiting ON conversion_webhook_quarantine (bytes) WHERE state = 'waiting';
+
+  -- What a quarantined callback is found by. Goes with it: a hash of an address is a trace of a person.
+  CREATE TABLE conversion_webhook_quarantine_keys (
+    key INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (key, received_at, number)
+  ) WITHOUT ROWID;
+  CREATE INDEX conversion_webhook_quarantine_keys_of ON conversion_webhook_quarantine_keys (number);
+  CREATE TRIGGER conversion_webhook_quarantine_gone AFTER DELETE ON conversion_webhook_quarantine BEGIN
+    DELETE FROM conversion_webhook_quarantine_keys WHERE number = old.number;
+  END;
 
   CREATE TABLE conversion_webhook_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE conversion_webhook_workers (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;

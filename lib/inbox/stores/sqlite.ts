@@ -25,6 +25,7 @@ import {
 } from '../store.js'
 import { runEffect } from './sqlite-effect.js'
 import { SqliteFound } from './sqlite-found.js'
+import { newest } from './sqlite-newest.js'
 import { resultCode } from './sqlite-open.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
@@ -166,7 +167,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(() => this.#quarantine.list(selection))
+    return newest(this.#quarantine, selection, (query) => this.#read(query))
   }
 
   get quarantineBudget(): Size {
