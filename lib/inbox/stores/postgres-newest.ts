@@ -1,5 +1,6 @@
-import type { Position } from '../store.js'
+import type { DeliverySelection, Position } from '../store.js'
 import { all, everything, type Condition } from './conditions.js'
+import { deliveryWays } from './delivery-ways.js'
 import { numbered } from './postgres-sql.js'
 
 /** What is asked of a table, newest first. */
@@ -19,7 +20,7 @@ export interface Newest {
 
 /**
  * The keys and positions of the newest rows, as a query: from each way at most as many as are asked for, so that nothing else is read or
- * sorted. Absent where a value has a NUL, which nothing stored has and no parameter can hold.
+ * sorted. A row may be of two ways: people refer themselves. Absent where a value has a NUL, which nothing stored has and no parameter can hold.
  */
 export function newestOf({ table, key, id, ways, filter, before, limit }: Newest): Condition | undefined {
   const isBefore = before && {
@@ -33,5 +34,13 @@ export function newestOf({ table, key, id, ways, filter, before, limit }: Newest
   const selects = parts.map(
     ({ sql }) => `(SELECT ${key}, received_at, ${id} AS position FROM ${table} WHERE ${sql} ${order})`,
   )
-  return { sql: numbered(selects.length === 1 ? selects.join() : `${selects.join(' UNION ALL ')} ${order}`), values }
+  return { sql: numbered(selects.length === 1 ? selects.join() : `${selects.join(' UNION ')} ${order}`), values }
+}
+
+/** The keys of deliveries. */
+export function newestDeliveries(table: string, selection: DeliverySelection): Condition | undefined {
+  const { before, limit } = selection
+  const { ways, filter } = deliveryWays(selection)
+  const id = `(claim || ':' || event_key) COLLATE "C"`
+  return newestOf({ table, key: 'claim, event_key', id, ways: ways.map(({ where }) => where), filter, before, limit })
 }

@@ -5,7 +5,8 @@ import type { Delivery, ClaimRecord } from '../records.js'
 import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
-import { columnsOf, Conditions, lockKey, lockKeySql, numbered } from './postgres-sql.js'
+import { newestDeliveries } from './postgres-newest.js'
+import { columnsOf, lockKey, lockKeySql, numbered } from './postgres-sql.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -130,7 +131,7 @@ export class PostgresRows {
       const changed = changedDeliveries(before, after)
       for (const key of changed.gone) gone.push([after.id, key])
       for (const delivery of changed.changed) {
-        const row = deliveryCells(after.id, delivery)
+        const row = deliveryCells(after.id, delivery, after)
         const isKnown = before?.deliveries.some(
           (known) =>
             known.callback === delivery.callback &&
@@ -177,26 +178,14 @@ export class PostgresRows {
     )
   }
 
-  async deliveries(
-    client: Queryable,
-    { state, scope, orderId, email, before, limit }: DeliverySelection,
-  ): Promise<readonly StoredDelivery[]> {
-    const id = `(d.claim || ':' || d.event_key) COLLATE "C"`
-    const where = new Conditions()
-      .add('d.state = ?', state)
-      .add('c.scope = ?', scope)
-      .add('c.order_id = ?', orderId)
-      .add('(c.referrer_email = ? OR c.referee_email = ?)', email, email)
-      .add(
-        `(d.received_at < ? OR (d.received_at = ? AND ${id} < ?))`,
-        before?.receivedAt,
-        before?.receivedAt,
-        before?.id,
-      )
+  async deliveries(client: Queryable, selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
+    const found = newestDeliveries(`${this.#schema}.deliveries`, selection)
+    if (found === undefined) return []
     const { rows } = await client.query(
-      `SELECT d.*, c.identity, c.reserved_order, c.scope FROM ${this.#schema}.deliveries d JOIN ${this.#schema}.claims c ON c.id = d.claim
-       ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ${String(limit)}`,
-      where.values,
+      `SELECT d.*, c.identity, c.reserved_order FROM (${found.sql}) AS found
+       JOIN ${this.#schema}.deliveries d ON d.claim = found.claim AND d.event_key = found.event_key
+       JOIN ${this.#schema}.claims c ON c.id = found.claim ORDER BY found.received_at DESC, found.position DESC`,
+      [...found.values],
     )
     return rows.map((row) => ({
       claim: text(row.claim),

@@ -15,13 +15,9 @@ const migrations: readonly ((schema: string) => string)[] = [
     referee_email text,
     purchase_value double precision,
     is_forgotten smallint NOT NULL,
-    order_id text,
     reserved_order text,
     repeats text
   );
-  CREATE INDEX ON ${schema}.claims (referrer_email) WHERE referrer_email IS NOT NULL;
-  CREATE INDEX ON ${schema}.claims (referee_email) WHERE referee_email IS NOT NULL;
-  CREATE INDEX ON ${schema}.claims (order_id) WHERE order_id IS NOT NULL;
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
   CREATE INDEX ON ${schema}.claims (identity, people) WHERE id <> identity;
   CREATE INDEX ON ${schema}.claims (identity, referrer_email, referee_email) WHERE id <> identity AND people IS NOT NULL;
@@ -50,10 +46,19 @@ const migrations: readonly ((schema: string) => string)[] = [
     taken_by text,
     previous text,
     log text,
+    scope text NOT NULL, -- this and the next three are the claim's: deliveries are listed by them in the order of time
+    order_id text,
+    referrer_email text,
+    referee_email text,
     callback text NOT NULL,
     PRIMARY KEY (claim, event_key)
   ) WITH (fillfactor = 80);
-  CREATE INDEX ON ${schema}.deliveries (received_at);
+  CREATE INDEX ON ${schema}.deliveries (order_id, received_at) WHERE order_id IS NOT NULL;
+  CREATE INDEX ON ${schema}.deliveries (referrer_email, received_at) WHERE referrer_email IS NOT NULL;
+  CREATE INDEX ON ${schema}.deliveries (referee_email, received_at) WHERE referee_email IS NOT NULL;
+  -- Every other listing goes through states, each newest first.
+  CREATE INDEX ON ${schema}.deliveries (state, received_at) WHERE state <> 'running';
+  CREATE INDEX ON ${schema}.deliveries (scope, state, received_at) WHERE state <> 'running';
   CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at)
     INCLUDE (held_until, holds, received_at) WHERE state <> 'done';
 

@@ -32,7 +32,10 @@ export interface Walked {
 /** Rows that are looked at in one go where not all are wanted: the process does nothing else meanwhile. */
 const portion = 2_000
 
-/** Walks through rows newest first, from each way at most as many as are asked for or one portion. */
+/**
+ * Walks through rows newest first, from each way at most as many as are asked for or one portion. A row may be of two ways: people refer
+ * themselves.
+ */
 export function walk(sql: (sql: string) => StatementSync, { ways, id, filter, before, limit }: Walk): Walked {
   const most = filter === undefined ? limit : Math.max(limit, portion)
   const ofBefore = before === undefined ? [] : [before.receivedAt, before.receivedAt, before.id]
@@ -42,7 +45,7 @@ export function walk(sql: (sql: string) => StatementSync, { ways, id, filter, be
       FROM ${from} WHERE ${where.sql} ${isBefore} ORDER BY ${time} DESC, ${id} DESC LIMIT ?)`
   })
   const values = ways.flatMap(({ where }) => [...(filter?.values ?? []), ...where.values, ...ofBefore, most])
-  const rows = sql(`${parts.join(' UNION ALL ')} ORDER BY received_at DESC, id DESC LIMIT ?`).all(...values, most)
+  const rows = sql(`${parts.join(' UNION ')} ORDER BY received_at DESC, id DESC LIMIT ?`).all(...values, most)
   const wanted = rows.filter((row) => Number(row.is_wanted) === 1).slice(0, limit)
   const last = rows.at(-1)
   const isMore = last !== undefined && rows.length === most && wanted.length < limit

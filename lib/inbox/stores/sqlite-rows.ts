@@ -4,7 +4,7 @@ import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
 import type { DeliveryState, Outcome } from '../ledger.js'
 import type { ClaimRecord } from '../records.js'
-import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, StoredDelivery } from '../store.js'
+import type { Counts, DailyCount, DeliveryCounts } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -15,12 +15,12 @@ import {
   text,
   toDailyCount,
   toDelivery,
-  toPlace,
   toRecord,
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
-import { assign, conditions, insertInto, preparing } from './sqlite-sql.js'
+import { SqliteDeliveries } from './sqlite-deliveries.js'
+import { assign, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
 const reservations = 'conversion_webhook_reservations'
@@ -51,11 +51,13 @@ const statements = {
 
 /** The statements of the SQLite store, and what their rows mean. */
 export class SqliteRows {
+  readonly listing: SqliteDeliveries
   readonly #sql: (sql: string) => StatementSync
   /** The numbers of records that were read or written. */
   readonly #numbers = new WeakMap<ClaimRecord, number>()
 
   constructor(db: DatabaseSync) {
+    this.listing = new SqliteDeliveries(db)
     this.#sql = preparing(db)
   }
 
@@ -114,7 +116,7 @@ export class SqliteRows {
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const [claim = null, key = null, ...state] = deliveryCells(number, delivery)
+      const [claim = null, key = null, ...state] = deliveryCells(number, delivery, after)
       const isKnown = before?.deliveries.some(
         (old) =>
           old.callback === delivery.callback && old.event === delivery.event && old.reversal === delivery.reversal,
@@ -134,36 +136,6 @@ export class SqliteRows {
     const old = claimCells(before)
     if (cells.some((cell, index) => cell !== old[index])) this.#sql(statements.updateClaim).run(...cells, number)
     return number
-  }
-
-  deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): readonly StoredDelivery[] {
-    const id = `c.id || ':' || d.event_key`
-    const where = conditions([
-      [state, state === undefined ? '' : inState(state)],
-      [scope, 'c.scope = ?', scope],
-      [orderId, 'c.order_id = ?', orderId],
-      [email, '(c.referrer_email = ? OR c.referee_email = ?)', email, email],
-      [
-        before,
-        `d.received_at <= ? AND (d.received_at < ? OR ${id} < ?)`,
-        before?.receivedAt,
-        before?.receivedAt,
-        before?.id,
-      ],
-    ])
-    // A person's few rows are found by who it is, everything else in the order of time.
-    const from =
-      orderId === undefined && email === undefined
-        ? `${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim`
-        : `${claims} c CROSS JOIN ${deliveries} d ON d.claim = c.number`
-    const rows = this.#sql(
-      `SELECT d.*, c.id, c.identity, c.reserved_order, c.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ?`,
-    ).all(...where.values, limit)
-    return rows.map((row) => ({
-      claim: text(row.id),
-      ...toPlace(row),
-      delivery: toDelivery(row),
-    }))
   }
 
   /** Claims with a delivery whose time has come and none that runs, oldest first. */

@@ -19,13 +19,9 @@ const migrations: readonly string[] = [
     referee_email TEXT,
     purchase_value REAL,
     is_forgotten INTEGER NOT NULL,
-    order_id TEXT,
     reserved_order TEXT,
     repeats TEXT
   );
-  CREATE INDEX conversion_webhook_by_referrer ON conversion_webhook_claims (referrer_email) WHERE referrer_email IS NOT NULL;
-  CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_claims (referee_email) WHERE referee_email IS NOT NULL;
-  CREATE INDEX conversion_webhook_by_order ON conversion_webhook_claims (order_id) WHERE order_id IS NOT NULL;
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
   CREATE INDEX conversion_webhook_rivals_by_people ON conversion_webhook_claims (identity, people) WHERE id <> identity;
   CREATE INDEX conversion_webhook_rivals_by_referrer ON conversion_webhook_claims (identity, referrer_email, referee_email)
@@ -57,16 +53,26 @@ const migrations: readonly string[] = [
     taken_by TEXT,
     previous TEXT,
     log TEXT,
+    scope TEXT NOT NULL, -- this and the next three are the claim's: deliveries are listed by them in the order of time
+    order_id TEXT,
+    referrer_email TEXT,
+    referee_email TEXT,
     callback TEXT NOT NULL,
     UNIQUE (claim, event_key)
   );
+  CREATE INDEX conversion_webhook_by_order ON conversion_webhook_deliveries (order_id, received_at) WHERE order_id IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_referrer ON conversion_webhook_deliveries (referrer_email, received_at)
+    WHERE referrer_email IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_deliveries (referee_email, received_at)
+    WHERE referee_email IS NOT NULL;
+  -- Every other listing goes through states, each newest first. What runs is little, and would be put here and removed with each attempt.
+  CREATE INDEX conversion_webhook_by_state ON conversion_webhook_deliveries (state, received_at) WHERE state <> 'running';
+  CREATE INDEX conversion_webhook_by_scope ON conversion_webhook_deliveries (scope, state, received_at) WHERE state <> 'running';
   CREATE INDEX conversion_webhook_by_time ON conversion_webhook_deliveries (received_at);
   -- Those that wait for a date lie apart, so that no look for what is due walks through them; the rest is what stats asks for.
   CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (held_until, due_at, holds, received_at)
     WHERE state = 'waiting';
   CREATE INDEX conversion_webhook_running ON conversion_webhook_deliveries (owner) WHERE state = 'running';
-  CREATE INDEX conversion_webhook_undone ON conversion_webhook_deliveries (state, received_at)
-    WHERE state IN ('dead', 'withdrawn', 'refused');
 
   CREATE TABLE conversion_webhook_quarantine (
     number INTEGER PRIMARY KEY,

@@ -1,4 +1,4 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 export const insertInto = (table: string, columns: readonly string[]): string =>
   `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
@@ -16,11 +16,4 @@ export function preparing(db: DatabaseSync): (sql: string) => StatementSync {
     }
     return statement
   }
-}
-
-/** The conditions whose first part is there, with their values. */
-export function conditions(all: readonly (readonly [unknown, string, ...(SQLInputValue | undefined)[]])[]) {
-  const present = all.filter(([wanted]) => wanted !== undefined)
-  const sql = present.length === 0 ? '' : `WHERE ${present.map(([, condition]) => condition).join(' AND ')}`
-  return { sql, values: present.flatMap(([, , ...values]) => values.map((value) => value ?? null)) }
 }

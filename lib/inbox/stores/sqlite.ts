@@ -163,7 +163,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
-    return this.#read(() => this.#rows.deliveries(selection))
+    return newest(this.#rows.listing, selection, (query) => this.#read(query))
   }
 
   quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
