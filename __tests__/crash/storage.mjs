@@ -23,7 +23,7 @@ const table = 'CREATE TABLE rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
 /** The tables of the inbox, after the prefix that each database has for them. */
 const reservations = 'reservations'
-const all = [reservations, 'deliveries', 'claims']
+const all = [reservations, 'deliveries', 'claims', 'counters', 'days']
 
 /** The events of all deliveries that are done, and of those that are not. */
 async function events(inbox) {

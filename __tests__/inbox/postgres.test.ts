@@ -1,7 +1,7 @@
 import { Client, Pool } from 'pg'
 import { conversionWebhook, type ConversionContext, type Inbox } from '../../lib/index.js'
 import { postgresInbox, type PostgresCommit, type PostgresPool } from '../../lib/postgres.js'
-import { eventually, settled } from '../contract/inboxes.js'
+import { atRest, eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
@@ -207,7 +207,7 @@ describePostgres('postgresInbox', () => {
       { schema: first.schema },
       { onSuccess: ({ orderId }: { orderId: string }) => told.push(orderId) },
     )
-    await settled(second.inbox)
+    await atRest(second.inbox)
     expect(told.sort()).toEqual(['A', 'B'])
     expect((await second.inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('lapsed')
   })

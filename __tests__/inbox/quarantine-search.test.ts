@@ -7,6 +7,7 @@ import { migrate as migratePostgres } from '../../lib/inbox/stores/postgres-sche
 import { PostgresQuarantine } from '../../lib/inbox/stores/postgres-quarantine.js'
 import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.js'
 import { SqliteQuarantine } from '../../lib/inbox/stores/sqlite-quarantine.js'
+import { Tally } from '../../lib/inbox/tally.js'
 import { counting, slowSteps, watched } from '../support/plans.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { refused } from '../support/refused.js'
@@ -147,7 +148,7 @@ describePostgres('PostgreSQL', () => {
     await client.connect()
     await migratePostgres(client, 'conversion_webhook')
     const after = new Map(callbacks.map((callback) => [callback.id, callback]))
-    await new PostgresQuarantine('conversion_webhook', durableBudget).write(client, new Map(), after, [])
+    await new PostgresQuarantine('conversion_webhook', durableBudget).write(client, new Map(), after, [], new Tally())
     await client.query('ANALYZE')
   })
   afterAll(async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { conversionWebhook, type Conversion, type ConversionContext } from '../../lib/index.js'
 import { sqliteInbox } from '../../lib/sqlite.js'
-import { eventually, settled } from '../contract/inboxes.js'
+import { atRest, eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { deferred } from '../support/recorder.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
@@ -100,7 +100,7 @@ describeSqlite('a process that was stopped', () => {
     await wait(looksMs)
     expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'running', attempts: 2 })
     gates[1].resolve()
-    await settled(inbox)
+    await atRest(inbox)
     expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'done', attempts: 2 })
     expect(attempts).toEqual([1, 2])
   })

@@ -144,8 +144,8 @@ export interface Store<Tx = never> {
   deliveryCounts(): Promise<DeliveryCounts>
   /** When the callback of the oldest waiting delivery was received that is not held. */
   oldestWaitingAt(): Promise<number | undefined>
-  /** From a time on, in milliseconds since 1970; in no order, perhaps several of one day and event. */
-  dailyCounts(since: number): Promise<readonly DailyCount[]>
+  /** From a day on, in days since 1970 in UTC; in no order, perhaps several of one day and event. */
+  dailyCounts(firstDay: number): Promise<readonly DailyCount[]>
   /** All records, in the order of their ids. */
   records(after: string, limit: number): Promise<readonly ClaimRecord[]>
   /** Removes a quarantined callback, unless it waits; whether it did. */

@@ -150,12 +150,14 @@ export class MemoryStore implements Store {
     return Promise.resolve(oldest)
   }
 
-  dailyCounts(since: number): Promise<readonly DailyCount[]> {
+  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
     const each = [...this.#identities.records()].flatMap(({ deliveries }) => deliveries)
-    const counted = each.filter(({ callback }) => callback.receivedAt >= since)
-    return Promise.resolve(
-      counted.map(({ event, callback }) => ({ day: Math.floor(callback.receivedAt / dayMs), event, count: 1 })),
-    )
+    const counted = each.map(({ event, callback }) => ({
+      day: Math.floor(callback.receivedAt / dayMs),
+      event,
+      count: 1,
+    }))
+    return Promise.resolve(counted.filter(({ day }) => day >= firstDay))
   }
 
   records(after: string, limit: number): Promise<readonly ClaimRecord[]> {

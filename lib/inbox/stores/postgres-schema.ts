@@ -59,8 +59,8 @@ const migrations: readonly ((schema: string) => string)[] = [
   -- Every other listing goes through states, each newest first.
   CREATE INDEX ON ${schema}.deliveries (state, received_at) WHERE state <> 'running';
   CREATE INDEX ON ${schema}.deliveries (scope, state, received_at) WHERE state <> 'running';
-  CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at)
-    INCLUDE (held_until, holds, received_at) WHERE state <> 'done';
+  CREATE INDEX ON ${schema}.deliveries (state, due_at) WHERE state IN ('waiting', 'running');
+  CREATE INDEX ON ${schema}.deliveries (received_at) WHERE state = 'waiting' AND held_until IS NULL AND holds = 0;
 
   CREATE TABLE ${schema}.quarantine (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -92,7 +92,15 @@ const migrations: readonly ((schema: string) => string)[] = [
     slot integer NOT NULL,
     value bigint NOT NULL,
     PRIMARY KEY (name, slot)
-  );
+  ) WITH (fillfactor = 50); -- each transaction updates some
+  -- Deliveries by the day of their callback.
+  CREATE TABLE ${schema}.days (
+    day integer NOT NULL, -- since 1970, in UTC
+    event_key text NOT NULL,
+    slot integer NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (day, event_key, slot)
+  ) WITH (fillfactor = 50);
   `,
 ]
 

@@ -16,11 +16,13 @@ import {
   type QuarantineSelection,
   type StoredDelivery,
 } from '../store.js'
+import { Tally } from '../tally.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { causeOf, isClosedError } from './failures.js'
 import { transaction, type PostgresPool, type Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
+import { slotOfGroup, slotOfOne } from './postgres-counters.js'
 import { PostgresFound } from './postgres-found.js'
 import { ownerOf, type PostgresJobs, type Ticket } from './postgres-jobs.js'
 import type { PostgresQuarantine } from './postgres-quarantine.js'
@@ -54,7 +56,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   readonly quarantineBudget: Size
   readonly #open: () => Promise<PostgresParts>
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
-  readonly #slot = Math.floor(Math.random() * 16)
+  readonly #slot = slotOfGroup()
   #opening: Promise<PostgresParts> | undefined
   readonly #tickets = new Map<string, Ticket>()
   #skewMs = 0
@@ -101,7 +103,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const { pool } = await this.#parts()
     try {
-      const { ends, completed } = await transaction(pool, (client) => this.#transact(client, changes))
+      const { ends, completed } = await transaction(pool, (client) => this.#transact(client, changes, this.#slot))
       this.#forget(completed)
       return ends
     } catch (error) {
@@ -116,7 +118,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
       pool,
       (client) => effect?.(client),
       async (client) => {
-        const { ends, completed } = await this.#transact(client, [change])
+        const { ends, completed } = await this.#transact(client, [change], slotOfOne())
         const [end] = ends
         if (end === undefined || 'error' in end) throw end?.error
         return { value: end.value, completed }
@@ -134,10 +136,10 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     })
   }
 
-  async #transact(client: Queryable, changes: readonly AnyChange[]) {
+  async #transact(client: Queryable, changes: readonly AnyChange[], slot: number) {
     const { rows, quarantine, jobs } = await this.#parts()
     const transaction = await PostgresFound.read(client, rows, quarantine, changes)
-    const counted = new Map<Outcome, number>()
+    const tally = new Tally()
     const conflicts: ConflictRecord[] = []
     const ends = changes.map((change): Ended => {
       let changed: Changed<unknown>
@@ -148,14 +150,14 @@ export class PostgresStore implements DurableStore<PostgresClient> {
       }
       transaction.put(changed)
       if (changed.conflict) conflicts.push(changed.conflict)
-      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
+      tally.add(undefined, { counted: changed.counted })
       return { value: changed.result }
     })
     const { written, reserved, kept, quarantined } = transaction
+    for (const { before, after } of written) tally.add(before, { record: after })
     await rows.write(client, written)
     await rows.reserve(client, reserved)
-    await quarantine.write(client, kept, quarantined, conflicts)
-    await rows.count(client, counted, this.#slot)
+    await quarantine.write(client, kept, quarantined, conflicts, tally)
     const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
     const completed = endedOwners(written, candidates)
     await jobs.complete(client, completed)
@@ -163,6 +165,7 @@ export class PostgresStore implements DurableStore<PostgresClient> {
     const wakeUps = wakeUpsFor(written, unused, this.now())
     await jobs.insert(client, wakeUps)
     if (wakeUps.length > 0) await client.query(`SELECT pg_notify('conversion_webhook', '')`)
+    await rows.counters.add(client, tally, slot) // last: others may wait for it
     return { ends, completed }
   }
 
@@ -208,19 +211,19 @@ export class PostgresStore implements DurableStore<PostgresClient> {
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
-    return this.#read(({ rows, pool }) => rows.callbackCounts(pool))
+    return this.#read(({ rows, pool }) => rows.counters.callbacks(pool))
   }
 
   deliveryCounts(): Promise<DeliveryCounts> {
-    return this.#read(({ rows, pool }) => rows.deliveryCounts(pool))
+    return this.#read(({ rows, pool }) => rows.counters.deliveries(pool))
   }
 
   oldestWaitingAt(): Promise<number | undefined> {
     return this.#read(({ rows, pool }) => rows.oldestWaitingAt(pool))
   }
 
-  dailyCounts(since: number): Promise<readonly DailyCount[]> {
-    return this.#read(({ rows, pool }) => rows.dailyCounts(pool, since))
+  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
+    return this.#read(({ rows, pool }) => rows.counters.days(pool, firstDay))
   }
 
   records(after: string, limit: number): Promise<readonly ClaimRecord[]> {

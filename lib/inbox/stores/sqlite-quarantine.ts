@@ -25,6 +25,7 @@ import {
   toQuarantined,
   toSize,
 } from './rows.js'
+import { SqliteCounters } from './sqlite-counters.js'
 import { walk, type Walked, type Way } from './sqlite-newest.js'
 import { assign, insertInto, preparing } from './sqlite-sql.js'
 
@@ -39,12 +40,14 @@ const bytesAt = quarantineColumns.indexOf('bytes')
 /** The quarantine of the SQLite store. */
 export class SqliteQuarantine {
   readonly budget: Size
+  readonly #counters: SqliteCounters
   readonly #watch: QuarantineWatch
   readonly #sql: (sql: string) => StatementSync
 
   constructor(db: DatabaseSync, budget: Size) {
     this.budget = budget
     this.#watch = new QuarantineWatch(budget)
+    this.#counters = new SqliteCounters(db)
     this.#sql = preparing(db)
   }
 
@@ -84,13 +87,10 @@ export class SqliteQuarantine {
   }
 
   #limit(kind: QuarantineKind, now: number): void {
-    const { rows, bytes } = toSize(
-      this.#sql(`SELECT count(*) AS rows, sum(bytes) AS bytes FROM ${quarantine} WHERE kind = ?`).get(kind),
-    )
     const oldest = this.#sql(
       `SELECT number, received_at, bytes FROM ${quarantine} WHERE kind = ? AND state <> 'waiting' ORDER BY number LIMIT ?`,
     ).all(kind, maxGivingWay)
-    const { numbers, size } = givingWay({ rows, bytes }, oldest.map(toCandidate), this.budget, now)
+    const { numbers, size } = givingWay(this.#counters.quarantine(kind), oldest.map(toCandidate), this.budget, now)
     // In one statement: the hourly look has no transaction around it, and each row would be a commit of its own.
     const remove = `DELETE FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`
     if (numbers.length > 0) this.#sql(remove).run(JSON.stringify(numbers))

@@ -2,9 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { jumpMs } from '../delivery.js'
 import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
-import type { DeliveryState, Outcome } from '../ledger.js'
 import type { ClaimRecord } from '../records.js'
-import type { Counts, DailyCount, DeliveryCounts } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -13,32 +11,24 @@ import {
   claimCells,
   claimColumns,
   text,
-  toDailyCount,
   toDelivery,
   toRecord,
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
+import { SqliteCounters } from './sqlite-counters.js'
 import { SqliteDeliveries } from './sqlite-deliveries.js'
 import { assign, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
 const reservations = 'conversion_webhook_reservations'
 const deliveries = 'conversion_webhook_deliveries'
-const counters = 'conversion_webhook_counters'
 const workers = 'conversion_webhook_workers'
 
 /** Two that do not contradict are one too many. */
 const enough = 2
 
-/** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
-const inState = (state: DeliveryState): string =>
-  ['dead', 'withdrawn', 'refused'].includes(state)
-    ? `state IN ('dead', 'withdrawn', 'refused') AND state = '${state}'`
-    : `state = '${state}'`
-
-const countedStates = ['waiting', 'running', 'dead', 'withdrawn', 'refused'] as const
-
+/** As the partial index spells it. */
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
@@ -51,12 +41,14 @@ const statements = {
 
 /** The statements of the SQLite store, and what their rows mean. */
 export class SqliteRows {
+  readonly counters: SqliteCounters
   readonly listing: SqliteDeliveries
   readonly #sql: (sql: string) => StatementSync
   /** The numbers of records that were read or written. */
   readonly #numbers = new WeakMap<ClaimRecord, number>()
 
   constructor(db: DatabaseSync) {
+    this.counters = new SqliteCounters(db)
     this.listing = new SqliteDeliveries(db)
     this.#sql = preparing(db)
   }
@@ -165,51 +157,11 @@ export class SqliteRows {
     return rows.map(({ id }) => text(id))
   }
 
-  count(outcome: Outcome, count: number): void {
-    this.#sql(
-      `INSERT INTO ${counters} (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`,
-    ).run(outcome, count)
-  }
-
-  callbackCounts(): Counts<Outcome> {
-    const rows = this.#sql(`SELECT name, value FROM ${counters}`).all()
-    const counts = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
-    return { ...counts, ...Object.fromEntries(rows.map(({ name, value }) => [text(name), Number(value)])) }
-  }
-
-  deliveryCounts(): DeliveryCounts {
-    // One statement sees one state of the file: between two, other processes write.
-    const count = (where: string): string => `(SELECT count(*) FROM ${deliveries} ${where})`
-    const inEach = (state: DeliveryState): string => `${count(`WHERE ${inState(state)}`)} AS ${state}`
-    const row = this.#sql(
-      `SELECT ${count('')} AS total, ${count(`WHERE ${waitsUnheld}`)} AS unheld, ${countedStates.map(inEach).join(', ')}`,
-    ).get()
-    const of = (name: string): number => Number(row?.[name])
-    const waiting = of('unheld')
-    const others = {
-      waiting,
-      held: of('waiting') - waiting,
-      running: of('running'),
-      dead: of('dead'),
-      withdrawn: of('withdrawn'),
-      refused: of('refused'),
-    }
-    // What is done is most of it, and in no index of its own.
-    return { ...others, done: of('total') - Object.values(others).reduce((sum, each) => sum + each, 0) }
-  }
-
   oldestWaitingAt(): number | undefined {
-    // The + keeps SQLite from walking through the index of all times in search of one that waits.
-    const row = this.#sql(`SELECT min(+received_at) AS oldest FROM ${deliveries} WHERE ${waitsUnheld}`).get()
+    const row = this.#sql(
+      `SELECT min(received_at) AS oldest FROM ${deliveries} INDEXED BY conversion_webhook_waiting_unheld WHERE ${waitsUnheld}`,
+    ).get()
     return row?.oldest === null ? undefined : Number(row?.oldest)
-  }
-
-  dailyCounts(since: number): readonly DailyCount[] {
-    const rows = this.#sql(
-      `SELECT received_at / 86400000 AS day, event_key, count(*) AS count FROM ${deliveries}
-       WHERE received_at >= ? GROUP BY day, event_key`,
-    ).all(since)
-    return rows.map(toDailyCount)
   }
 
   beat(owner: string): void {

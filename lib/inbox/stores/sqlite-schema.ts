@@ -69,9 +69,10 @@ const migrations: readonly string[] = [
   CREATE INDEX conversion_webhook_by_state ON conversion_webhook_deliveries (state, received_at) WHERE state <> 'running';
   CREATE INDEX conversion_webhook_by_scope ON conversion_webhook_deliveries (scope, state, received_at) WHERE state <> 'running';
   CREATE INDEX conversion_webhook_by_time ON conversion_webhook_deliveries (received_at);
-  -- Those that wait for a date lie apart, so that no look for what is due walks through them; the rest is what stats asks for.
-  CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (held_until, due_at, holds, received_at)
-    WHERE state = 'waiting';
+  -- Those that wait for a date lie apart, so that no look for what is due walks through them.
+  CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (held_until, due_at) WHERE state = 'waiting';
+  CREATE INDEX conversion_webhook_waiting_unheld ON conversion_webhook_deliveries (received_at)
+    WHERE state = 'waiting' AND held_until IS NULL AND holds = 0;
   CREATE INDEX conversion_webhook_running ON conversion_webhook_deliveries (owner) WHERE state = 'running';
 
   CREATE TABLE conversion_webhook_quarantine (
@@ -107,11 +108,26 @@ const migrations: readonly string[] = [
     PRIMARY KEY (key, received_at, number)
   ) WITHOUT ROWID;
   CREATE INDEX conversion_webhook_quarantine_keys_of ON conversion_webhook_quarantine_keys (number);
+  CREATE TABLE conversion_webhook_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  -- Whatever adds or removes a row of the quarantine, what it takes is counted in the same transaction.
+  CREATE TRIGGER conversion_webhook_quarantine_new AFTER INSERT ON conversion_webhook_quarantine BEGIN
+    INSERT INTO conversion_webhook_counters (name, value)
+      VALUES ('quarantine.' || new.kind || '.rows', 1), ('quarantine.' || new.kind || '.bytes', new.bytes)
+      ON CONFLICT (name) DO UPDATE SET value = value + excluded.value;
+  END;
   CREATE TRIGGER conversion_webhook_quarantine_gone AFTER DELETE ON conversion_webhook_quarantine BEGIN
     DELETE FROM conversion_webhook_quarantine_keys WHERE number = old.number;
+    UPDATE conversion_webhook_counters SET value = value - 1 WHERE name = 'quarantine.' || old.kind || '.rows';
+    UPDATE conversion_webhook_counters SET value = value - old.bytes WHERE name = 'quarantine.' || old.kind || '.bytes';
   END;
 
-  CREATE TABLE conversion_webhook_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  -- Deliveries by the day of their callback.
+  CREATE TABLE conversion_webhook_days (
+    day INTEGER NOT NULL, -- since 1970, in UTC
+    event_key TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (day, event_key)
+  ) WITHOUT ROWID;
   CREATE TABLE conversion_webhook_workers (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;
   `,
 ]

@@ -23,6 +23,7 @@ import {
   type StoredDelivery,
   type Found,
 } from '../store.js'
+import { Tally } from '../tally.js'
 import { runEffect } from './sqlite-effect.js'
 import { SqliteFound } from './sqlite-found.js'
 import { newest } from './sqlite-newest.js'
@@ -95,7 +96,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   #transact(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
     this.#begin.run()
     const transaction = new SqliteFound(this.#rows, this.#quarantine)
-    const counted = new Map<Outcome, number>()
+    const tally = new Tally()
     const ends = changes.map((change): Ended => {
       if (broken.has(change)) return { error: broken.get(change) }
       let found: Found
@@ -114,12 +115,15 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record.id)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
+        tally.add(before, changed)
       }
       if (change.effect) {
+        this.#rows.counters.take(tally)
         const failure = runEffect(
           this.#db,
           () => {
             write()
+            this.#rows.counters.take(tally) // a function that ends the transaction commits what was written so far
             return change.effect?.(this.#db)
           },
           () => record !== undefined && isDeepStrictEqual(this.#rows.record(record.id), before),
@@ -133,11 +137,10 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         write()
       }
       if (record) transaction.put(record)
-      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
     this.#quarantine.limit(this.now())
-    for (const [outcome, count] of counted) this.#rows.count(outcome, count)
+    this.#rows.counters.take(tally)
     this.#end.run()
     return ends
   }
@@ -179,19 +182,19 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
-    return this.#read(() => this.#rows.callbackCounts())
+    return this.#read(() => this.#rows.counters.callbacks())
   }
 
   deliveryCounts(): Promise<DeliveryCounts> {
-    return this.#read(() => this.#rows.deliveryCounts())
+    return this.#read(() => this.#rows.counters.deliveries())
   }
 
   oldestWaitingAt(): Promise<number | undefined> {
     return this.#read(() => this.#rows.oldestWaitingAt())
   }
 
-  dailyCounts(since: number): Promise<readonly DailyCount[]> {
-    return this.#read(() => this.#rows.dailyCounts(since))
+  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
+    return this.#read(() => this.#rows.counters.days(firstDay))
   }
 
   records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
@@ -294,7 +297,4 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 }
 
 const sqliteBusy = 5
-
-function isBusy(error: unknown): boolean {
-  return resultCode(error) === sqliteBusy
-}
+const isBusy = (error: unknown): boolean => resultCode(error) === sqliteBusy
