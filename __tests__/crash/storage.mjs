@@ -22,7 +22,7 @@ async function idle(inbox, ms) {
 const table = 'CREATE TABLE IF NOT EXISTS rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
 /** The tables of the inbox, after the prefix that each database has for them. */
-const tables = ['deliveries', 'claims']
+const tables = ['deliveries', 'claims', 'counters', 'days']
 
 /** The events of all deliveries that are done, and of those that are not. */
 async function events(inbox) {

@@ -5,7 +5,7 @@ import { durableBudget } from '../../lib/inbox/quarantine.js'
 import { lockKey } from '../../lib/inbox/stores/postgres-sql.js'
 import { openPostgres, requireDrivers } from '../../lib/inbox/stores/postgres-open.js'
 import { PostgresStore } from '../../lib/inbox/stores/postgres.js'
-import { eventually, settled } from '../contract/inboxes.js'
+import { atRest, eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
@@ -242,7 +242,7 @@ describePostgres('postgresInbox', () => {
       { schema: first.schema },
       { onSuccess: ({ orderId }: { orderId: string }) => told.push(orderId) },
     )
-    await settled(second.inbox)
+    await atRest(second.inbox)
     expect(told.sort()).toEqual(['A', 'B'])
     expect((await second.inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('lapsed')
   })

@@ -5,7 +5,7 @@ import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import { conversionWebhook, type Conversion, type ConversionContext } from '../../lib/index.js'
 import { sqliteInbox } from '../../lib/sqlite.js'
-import { eventually, settled } from '../contract/inboxes.js'
+import { atRest, eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
 import { deferred } from '../support/recorder.js'
@@ -105,7 +105,7 @@ describeSqlite('a process that was stopped', () => {
     await wait(looksMs)
     expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'running', attempts: 2 })
     gates[1].resolve()
-    await settled(inbox)
+    await atRest(inbox)
     expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'done', attempts: 2 })
     expect(attempts).toEqual([1, 2])
   })

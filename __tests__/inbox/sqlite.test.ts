@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { conversionWebhook, type ConversionContext, type ConversionHandlers } from '../../lib/index.js'
 import { makePrivately } from '../../lib/inbox/stores/sqlite-file.js'
 import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
-import { eventually, settled } from '../contract/inboxes.js'
+import { atRest, eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { done, late, testHost } from '../support/host.js'
 import { callbackOf } from '../support/ledger.js'
@@ -81,12 +81,12 @@ describeSqlite('opening', () => {
   })
 
   test('counts by the day of the callback', async () => {
-    const { inbox, report } = start()
-    for (const order of ['A', 'B', 'C', 'D']) await report(order)
-    const db = connect()
-    const back = db.prepare('UPDATE conversion_webhook_deliveries SET received_at = received_at - ? WHERE number = ?')
+    const { inbox } = start()
     const dayMs = 86_400_000
-    for (const [number, days] of [1, 1, 2, 3].entries()) back.run(days * dayMs, number + 1)
+    for (const days of [1, 1, 2, 3]) {
+      const callback = { ...callbackOf('success'), receivedAt: Date.now() - days * dayMs }
+      await inbox.accept({ ...callback, params: params({ orderID: String(Math.random()) }) })
+    }
     const { perDay } = await inbox.stats({ days: 3 })
     expect(perDay?.map(({ success }) => success)).toEqual([1, 2, 0]) // the oldest is of an earlier day
   })
@@ -304,7 +304,7 @@ describeSqlite('what a process left running', () => {
     const id = await leaveRunning()
     const attempts: number[] = []
     const { inbox } = start((_conversion, { attempt }) => attempts.push(attempt))
-    await settled(inbox)
+    await atRest(inbox)
     expect(attempts).toEqual([2])
     expect((await inbox.get(`${id}:success`))?.history.map(({ what, code }) => [what, code])).toEqual([
       ['recorded', undefined],
@@ -482,7 +482,7 @@ test('what is recorded as running here, and does not run, is taken over from our
   db.prepare("UPDATE conversion_webhook_deliveries SET state = 'running', owner = ?, settled_at = NULL").run(
     worker?.id ?? '',
   )
-  await settled(inbox)
+  await atRest(inbox)
   expect(attempts).toEqual([1, 2])
   expect((await inbox.get(`${id}:success`))?.history.map(({ what }) => what)).toContain('lapsed')
 }, 30_000)

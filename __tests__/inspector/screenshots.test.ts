@@ -56,6 +56,8 @@ testPictures(
       const day = Math.floor(((260 - number) / 260) ** 1.3 * 30 + 2 * Math.sin(number))
       back.run(Math.max(0, day) * 86_400_000 + number * 7_000, number)
     }
+    db.exec(`DELETE FROM conversion_webhook_days; INSERT INTO conversion_webhook_days (day, event_key, count)
+      SELECT received_at / 86400000, event_key, count(*) FROM conversion_webhook_deliveries GROUP BY 1, 2`)
     db.close()
 
     const inspector = conversionInspector(inbox, { authorize: () => true })

@@ -7,6 +7,7 @@ import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import { postgresInbox } from '../../lib/postgres.js'
 import { settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
+import { counted, type Ask } from '../support/counted.js'
 import { startServer, type Server } from '../support/postgres.js'
 import { contradict, statusIn } from '../support/recorded.js'
 import { deferred } from '../support/recorder.js'
@@ -33,6 +34,7 @@ interface Storage {
   /** Makes the processes that have the inbox open look as if they had fallen silent. */
   silence(): Promise<unknown>
   jump(hours: number): void
+  readonly ask: Ask
   dispose(): Promise<void>
 }
 
@@ -123,6 +125,10 @@ class Shop {
     return contradict(this.#webhook)
   }
 
+  counted() {
+    return counted(this.#webhook.inbox, this.#storage.ask)
+  }
+
   close(): Promise<void> {
     return this.#webhook.close()
   }
@@ -191,6 +197,8 @@ async function live(storage: Storage, steps: readonly Step[]) {
     if (sent.some(({ status }) => status === 'success')) {
       expect(await shop.contradict()).toMatchObject({ outcome: 'conflict' })
     }
+    const { says, is } = await shop.counted()
+    expect({ trace, ...says }).toEqual({ trace, ...is })
   } finally {
     await shop.close()
     await storage.dispose()
@@ -222,6 +230,12 @@ function sqliteStorage(): Storage {
     },
     jump: (hours) => {
       offset += hours * 3_600_000
+    },
+    ask: (sql) => {
+      const db = openFile(file)
+      const rows = db.prepare(sql('conversion_webhook_')).all()
+      db.close()
+      return Promise.resolve(rows)
     },
     dispose: () => Promise.resolve(folder.remove()),
   }
@@ -259,6 +273,7 @@ describeDurable('random lives of a conversion are those of the model', () => {
         open: () => postgresInbox({ connectionString: server.url, schema }),
         silence: () => client.query(`UPDATE ${schema}.job SET state = 'retry' WHERE state = 'active'`),
         jump: () => undefined, // deliveries are due by the server's clock
+        ask: async (sql) => (await client.query<Record<string, unknown>>(sql(`${schema}.`))).rows,
         dispose: async () => {
           await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
         },

@@ -16,24 +16,27 @@ export async function postgresRaw(url) {
     const hashes = () => group.map(() => randomBytes(20).toString('hex'))
     const ids = hashes()
     await client.query('BEGIN')
+    const { referrer_email: referrer, referee_email: referee } = group[0].callback.params
     await client.query(
       `INSERT INTO conversion_webhook.claims
-       (id, identity, people, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten, order_id)
-       SELECT id, id, people, '', 'success', 0, $3, $4, 1000, 0, order_id
-       FROM unnest($1::text[], $2::text[], $5::text[]) AS v (id, people, order_id)`,
-      [
-        ids,
-        hashes(),
-        group[0].callback.params.referrer_email,
-        group[0].callback.params.referee_email,
-        group.map(({ callback }) => callback.params.orderID),
-      ],
+       (id, identity, people, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten)
+       SELECT id, id, people, '', 'success', 0, $3, $4, 1000, 0 FROM unnest($1::text[], $2::text[]) AS v (id, people)`,
+      [ids, hashes(), referrer, referee],
     )
     await client.query(
       `INSERT INTO conversion_webhook.deliveries
-       (claim, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, takes, callback)
-       SELECT id, 'success', 1, 'waiting', 0, 0, 0, $2, 0, 0, callback FROM unnest($1::text[], $3::text[]) AS v (id, callback)`,
-      [ids, Date.now(), group.map(({ callback }) => JSON.stringify(callback))],
+       (claim, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, takes,
+        scope, order_id, referrer_email, referee_email, callback)
+       SELECT id, 'success', 1, 'waiting', 0, 0, 0, $2, 0, 0, '', order_id, $4, $5, callback
+       FROM unnest($1::text[], $3::text[], $6::text[]) AS v (id, callback, order_id)`,
+      [
+        ids,
+        Date.now(),
+        group.map(({ callback }) => JSON.stringify(callback)),
+        referrer,
+        referee,
+        group.map(({ callback }) => callback.params.orderID),
+      ],
     )
     await client.query('COMMIT')
   }

@@ -7,12 +7,16 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-export const { assert: mustMeet, json: asJson } = parseArgs({
+const flags = parseArgs({
   options: {
     assert: { type: 'boolean', default: false }, // exit with 1 when a goal is missed
     json: { type: 'boolean', default: false },
+    rows: { type: 'string', default: '1000,100000,1000000' }, // of bench/growth.mjs
   },
+  allowPositionals: true,
 }).values
+export const { assert: mustMeet, json: asJson } = flags
+export const rowCounts = flags.rows.split(',').map(Number)
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b)

@@ -9,13 +9,13 @@ export function sqliteRaw(file) {
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON')
   const claim = db.prepare(
     `INSERT INTO conversion_webhook_claims
-     (id, identity, people, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten, order_id)
-     VALUES (?, ?, ?, '', 'success', 0, ?, ?, 1000, 0, ?)`,
+     (id, identity, people, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten)
+     VALUES (?, ?, ?, '', 'success', 0, ?, ?, 1000, 0)`,
   )
   const delivery = db.prepare(
     `INSERT INTO conversion_webhook_deliveries
-     (claim, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, takes, callback)
-     VALUES (?, 'success', 1, 'waiting', 0, 0, 0, ?, 0, 0, ?)`,
+     (claim, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, takes, scope, order_id, referrer_email, referee_email, callback)
+     VALUES (?, 'success', 1, 'waiting', 0, 0, 0, ?, 0, 0, '', ?, ?, ?, ?)`,
   )
   const find = db.prepare(
     `SELECT d.number, d.claim FROM conversion_webhook_deliveries d
@@ -33,8 +33,8 @@ export function sqliteRaw(file) {
   const insert = (callback) => {
     const [id, people] = [randomBytes(20).toString('hex'), randomBytes(20).toString('hex')]
     const { referrer_email: referrer, referee_email: referee, orderID } = callback.params
-    const { lastInsertRowid } = claim.run(id, id, people, referrer, referee, orderID)
-    delivery.run(lastInsertRowid, callback.receivedAt, JSON.stringify(callback))
+    const { lastInsertRowid } = claim.run(id, id, people, referrer, referee)
+    delivery.run(lastInsertRowid, callback.receivedAt, orderID, referrer, referee, JSON.stringify(callback))
   }
   let queue = []
   const flush = () => {

@@ -5,19 +5,13 @@ import { emailKey, orderKey } from './identity.js'
 import type { InboxClaim, InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from './inbox.js'
 import { eraser, pruner } from './forgetting.js'
 import { historyOf } from './history.js'
-import { claimOfConflict, receivedAtOf, scopeOf, searchableTexts, type QuarantinedCallback } from './quarantine.js'
+import { claimOfConflict, quarantineStates, receivedAtOf, scopeOf, type QuarantinedCallback } from './quarantine.js'
 import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
 import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, type ClaimRecord } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
 import { maxClaims, type Position, type Store, type StoredDelivery } from './store.js'
 
-const quarantineStates: readonly InboxState[] = [
-  'refused',
-  'conflict',
-  'waiting',
-  'done',
-] satisfies QuarantinedCallback['state'][]
 const states: readonly InboxState[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
 
 function isState(state: unknown): state is InboxState {
@@ -25,7 +19,7 @@ function isState(state: unknown): state is InboxState {
 }
 
 function isQuarantineState(state: InboxState): state is QuarantinedCallback['state'] {
-  return quarantineStates.includes(state)
+  return quarantineStates.some((known) => known === state)
 }
 
 const maxLimit = 1_000
@@ -107,30 +101,6 @@ export function createOperators(
     return found.map((each) => ('delivery' in each ? rowOf(each, holders) : rowOfQuarantined(each, holders)))
   }
 
-  async function* quarantined(query: InboxQuery, before: Position | undefined): AsyncGenerator<QuarantinedCallback> {
-    const order = query.orderId === undefined ? undefined : orderKey(query.orderId)
-    const email = emailKey(query.email)
-    const isWanted = (callback: QuarantinedCallback): boolean => {
-      const texts = searchableTexts(callback)
-      return (
-        (order === undefined || texts.some((text) => orderKey(text) === order)) &&
-        (email === undefined || texts.some((text) => emailKey(text) === email))
-      )
-    }
-    const { state, scope } = query
-    if (state !== undefined && !isQuarantineState(state)) return
-    // A search may go through all of the quarantine, which its budget bounds: in portions, so that callbacks come in between.
-    const limit = 100
-    for (let position = before; ;) {
-      const page = await store.quarantine({ limit, state, scope, before: position })
-      for (const callback of page) if (isWanted(callback)) yield callback
-      const last = page.at(-1)
-      if (last === undefined || page.length < limit) return
-      await new Promise(setImmediate)
-      position = { id: last.id, receivedAt: receivedAtOf(last) }
-    }
-  }
-
   async function list(asked?: InboxQuery): Promise<readonly InboxRow[]> {
     const { limit, ...query } = checkedQuery(asked)
     const last = query.before === undefined ? undefined : await find(query.before)
@@ -139,12 +109,10 @@ export function createOperators(
     const { state, scope } = query
     const orderId = query.orderId === undefined ? undefined : orderKey(query.orderId)
     const email = emailKey(query.email)
-    const stored = state === 'conflict' ? [] : await store.deliveries({ limit, state, scope, before, orderId, email })
-    const kept: QuarantinedCallback[] = []
-    for await (const callback of quarantined(query, before)) {
-      kept.push(callback)
-      if (kept.length === limit) break
-    }
+    const selection = { limit, scope, before, orderId, email }
+    const stored = state === 'conflict' ? [] : await store.deliveries({ ...selection, state })
+    const isKept = state === undefined || isQuarantineState(state)
+    const kept = isKept ? await store.quarantine({ ...selection, state }) : []
     const newest = [...stored, ...kept].sort((a, b) => newestFirst(positionOf(a), positionOf(b)))
     return rowsOf(newest.slice(0, limit))
   }

@@ -48,6 +48,12 @@ export type QuarantinedCallback = RefusedRecord | ConflictRecord
 export type QuarantineKind = QuarantinedCallback['kind']
 
 export const quarantineKinds: readonly QuarantineKind[] = ['refused', 'conflict']
+export const quarantineStates = [
+  'refused',
+  'conflict',
+  'waiting',
+  'done',
+] as const satisfies QuarantinedCallback['state'][]
 
 const maxIssues = 20
 
@@ -134,13 +140,6 @@ export function scopeOf(quarantined: QuarantinedCallback): string {
 export const maxConflicts = 100
 /** What gives way in one transaction, of each kind: callbacks wait for it. */
 export const maxGivingWay = 1_000
-
-/** The texts of a quarantined callback that it may be looked for by. */
-export function searchableTexts(quarantined: QuarantinedCallback): readonly string[] {
-  if (quarantined.kind === 'refused') return quarantined.received.pairs.flat()
-  const { params, extra } = quarantined.callback
-  return [...Object.values(params), ...Object.entries(extra).flat()]
-}
 
 /** How many rows there are or may be, and how many bytes they take. */
 export interface Size {

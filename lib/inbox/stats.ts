@@ -18,7 +18,7 @@ export function statistician(store: Store): Operators['stats'] {
       store.callbackCounts(),
       store.deliveryCounts(),
       store.oldestWaitingAt(),
-      firstDay === undefined ? undefined : store.dailyCounts(firstDay * dayMs),
+      firstDay === undefined ? undefined : store.dailyCounts(firstDay),
     ])
     return {
       callbacks,

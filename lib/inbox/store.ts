@@ -3,6 +3,7 @@ import type { People } from './identity.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
 import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
 import { ordersOf, type AttemptMark, type ClaimRecord, type Delivery } from './records.js'
+import type { Sought } from './search.js'
 
 /** What one change finds, inside its transaction. */
 export interface Found {
@@ -90,16 +91,12 @@ export interface Selection {
   readonly limit: number
 }
 
-export interface QuarantineSelection extends Selection {
+export interface QuarantineSelection extends Selection, Sought {
   readonly state?: QuarantinedCallback['state'] | undefined
 }
 
-export interface DeliverySelection extends Selection {
+export interface DeliverySelection extends Selection, Sought {
   readonly state?: DeliveryState | undefined
-  /** Trimmed and NFC-normalised. */
-  readonly orderId?: string | undefined
-  /** As `emailKey` gives it. */
-  readonly email?: string | undefined
 }
 
 export interface StoredDelivery {
@@ -155,8 +152,8 @@ export interface Store<Tx = never> {
   deliveryCounts(): Promise<DeliveryCounts>
   /** When the callback of the oldest waiting delivery was received that is not held. */
   oldestWaitingAt(): Promise<number | undefined>
-  /** From a time on, in milliseconds since 1970; in no order, perhaps several of one day and event. */
-  dailyCounts(since: number): Promise<readonly DailyCount[]>
+  /** From a day on, in days since 1970 in UTC; in no order, perhaps several of one day and event. */
+  dailyCounts(firstDay: number): Promise<readonly DailyCount[]>
   /** All records after one, in an order of the store's: at most so many, fewer where that many would take long, none at the end. */
   records(after: string, limit: number): Promise<readonly ClaimRecord[]>
   /**

@@ -2,6 +2,7 @@ import { holdersBy, type Holders } from '../holders.js'
 import type { Outcome } from '../ledger.js'
 import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { deliveryId, isHeld, keyOf, orderIdOf, type ClaimRecord } from '../records.js'
+import { searchForms, soughtForms } from '../search.js'
 import type { Identities } from './identities.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
 import {
@@ -109,13 +110,16 @@ export class MemoryStore implements Store {
     return Promise.resolve(found.slice(0, limit).map(({ stored }) => stored))
   }
 
-  quarantine({ state, scope, before, limit }: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+    const { state, scope, before, limit } = selection
+    const forms = soughtForms(selection)
     const found = this.#quarantine
       .all()
       .filter(
         (quarantined) =>
           (state === undefined || quarantined.state === state) &&
-          (scope === undefined || scopeOf(quarantined) === scope),
+          (scope === undefined || scopeOf(quarantined) === scope) &&
+          (forms.length === 0 || hasForms(quarantined, forms)),
       )
       .map((quarantined) => ({ quarantined, position: { receivedAt: receivedAtOf(quarantined), id: quarantined.id } }))
       .filter(({ position }) => before === undefined || newestFirst(before, position) < 0)
@@ -146,12 +150,14 @@ export class MemoryStore implements Store {
     return Promise.resolve(oldest)
   }
 
-  dailyCounts(since: number): Promise<readonly DailyCount[]> {
+  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
     const each = [...this.#identities.records()].flatMap(({ deliveries }) => deliveries)
-    const counted = each.filter(({ callback }) => callback.receivedAt >= since)
-    return Promise.resolve(
-      counted.map(({ event, callback }) => ({ day: Math.floor(callback.receivedAt / dayMs), event, count: 1 })),
-    )
+    const counted = each.map(({ event, callback }) => ({
+      day: Math.floor(callback.receivedAt / dayMs),
+      event,
+      count: 1,
+    }))
+    return Promise.resolve(counted.filter(({ day }) => day >= firstDay))
   }
 
   records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
@@ -166,6 +172,11 @@ export class MemoryStore implements Store {
   scrub(): Promise<void> {
     return Promise.resolve() // what was let go of is nowhere else
   }
+}
+
+function hasForms(quarantined: QuarantinedCallback, forms: readonly string[]): boolean {
+  const known = searchForms(quarantined)
+  return forms.every((form) => known.has(form))
 }
 
 function positionOf({ claim, delivery }: StoredDelivery): Position {

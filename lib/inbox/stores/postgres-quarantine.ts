@@ -5,16 +5,22 @@ import {
   maxConflicts,
   maxGivingWay,
   quarantineKinds,
+  quarantineStates,
   QuarantineWatch,
   type ConflictRecord,
   type QuarantinedCallback,
   type QuarantineKind,
   type Size,
 } from '../quarantine.js'
+import { searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
+import { all, everything, is } from './conditions.js'
+import { sizeIn, Tally } from '../tally.js'
+import { PostgresCounters, slotOfOne } from './postgres-counters.js'
 import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
-import { columnsOf, Conditions } from './postgres-sql.js'
+import { newestOf } from './postgres-newest.js'
+import { columnsOf } from './postgres-sql.js'
 import {
   changingColumns,
   quarantineCells,
@@ -23,15 +29,18 @@ import {
   toCandidate,
   toQuarantined,
   toSize,
+  type Cell,
 } from './rows.js'
 
 const bytesAt = quarantineColumns.indexOf('bytes')
+const columns = [...quarantineColumns, 'keys']
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
 
 /** The quarantine of the PostgreSQL store. */
 export class PostgresQuarantine {
   readonly budget: Size
+  readonly #counters: PostgresCounters
   readonly #watch: QuarantineWatch
   readonly #table: string
 
@@ -39,6 +48,7 @@ export class PostgresQuarantine {
     this.budget = budget
     this.#watch = new QuarantineWatch(budget)
     this.#table = `${schema}.quarantine`
+    this.#counters = new PostgresCounters(schema)
   }
 
   async find(client: Queryable, id: string): Promise<QuarantinedCallback | undefined> {
@@ -60,61 +70,74 @@ export class PostgresQuarantine {
   }
 
   /** Keeps or counts conflicts, whose identities are locked, and writes what became of the rows that were found. */
-  async write(client: Queryable, found: Rows, after: Rows, conflicts: readonly ConflictRecord[]): Promise<void> {
+  async write(
+    client: Queryable,
+    found: Rows,
+    after: Rows,
+    conflicts: readonly ConflictRecord[],
+    tally: Tally,
+  ): Promise<void> {
     const unknown = conflicts.map(({ id }) => id).filter((id) => !after.has(id))
     const before = new Map([...found, ...(await this.lock(client, [...new Set(unknown)]))])
     const written = new Map([...before, ...after])
     for (const conflict of conflicts) written.set(conflict.id, keptWith(written.get(conflict.id), conflict))
-    const cells: ReturnType<typeof quarantineCells>[] = []
+    const cells: Cell[][] = []
     for (const [id, quarantined] of written) {
       if (quarantined === before.get(id)) continue
       const row = quarantineCells(quarantined)
-      cells.push(row)
-      if (!before.has(id)) this.#watch.spend(quarantined.kind, Number(row[bytesAt]))
+      cells.push([...row, `{${searchKeys(quarantined).join()}}`])
+      if (before.has(id)) continue
+      const bytes = Number(row[bytesAt])
+      this.#watch.spend(quarantined.kind, bytes)
+      tally.quarantine(quarantined.kind, { rows: 1, bytes })
     }
     if (cells.length === 0) return
-    const { arrays, values } = columnsOf(quarantineColumns, cells)
+    const { arrays, values } = columnsOf(columns, cells)
     const assignments = changingColumns.map((column) => `${column} = excluded.${column}`)
     await client.query(
-      `INSERT INTO ${this.#table} (${quarantineColumns.join(', ')}) SELECT * FROM unnest(${arrays})
+      `INSERT INTO ${this.#table} (${columns.join(', ')})
+       SELECT ${quarantineColumns.join(', ')}, keys::bigint[] FROM unnest(${arrays}) AS v (${columns.join(', ')})
        ON CONFLICT (id) DO UPDATE SET ${assignments.join(', ')}`,
       values,
     )
     const due = quarantineKinds.filter((kind) => this.#watch.isDue(kind))
-    if (due.length > 0) await this.#limit(client, due)
+    if (due.length > 0) await this.#limit(client, due, tally)
   }
 
   /** Removes what is too old or too much, once an hour, whatever was added. */
   async limitHourly(connections: Connections): Promise<void> {
     if (!this.#watch.isHourOver(performance.now())) return
-    await connections.transaction((client) => this.#limit(client, quarantineKinds))
+    await connections.transaction(async (client) => {
+      const tally = new Tally()
+      await this.#limit(client, quarantineKinds, tally)
+      await this.#counters.add(client, tally, slotOfOne())
+    })
   }
 
   /** By one process at a time: two would remove twice as much. Another one looks with its next row. Waits for no lock. */
-  async #limit(client: Queryable, kinds: readonly QuarantineKind[]): Promise<void> {
+  async #limit(client: Queryable, kinds: readonly QuarantineKind[], tally: Tally): Promise<void> {
     const name = `conversion-webhook ${this.#table}`
     const { rows } = await client.query('SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked', [name])
     if (rows[0]?.locked !== true) return
     for (const kind of kinds) {
-      const sizes = await client.query(
-        `SELECT count(*) AS rows, sum(bytes) AS bytes FROM ${this.#table} WHERE kind = $1`,
-        [kind],
-      )
+      // What this transaction adds is in no counter yet.
+      const size = sizeIn(await this.#counters.read(client), kind, tally)
       const oldest = await client.query(
         `SELECT number, received_at, bytes FROM ${this.#table} WHERE kind = $1 AND state <> 'waiting'
          ORDER BY number LIMIT ${String(maxGivingWay)}`,
         [kind],
       )
-      const { numbers, size } = givingWay(toSize(sizes.rows[0]), oldest.rows.map(toCandidate), this.budget, Date.now())
+      const { numbers, size: left } = givingWay(size, oldest.rows.map(toCandidate), this.budget, Date.now())
       if (numbers.length > 0) {
         // What is locked is just being replayed.
-        await client.query(
+        const gone = await client.query(
           `DELETE FROM ${this.#table} WHERE number IN (SELECT number FROM ${this.#table}
-           WHERE number = ANY($1) AND state <> 'waiting' FOR UPDATE SKIP LOCKED)`,
+           WHERE number = ANY($1) AND state <> 'waiting' FOR UPDATE SKIP LOCKED) RETURNING bytes`,
           [numbers],
         )
+        for (const row of gone.rows) tally.quarantine(kind, { rows: -1, bytes: -Number(row.bytes) })
       }
-      this.#watch.looked(kind, size)
+      this.#watch.looked(kind, left)
     }
   }
 
@@ -126,22 +149,28 @@ export class PostgresQuarantine {
     return rows.map(toQuarantined).reverse()
   }
 
-  async list(
-    client: Queryable,
-    { state, scope, before, limit }: QuarantineSelection,
-  ): Promise<readonly QuarantinedCallback[]> {
-    const where = new Conditions()
-      .add('state = ?', state)
-      .add('scope = ?', scope)
-      .add(
-        '(received_at < ? OR (received_at = ? AND id COLLATE "C" < ?))',
-        before?.receivedAt,
-        before?.receivedAt,
-        before?.id,
-      )
+  async list(client: Queryable, selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+    const { state, scope, before, limit } = selection
+    const keys = soughtForms(selection).map(searchKey)
+    const isInScope = is('scope', scope)
+    const isSought = keys.length > 0
+    const states = (state === undefined ? quarantineStates : [state]).map((each) => is('state', each))
+    const found = newestOf({
+      table: isSought ? 'sought' : this.#table,
+      key: 'number',
+      id: 'id COLLATE "C"',
+      ways: isSought ? [everything] : states.map((isInState) => all([isInScope, isInState]) ?? everything),
+      filter: isSought ? all([isInScope, is('state', state)]) : undefined,
+      before,
+      limit,
+    })
+    if (found === undefined) return []
+    // Apart, since what is found by keys is little, and PostgreSQL guesses that it is much.
+    const sought = `WITH sought AS MATERIALIZED (SELECT number, id, scope, state, received_at FROM ${this.#table} WHERE keys @> ARRAY[${keys.join()}]::bigint[])`
     const { rows } = await client.query(
-      `SELECT * FROM ${this.#table} ${where.sql} ORDER BY received_at DESC, id COLLATE "C" DESC LIMIT ${String(limit)}`,
-      where.values,
+      `${isSought ? sought : ''} SELECT q.* FROM (${found.sql}) AS found JOIN ${this.#table} q ON q.number = found.number
+       ORDER BY found.received_at DESC, found.position DESC`,
+      [...found.values],
     )
     return rows.map(toQuarantined)
   }
@@ -159,7 +188,12 @@ export class PostgresQuarantine {
   }
 
   async drop(client: Queryable, id: string): Promise<boolean> {
-    const { rowCount } = await client.query(`DELETE FROM ${this.#table} WHERE id = $1 AND state <> 'waiting'`, [id])
-    return (rowCount ?? 0) > 0
+    const { rows } = await client.query(
+      `WITH gone AS (DELETE FROM ${this.#table} WHERE id = $1 AND state <> 'waiting' RETURNING kind, bytes),
+       counted AS (${this.#counters.less('gone')})
+       SELECT kind FROM gone`,
+      [id],
+    )
+    return rows.length > 0
   }
 }

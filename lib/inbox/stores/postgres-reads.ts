@@ -77,19 +77,19 @@ export abstract class PostgresReads {
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
-    return this.read(({ rows, connections }) => rows.callbackCounts(connections))
+    return this.read(({ rows, connections }) => rows.counters.callbacks(connections))
   }
 
   deliveryCounts(): Promise<DeliveryCounts> {
-    return this.read(({ rows, connections }) => rows.deliveryCounts(connections))
+    return this.read(({ rows, connections }) => rows.counters.deliveries(connections))
   }
 
   oldestWaitingAt(): Promise<number | undefined> {
     return this.read(({ rows, connections }) => rows.oldestWaitingAt(connections))
   }
 
-  dailyCounts(since: number): Promise<readonly DailyCount[]> {
-    return this.read(({ rows, connections }) => rows.dailyCounts(connections, since))
+  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
+    return this.read(({ rows, connections }) => rows.counters.days(connections, firstDay))
   }
 
   records(after: string, limit: number): Promise<readonly ClaimRecord[]> {

@@ -1,11 +1,12 @@
 import type { Holders } from '../holders.js'
 import type { People } from '../identity.js'
-import type { Outcome } from '../ledger.js'
 import type { Delivery, ClaimRecord } from '../records.js'
-import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, Settled, StoredDelivery } from '../store.js'
+import type { DeliverySelection, Settled, StoredDelivery } from '../store.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
-import { columnsOf, Conditions, lockKey, lockKeySql, numbered } from './postgres-sql.js'
+import { PostgresCounters } from './postgres-counters.js'
+import { newestDeliveries } from './postgres-newest.js'
+import { columnsOf, lockKey, lockKeySql, numbered } from './postgres-sql.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -14,7 +15,6 @@ import {
   claimCells,
   claimColumns,
   text,
-  toDailyCount,
   toDelivery,
   toPlace,
   toRecord,
@@ -34,10 +34,12 @@ const unheld = 'held_until IS NULL AND holds = 0'
 
 /** The statements of the PostgreSQL store, and what their rows mean. */
 export class PostgresRows {
+  readonly counters: PostgresCounters
   readonly #schema: string
 
   constructor(schema: string) {
     this.#schema = schema
+    this.counters = new PostgresCounters(schema)
   }
 
   /**
@@ -149,7 +151,7 @@ export class PostgresRows {
       const changed = changedDeliveries(before, after)
       for (const key of changed.gone) gone.push([after.id, key])
       for (const delivery of changed.changed) {
-        const row = deliveryCells(after.id, delivery)
+        const row = deliveryCells(after.id, delivery, after)
         const isKnown = before?.deliveries.some(
           (known) =>
             known.callback === delivery.callback &&
@@ -196,26 +198,14 @@ export class PostgresRows {
     )
   }
 
-  async deliveries(
-    client: Queryable,
-    { state, scope, orderId, email, before, limit }: DeliverySelection,
-  ): Promise<readonly StoredDelivery[]> {
-    const id = `(d.claim || ':' || d.event_key) COLLATE "C"`
-    const where = new Conditions()
-      .add('d.state = ?', state)
-      .add('c.scope = ?', scope)
-      .add('c.order_id = ?', orderId)
-      .add('(c.referrer_email = ? OR c.referee_email = ?)', email, email)
-      .add(
-        `(d.received_at < ? OR (d.received_at = ? AND ${id} < ?))`,
-        before?.receivedAt,
-        before?.receivedAt,
-        before?.id,
-      )
+  async deliveries(client: Queryable, selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
+    const found = newestDeliveries(`${this.#schema}.deliveries`, selection)
+    if (found === undefined) return []
     const { rows } = await client.query(
-      `SELECT d.*, c.identity, c.reserved_order, c.scope FROM ${this.#schema}.deliveries d JOIN ${this.#schema}.claims c ON c.id = d.claim
-       ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ${String(limit)}`,
-      where.values,
+      `SELECT d.*, c.identity, c.reserved_order FROM (${found.sql}) AS found
+       JOIN ${this.#schema}.deliveries d ON d.claim = found.claim AND d.event_key = found.event_key
+       JOIN ${this.#schema}.claims c ON c.id = found.claim ORDER BY found.received_at DESC, found.position DESC`,
+      [...found.values],
     )
     return rows.map((row) => ({
       claim: text(row.claim),
@@ -224,47 +214,12 @@ export class PostgresRows {
     }))
   }
 
-  /** Counters have several rows each, so that processes seldom wait for one another. */
-  async count(client: Queryable, counted: ReadonlyMap<Outcome, number>, slot: number): Promise<void> {
-    if (counted.size === 0) return
-    const names = [...counted.keys()].sort()
-    await client.query(
-      `INSERT INTO ${this.#schema}.counters AS c (name, slot, value) SELECT name, $3, value FROM unnest($1::text[], $2::bigint[]) AS v (name, value)
-       ON CONFLICT (name, slot) DO UPDATE SET value = c.value + excluded.value`,
-      [names, names.map((name) => counted.get(name)), slot],
-    )
-  }
-
-  async callbackCounts(client: Queryable): Promise<Counts<Outcome>> {
-    const { rows } = await client.query(`SELECT name, sum(value) AS value FROM ${this.#schema}.counters GROUP BY name`)
-    const none = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
-    return { ...none, ...Object.fromEntries(rows.map(({ name, value }) => [text(name), Number(value)])) }
-  }
-
-  async deliveryCounts(client: Queryable): Promise<DeliveryCounts> {
-    const { rows } = await client.query(
-      `SELECT CASE WHEN state = 'waiting' AND NOT (${unheld}) THEN 'held' ELSE state END AS state, count(*) AS count
-       FROM ${this.#schema}.deliveries GROUP BY 1`,
-    )
-    const none = { waiting: 0, held: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
-    return { ...none, ...Object.fromEntries(rows.map(({ state, count }) => [text(state), Number(count)])) }
-  }
-
   async oldestWaitingAt(client: Queryable): Promise<number | undefined> {
     const { rows } = await client.query(
-      `SELECT min(received_at + 0) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting' AND ${unheld}`,
+      `SELECT min(received_at) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting' AND ${unheld}`,
     )
     const oldest = rows[0]?.oldest
     return oldest === null || oldest === undefined ? undefined : Number(oldest)
-  }
-
-  async dailyCounts(client: Queryable, since: number): Promise<readonly DailyCount[]> {
-    const { rows } = await client.query(
-      `SELECT received_at / 86400000 AS day, event_key, count(*) AS count FROM ${this.#schema}.deliveries
-       WHERE received_at >= $1 GROUP BY day, event_key`,
-      [since],
-    )
-    return rows.map(toDailyCount)
   }
 }
 

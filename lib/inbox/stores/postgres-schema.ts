@@ -17,13 +17,9 @@ const migrations: readonly ((schema: string) => string)[] = [
     referee_email text,
     purchase_value double precision,
     is_forgotten smallint NOT NULL,
-    order_id text,
     reserved_order text,
     repeats text
   );
-  CREATE INDEX ON ${schema}.claims (referrer_email) WHERE referrer_email IS NOT NULL;
-  CREATE INDEX ON ${schema}.claims (referee_email) WHERE referee_email IS NOT NULL;
-  CREATE INDEX ON ${schema}.claims (order_id) WHERE order_id IS NOT NULL;
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
   CREATE INDEX ON ${schema}.claims (identity, number) WHERE id <> identity;
   CREATE INDEX ON ${schema}.claims (identity, people) WHERE id <> identity;
@@ -54,12 +50,21 @@ const migrations: readonly ((schema: string) => string)[] = [
     taken_by text,
     previous text,
     log text,
+    scope text NOT NULL, -- this and the next three are the claim's: deliveries are listed by them in the order of time
+    order_id text,
+    referrer_email text,
+    referee_email text,
     callback text NOT NULL,
     PRIMARY KEY (claim, event_key)
   ) WITH (fillfactor = 80);
-  CREATE INDEX ON ${schema}.deliveries (received_at);
-  CREATE INDEX deliveries_undone ON ${schema}.deliveries (state, due_at)
-    INCLUDE (held_until, holds, received_at) WHERE state <> 'done';
+  CREATE INDEX ON ${schema}.deliveries (order_id, received_at) WHERE order_id IS NOT NULL;
+  CREATE INDEX ON ${schema}.deliveries (referrer_email, received_at) WHERE referrer_email IS NOT NULL;
+  CREATE INDEX ON ${schema}.deliveries (referee_email, received_at) WHERE referee_email IS NOT NULL;
+  -- Every other listing goes through states, each newest first.
+  CREATE INDEX ON ${schema}.deliveries (state, received_at) WHERE state <> 'running';
+  CREATE INDEX ON ${schema}.deliveries (scope, state, received_at) WHERE state <> 'running';
+  CREATE INDEX ON ${schema}.deliveries (state, due_at) WHERE state IN ('waiting', 'running');
+  CREATE INDEX ON ${schema}.deliveries (received_at) WHERE state = 'waiting' AND held_until IS NULL AND holds = 0;
   -- What prune looks for: what it has emptied leaves the index, so that it is not read again.
   CREATE INDEX deliveries_settled ON ${schema}.deliveries (settled_at, number)
     WHERE state IN ('done', 'withdrawn', 'refused') AND strpos(callback, '"params":{}') = 0;
@@ -79,19 +84,30 @@ const migrations: readonly ((schema: string) => string)[] = [
     log text,
     bytes integer NOT NULL,
     differs text,
-    body text NOT NULL
+    body text NOT NULL,
+    keys bigint[] NOT NULL -- what it is found by
   );
   CREATE INDEX ON ${schema}.quarantine (kind, number) INCLUDE (bytes);
-  CREATE INDEX ON ${schema}.quarantine (received_at);
+  -- Every listing goes through states, each newest first.
+  CREATE INDEX ON ${schema}.quarantine (state, received_at);
+  CREATE INDEX ON ${schema}.quarantine (scope, state, received_at);
+  CREATE INDEX ON ${schema}.quarantine USING gin (keys) WITH (fastupdate = off); -- else a search reads a list of what is new
   CREATE INDEX ON ${schema}.quarantine (identity) WHERE identity IS NOT NULL;
-  CREATE INDEX ON ${schema}.quarantine (state) WHERE state = 'waiting';
 
   CREATE TABLE ${schema}.counters (
     name text NOT NULL,
     slot integer NOT NULL,
     value bigint NOT NULL,
     PRIMARY KEY (name, slot)
-  );
+  ) WITH (fillfactor = 50); -- each transaction updates some
+  -- Deliveries by the day of their callback.
+  CREATE TABLE ${schema}.days (
+    day integer NOT NULL, -- since 1970, in UTC
+    event_key text NOT NULL,
+    slot integer NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (day, event_key, slot)
+  ) WITH (fillfactor = 50);
   `,
 ]
 

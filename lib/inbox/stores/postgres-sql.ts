@@ -46,29 +46,3 @@ export function numbered(sql: string): string {
   let count = 0
   return sql.replaceAll('?', () => `$${String(++count)}`)
 }
-
-/** Conditions whose value is there, with numbered parameters. Nothing has a value with a NUL, which no parameter can hold. */
-export class Conditions {
-  readonly values: unknown[] = []
-  readonly #conditions: string[] = []
-
-  add(condition: string, ...values: readonly unknown[]): this {
-    if (values[0] === undefined) return this
-    if (values.some((value) => typeof value === 'string' && value.includes('\0'))) {
-      this.#conditions.push('FALSE')
-      return this
-    }
-    const parts = condition.split('?')
-    const numbered = parts.map((part, index) => {
-      if (index === parts.length - 1) return part
-      this.values.push(values[index])
-      return `${part}$${String(this.values.length)}`
-    })
-    this.#conditions.push(numbered.join(''))
-    return this
-  }
-
-  get sql(): string {
-    return this.#conditions.length === 0 ? '' : `WHERE ${this.#conditions.join(' AND ')}`
-  }
-}

@@ -1,14 +1,15 @@
 import { Group, type Ended } from '../group.js'
-import type { Outcome } from '../ledger.js'
 import { durableBudget, type ConflictRecord, type Size } from '../quarantine.js'
 import { splitDeliveryId } from '../records.js'
 import type { Candidate, Change, Changed, DurableStore } from '../store.js'
+import { Tally } from '../tally.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { within } from '../../within.js'
 import { causeOf, isClosedError } from './failures.js'
 import type { Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
+import { slotOfGroup, slotOfOne } from './postgres-counters.js'
 import { PostgresFound } from './postgres-found.js'
 import { isLapsedBefore, ownerOf, type Ticket } from './postgres-jobs.js'
 import { PostgresReads, type PostgresParts } from './postgres-reads.js'
@@ -34,7 +35,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly quarantineBudget: Size
   readonly #open: () => Promise<PostgresParts>
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
-  readonly #slot = Math.floor(Math.random() * 16)
+  readonly #slot = slotOfGroup()
   #opening: Promise<PostgresParts> | undefined
   #opened: PostgresParts | undefined
   readonly #tickets = new Map<string, Ticket>()
@@ -90,7 +91,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const { connections } = await this.parts()
     try {
-      const { ends, completed } = await connections.transaction((client) => this.#transact(client, changes))
+      const { ends, completed } = await connections.transaction((client) => this.#transact(client, changes, this.#slot))
       this.#forget(completed)
       return ends
     } catch (error) {
@@ -108,7 +109,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
         effected?.(answer)
       },
       async (client) => {
-        const { ends, completed } = await this.#transact(client, [change])
+        const { ends, completed } = await this.#transact(client, [change], slotOfOne())
         const [end] = ends
         if (end === undefined || 'error' in end) throw end?.error
         return { value: end.value, completed }
@@ -126,10 +127,10 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
   }
 
-  async #transact(client: Queryable, changes: readonly AnyChange[]) {
+  async #transact(client: Queryable, changes: readonly AnyChange[], slot: number) {
     const { rows, quarantine, jobs } = await this.parts()
     const transaction = await PostgresFound.read(client, rows, quarantine, changes)
-    const counted = new Map<Outcome, number>()
+    const tally = new Tally()
     const conflicts: ConflictRecord[] = []
     const ends = changes.map((change): Ended => {
       let changed: Changed<unknown>
@@ -140,14 +141,14 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       }
       transaction.put(changed)
       if (changed.conflict) conflicts.push(changed.conflict)
-      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
+      tally.add(undefined, { counted: changed.counted })
       return { value: changed.result }
     })
     const { written, reserved, kept, quarantined } = transaction
+    for (const { before, after } of written) tally.add(before, { record: after })
     await rows.write(client, written)
     await rows.reserve(client, reserved)
-    await quarantine.write(client, kept, quarantined, conflicts)
-    await rows.count(client, counted, this.#slot)
+    await quarantine.write(client, kept, quarantined, conflicts, tally)
     const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
     const completed = endedOwners(written, candidates)
     await jobs.complete(client, completed)
@@ -155,6 +156,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     const wakeUps = wakeUpsFor(written, unused, this.now())
     await jobs.insert(client, wakeUps)
     if (wakeUps.length > 0) await client.query(`SELECT pg_notify('conversion_webhook', '')`)
+    await rows.counters.add(client, tally, slot) // last: others may wait for it
     return { ends, completed }
   }
 

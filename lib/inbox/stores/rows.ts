@@ -21,6 +21,7 @@ import {
   type ClaimRecord,
   type LogEntry,
 } from '../records.js'
+import { searchForms } from '../search.js'
 import type { DailyCount } from '../store.js'
 
 /** What a column holds. A driver may give whole numbers as texts. */
@@ -39,7 +40,6 @@ export const claimColumns = [
   'referee_email',
   'purchase_value',
   'is_forgotten',
-  'order_id',
   'reserved_order',
   'repeats',
 ] as const
@@ -57,7 +57,6 @@ export function claimCells(record: ClaimRecord): Cell[] {
     refereeEmail ?? null,
     purchaseValue ?? null,
     record.isForgotten === true ? 1 : 0,
-    orderIdOf(record) ?? null,
     record.order ?? null,
     repeats.duplicate || repeats.stale ? JSON.stringify(repeats) : null,
   ]
@@ -84,11 +83,15 @@ export const deliveryColumns = [
   'taken_by',
   'previous',
   'log',
+  'scope',
+  'order_id',
+  'referrer_email',
+  'referee_email',
   'callback',
 ] as const
 
 /** All but the last, which is long and seldom changes. */
-export function deliveryCells(claim: Cell, delivery: Delivery): Cell[] {
+export function deliveryCells(claim: Cell, delivery: Delivery, record: ClaimRecord): Cell[] {
   const { sequence, state, attempts, holds, heldSince, firstDate, heldUntil, dueAt } = delivery
   const { startedAt, owner, settledAt, isUnheard, previous, log } = delivery
   return [
@@ -111,7 +114,13 @@ export function deliveryCells(claim: Cell, delivery: Delivery): Cell[] {
     delivery.takenBy ?? null,
     previous ? JSON.stringify(previous) : null,
     logCell(log),
+    ...listedCells(record),
   ]
+}
+
+/** What deliveries are listed by, of their claim: an index of a table can only hold columns of that table. */
+function listedCells(record: ClaimRecord): readonly Cell[] {
+  return [record.scope, orderIdOf(record) ?? null, record.referrerEmail ?? null, record.refereeEmail ?? null]
 }
 
 export function callbackCell({ callback }: Delivery): string {
@@ -176,6 +185,8 @@ export const quarantineColumns = [...lasting, ...changingColumns] as const
 
 /** What a row takes besides its texts when it comes: in indexes, and for what its log will say. */
 const bytesPerRow = 1_024
+/** A key that it is found by takes so much, in a table or an index of its own. */
+const bytesPerKey = 64
 
 export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
   const { id, kind, state, identity = null, lastAt, count, log } = quarantined
@@ -185,7 +196,8 @@ export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
   const issues = quarantined.kind === 'refused' ? JSON.stringify(quarantined.issues) : null
   const differs = quarantined.kind === 'conflict' ? JSON.stringify(quarantined.differs) : null
   const texts = [scope, body, issues ?? '', differs ?? '']
-  const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow)
+  const ofKeys = bytesPerKey * searchForms(quarantined).size
+  const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow + ofKeys)
   const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, body]
   return [...fixed, state, identity, lastAt, count, code, issues, differs, logCell(log)]
 }
@@ -237,9 +249,11 @@ export function toCandidate(row: Row): Candidate {
   return { number: Number(row.number), receivedAt: Number(row.received_at), bytes: Number(row.bytes) }
 }
 
-/** The deliveries of a record that another one does not hold as they are, and the keys that are gone. */
+/** The deliveries of a record whose rows are to be written, and the keys that are gone. */
 export function changedDeliveries(before: ClaimRecord | undefined, after: ClaimRecord) {
-  const known = new Set(before?.deliveries)
+  const old = before && listedCells(before)
+  const isListedAlike = listedCells(after).every((cell, index) => cell === old?.[index])
+  const known = new Set(isListedAlike ? before?.deliveries : [])
   const keys = new Set(after.deliveries.map(keyOf))
   return {
     changed: after.deliveries.filter((delivery) => !known.has(delivery)),

@@ -6,12 +6,16 @@ import {
   maxConflicts,
   maxGivingWay,
   quarantineKinds,
+  quarantineStates,
   QuarantineWatch,
+  receivedAtOf,
   type QuarantinedCallback,
   type QuarantineKind,
   type Size,
 } from '../quarantine.js'
+import { searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
+import { all, everything, is } from './conditions.js'
 import {
   changingColumns,
   quarantineCells,
@@ -21,11 +25,14 @@ import {
   toQuarantined,
   toSize,
 } from './rows.js'
-import { assign, conditions, insertInto, preparing } from './sqlite-sql.js'
+import { SqliteCounters } from './sqlite-counters.js'
+import { walk, type Walked, type Way } from './sqlite-newest.js'
+import { assign, insertInto, preparing } from './sqlite-sql.js'
 
 const quarantine = 'conversion_webhook_quarantine'
-/** Replaces a row of the same content that is too old. */
-const insert = insertInto(quarantine, quarantineColumns).replace('INSERT', 'INSERT OR REPLACE')
+const keys = 'conversion_webhook_quarantine_keys'
+const insert = insertInto(quarantine, quarantineColumns)
+const insertKeys = `INSERT INTO ${keys} (key, received_at, number) SELECT value, ?, ? FROM json_each(?)`
 const update = `UPDATE ${quarantine} SET ${assign(changingColumns)} WHERE id = ?`
 const lasting = quarantineColumns.length - changingColumns.length
 const bytesAt = quarantineColumns.indexOf('bytes')
@@ -33,12 +40,14 @@ const bytesAt = quarantineColumns.indexOf('bytes')
 /** The quarantine of the SQLite store. */
 export class SqliteQuarantine {
   readonly budget: Size
+  readonly #counters: SqliteCounters
   readonly #watch: QuarantineWatch
   readonly #sql: (sql: string) => StatementSync
 
   constructor(db: DatabaseSync, budget: Size) {
     this.budget = budget
     this.#watch = new QuarantineWatch(budget)
+    this.#counters = new SqliteCounters(db)
     this.#sql = preparing(db)
   }
 
@@ -60,7 +69,10 @@ export class SqliteQuarantine {
       this.#sql(update).run(...cells.slice(lasting), after.id)
       return
     }
-    this.#sql(insert).run(...cells)
+    // One of the same content may be there that is too old. Not by OR REPLACE: no trigger would remove its keys.
+    this.#sql(`DELETE FROM ${quarantine} WHERE id = ?`).run(after.id)
+    const { lastInsertRowid } = this.#sql(insert).run(...cells)
+    this.#sql(insertKeys).run(receivedAtOf(after), lastInsertRowid, `[${searchKeys(after).join()}]`)
     this.#watch.spend(after.kind, Number(cells[bytesAt]))
   }
 
@@ -75,13 +87,10 @@ export class SqliteQuarantine {
   }
 
   #limit(kind: QuarantineKind, now: number): void {
-    const { rows, bytes } = toSize(
-      this.#sql(`SELECT count(*) AS rows, sum(bytes) AS bytes FROM ${quarantine} WHERE kind = ?`).get(kind),
-    )
     const oldest = this.#sql(
       `SELECT number, received_at, bytes FROM ${quarantine} WHERE kind = ? AND state <> 'waiting' ORDER BY number LIMIT ?`,
     ).all(kind, maxGivingWay)
-    const { numbers, size } = givingWay({ rows, bytes }, oldest.map(toCandidate), this.budget, now)
+    const { numbers, size } = givingWay(this.#counters.quarantine(kind), oldest.map(toCandidate), this.budget, now)
     // In one statement: the hourly look has no transaction around it, and each row would be a commit of its own.
     const remove = `DELETE FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`
     if (numbers.length > 0) this.#sql(remove).run(JSON.stringify(numbers))
@@ -93,14 +102,39 @@ export class SqliteQuarantine {
     return rows.all(identity, maxConflicts).map(toQuarantined).reverse()
   }
 
-  list({ state, scope, before, limit }: QuarantineSelection): readonly QuarantinedCallback[] {
-    const where = conditions([
-      [state, 'state = ?', state],
-      [scope, 'scope = ?', scope],
-      [before, 'received_at <= ? AND (received_at < ? OR id < ?)', before?.receivedAt, before?.receivedAt, before?.id],
+  /** Which rows a listing is of, newest first; a search may take several walks. */
+  walk(selection: QuarantineSelection): Walked {
+    const { state, scope, before, limit } = selection
+    const [first, ...more] = soughtForms(selection).map(searchKey)
+    const isInState = (each: string): Way => {
+      const isInScope = is('t.scope', scope)
+      const where = all([isInScope, is('t.state', each)]) ?? everything
+      const index = `${quarantine}_by_${isInScope ? 'scope' : 'state'}`
+      return { from: `${quarantine} t INDEXED BY ${index}`, time: 't.received_at', where }
+    }
+    if (first === undefined) {
+      const ways = (state === undefined ? quarantineStates : [state]).map(isInState)
+      return walk(this.#sql, { ways, id: 't.id', filter: undefined, before, limit })
+    }
+    const hasKey = `EXISTS (SELECT 1 FROM ${keys} k WHERE k.key = ? AND k.received_at = t.received_at AND k.number = t.number)`
+    const filter = all([
+      is('t.state', state),
+      is('t.scope', scope),
+      ...more.map((key) => ({ sql: hasKey, values: [key] })),
     ])
-    const rows = this.#sql(`SELECT * FROM ${quarantine} ${where.sql} ORDER BY received_at DESC, id DESC LIMIT ?`)
-    return rows.all(...where.values, limit).map(toQuarantined)
+    const from = `${keys} k CROSS JOIN ${quarantine} t ON t.number = k.number`
+    const ways = [{ from, time: 'k.received_at', where: { sql: 'k.key = ?', values: [first] } }]
+    return walk(this.#sql, { ways, id: 't.id', filter, before, limit })
+  }
+
+  /** The rows of these numbers, in the same order. */
+  rows(numbers: readonly number[]): readonly QuarantinedCallback[] {
+    const rows = this.#sql(`SELECT * FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`)
+    const found = new Map(rows.all(JSON.stringify(numbers)).map((row) => [Number(row.number), row]))
+    return numbers
+      .map((number) => found.get(number))
+      .filter((row) => row !== undefined)
+      .map(toQuarantined)
   }
 
   drop(id: string): boolean {

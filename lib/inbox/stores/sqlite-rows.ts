@@ -1,9 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
-import type { DeliveryState, Outcome } from '../ledger.js'
 import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
-import type { Counts, DailyCount, DeliveryCounts, DeliverySelection, Settled, StoredDelivery } from '../store.js'
+import type { Settled } from '../store.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -12,19 +11,18 @@ import {
   claimCells,
   claimColumns,
   text,
-  toDailyCount,
   toDelivery,
-  toPlace,
   toRecord,
   type Row,
 } from './rows.js'
 import { rivalsFor } from './claim-search.js'
 import type { SqliteClock } from './sqlite-clock.js'
-import { assignChanged, assignExcluded, conditions, inTime, insertInto, preparing } from './sqlite-sql.js'
+import { SqliteCounters } from './sqlite-counters.js'
+import { SqliteDeliveries } from './sqlite-deliveries.js'
+import { assignChanged, assignExcluded, inTime, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
 const deliveries = 'conversion_webhook_deliveries'
-const counters = 'conversion_webhook_counters'
 
 /** Two that do not contradict are one too many. */
 const enough = 2
@@ -32,17 +30,10 @@ const enough = 2
 /** The other rows only say who has an order that nobody has claimed by its own id. */
 const isClaim = 'status IS NOT NULL'
 
-/** The condition for a state, as the partial index on it spells it: SQLite compares the texts. */
-const inState = (state: DeliveryState): string =>
-  ['dead', 'withdrawn', 'refused'].includes(state)
-    ? `state IN ('dead', 'withdrawn', 'refused') AND state = '${state}'`
-    : `state = '${state}'`
-
-const countedStates = ['waiting', 'running', 'dead', 'withdrawn', 'refused'] as const
-
 /** As the index on what prune looks for spells it. */
 const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND instr(callback, '"params":{}') = 0`
 
+/** As the partial index spells it. */
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
@@ -64,12 +55,16 @@ function shifted(delivery: Delivery, ms: number): Delivery {
 
 /** The statements of the SQLite store, and what their rows mean. */
 export class SqliteRows {
+  readonly counters: SqliteCounters
+  readonly listing: SqliteDeliveries
   readonly #sql: (sql: string) => StatementSync
   readonly #clock: Pick<SqliteClock, 'lead'>
   /** The numbers of records that were read or written. */
   readonly #numbers = new WeakMap<ClaimRecord, number>()
 
   constructor(db: DatabaseSync, clock: Pick<SqliteClock, 'lead'>) {
+    this.counters = new SqliteCounters(db)
+    this.listing = new SqliteDeliveries(db, (row) => this.#deliveryOf(row))
     this.#sql = preparing(db)
     this.#clock = clock
   }
@@ -169,7 +164,7 @@ export class SqliteRows {
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const cells = deliveryCells(number, this.#toKeep(delivery))
+      const cells = deliveryCells(number, this.#toKeep(delivery), after)
       const known = before?.deliveries.find(
         ({ callback, event, reversal }) =>
           callback === delivery.callback && event === delivery.event && reversal === delivery.reversal,
@@ -177,7 +172,11 @@ export class SqliteRows {
       if (known === undefined) {
         this.#sql(statements.putDelivery).run(...cells, callbackCell(delivery))
       } else {
-        const { sql, values } = assignChanged(deliveryColumns, deliveryCells(number, this.#toKeep(known)), cells)
+        const { sql, values } = assignChanged(
+          deliveryColumns,
+          deliveryCells(number, this.#toKeep(known), before ?? after),
+          cells,
+        )
         if (sql !== '') {
           const update = this.#sql(`UPDATE ${deliveries} SET ${sql} WHERE claim = ? AND event_key = ?`)
           update.run(...values, number, keyOf(delivery))
@@ -200,80 +199,10 @@ export class SqliteRows {
     return number
   }
 
-  deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): readonly StoredDelivery[] {
-    const id = `c.id || ':' || d.event_key`
-    const where = conditions([
-      [state, state === undefined ? '' : inState(state)],
-      [scope, 'c.scope = ?', scope],
-      [orderId, 'c.order_id = ?', orderId],
-      [email, '(c.referrer_email = ? OR c.referee_email = ?)', email, email],
-      [
-        before,
-        `d.received_at <= ? AND (d.received_at < ? OR ${id} < ?)`,
-        before?.receivedAt,
-        before?.receivedAt,
-        before?.id,
-      ],
-    ])
-    // A person's few rows are found by who it is, everything else in the order of time.
-    const from =
-      orderId === undefined && email === undefined
-        ? `${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim`
-        : `${claims} c CROSS JOIN ${deliveries} d ON d.claim = c.number`
-    const rows = this.#sql(
-      `SELECT d.*, c.id, c.identity, c.reserved_order, c.scope FROM ${from} ${where.sql} ORDER BY d.received_at DESC, ${id} DESC LIMIT ?`,
-    ).all(...where.values, limit)
-    return rows.map((row) => ({
-      claim: text(row.id),
-      ...toPlace(row),
-      delivery: this.#deliveryOf(row),
-    }))
-  }
-
-  count(outcome: Outcome, count: number): void {
-    this.#sql(
-      `INSERT INTO ${counters} (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`,
-    ).run(outcome, count)
-  }
-
-  callbackCounts(): Counts<Outcome> {
-    const rows = this.#sql(`SELECT name, value FROM ${counters}`).all()
-    const counts = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
-    return { ...counts, ...Object.fromEntries(rows.map(({ name, value }) => [text(name), Number(value)])) }
-  }
-
-  deliveryCounts(): DeliveryCounts {
-    // One statement sees one state of the file: between two, other processes write.
-    const count = (where: string): string => `(SELECT count(*) FROM ${deliveries} ${where})`
-    const inEach = (state: DeliveryState): string => `${count(`WHERE ${inState(state)}`)} AS ${state}`
-    const row = this.#sql(
-      `SELECT ${count('')} AS total, ${count(`WHERE ${waitsUnheld}`)} AS unheld, ${countedStates.map(inEach).join(', ')}`,
-    ).get()
-    const of = (name: string): number => Number(row?.[name])
-    const waiting = of('unheld')
-    const others = {
-      waiting,
-      held: of('waiting') - waiting,
-      running: of('running'),
-      dead: of('dead'),
-      withdrawn: of('withdrawn'),
-      refused: of('refused'),
-    }
-    // What is done is most of it, and in no index of its own.
-    return { ...others, done: of('total') - Object.values(others).reduce((sum, each) => sum + each, 0) }
-  }
-
   oldestWaitingAt(): number | undefined {
-    // The + keeps SQLite from walking through the index of all times in search of one that waits.
-    const row = this.#sql(`SELECT min(+received_at) AS oldest FROM ${deliveries} WHERE ${waitsUnheld}`).get()
+    const row = this.#sql(
+      `SELECT min(received_at) AS oldest FROM ${deliveries} INDEXED BY conversion_webhook_waiting_unheld WHERE ${waitsUnheld}`,
+    ).get()
     return row?.oldest === null ? undefined : Number(row?.oldest)
-  }
-
-  dailyCounts(since: number): readonly DailyCount[] {
-    const rows = this.#sql(
-      `SELECT received_at / 86400000 AS day, event_key, count(*) AS count FROM ${deliveries}
-       WHERE received_at >= ? GROUP BY day, event_key`,
-    ).all(since)
-    return rows.map(toDailyCount)
   }
 }

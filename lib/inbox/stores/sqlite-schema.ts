@@ -22,13 +22,9 @@ const migrations: readonly string[] = [
     referee_email TEXT,
     purchase_value REAL,
     is_forgotten INTEGER NOT NULL DEFAULT 0,
-    order_id TEXT,
     reserved_order TEXT,
     repeats TEXT
   );
-  CREATE INDEX conversion_webhook_by_referrer ON conversion_webhook_claims (referrer_email) WHERE referrer_email IS NOT NULL;
-  CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_claims (referee_email) WHERE referee_email IS NOT NULL;
-  CREATE INDEX conversion_webhook_by_order ON conversion_webhook_claims (order_id) WHERE order_id IS NOT NULL;
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
   CREATE INDEX conversion_webhook_rivals_by_age ON conversion_webhook_claims (identity, number) WHERE id <> identity;
   CREATE INDEX conversion_webhook_rivals_by_people ON conversion_webhook_claims (identity, people) WHERE id <> identity;
@@ -58,16 +54,27 @@ const migrations: readonly string[] = [
     taken_by TEXT,
     previous TEXT,
     log TEXT,
+    scope TEXT NOT NULL, -- this and the next three are the claim's: deliveries are listed by them in the order of time
+    order_id TEXT,
+    referrer_email TEXT,
+    referee_email TEXT,
     callback TEXT NOT NULL,
     UNIQUE (claim, event_key)
   );
+  CREATE INDEX conversion_webhook_by_order ON conversion_webhook_deliveries (order_id, received_at) WHERE order_id IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_referrer ON conversion_webhook_deliveries (referrer_email, received_at)
+    WHERE referrer_email IS NOT NULL;
+  CREATE INDEX conversion_webhook_by_referee ON conversion_webhook_deliveries (referee_email, received_at)
+    WHERE referee_email IS NOT NULL;
+  -- Every other listing goes through states, each newest first. What runs is little, and would be put here and removed with each attempt.
+  CREATE INDEX conversion_webhook_by_state ON conversion_webhook_deliveries (state, received_at) WHERE state <> 'running';
+  CREATE INDEX conversion_webhook_by_scope ON conversion_webhook_deliveries (scope, state, received_at) WHERE state <> 'running';
   CREATE INDEX conversion_webhook_by_time ON conversion_webhook_deliveries (received_at);
-  -- Those that wait for a date lie apart, so that no look for what is due walks through them; the rest is what stats asks for.
-  CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (held_until, due_at, holds, received_at)
-    WHERE state = 'waiting';
+  -- Those that wait for a date lie apart, so that no look for what is due walks through them.
+  CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (held_until, due_at) WHERE state = 'waiting';
+  CREATE INDEX conversion_webhook_waiting_unheld ON conversion_webhook_deliveries (received_at)
+    WHERE state = 'waiting' AND held_until IS NULL AND holds = 0;
   CREATE INDEX conversion_webhook_running ON conversion_webhook_deliveries (owner) WHERE state = 'running';
-  CREATE INDEX conversion_webhook_undone ON conversion_webhook_deliveries (state, received_at)
-    WHERE state IN ('dead', 'withdrawn', 'refused');
   -- What prune looks for: what it has emptied leaves the index, so that it is not read again.
   CREATE INDEX conversion_webhook_settled ON conversion_webhook_deliveries (settled_at)
     WHERE state IN ('done', 'withdrawn', 'refused') AND instr(callback, '"params":{}') = 0;
@@ -91,13 +98,42 @@ const migrations: readonly string[] = [
   );
   -- Everything that is asked to find what gives way, so that no row is read for it.
   CREATE INDEX conversion_webhook_quarantine_by_age ON conversion_webhook_quarantine (kind, number, state, received_at, bytes);
-  CREATE INDEX conversion_webhook_quarantine_by_time ON conversion_webhook_quarantine (received_at);
+  -- Every listing goes through states, each newest first.
+  CREATE INDEX conversion_webhook_quarantine_by_state ON conversion_webhook_quarantine (state, received_at);
+  CREATE INDEX conversion_webhook_quarantine_by_scope ON conversion_webhook_quarantine (scope, state, received_at);
   CREATE INDEX conversion_webhook_quarantine_by_identity ON conversion_webhook_quarantine (identity) WHERE identity IS NOT NULL;
   CREATE INDEX conversion_webhook_quarantine_waiting ON conversion_webhook_quarantine (bytes) WHERE state = 'waiting';
 
+  -- What a quarantined callback is found by. Goes with it: a hash of an address is a trace of a person.
+  CREATE TABLE conversion_webhook_quarantine_keys (
+    key INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (key, received_at, number)
+  ) WITHOUT ROWID;
+  CREATE INDEX conversion_webhook_quarantine_keys_of ON conversion_webhook_quarantine_keys (number);
   CREATE TABLE conversion_webhook_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   -- How late it was with the last beat, by the clock that retries are due by and by that of the machine.
   CREATE TABLE conversion_webhook_clock (number INTEGER PRIMARY KEY, steady INTEGER NOT NULL, wall INTEGER NOT NULL);
+  -- Whatever adds or removes a row of the quarantine, what it takes is counted in the same transaction.
+  CREATE TRIGGER conversion_webhook_quarantine_new AFTER INSERT ON conversion_webhook_quarantine BEGIN
+    INSERT INTO conversion_webhook_counters (name, value)
+      VALUES ('quarantine.' || new.kind || '.rows', 1), ('quarantine.' || new.kind || '.bytes', new.bytes)
+      ON CONFLICT (name) DO UPDATE SET value = value + excluded.value;
+  END;
+  CREATE TRIGGER conversion_webhook_quarantine_gone AFTER DELETE ON conversion_webhook_quarantine BEGIN
+    DELETE FROM conversion_webhook_quarantine_keys WHERE number = old.number;
+    UPDATE conversion_webhook_counters SET value = value - 1 WHERE name = 'quarantine.' || old.kind || '.rows';
+    UPDATE conversion_webhook_counters SET value = value - old.bytes WHERE name = 'quarantine.' || old.kind || '.bytes';
+  END;
+
+  -- Deliveries by the day of their callback.
+  CREATE TABLE conversion_webhook_days (
+    day INTEGER NOT NULL, -- since 1970, in UTC
+    event_key TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (day, event_key)
+  ) WITHOUT ROWID;
   CREATE TABLE conversion_webhook_workers (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;
   `,
 ]

@@ -37,14 +37,6 @@ export function preparing(db: DatabaseSync): (sql: string) => StatementSync {
     return statement
   }
 }
-
-/** The conditions whose first part is there, with their values. */
-export function conditions(all: readonly (readonly [unknown, string, ...(SQLInputValue | undefined)[]])[]) {
-  const present = all.filter(([wanted]) => wanted !== undefined)
-  const sql = present.length === 0 ? '' : `WHERE ${present.map(([, condition]) => condition).join(' AND ')}`
-  return { sql, values: present.flatMap(([, , ...values]) => values.map((value) => value ?? null)) }
-}
-
 const turnMs = 10
 
 /** Makes something of each row, at least of the first, for as long as nobody notices that the driver is synchronous. */

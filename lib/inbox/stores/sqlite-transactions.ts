@@ -2,8 +2,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { storageError } from '../../errors.js'
 import { isTransactionEnded } from '../ended.js'
 import type { Ended } from '../group.js'
-import type { Outcome } from '../ledger.js'
 import type { Change, Changed, Found } from '../store.js'
+import { Tally } from '../tally.js'
 import { runEffect } from './sqlite-effect.js'
 import { SqliteFound } from './sqlite-found.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
@@ -51,7 +51,7 @@ export class SqliteTransactions {
     this.#begin.run()
     look()
     const transaction = new SqliteFound(this.#rows, this.#quarantine)
-    const counted = new Map<Outcome, number>()
+    const tally = new Tally()
     const ends = changes.map((change): Ended => {
       if (broken.has(change)) return { error: broken.get(change) }
       let found: Found
@@ -70,9 +70,14 @@ export class SqliteTransactions {
         for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
+        tally.add(before, changed)
       }
       if (change.effect) {
-        const failure = runEffect(this.#db, this.#witness, change, write)
+        this.#rows.counters.take(tally)
+        const failure = runEffect(this.#db, this.#witness, change, () => {
+          write()
+          this.#rows.counters.take(tally) // a function that ends the transaction commits what was written so far
+        })
         if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
           broken.set(change, failure.error)
           throw failure.error
@@ -82,11 +87,10 @@ export class SqliteTransactions {
         write()
       }
       if (record) transaction.put(record)
-      if (changed.counted) counted.set(changed.counted, (counted.get(changed.counted) ?? 0) + 1)
       return { value: changed.result }
     })
     this.#quarantine.limit(now())
-    for (const [outcome, count] of counted) this.#rows.count(outcome, count)
+    this.#rows.counters.take(tally)
     this.#end.run()
     return ends
   }

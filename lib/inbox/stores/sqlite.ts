@@ -25,6 +25,7 @@ import {
 import { machineClocks, SqliteClock } from './sqlite-clock.js'
 import { SqliteDue } from './sqlite-due.js'
 import { SqliteLog } from './sqlite-log.js'
+import { newest } from './sqlite-newest.js'
 import { resultCode } from './sqlite-open.js'
 import { SqlitePlace } from './sqlite-place.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
@@ -129,11 +130,11 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
-    return this.#read(() => this.#rows.deliveries(selection))
+    return newest(this.#rows.listing, selection, (query) => this.#read(query))
   }
 
   quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(() => this.#quarantine.list(selection))
+    return newest(this.#quarantine, selection, (query) => this.#read(query))
   }
 
   get quarantineBudget(): Size {
@@ -145,19 +146,19 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {
-    return this.#read(() => this.#rows.callbackCounts())
+    return this.#read(() => this.#rows.counters.callbacks())
   }
 
   deliveryCounts(): Promise<DeliveryCounts> {
-    return this.#read(() => this.#rows.deliveryCounts())
+    return this.#read(() => this.#rows.counters.deliveries())
   }
 
   oldestWaitingAt(): Promise<number | undefined> {
     return this.#read(() => this.#rows.oldestWaitingAt())
   }
 
-  dailyCounts(since: number): Promise<readonly DailyCount[]> {
-    return this.#read(() => this.#rows.dailyCounts(since))
+  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
+    return this.#read(() => this.#rows.counters.days(firstDay))
   }
 
   records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
@@ -290,7 +291,4 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
 }
 
 const sqliteBusy = 5
-
-function isBusy(error: unknown): boolean {
-  return resultCode(error) === sqliteBusy
-}
+const isBusy = (error: unknown): boolean => resultCode(error) === sqliteBusy

@@ -1,0 +1,66 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { Client } from 'pg'
+import type { Queryable } from '../../lib/inbox/stores/postgres-client.js'
+
+/* How databases answer what a store asks: which indexes SQLite uses, and how many rows PostgreSQL looks at. */
+
+/** A connection that writes down what is asked. */
+export function watched(db: DatabaseSync) {
+  const asked = new Set<string>()
+  const prepare = (sql: string) => {
+    asked.add(sql)
+    return db.prepare(sql)
+  }
+  return {
+    db: Object.assign(Object.create(db) as DatabaseSync, { prepare }),
+    /** The steps of everything that was asked so far. */
+    steps: () =>
+      [...asked].flatMap((sql) => db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all()).map(({ detail }) => String(detail)),
+  }
+}
+
+/** Steps that go through a whole table or index, or sort more than rows of one time or what a limit left. */
+export function slowSteps(steps: readonly string[]): readonly string[] {
+  return steps.filter((step, index) => {
+    if (step.startsWith('SCAN')) return !/^SCAN (?:\(subquery|json_each)/.test(step)
+    const isOfSubquery = steps[index - 1]?.startsWith('SCAN (subquery') === true
+    return step.startsWith('USE TEMP B-TREE') && !step.includes('LAST TERM OF ORDER BY') && !isOfSubquery
+  })
+}
+
+/** One node of a plan that PostgreSQL has run. */
+interface Node {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Actual Rows': number
+  readonly 'Actual Loops': number
+  readonly 'Rows Removed by Filter'?: number
+  readonly 'Rows Removed by Index Recheck'?: number
+  readonly Plans?: readonly Node[]
+}
+
+interface Explained {
+  readonly 'QUERY PLAN': readonly { readonly Plan: Node }[]
+}
+
+const nodesOf = (node: Node): readonly Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
+
+/** A client that runs what is asked, and counts the rows of tables that were looked at for it. */
+export function counting(client: Client) {
+  const nodes: Node[] = []
+  const explaining: Queryable = {
+    async query(sql, values) {
+      const { rows } = await client.query<Explained>(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, values)
+      nodes.push(...rows.flatMap((row) => row['QUERY PLAN']).flatMap(({ Plan: plan }) => nodesOf(plan)))
+      return client.query(sql, values)
+    },
+  }
+  const rowsOf = (node: Node) =>
+    node['Actual Loops'] *
+    (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0))
+  return {
+    client: explaining,
+    looked: () =>
+      nodes.filter((node) => node['Relation Name'] !== undefined).reduce((sum, node) => sum + rowsOf(node), 0),
+  }
+}

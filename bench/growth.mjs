@@ -1,0 +1,76 @@
+/*
+ * Why: an inbox is kept for years, and nothing that a shop or a person waits for may grow with it. Medians in milliseconds of everything that
+ * is asked of an inbox with 1,000, 100,000 and 1,000,000 conversions, a full quarantine beside them, and the plans of what is not flat.
+ * Fewer: `npm run bench:growth -- --rows 1000,10000`.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startPostgres } from '../scripts/postgres.mjs'
+import { asJson, measure, mustMeet, rowCounts, tell } from './support/report.mjs'
+
+/** Times from the fewest conversions to the most. */
+const goals = { accept: 1.3, claim: 1.3, 'newest page': 2 }
+const flat = 2
+
+const databases = {
+  async SQLite(rows) {
+    const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-growth-'))
+    try {
+      return await measure('growth-once.mjs', [join(folder, 'inbox.db'), String(rows)])
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
+  async PostgreSQL(rows) {
+    const server = await startPostgres()
+    try {
+      return await measure('growth-once.mjs', [server.url, String(rows)])
+    } finally {
+      await server.stop()
+    }
+  },
+}
+
+const machine = { node: process.version, platform: `${process.platform} ${process.arch}`, cores: cpus().length }
+const found = []
+for (const [database, run] of Object.entries(databases)) {
+  const results = []
+  for (const rows of rowCounts) {
+    results.push(await run(rows))
+    tell(`${database}, ${rows} conversions`)
+  }
+  const rows = Object.keys(results[0].medians).map((what) => {
+    const medians = results.map(({ medians }) => medians[what])
+    const ratio = medians.at(-1) / medians[0]
+    const goal = goals[what]
+    return { what, medians, ratio, ...(goal && { goal, met: ratio <= goal }) }
+  })
+  const plans = results.at(-1).plans
+  const steep = rows.filter(({ what, ratio }) => ratio > flat && plans[what]?.length > 0)
+  found.push({ database, rows, plans: Object.fromEntries(steep.map(({ what }) => [what, plans[what]])) })
+}
+
+if (asJson) console.log(JSON.stringify({ machine, conversions: rowCounts, found }, undefined, 2))
+else for (const each of found) print(each)
+if (mustMeet && found.some(({ rows }) => rows.some(({ met }) => met === false))) process.exitCode = 1
+
+function print({ database, rows, plans }) {
+  const head = ['', ...rowCounts.map((count) => count.toLocaleString('en')), 'ratio', 'goal', '']
+  const cells = rows.map(({ what, medians, ratio, goal, met }) => [
+    what,
+    ...medians.map((ms) => `${ms.toFixed(2)} ms`),
+    ratio.toFixed(2),
+    goal === undefined ? '' : `<= ${goal}`,
+    met === undefined ? '' : met ? 'met' : 'missed',
+  ])
+  const table = [head, ...cells]
+  const widths = head.map((_, column) => Math.max(...table.map((row) => row[column].length)))
+  console.log(`\n${database}: medians by conversions\n${machine.node}, ${machine.platform}, ${machine.cores} cores\n`)
+  for (const row of table) {
+    const padded = row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))
+    console.log(padded.join('   ').trimEnd())
+  }
+  for (const [what, steps] of Object.entries(plans))
+    console.log(`\n${what}:\n${steps.map((step) => `  ${step}`).join('\n')}`)
+}

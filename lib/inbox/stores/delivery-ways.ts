@@ -1,0 +1,52 @@
+import type { DeliveryState } from '../ledger.js'
+import type { DeliverySelection } from '../store.js'
+import { all, everything, is, type Condition } from './conditions.js'
+
+/** Which index answers a condition: by its first columns, which `received_at` follows. */
+export type ListedBy = 'order' | 'referrer' | 'referee' | 'scope' | 'state' | 'running'
+
+export interface DeliveryWay {
+  readonly by: ListedBy
+  readonly where: Condition
+}
+
+const settledOrWaiting: readonly DeliveryState[] = ['waiting', 'done', 'dead', 'withdrawn', 'refused']
+
+/**
+ * How deliveries are found newest first. An order or an address says most, and what else is asked for is a filter. Everything else goes
+ * through states, each of which is in the order of time. What runs is in no index by time, since it would be put there and removed again
+ * with each attempt; it is little.
+ */
+export function deliveryWays({ state, scope, orderId, email }: DeliverySelection): {
+  readonly ways: readonly DeliveryWay[]
+  readonly filter: Condition | undefined
+} {
+  const rest = [is('scope', scope), is('state', state)]
+  if (orderId !== undefined) {
+    const isOfEmail = email === undefined ? undefined : eitherIs(email)
+    return {
+      ways: [{ by: 'order', where: { sql: 'order_id = ?', values: [orderId] } }],
+      filter: all([isOfEmail, ...rest]),
+    }
+  }
+  if (email !== undefined) {
+    const by = (column: 'referrer' | 'referee'): DeliveryWay => ({
+      by: column,
+      where: { sql: `${column}_email = ?`, values: [email] },
+    })
+    return { ways: [by('referrer'), by('referee')], filter: all(rest) }
+  }
+  const isInScope = is('scope', scope)
+  const inState = (each: DeliveryState): DeliveryWay => {
+    // As the partial indexes spell it.
+    const sql = each === 'running' ? `state = 'running'` : `state <> 'running' AND state = '${each}'`
+    const by = each === 'running' ? 'running' : isInScope ? 'scope' : 'state'
+    return { by, where: all([isInScope, { sql, values: [] }]) ?? everything }
+  }
+  const states = state === undefined ? [...settledOrWaiting, 'running' as const] : [state]
+  return { ways: states.map(inState), filter: undefined }
+}
+
+function eitherIs(email: string): Condition {
+  return { sql: 'referrer_email = ? OR referee_email = ?', values: [email, email] }
+}

@@ -1,0 +1,87 @@
+import type { Outcome } from '../ledger.js'
+import type { Counts, DailyCount, DeliveryCounts } from '../store.js'
+import { callbackCountsIn, deliveryCountsIn, type Tally } from '../tally.js'
+import type { Queryable } from './postgres-client.js'
+import { text, toDailyCount } from './rows.js'
+
+/** Slots of processes, for what they commit in groups; the others are for transactions that run beside those. */
+const groupSlots = 16
+const allSlots = 64
+
+/** Where a statement counts by itself what it removed. One for all: two of them in a transaction lock nothing in another order. */
+const slotOfRemoved = allSlots
+
+/** Where a process counts what it commits in groups. */
+export function slotOfGroup(): number {
+  return Math.floor(Math.random() * groupSlots)
+}
+
+/** Where a transaction of its own counts: many run at a time, and those with one slot wait for one another's end. */
+export function slotOfOne(): number {
+  return groupSlots + Math.floor(Math.random() * (allSlots - groupSlots))
+}
+
+/**
+ * What is counted in the transaction that changes it, so that nobody has to count rows. A counter has several rows, so that transactions
+ * seldom wait for one another; one of them may be negative.
+ */
+export class PostgresCounters {
+  readonly #schema: string
+
+  constructor(schema: string) {
+    this.#schema = schema
+  }
+
+  /** All rows in one statement and in one order, so that no two transactions wait for each other. */
+  async add(client: Queryable, { sums, days }: Tally, slot: number): Promise<void> {
+    if (sums.length === 0 && days.length === 0) return
+    await client.query(
+      `WITH by_day AS (
+         INSERT INTO ${this.#schema}.days AS d (day, event_key, slot, count)
+         SELECT day, event_key, $1, count FROM unnest($4::integer[], $5::text[], $6::bigint[]) AS v (day, event_key, count)
+         ON CONFLICT (day, event_key, slot) DO UPDATE SET count = d.count + excluded.count
+       )
+       INSERT INTO ${this.#schema}.counters AS c (name, slot, value)
+       SELECT name, $1, value FROM unnest($2::text[], $3::bigint[]) AS v (name, value)
+       ON CONFLICT (name, slot) DO UPDATE SET value = c.value + excluded.value`,
+      [
+        slot,
+        sums.map(([name]) => name),
+        sums.map(([, sum]) => sum),
+        days.map(({ day }) => day),
+        days.map(({ event }) => event),
+        days.map(({ count }) => count),
+      ],
+    )
+  }
+
+  async callbacks(client: Queryable): Promise<Counts<Outcome>> {
+    return callbackCountsIn(await this.read(client))
+  }
+
+  async deliveries(client: Queryable): Promise<DeliveryCounts> {
+    return deliveryCountsIn(await this.read(client))
+  }
+
+  /** A statement that counts rows which left the quarantine; `rows` gives their kinds and bytes. */
+  less(rows: string): string {
+    const each = (what: string, value: string): string =>
+      `SELECT 'quarantine.' || kind || '.${what}' AS name, ${String(slotOfRemoved)} AS slot, -${value} AS value FROM ${rows} GROUP BY kind`
+    return `INSERT INTO ${this.#schema}.counters AS c (name, slot, value) ${each('bytes', 'sum(bytes)')} UNION ALL ${each('rows', 'count(*)')}
+       ON CONFLICT (name, slot) DO UPDATE SET value = c.value + excluded.value`
+  }
+
+  async days(client: Queryable, since: number): Promise<readonly DailyCount[]> {
+    const { rows } = await client.query(
+      `SELECT day, event_key, sum(count) AS count FROM ${this.#schema}.days WHERE day >= $1 GROUP BY day, event_key`,
+      [since],
+    )
+    return rows.map(toDailyCount)
+  }
+
+  /** All of them, by name. */
+  async read(client: Queryable): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await client.query(`SELECT name, sum(value) AS value FROM ${this.#schema}.counters GROUP BY name`)
+    return new Map(rows.map(({ name, value }) => [text(name), Number(value)]))
+  }
+}

@@ -1,0 +1,46 @@
+import type { DeliverySelection, Position } from '../store.js'
+import { all, everything, type Condition } from './conditions.js'
+import { deliveryWays } from './delivery-ways.js'
+import { numbered } from './postgres-sql.js'
+
+/** What is asked of a table, newest first. */
+export interface Newest {
+  readonly table: string
+  /** The columns that tell its rows apart. */
+  readonly key: string
+  /** An expression for the id of a row, as ids are compared. */
+  readonly id: string
+  /** Conditions that an index answers in the order of time, each apart from the others; rows are of any of them. */
+  readonly ways: readonly Condition[]
+  /** What the rows must be besides. */
+  readonly filter?: Condition | undefined
+  readonly before: Position | undefined
+  readonly limit: number
+}
+
+/**
+ * The keys and positions of the newest rows, as a query: from each way at most as many as are asked for, so that nothing else is read or
+ * sorted. A row may be of two ways: people refer themselves. Absent where a value has a NUL, which nothing stored has and no parameter can hold.
+ */
+export function newestOf({ table, key, id, ways, filter, before, limit }: Newest): Condition | undefined {
+  const isBefore = before && {
+    sql: `received_at <= ? AND (received_at < ? OR ${id} < ?)`,
+    values: [before.receivedAt, before.receivedAt, before.id],
+  }
+  const parts = ways.map((way) => all([way, filter, isBefore]) ?? everything)
+  const values = parts.flatMap((part) => part.values)
+  if (values.some((value) => typeof value === 'string' && value.includes('\0'))) return undefined
+  const order = `ORDER BY received_at DESC, position DESC LIMIT ${String(limit)}`
+  const selects = parts.map(
+    ({ sql }) => `(SELECT ${key}, received_at, ${id} AS position FROM ${table} WHERE ${sql} ${order})`,
+  )
+  return { sql: numbered(selects.length === 1 ? selects.join() : `${selects.join(' UNION ')} ${order}`), values }
+}
+
+/** The keys of deliveries. */
+export function newestDeliveries(table: string, selection: DeliverySelection): Condition | undefined {
+  const { before, limit } = selection
+  const { ways, filter } = deliveryWays(selection)
+  const id = `(claim || ':' || event_key) COLLATE "C"`
+  return newestOf({ table, key: 'claim, event_key', id, ways: ways.map(({ where }) => where), filter, before, limit })
+}

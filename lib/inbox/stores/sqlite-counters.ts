@@ -1,0 +1,55 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Outcome } from '../ledger.js'
+import type { QuarantineKind, Size } from '../quarantine.js'
+import type { Counts, DailyCount, DeliveryCounts } from '../store.js'
+import { callbackCountsIn, deliveryCountsIn, sizeIn, type Tally } from '../tally.js'
+import { text, toDailyCount } from './rows.js'
+import { preparing } from './sqlite-sql.js'
+
+const counters = 'conversion_webhook_counters'
+const days = 'conversion_webhook_days'
+
+/** What is counted in the transaction that changes it, so that nobody has to count rows. */
+export class SqliteCounters {
+  readonly #sql: (sql: string) => StatementSync
+
+  constructor(db: DatabaseSync) {
+    this.#sql = preparing(db)
+  }
+
+  /** Adds a tally, and empties it. */
+  take(tally: Tally): void {
+    const addTo = this.#sql(
+      `INSERT INTO ${counters} (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value`,
+    )
+    for (const [name, sum] of tally.sums) addTo.run(name, sum)
+    const addToDay = this.#sql(
+      `INSERT INTO ${days} (day, event_key, count) VALUES (?, ?, ?)
+       ON CONFLICT (day, event_key) DO UPDATE SET count = count + excluded.count`,
+    )
+    for (const { day, event, count } of tally.days) addToDay.run(day, event, count)
+    tally.clear()
+  }
+
+  callbacks(): Counts<Outcome> {
+    return callbackCountsIn(this.#all())
+  }
+
+  deliveries(): DeliveryCounts {
+    return deliveryCountsIn(this.#all())
+  }
+
+  quarantine(kind: QuarantineKind): Size {
+    return sizeIn(this.#all(), kind)
+  }
+
+  days(since: number): readonly DailyCount[] {
+    return this.#sql(`SELECT day, event_key, count FROM ${days} WHERE day >= ?`).all(since).map(toDailyCount)
+  }
+
+  /** There is one for each name, and the names are few. */
+  #all(): ReadonlyMap<string, number> {
+    const rows = this.#sql(`SELECT name, value FROM ${counters}`).all()
+    return new Map(rows.map(({ name, value }) => [text(name), Number(value)]))
+  }
+}

@@ -1,0 +1,55 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Delivery } from '../records.js'
+import type { DeliverySelection, StoredDelivery } from '../store.js'
+import { deliveryWays, type ListedBy } from './delivery-ways.js'
+import { text, toPlace, type Row } from './rows.js'
+import { walk, type Listing, type Walked } from './sqlite-newest.js'
+import { preparing } from './sqlite-sql.js'
+
+const claims = 'conversion_webhook_claims'
+const deliveries = 'conversion_webhook_deliveries'
+
+const indexes: Readonly<Record<ListedBy, string>> = {
+  order: 'conversion_webhook_by_order',
+  referrer: 'conversion_webhook_by_referrer',
+  referee: 'conversion_webhook_by_referee',
+  scope: 'conversion_webhook_by_scope',
+  state: 'conversion_webhook_by_state',
+  running: 'conversion_webhook_running',
+}
+
+/** The listing of deliveries in a SQLite file. */
+export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelivery> {
+  readonly #sql: (sql: string) => StatementSync
+
+  readonly #deliveryOf: (row: Row) => Delivery
+
+  /** `deliveryOf` reads a delivery by the clocks of the store. */
+  constructor(db: DatabaseSync, deliveryOf: (row: Row) => Delivery) {
+    this.#sql = preparing(db)
+    this.#deliveryOf = deliveryOf
+  }
+
+  walk(selection: DeliverySelection): Walked {
+    const { before, limit } = selection
+    const { ways, filter } = deliveryWays(selection)
+    const indexed = ways.map(({ by, where }) => ({
+      from: `${deliveries} t INDEXED BY ${indexes[by]} CROSS JOIN (SELECT number AS claim_number, id AS claim_id FROM ${claims}) c ON c.claim_number = t.claim`,
+      time: 't.received_at',
+      where,
+    }))
+    return walk(this.#sql, { ways: indexed, id: `c.claim_id || ':' || t.event_key`, filter, before, limit })
+  }
+
+  rows(numbers: readonly number[]): readonly StoredDelivery[] {
+    const rows = this.#sql(
+      `SELECT d.*, c.id, c.identity, c.reserved_order FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
+       WHERE d.number IN (SELECT value FROM json_each(?))`,
+    ).all(JSON.stringify(numbers))
+    const found = new Map(rows.map((row) => [Number(row.number), row]))
+    return numbers
+      .map((number) => found.get(number))
+      .filter((row) => row !== undefined)
+      .map((row) => ({ claim: text(row.id), ...toPlace(row), delivery: this.#deliveryOf(row) }))
+  }
+}

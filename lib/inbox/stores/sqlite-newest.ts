@@ -1,0 +1,86 @@
+import type { StatementSync } from 'node:sqlite'
+import type { Position, Selection } from '../store.js'
+import type { Condition } from './conditions.js'
+import { text } from './rows.js'
+
+/** Where rows `t` are found newest first: what an index answers in the order of time, and the index is named so that no other is used. */
+export interface Way {
+  readonly from: string
+  /** The column that the index has the times in. */
+  readonly time: string
+  readonly where: Condition
+}
+
+/** What a walk asks for. */
+export interface Walk {
+  readonly ways: readonly Way[]
+  /** An expression for the id of a row `t`. */
+  readonly id: string
+  /** What the rows of the ways must be besides; absent where all are wanted. */
+  readonly filter: Condition | undefined
+  readonly before: Position | undefined
+  readonly limit: number
+}
+
+export interface Walked {
+  /** The numbers of the wanted rows. */
+  readonly numbers: readonly number[]
+  /** Where the next walk begins; absent where there is no more. */
+  readonly next?: Position | undefined
+}
+
+/** Rows that are looked at in one go where not all are wanted: the process does nothing else meanwhile. */
+const portion = 2_000
+
+/**
+ * Walks through rows newest first, from each way at most as many as are asked for or one portion. A row may be of two ways: people refer
+ * themselves.
+ */
+export function walk(sql: (sql: string) => StatementSync, { ways, id, filter, before, limit }: Walk): Walked {
+  const most = filter === undefined ? limit : Math.max(limit, portion)
+  const ofBefore = before === undefined ? [] : [before.receivedAt, before.receivedAt, before.id]
+  const parts = ways.map(({ from, time, where }) => {
+    const isBefore = before === undefined ? '' : `AND ${time} <= ? AND (${time} < ? OR ${id} < ?)`
+    return `SELECT * FROM (SELECT t.number, ${time} AS received_at, ${id} AS id, ${filter?.sql ?? '1'} AS is_wanted
+      FROM ${from} WHERE ${where.sql} ${isBefore} ORDER BY ${time} DESC, ${id} DESC LIMIT ?)`
+  })
+  const values = ways.flatMap(({ where }) => [...(filter?.values ?? []), ...where.values, ...ofBefore, most])
+  const rows = sql(`${parts.join(' UNION ')} ORDER BY received_at DESC, id DESC LIMIT ?`).all(...values, most)
+  const wanted = rows.filter((row) => Number(row.is_wanted) === 1).slice(0, limit)
+  const last = rows.at(-1)
+  const isMore = last !== undefined && rows.length === most && wanted.length < limit
+  return {
+    numbers: wanted.map(({ number }) => Number(number)),
+    ...(isMore && { next: { receivedAt: Number(last.received_at), id: text(last.id) } }),
+  }
+}
+
+/** A table that is listed. */
+export interface Listing<Asked extends Selection, Found> {
+  walk(selection: Asked): Walked
+  /** The rows of these numbers, in the same order. */
+  rows(numbers: readonly number[]): readonly Found[]
+}
+
+/** Rows are long, and each is parsed. */
+const rowsAtATime = 100
+
+/** Lists rows, newest first; callbacks come in between. `read` asks again for what another process locks. */
+export async function newest<Asked extends Selection, Found>(
+  listing: Listing<Asked, Found>,
+  selection: Asked,
+  read: <T>(query: () => T) => Promise<T>,
+): Promise<readonly Found[]> {
+  const found: Found[] = []
+  for (let before = selection.before; ;) {
+    const limit = selection.limit - found.length
+    const { numbers, next } = await read(() => listing.walk({ ...selection, before, limit }))
+    for (let from = 0; from < numbers.length; from += rowsAtATime) {
+      if (from > 0) await new Promise(setImmediate)
+      found.push(...(await read(() => listing.rows(numbers.slice(from, from + rowsAtATime)))))
+    }
+    if (next === undefined) return found
+    before = next
+    await new Promise(setImmediate)
+  }
+}

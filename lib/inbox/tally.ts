@@ -1,0 +1,111 @@
+import type { DeliveryState, Outcome } from './ledger.js'
+import type { QuarantineKind, Size } from './quarantine.js'
+import { isHeld, type ClaimRecord, type Delivery } from './records.js'
+import type { Counts, DailyCount, DeliveryCounts } from './store.js'
+
+/* What changes make of all counts, told from what they write. Pure. */
+
+const dayMs = 86_400_000
+
+/** What a change leaves, as far as it is counted. */
+interface Counted {
+  readonly record?: ClaimRecord | undefined
+  readonly counted?: Outcome | undefined
+}
+
+/** What one transaction adds to the counters of its store. */
+export class Tally {
+  readonly #sums = new Map<string, number>()
+  readonly #days = new Map<string, Omit<DailyCount, 'count'> & { count: number }>()
+
+  /** Rows that came into the quarantine, or left it where they are negative. */
+  quarantine(kind: QuarantineKind, { rows, bytes }: Size): void {
+    const names = quarantineCounters(kind)
+    this.#add(names.rows, rows)
+    this.#add(names.bytes, bytes)
+  }
+
+  /** Adds what a change made: a delivery that is gone, or that it changed, no longer counts as what it was. */
+  add(before: ClaimRecord | undefined, { record, counted }: Counted): void {
+    if (counted !== undefined) this.#add(callbackCounter(counted), 1)
+    if (record === undefined) return
+    const old = before?.deliveries ?? []
+    for (const delivery of old) if (!record.deliveries.includes(delivery)) this.#count(delivery, -1)
+    for (const delivery of record.deliveries) if (!old.includes(delivery)) this.#count(delivery, 1)
+  }
+
+  /** By counter, what is to be added to it; without what came to nothing. */
+  get sums(): readonly (readonly [counter: string, sum: number])[] {
+    return [...this.#sums].filter(([, sum]) => sum !== 0).sort(([a], [b]) => (a < b ? -1 : 1))
+  }
+
+  /** How many more deliveries there are of each day and event; without what came to nothing. */
+  get days(): readonly DailyCount[] {
+    const order = ({ day, event }: DailyCount): string => `${String(day)} ${event}`
+    return [...this.#days.values()].filter(({ count }) => count !== 0).sort((a, b) => (order(a) < order(b) ? -1 : 1))
+  }
+
+  clear(): void {
+    this.#sums.clear()
+    this.#days.clear()
+  }
+
+  #count(delivery: Delivery, by: 1 | -1): void {
+    this.#add(deliveryCounter(isHeld(delivery) ? 'held' : delivery.state), by)
+    const { event, callback } = delivery
+    const day = Math.floor(callback.receivedAt / dayMs)
+    const key = `${String(day)} ${event}`
+    const counted = this.#days.get(key) ?? { day, event, count: 0 }
+    counted.count += by
+    this.#days.set(key, counted)
+  }
+
+  #add(counter: string, sum: number): void {
+    this.#sums.set(counter, (this.#sums.get(counter) ?? 0) + sum)
+  }
+}
+
+const callbackCounter = (outcome: Outcome): string => `callbacks.${outcome}`
+const deliveryCounter = (state: DeliveryState | 'held'): string => `deliveries.${state}`
+const quarantineCounters = (kind: QuarantineKind) => ({
+  rows: `quarantine.${kind}.rows`,
+  bytes: `quarantine.${kind}.bytes`,
+})
+
+type Counters = ReadonlyMap<string, number>
+
+/** A count is never less than nothing, whatever somebody has changed by hand. */
+const valueOf = (counters: Counters, name: string): number => Math.max(0, counters.get(name) ?? 0)
+
+export function callbackCountsIn(counters: Counters): Counts<Outcome> {
+  const of = (outcome: Outcome): number => valueOf(counters, callbackCounter(outcome))
+  return {
+    accepted: of('accepted'),
+    duplicate: of('duplicate'),
+    stale: of('stale'),
+    conflict: of('conflict'),
+    refused: of('refused'),
+  }
+}
+
+/** A delivery that is held is not waiting. */
+export function deliveryCountsIn(counters: Counters): DeliveryCounts {
+  const of = (state: keyof DeliveryCounts): number => valueOf(counters, deliveryCounter(state))
+  return {
+    waiting: of('waiting'),
+    held: of('held'),
+    running: of('running'),
+    done: of('done'),
+    dead: of('dead'),
+    withdrawn: of('withdrawn'),
+    refused: of('refused'),
+  }
+}
+
+/** What the quarantine takes of a kind; with what a transaction adds that is in no counter yet. */
+export function sizeIn(counters: Counters, kind: QuarantineKind, tally = new Tally()): Size {
+  const names = quarantineCounters(kind)
+  const added = new Map(tally.sums)
+  const of = (name: string): number => Math.max(0, (counters.get(name) ?? 0) + (added.get(name) ?? 0))
+  return { rows: of(names.rows), bytes: of(names.bytes) }
+}
