@@ -94,7 +94,8 @@ describeSqlite('a file of many conversions', () => {
     write(`DELETE FROM conversion_webhook_deliveries WHERE claim > 3`)
     write(`INSERT INTO conversion_webhook_deliveries
       SELECT NULL, claim, 'goalComplete', 2, state, attempts, holds, held_since, first_date, held_until, due_at, started_at, owner,
-        received_at, settled_at + (claim = 2) * 86400000 * 3, is_unheard, takes, taken_by, previous, log, callback
+        received_at, settled_at + (claim = 2) * 86400000 * 3, is_unheard, takes, taken_by, previous, log,
+        scope, order_id, referrer_email, referee_email, callback
       FROM conversion_webhook_deliveries WHERE claim < 4`)
     expect(await inbox.prune(old)).toEqual({ pruned: 2 })
     const left = (await inbox.list({ limit: 1_000 })).filter(({ params }) => params.orderID !== undefined)
