@@ -13,42 +13,42 @@ import { asJson, measure, mustMeet, rowCounts, tell } from './support/report.mjs
 const goals = { accept: 1.3, claim: 1.3, 'newest page': 2 }
 const flat = 2
 
+/** A file or a server for each number of conversions, while they are measured. */
 const databases = {
-  async SQLite(rows) {
+  async SQLite() {
     const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-growth-'))
     try {
-      return await measure('growth-once.mjs', [join(folder, 'inbox.db'), String(rows)])
+      return await measure('growth-once.mjs', argsOf(rowCounts.map((count) => join(folder, `${count}.db`))))
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
   },
-  async PostgreSQL(rows) {
-    const server = await startPostgres()
+  async PostgreSQL() {
+    const servers = []
     try {
-      return await measure('growth-once.mjs', [server.url, String(rows)])
+      for (let count = 0; count < rowCounts.length; count++) servers.push(await startPostgres())
+      return await measure('growth-once.mjs', argsOf(servers.map(({ url }) => url)))
     } finally {
-      await server.stop()
+      for (const server of servers) await server.stop()
     }
   },
 }
 
+const argsOf = (places) => places.flatMap((where, index) => [where, String(rowCounts[index])])
+
 const machine = { node: process.version, platform: `${process.platform} ${process.arch}`, cores: cpus().length }
 const found = []
 for (const [database, run] of Object.entries(databases)) {
-  const results = []
-  for (const rows of rowCounts) {
-    results.push(await run(rows))
-    tell(`${database}, ${rows} conversions`)
-  }
-  const rows = Object.keys(results[0].medians).map((what) => {
-    const medians = results.map(({ medians }) => medians[what])
+  const results = await run()
+  tell(database)
+  const rows = Object.keys(results.medians[0]).map((what) => {
+    const medians = results.medians.map((all) => all[what])
     const ratio = medians.at(-1) / medians[0]
     const goal = goals[what]
     return { what, medians, ratio, ...(goal && { goal, met: ratio <= goal }) }
   })
-  const plans = results.at(-1).plans
-  const steep = rows.filter(({ what, ratio }) => ratio > flat && plans[what]?.length > 0)
-  found.push({ database, rows, plans: Object.fromEntries(steep.map(({ what }) => [what, plans[what]])) })
+  const steep = rows.filter(({ what, ratio }) => ratio > flat && results.plans[what] !== undefined)
+  found.push({ database, rows, plans: Object.fromEntries(steep.map(({ what }) => [what, results.plans[what]])) })
 }
 
 if (asJson) console.log(JSON.stringify({ machine, conversions: rowCounts, found }, undefined, 2))

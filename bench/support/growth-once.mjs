@@ -1,43 +1,48 @@
 /*
- * One storage of bench/growth.mjs: `node growth-once.mjs <file or URL> <conversions>` fills it, asks everything some times and prints the
- * medians in milliseconds as JSON, with the plans of the queries.
+ * One database of bench/growth.mjs: `node growth-once.mjs <where> <conversions> <where> <conversions> …` fills each file or URL, asks
+ * everything of each in turn, so that all have the same share of what else the machine does, and prints the medians in milliseconds as
+ * JSON, with the plans of the queries of the last.
  */
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { conversionWebhook } from 'conversion-webhook'
 import { sampleParams } from 'conversion-webhook/testing'
 import { fillPostgres, fillSqlite, frequent, scopes } from './bulk.mjs'
 import { median } from './report.mjs'
 
-const [where, count] = process.argv.slice(2)
-const rows = Number(count)
-const isPostgres = where.startsWith('postgres:')
+const given = process.argv.slice(2)
+const places = given.flatMap((where, index) => (index % 2 === 0 ? [{ where, rows: Number(given[index + 1]) }] : []))
+const isPostgres = given[0].startsWith('postgres:')
 const times = 31
+const warmUps = 3
 const quarantined = 10_000
 
 /** What the store asks, written down. */
-let asked = new Map()
+const asked = new Map()
 const watch = (owner, method) => {
   const ask = owner[method]
   owner[method] = function (sql, ...rest) {
-    if (typeof sql === 'string' && /^\s*(\(|SELECT|WITH)/.test(sql)) asked.set(sql, rest[0])
+    if (typeof sql === 'string' && /^\s*(\(|SELECT|WITH)/.test(sql) && !/pg_|pgboss|\.job\b|max\(version\)/.test(sql))
+      asked.set(sql, rest[0])
     return ask.call(this, sql, ...rest)
   }
 }
 watch(DatabaseSync.prototype, 'prepare')
 watch(pg.Client.prototype, 'query')
 
-async function openInbox() {
+async function openInbox(where) {
   if (isPostgres) return (await import('conversion-webhook/postgres')).postgresInbox({ connectionString: where })
   return (await import('conversion-webhook/sqlite')).sqliteInbox(where)
 }
 
 let told = () => undefined
 const handlers = { onSuccess: ({ orderId }) => told(orderId), onError() {} }
-const open = async () => {
-  const inbox = await openInbox()
+async function open(where) {
+  const inbox = await openInbox(where)
   return { inbox, webhook: conversionWebhook(handlers, { secret: false, inbox }) }
 }
+
 /** When a handler is told of an order. */
 const tellingOf = (order) => new Promise((resolve) => (told = (orderId) => orderId === order && resolve()))
 
@@ -47,113 +52,111 @@ const params = (changes = {}) =>
 const nonsense = (webhook) =>
   webhook.accept(params({ conversion: 'nonsense', referrer_email: `stranger${next}@shop.example` }))
 
-let { inbox, webhook } = await open()
-const { conversion } = await (async () => {
-  const telling = tellingOf('the order')
-  await webhook.accept(params({ orderID: 'the order', referee_email: 'the friend@shop.example'.replace(' ', '+') }))
-  await telling
-  const [row] = await inbox.list({ limit: 1 })
-  return row
-})()
-const stored = {
-  status: 'success',
-  scope: '',
-  receivedAt: Date.now(),
-  params: { ...conversion.params, referee_email: 'the friend@shop.example' },
-  extra: {},
-  repairs: [],
-}
-await webhook.close()
-const fill = isPostgres ? fillPostgres : fillSqlite
-await fill(where, rows, JSON.stringify(stored))
-;({ inbox, webhook } = await open())
-for (let from = 0; from < quarantined + 100; from += 100) {
-  await Promise.all(Array.from({ length: 100 }, () => nonsense(webhook)))
+/** A storage with its conversions and a full quarantine, and everything that is asked of it. */
+async function storageOf({ where, rows }) {
+  const first = await openInbox(where)
+  await first.stats() // makes the tables
+  await first.close()
+  const callback = {
+    status: 'success',
+    scope: '',
+    receivedAt: Date.now(),
+    params: sampleParams({ goal_complete: '0', orderID: 'the order', referee_email: 'the friend@shop.example' }),
+    extra: {},
+    repairs: [],
+  }
+  await (isPostgres ? fillPostgres : fillSqlite)(where, rows, JSON.stringify(callback))
+  const { inbox, webhook } = await open(where)
+  for (let from = 0; from < quarantined + 100; from += 100) {
+    await Promise.all(Array.from({ length: 100 }, () => nonsense(webhook)))
+  }
+  const dead = await inbox.list({ state: 'dead', limit: times + warmUps })
+  const [newest] = await inbox.list({ state: 'done', limit: 1 })
+  const writing = {
+    /** This and the next give what is still to be awaited: their delivery. */
+    accept: async () => {
+      const changes = params()
+      const telling = tellingOf(changes.orderID)
+      await webhook.accept(changes)
+      return () => telling
+    },
+    replay: async () => {
+      const { id, conversion } = dead.pop()
+      const telling = tellingOf(conversion.orderId)
+      await inbox.replay(id)
+      return () => telling
+    },
+    'a refused callback': () => nonsense(webhook),
+  }
+  const asking = (of = inbox) => ({
+    'newest page': () => of.list(),
+    'list by state, done': () => of.list({ state: 'done' }),
+    'list by state, waiting': () => of.list({ state: 'waiting' }),
+    'list by state, none': () => of.list({ state: 'withdrawn' }),
+    'list by scope': () => of.list({ scope: scopes.hit }),
+    'list by scope, none': () => of.list({ scope: scopes.none }),
+    'list by scope and state': () => of.list({ scope: scopes.hit, state: 'dead' }),
+    'list by order': () => of.list({ orderId: `order ${Math.floor(rows / 2)}` }),
+    'list by order, none': () => of.list({ orderId: 'unknown' }),
+    'list by e-mail': () => of.list({ email: `friend${Math.floor(rows / 2)}@shop.example` }),
+    'list by e-mail, a tenth of all': () => of.list({ email: frequent }),
+    'list by e-mail and state, none': () => of.list({ email: frequent, state: 'withdrawn' }),
+    stats: () => of.stats(),
+    'stats of a year': () => of.stats({ days: 366 }),
+    get: () => of.get(newest.id),
+  })
+  return { where, webhook, writing, asking, measures: { ...writing, ...asking() }, results: new Map() }
 }
 
-const dead = await inbox.list({ state: 'dead', limit: times + 3 })
-const some = await inbox.list({ limit: 1 })
-const measures = {
-  accept: () => webhook.accept(params()),
-  claim: async () => {
-    const { id, conversion: of } = dead.pop()
-    const telling = tellingOf(of.orderId)
-    await inbox.replay(id)
-    return () => telling
-  },
-  'newest page': () => inbox.list(),
-  'list by state, done': () => inbox.list({ state: 'done' }),
-  'list by state, waiting': () => inbox.list({ state: 'waiting' }),
-  'list by state, none': () => inbox.list({ state: 'withdrawn' }),
-  'list by scope': () => inbox.list({ scope: scopes.hit }),
-  'list by scope, none': () => inbox.list({ scope: scopes.none }),
-  'list by scope and state': () => inbox.list({ scope: scopes.hit, state: 'dead' }),
-  'list by order': () => inbox.list({ orderId: `order ${Math.floor(rows / 2)}` }),
-  'list by order, none': () => inbox.list({ orderId: 'unknown' }),
-  'list by e-mail': () => inbox.list({ email: `friend${Math.floor(rows / 2)}@shop.example` }),
-  'list by e-mail, a tenth of all': () => inbox.list({ email: frequent }),
-  'list by e-mail and state, none': () => inbox.list({ email: frequent, state: 'withdrawn' }),
-  stats: () => inbox.stats(),
-  'stats of a year': () => inbox.stats({ days: 366 }),
-  get: () => inbox.get(some[0].id),
-  'a refused callback': () => nonsense(webhook),
-}
+const note = (results, what, ms) => results.set(what, [...(results.get(what) ?? []), ms])
 
-/** Each round asks everything once, so that all have the same share of what else the machine does. */
-const results = Object.fromEntries(Object.keys(measures).map((what) => [what, []]))
-results.replay = []
-for (let round = 0; round < times + 3; round++) {
-  for (const [what, run] of Object.entries(measures)) {
-    const startedAt = performance.now()
-    const then = await run()
-    const ms = performance.now() - startedAt
-    if (what === 'claim') {
-      await then()
-      if (round >= 3) results.replay.push(ms)
+const storages = []
+for (const place of places) storages.push(await storageOf(place))
+for (let round = 0; round < times + warmUps; round++) {
+  for (const what of Object.keys(storages[0].measures)) {
+    for (let turn = 0; turn < storages.length; turn++) {
+      const { measures, results } = storages[(round + turn) % storages.length]
+      await wait(2) // what the one before left to do
+      const startedAt = performance.now()
+      const then = await measures[what]()
+      const endedAt = performance.now()
+      if (typeof then === 'function') await then()
+      if (round < warmUps) continue
+      note(results, what, endedAt - startedAt)
+      if (what === 'replay') note(results, 'claim', performance.now() - endedAt)
     }
-    if (round >= 3) results[what].push(what === 'claim' ? performance.now() - startedAt - ms : ms)
   }
 }
-await webhook.close()
+for (const { webhook } of storages) await webhook.close()
 
-/** How a new store's queries are answered. */
-const plans = {}
-if (isPostgres) {
-  ;({ inbox, webhook } = await open())
-  const client = new pg.Client({ connectionString: where })
-  await client.connect()
-  for (const [what, run] of Object.entries(measures)) {
-    if (what === 'claim' || what === 'accept' || what.startsWith('a refused')) continue
-    asked = new Map()
-    await run()
+/** How the queries of the last storage are answered, each with an inbox of its own that has prepared nothing yet. */
+async function plansOf({ where, asking }) {
+  const plans = {}
+  const client = isPostgres ? new pg.Client({ connectionString: where }) : new DatabaseSync(where)
+  if (isPostgres) await client.connect()
+  for (const what of Object.keys(asking())) {
+    const inbox = await openInbox(where)
+    await inbox.get('x') // connects
+    asked.clear()
+    await asking(inbox)[what]()
     const queries = [...asked]
+    await inbox.close()
     plans[what] = []
     for (const [sql, values] of queries) {
-      const { rows: lines } = await client
-        .query(`EXPLAIN ${sql}`, Array.isArray(values) ? values : [])
-        .catch(() => ({ rows: [] }))
-      plans[what].push(...lines.map((line) => line['QUERY PLAN']))
+      const explained = isPostgres
+        ? (await client.query(`EXPLAIN ${sql}`, values ?? [])).rows.map((line) => line['QUERY PLAN'])
+        : client
+            .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+            .all()
+            .map(({ detail }) => detail)
+      plans[what].push(...explained)
     }
   }
-  await client.end()
-  await webhook.close()
-} else {
-  const db = new DatabaseSync(where)
-  for (const [what, run] of Object.entries(measures)) {
-    if (what === 'claim' || what === 'accept' || what.startsWith('a refused')) continue
-    ;({ inbox, webhook } = await open())
-    asked = new Map()
-    await run()
-    const queries = [...asked.keys()]
-    plans[what] = queries.flatMap((sql) => db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all()).map(({ detail }) => detail)
-    await webhook.close()
-  }
-  db.close()
+  await (isPostgres ? client.end() : client.close())
+  return plans
 }
-console.log(
-  JSON.stringify({
-    medians: Object.fromEntries(Object.entries(results).map(([what, all]) => [what, median(all)])),
-    most: Object.fromEntries(Object.entries(results).map(([what, all]) => [what, Math.max(...all)])),
-    plans,
-  }),
+
+const medians = storages.map(({ results }) =>
+  Object.fromEntries([...results].map(([what, all]) => [what, median(all)])),
 )
+console.log(JSON.stringify({ medians, plans: await plansOf(storages.at(-1)) }))

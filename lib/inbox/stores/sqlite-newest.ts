@@ -30,7 +30,7 @@ export interface Walked {
 }
 
 /** Rows that are looked at in one go where not all are wanted: the process does nothing else meanwhile. */
-const portion = 2_000
+const portion = 1_000
 
 /**
  * Walks through rows newest first, from each way at most as many as are asked for or one portion. A row may be of two ways: people refer

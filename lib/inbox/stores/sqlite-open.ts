@@ -24,7 +24,8 @@ export function openSqlite(file: string): Driver.DatabaseSync {
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { message })
     }
     // FULL: a commit is on the disk when it returns. secure_delete: what is erased is overwritten.
-    db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON')
+    // cache_size: 16 MiB, so that the inner pages of all indexes of a million conversions stay in memory.
+    db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA cache_size = -16384')
     migrate(db)
     db.exec(`PRAGMA busy_timeout = ${String(busyTimeoutMs)}`)
     return db
