@@ -8,10 +8,12 @@ const driver = process.getBuiltinModule('node:sqlite') as typeof Driver | undefi
 /** Whether this Node has the driver of the SQLite inbox: the core's tests run on older ones, too. */
 export const hasSqlite = driver !== undefined
 
-/** A connection of the test's own. */
+/** A connection of the test's own, which waits for those of others. */
 export function openFile(file: string): Driver.DatabaseSync {
   if (driver === undefined) throw new Error('this Node has no node:sqlite')
-  return new driver.DatabaseSync(file)
+  const db = new driver.DatabaseSync(file)
+  db.exec('PRAGMA busy_timeout = 5000')
+  return db
 }
 
 /** A folder for a test's own file; made with the first one, since what is skipped removes nothing. */
