@@ -36,19 +36,21 @@ async function seed() {
       .all(`conversion_webhook_${table}`)
       .map(({ name }) => name)
       .filter((name) => !others.includes(name))
-  const claim = columns('claims', 'number', 'id', 'identity', 'referrer_email', 'referee_email', 'order_id').join(', ')
-  const delivery = columns('deliveries', 'claim', 'number', 'received_at', 'settled_at', 'callback').join(', ')
+  const people = ['referrer_email', 'referee_email']
+  const claim = columns('claims', 'number', 'id', 'identity', ...people).join(', ')
+  const own = ['claim', 'number', 'received_at', 'settled_at', 'callback', 'order_id', ...people]
+  const delivery = columns('deliveries', ...own).join(', ')
   const age = `(${rows} - c.number) * ${everyMs}`
   db.exec(`
     BEGIN;
     WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
-    INSERT INTO conversion_webhook_claims (number, id, identity, referrer_email, referee_email, order_id, ${claim})
+    INSERT INTO conversion_webhook_claims (number, id, identity, referrer_email, referee_email, ${claim})
     SELECT i, lower(hex(randomblob(32))), '', 'r' || (abs(random()) % 100000) || '@shop.example', 'e' || i || '@shop.example',
-      'order ' || i, ${claim} FROM n, conversion_webhook_claims WHERE number = 1;
+      ${claim} FROM n, conversion_webhook_claims WHERE number = 1;
     UPDATE conversion_webhook_claims SET identity = id WHERE number > 1;
-    INSERT INTO conversion_webhook_deliveries (claim, received_at, settled_at, callback, ${delivery})
-    SELECT c.number, received_at - ${age}, received_at - ${age},
-      replace(callback, '"receivedAt":' || received_at, '"receivedAt":' || (received_at - ${age})), ${delivery}
+    INSERT INTO conversion_webhook_deliveries (claim, referrer_email, referee_email, order_id, received_at, settled_at, callback, ${delivery})
+    SELECT c.number, c.referrer_email, c.referee_email, 'order ' || c.number, received_at - ${age}, received_at - ${age},
+      replace(callback, '"receivedAt":' || received_at, '"receivedAt":' || (received_at - ${age})), ${delivery.replaceAll(/\w+/g, 'd.$&')}
     FROM conversion_webhook_claims c, conversion_webhook_deliveries d WHERE d.number = 1 AND c.number > 1;
     COMMIT;
     PRAGMA wal_checkpoint(TRUNCATE)`)
