@@ -252,7 +252,7 @@ export function toCandidate(row: Row): Candidate {
 /** The deliveries of a record whose rows are to be written, and the keys that are gone. */
 export function changedDeliveries(before: ClaimRecord | undefined, after: ClaimRecord) {
   const old = before && listedCells(before)
-  const isListedAlike = listedCells(after).every((cell, index) => cell === old?.[index])
+  const isListedAlike = old !== undefined && listedCells(after).every((cell, index) => cell === old[index])
   const known = new Set(isListedAlike ? before?.deliveries : [])
   const keys = new Set(after.deliveries.map(keyOf))
   return {
