@@ -1,6 +1,6 @@
 import type { DeliveryState } from '../ledger.js'
 import type { DeliverySelection } from '../store.js'
-import { all, everything, is, type Condition } from './conditions.js'
+import { all, everything, is, isOfScope, type Condition } from './conditions.js'
 
 /** Which index answers a condition: by its first columns, which `received_at` follows. */
 export type ListedBy = 'order' | 'referrer' | 'referee' | 'scope' | 'state' | 'running'
@@ -21,7 +21,7 @@ export function deliveryWays({ state, scope, orderId, email }: DeliverySelection
   readonly ways: readonly DeliveryWay[]
   readonly filter: Condition | undefined
 } {
-  const rest = [is('scope', scope), is('state', state)]
+  const rest = [isOfScope('scope', scope), is('state', state)]
   if (orderId !== undefined) {
     const isOfEmail = email === undefined ? undefined : eitherIs(email)
     return {
@@ -36,7 +36,7 @@ export function deliveryWays({ state, scope, orderId, email }: DeliverySelection
     })
     return { ways: [by('referrer'), by('referee')], filter: all(rest) }
   }
-  const isInScope = is('scope', scope)
+  const isInScope = isOfScope('scope', scope)
   const inState = (each: DeliveryState): DeliveryWay => {
     // As the partial indexes spell it.
     const sql = each === 'running' ? `state = 'running'` : `state <> 'running' AND state = '${each}'`

@@ -14,7 +14,7 @@ import {
 } from '../quarantine.js'
 import { searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
-import { all, everything, is } from './conditions.js'
+import { all, everything, is, isOfScope } from './conditions.js'
 import { sizeIn, Tally } from '../tally.js'
 import { PostgresCounters, slotOfOne } from './postgres-counters.js'
 import type { Queryable } from './postgres-client.js'
@@ -152,7 +152,7 @@ export class PostgresQuarantine {
   async list(client: Queryable, selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
     const { state, scope, before, limit } = selection
     const keys = soughtForms(selection).map(searchKey)
-    const isInScope = is('scope', scope)
+    const isInScope = isOfScope('scope', scope)
     const isSought = keys.length > 0
     const states = (state === undefined ? quarantineStates : [state]).map((each) => is('state', each))
     const found = newestOf({

@@ -62,7 +62,7 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX ON ${schema}.deliveries (referee_email, received_at) WHERE referee_email IS NOT NULL;
   -- Every other listing goes through states, each newest first.
   CREATE INDEX ON ${schema}.deliveries (state, received_at) WHERE state <> 'running';
-  CREATE INDEX ON ${schema}.deliveries (scope, state, received_at) WHERE state <> 'running';
+  CREATE INDEX ON ${schema}.deliveries (substr(scope, 1, 200), state, received_at) WHERE state <> 'running';
   CREATE INDEX ON ${schema}.deliveries (state, due_at) WHERE state IN ('waiting', 'running');
   CREATE INDEX ON ${schema}.deliveries (received_at) WHERE state = 'waiting' AND held_until IS NULL AND holds = 0;
   -- What prune looks for: what it has emptied leaves the index, so that it is not read again.
@@ -91,7 +91,7 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX ON ${schema}.quarantine (kind, number) INCLUDE (state, received_at, bytes);
   -- Every listing goes through states, each newest first.
   CREATE INDEX ON ${schema}.quarantine (state, received_at);
-  CREATE INDEX ON ${schema}.quarantine (scope, state, received_at);
+  CREATE INDEX ON ${schema}.quarantine (substr(scope, 1, 200), state, received_at);
   CREATE INDEX ON ${schema}.quarantine USING gin (keys) WITH (fastupdate = off); -- else a search reads a list of what is new
   CREATE INDEX ON ${schema}.quarantine (identity) WHERE identity IS NOT NULL;
 

@@ -15,7 +15,7 @@ import {
 } from '../quarantine.js'
 import { searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
-import { all, everything, is } from './conditions.js'
+import { all, everything, is, isOfScope } from './conditions.js'
 import {
   changingColumns,
   quarantineCells,
@@ -107,7 +107,7 @@ export class SqliteQuarantine {
     const { state, scope, before, limit } = selection
     const [first, ...more] = soughtForms(selection).map(searchKey)
     const isInState = (each: string): Way => {
-      const isInScope = is('t.scope', scope)
+      const isInScope = isOfScope('t.scope', scope)
       const where = all([isInScope, is('t.state', each)]) ?? everything
       const index = `${quarantine}_by_${isInScope ? 'scope' : 'state'}`
       return { from: `${quarantine} t INDEXED BY ${index}`, time: 't.received_at', where }
@@ -119,7 +119,7 @@ export class SqliteQuarantine {
     const hasKey = `EXISTS (SELECT 1 FROM ${keys} k WHERE k.key = ? AND k.received_at = t.received_at AND k.number = t.number)`
     const filter = all([
       is('t.state', state),
-      is('t.scope', scope),
+      isOfScope('t.scope', scope),
       ...more.map((key) => ({ sql: hasKey, values: [key] })),
     ])
     const from = `${keys} k CROSS JOIN ${quarantine} t ON t.number = k.number`

@@ -68,7 +68,7 @@ const migrations: readonly string[] = [
     WHERE referee_email IS NOT NULL;
   -- Every other listing goes through states, each newest first. What runs is little, and would be put here and removed with each attempt.
   CREATE INDEX conversion_webhook_by_state ON conversion_webhook_deliveries (state, received_at) WHERE state <> 'running';
-  CREATE INDEX conversion_webhook_by_scope ON conversion_webhook_deliveries (scope, state, received_at) WHERE state <> 'running';
+  CREATE INDEX conversion_webhook_by_scope ON conversion_webhook_deliveries (substr(scope, 1, 200), state, received_at) WHERE state <> 'running';
   CREATE INDEX conversion_webhook_by_time ON conversion_webhook_deliveries (received_at);
   -- Those that wait for a date lie apart, so that no look for what is due walks through them.
   CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (held_until, due_at) WHERE state = 'waiting';
@@ -100,7 +100,7 @@ const migrations: readonly string[] = [
   CREATE INDEX conversion_webhook_quarantine_by_age ON conversion_webhook_quarantine (kind, number, state, received_at, bytes);
   -- Every listing goes through states, each newest first.
   CREATE INDEX conversion_webhook_quarantine_by_state ON conversion_webhook_quarantine (state, received_at);
-  CREATE INDEX conversion_webhook_quarantine_by_scope ON conversion_webhook_quarantine (scope, state, received_at);
+  CREATE INDEX conversion_webhook_quarantine_by_scope ON conversion_webhook_quarantine (substr(scope, 1, 200), state, received_at);
   CREATE INDEX conversion_webhook_quarantine_by_identity ON conversion_webhook_quarantine (identity) WHERE identity IS NOT NULL;
   CREATE INDEX conversion_webhook_quarantine_waiting ON conversion_webhook_quarantine (bytes) WHERE state = 'waiting';
 
