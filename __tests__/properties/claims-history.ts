@@ -136,7 +136,7 @@ export class History {
   readonly #sent: { readonly sent: Sent; readonly number: string | undefined; readonly outcome: string }[] = []
   /** By order, the claim that was paid for it last. */
   readonly #payee = new Map<string, Claim>()
-  /** Claims that a person said a conflict to be of. */
+  /** Claims for which a person decided: that a conflict is of them, or that they are given up. */
   readonly #decidedFor = new Set<Claim>()
   /** Deliveries for which a person decided. */
   readonly #permits = new Set<string>()
@@ -553,6 +553,11 @@ export class History {
       this.#trace?.push(`erase ${email}`)
       await eraser(this.#store)({ email })
       this.#model.erase(email)
+      // Who erases what is dead and was never paid gives it up.
+      const givenUp = this.#model.claims.filter(
+        ({ isForgotten, deliveries }) => isForgotten && deliveries.some(({ state }) => state === 'dead'),
+      )
+      for (const claim of givenUp) this.#decidedFor.add(claim)
     }
     if (this.#model.claims.some(({ isForgotten }) => isForgotten)) this.#saw('forgotten')
   }
