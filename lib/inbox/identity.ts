@@ -50,6 +50,11 @@ export function orderIdentity(scope: string, order: string): string {
   return hashOf(['order', scope, orderKey(order)])
 }
 
+/** The first 64 bits of a hash, as the databases keep whole numbers. */
+export function bitsOf(hash: string): bigint {
+  return BigInt.asIntN(64, BigInt(`0x${hash.slice(0, 16)}`))
+}
+
 export function hashOf(parts: readonly string[]): string {
   const tagged = parts.map((part) => `${String(Buffer.byteLength(part))}:${part}`).join('')
   return hash('sha256', tagged).slice(0, 40)

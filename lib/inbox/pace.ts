@@ -14,6 +14,17 @@ export class Pace {
   }
 }
 
+/** Makes something of each item, at least of the first, for as long as one turn may take. */
+export function inOneTurn<Item, Made>(items: readonly Item[], make: (item: Item) => Made): Made[] {
+  const made: Made[] = []
+  const startedAt = performance.now()
+  for (const item of items) {
+    made.push(make(item))
+    if (performance.now() - startedAt > turnMs) break
+  }
+  return made
+}
+
 /**
  * Does something for many items, as many at a time as take 10 ms: they share a commit, and each commit is followed by that of the callbacks
  * which came meanwhile. A slower disk makes the portions smaller.

@@ -1,4 +1,4 @@
-import { emailKey, hashOf, orderKey } from './identity.js'
+import { bitsOf, emailKey, hashOf, orderKey } from './identity.js'
 import type { QuarantinedCallback } from './quarantine.js'
 
 /* What a quarantined callback is found by: the texts in it that may be an order id or an e-mail address. Pure. */
@@ -56,12 +56,12 @@ function isWithin(text: string, characters: number): boolean {
 
 /** What a form is stored as: 64 bits of its hash, so that a key has one length and is no text of a person. */
 export function searchKey(form: string): bigint {
-  return BigInt.asIntN(64, BigInt(`0x${hashOf(['search', form]).slice(0, 16)}`))
+  return bitsOf(hashOf(['search', form]))
 }
 
-/** The keys that a quarantined callback is stored with. */
-export function searchKeys(quarantined: QuarantinedCallback): readonly bigint[] {
-  return [...searchForms(quarantined)].map(searchKey)
+/** The keys that a quarantined callback of these forms is stored with. */
+export function searchKeys(forms: ReadonlySet<string>): readonly bigint[] {
+  return [...forms].map(searchKey)
 }
 
 /** What is asked for, as a search compares it: an order id as `orderKey` gives it, and an address as `emailKey` does. */

@@ -1,16 +1,11 @@
 import { fittingPeople, rivalIds } from '../claims.js'
 import { peopleKey, type People } from '../identity.js'
-
-/** A part of a query, with the values of its question marks. */
-export interface Part {
-  readonly sql: string
-  readonly values: readonly string[]
-}
+import type { Condition } from './conditions.js'
 
 /** The indexes of rivals, by what comes in them after the identity. */
 type Index = 'people' | 'referrer' | 'referee'
 
-interface Condition extends Part {
+interface Indexed extends Condition {
   readonly index?: Index
 }
 
@@ -25,16 +20,16 @@ export function rivalsFor(
   people: People,
   agreeing: number,
   using: (index: Index) => string = () => '',
-): Part {
+): Condition {
   /** The conditions are spelt as the partial indexes spell them. */
-  const select = ({ sql, values, index }: Condition): Part => {
+  const select = ({ sql, values, index }: Indexed): Condition => {
     const from = index === undefined ? table : `${table} ${using(index)}`
     return {
       sql: `SELECT id FROM ${from} WHERE id <> identity AND identity = ? AND ${sql}`,
       values: [identity, ...values],
     }
   }
-  const first = (condition: Condition & { index: Index }): Part => {
+  const first = (condition: Indexed & { index: Index }): Condition => {
     const { sql, values } = select(condition)
     const ordered = `${sql} AND people IS NOT NULL ORDER BY ${orders[condition.index]} LIMIT ${String(agreeing)}`
     return { sql: `SELECT id FROM (${ordered}) AS agreeing`, values }
@@ -58,7 +53,7 @@ const orders: Readonly<Record<Index, string>> = {
 }
 
 /** The conditions for claims that do not contradict people: an address is the same, or left out on either side. */
-function agreeingWith({ referrerEmail, refereeEmail }: People): readonly (Condition & { index: Index })[] {
+function agreeingWith({ referrerEmail, refereeEmail }: People): readonly (Indexed & { index: Index })[] {
   if (referrerEmail !== undefined && refereeEmail !== undefined) {
     // Those with one of the two are found by their people.
     return [{ sql: 'referrer_email IS NULL AND referee_email IS NULL', values: [], index: 'referrer' }]
@@ -68,13 +63,13 @@ function agreeingWith({ referrerEmail, refereeEmail }: People): readonly (Condit
   return [{ sql: 'people IS NOT NULL', values: [], index: 'people' }]
 }
 
-function sameOrNone(index: 'referrer' | 'referee', address: string): readonly (Condition & { index: Index })[] {
+function sameOrNone(index: 'referrer' | 'referee', address: string): readonly (Indexed & { index: Index })[] {
   return [
     { sql: `${index}_email = ?`, values: [address], index },
     { sql: `${index}_email IS NULL`, values: [], index },
   ]
 }
 
-function inList(column: string, values: readonly string[]): Part {
+function inList(column: string, values: readonly string[]): Condition {
   return { sql: `${column} IN (${values.map(() => '?').join(', ')})`, values }
 }

@@ -1,4 +1,4 @@
-/** A condition, with the values of its question marks. */
+/** A condition, or a query, with the values of its question marks. */
 export interface Condition {
   readonly sql: string
   readonly values: readonly (string | number | bigint)[]

@@ -12,7 +12,7 @@ import {
   type QuarantineKind,
   type Size,
 } from '../quarantine.js'
-import { searchKey, searchKeys, soughtForms } from '../search.js'
+import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
 import { all, everything, is, isOfScope } from './conditions.js'
 import { sizeIn, Tally } from '../tally.js'
@@ -84,8 +84,9 @@ export class PostgresQuarantine {
     const cells: Cell[][] = []
     for (const [id, quarantined] of written) {
       if (quarantined === before.get(id)) continue
-      const row = quarantineCells(quarantined)
-      cells.push([...row, `{${searchKeys(quarantined).join()}}`])
+      const forms = searchForms(quarantined)
+      const row = quarantineCells(quarantined, forms)
+      cells.push([...row, `{${searchKeys(forms).join()}}`])
       if (before.has(id)) continue
       const bytes = Number(row[bytesAt])
       this.#watch.spend(quarantined.kind, bytes)
@@ -119,9 +120,10 @@ export class PostgresQuarantine {
     const name = `conversion-webhook ${this.#table}`
     const { rows } = await client.query('SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked', [name])
     if (rows[0]?.locked !== true) return
+    const counters = await this.#counters.read(client)
     for (const kind of kinds) {
       // What this transaction adds is in no counter yet.
-      const size = sizeIn(await this.#counters.read(client), kind, tally)
+      const size = sizeIn(counters, kind, tally)
       const oldest = await client.query(
         `SELECT number, received_at, bytes FROM ${this.#table} WHERE kind = $1 AND state <> 'waiting'
          ORDER BY number LIMIT ${String(maxGivingWay)}`,

@@ -1,3 +1,4 @@
+import { bitsOf } from '../identity.js'
 import type { Cell } from './rows.js'
 
 /** The types of columns that are no texts. */
@@ -32,8 +33,7 @@ export function columnsOf(columns: readonly string[], rows: readonly (readonly C
 
 /** The advisory lock of an id: 64 bits of its hash. The same bits for two of them make them wait for each other, no more. */
 export function lockKey(id: string): string {
-  const digits = /^(?:refused:)?([0-9a-f]{16})/.exec(id)?.[1] ?? '0'
-  return String(BigInt.asIntN(64, BigInt(`0x${digits}`)))
+  return String(bitsOf(/^(?:refused:)?([0-9a-f]{16})/.exec(id)?.[1] ?? '0'))
 }
 
 /** The advisory lock of the identity in a column. */

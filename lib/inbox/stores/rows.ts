@@ -21,7 +21,6 @@ import {
   type ClaimRecord,
   type LogEntry,
 } from '../records.js'
-import { searchForms } from '../search.js'
 import type { DailyCount } from '../store.js'
 
 /** What a column holds. A driver may give whole numbers as texts. */
@@ -188,7 +187,8 @@ const bytesPerRow = 1_024
 /** A key that it is found by takes so much, in a table or an index of its own. */
 const bytesPerKey = 64
 
-export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
+/** `forms` are what it is found by. */
+export function quarantineCells(quarantined: QuarantinedCallback, forms: ReadonlySet<string>): Cell[] {
   const { id, kind, state, identity = null, lastAt, count, log } = quarantined
   const scope = scopeOf(quarantined)
   const body = JSON.stringify(quarantined.kind === 'refused' ? quarantined.received : quarantined.callback)
@@ -196,8 +196,7 @@ export function quarantineCells(quarantined: QuarantinedCallback): Cell[] {
   const issues = quarantined.kind === 'refused' ? JSON.stringify(quarantined.issues) : null
   const differs = quarantined.kind === 'conflict' ? JSON.stringify(quarantined.differs) : null
   const texts = [scope, body, issues ?? '', differs ?? '']
-  const ofKeys = bytesPerKey * searchForms(quarantined).size
-  const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow + ofKeys)
+  const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow + bytesPerKey * forms.size)
   const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, body]
   return [...fixed, state, identity, lastAt, count, code, issues, differs, logCell(log)]
 }

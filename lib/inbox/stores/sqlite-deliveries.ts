@@ -3,7 +3,7 @@ import type { Delivery } from '../records.js'
 import type { DeliverySelection, StoredDelivery } from '../store.js'
 import { deliveryWays, type ListedBy } from './delivery-ways.js'
 import { text, toPlace, type Row } from './rows.js'
-import { walk, type Listing, type Walked } from './sqlite-newest.js'
+import { inOrder, walk, type Listing, type Walked } from './sqlite-newest.js'
 import { preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
@@ -21,7 +21,6 @@ const indexes: Readonly<Record<ListedBy, string>> = {
 /** The listing of deliveries in a SQLite file. */
 export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelivery> {
   readonly #sql: (sql: string) => StatementSync
-
   readonly #deliveryOf: (row: Row) => Delivery
 
   /** `deliveryOf` reads a delivery by the clocks of the store. */
@@ -46,10 +45,10 @@ export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelive
       `SELECT d.*, c.id, c.identity, c.reserved_order FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
        WHERE d.number IN (SELECT value FROM json_each(?))`,
     ).all(JSON.stringify(numbers))
-    const found = new Map(rows.map((row) => [Number(row.number), row]))
-    return numbers
-      .map((number) => found.get(number))
-      .filter((row) => row !== undefined)
-      .map((row) => ({ claim: text(row.id), ...toPlace(row), delivery: this.#deliveryOf(row) }))
+    return inOrder(numbers, rows).map((row) => ({
+      claim: text(row.id),
+      ...toPlace(row),
+      delivery: this.#deliveryOf(row),
+    }))
   }
 }

@@ -1,7 +1,7 @@
 import type { StatementSync } from 'node:sqlite'
 import type { Position, Selection } from '../store.js'
 import type { Condition } from './conditions.js'
-import { text } from './rows.js'
+import { text, type Row } from './rows.js'
 
 /** Where rows `t` are found newest first: what an index answers in the order of time, and the index is named so that no other is used. */
 export interface Way {
@@ -60,6 +60,12 @@ export interface Listing<Asked extends Selection, Found> {
   walk(selection: Asked): Walked
   /** The rows of these numbers, in the same order. */
   rows(numbers: readonly number[]): readonly Found[]
+}
+
+/** Rows in the order of their numbers in a list; those that are gone meanwhile are left out. */
+export function inOrder(numbers: readonly number[], rows: readonly Row[]): readonly Row[] {
+  const found = new Map(rows.map((row) => [Number(row.number), row]))
+  return numbers.map((number) => found.get(number)).filter((row) => row !== undefined)
 }
 
 /** Rows are long, and each is parsed. */

@@ -42,8 +42,13 @@ export function openSqlite(file: string): Driver.DatabaseSync {
 /** A second connection to the file of another one, for reading only. */
 export function openBeside(db: Driver.DatabaseSync): Driver.DatabaseSync {
   const Database = requireDriver()
+  return new Database(fileOf(db), { readOnly: true })
+}
+
+/** The absolute path of the file of a connection, links resolved. */
+export function fileOf(db: Driver.DatabaseSync): string {
   const row = db.prepare(`SELECT file FROM pragma_database_list WHERE name = 'main'`).get()
-  return new Database(String(row?.file), { readOnly: true })
+  return String(row?.file)
 }
 
 function requireDriver(): typeof Driver.DatabaseSync {

@@ -1,23 +1,19 @@
 import { statSync, type BigIntStats } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { ConversionWebhookError } from '../../errors.js'
+import { fileOf } from './sqlite-open.js'
 
 /**
  * Where the file of a connection lies. SQLite writes on into a file that was moved, deleted or replaced, and says that all is well; what is
  * written there is lost. So the path is looked at before each use. A lost file stays lost: another one at the path is another inbox.
  */
 export class SqlitePlace {
-  /** The absolute path of the file, links resolved. */
   readonly file: string
   readonly #expected: readonly [file: string | undefined, log: string | undefined]
   #isLost = false
 
   constructor(db: DatabaseSync) {
-    const main = db
-      .prepare('PRAGMA database_list')
-      .all()
-      .find(({ name }) => name === 'main')
-    this.file = String(main?.file)
+    this.file = fileOf(db)
     this.#expected = [identityOf(find(this.file)), identityOf(this.#findLog())]
   }
 

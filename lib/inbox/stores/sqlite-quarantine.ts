@@ -13,7 +13,7 @@ import {
   type QuarantineKind,
   type Size,
 } from '../quarantine.js'
-import { searchKey, searchKeys, soughtForms } from '../search.js'
+import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
 import { all, everything, is, isOfScope } from './conditions.js'
 import {
@@ -26,7 +26,7 @@ import {
   toSize,
 } from './rows.js'
 import { SqliteCounters } from './sqlite-counters.js'
-import { walk, type Walked, type Way } from './sqlite-newest.js'
+import { inOrder, walk, type Walked, type Way } from './sqlite-newest.js'
 import { assign, insertInto, preparing } from './sqlite-sql.js'
 
 const quarantine = 'conversion_webhook_quarantine'
@@ -64,7 +64,8 @@ export class SqliteQuarantine {
   }
 
   write(before: QuarantinedCallback | undefined, after: QuarantinedCallback): void {
-    const cells = quarantineCells(after)
+    const forms = searchForms(after)
+    const cells = quarantineCells(after, forms)
     if (before !== undefined) {
       this.#sql(update).run(...cells.slice(lasting), after.id)
       return
@@ -72,7 +73,7 @@ export class SqliteQuarantine {
     // One of the same content may be there that is too old. Not by OR REPLACE: no trigger would remove its keys.
     this.#sql(`DELETE FROM ${quarantine} WHERE id = ?`).run(after.id)
     const { lastInsertRowid } = this.#sql(insert).run(...cells)
-    this.#sql(insertKeys).run(receivedAtOf(after), lastInsertRowid, `[${searchKeys(after).join()}]`)
+    this.#sql(insertKeys).run(receivedAtOf(after), lastInsertRowid, `[${searchKeys(forms).join()}]`)
     this.#watch.spend(after.kind, Number(cells[bytesAt]))
   }
 
@@ -130,11 +131,7 @@ export class SqliteQuarantine {
   /** The rows of these numbers, in the same order. */
   rows(numbers: readonly number[]): readonly QuarantinedCallback[] {
     const rows = this.#sql(`SELECT * FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`)
-    const found = new Map(rows.all(JSON.stringify(numbers)).map((row) => [Number(row.number), row]))
-    return numbers
-      .map((number) => found.get(number))
-      .filter((row) => row !== undefined)
-      .map(toQuarantined)
+    return inOrder(numbers, rows.all(JSON.stringify(numbers))).map(toQuarantined)
   }
 
   drop(id: string): boolean {

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
+import { inOneTurn } from '../pace.js'
 import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
 import type { Settled } from '../store.js'
 import {
@@ -19,7 +20,7 @@ import { rivalsFor } from './claim-search.js'
 import type { SqliteClock } from './sqlite-clock.js'
 import { SqliteCounters } from './sqlite-counters.js'
 import { SqliteDeliveries } from './sqlite-deliveries.js'
-import { assignChanged, assignExcluded, inTime, insertInto, preparing } from './sqlite-sql.js'
+import { assignChanged, assignExcluded, insertInto, preparing } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
 const deliveries = 'conversion_webhook_deliveries'
@@ -80,7 +81,7 @@ export class SqliteRows {
     const rows = this.#sql(
       `SELECT * FROM ${claims} WHERE number < ${start} AND ${isClaim} ORDER BY number DESC LIMIT ?`,
     ).all(after, limit)
-    return inTime(rows, (row) => this.#recordOf(row))
+    return inOneTurn(rows, (row) => this.#recordOf(row))
   }
 
   /** See `Store.settled`. */
@@ -91,7 +92,7 @@ export class SqliteRows {
        AND (settled_at, number) > (?, ?) ORDER BY settled_at, number LIMIT ?`,
     ).all(before, at, number, limit)
     const seen = new Set<unknown>()
-    const found = inTime(rows, ({ claim }) => {
+    const found = inOneTurn(rows, ({ claim }) => {
       const head = seen.has(claim)
         ? undefined
         : this.#sql(`SELECT * FROM ${claims} WHERE number = ?`).get(Number(claim))

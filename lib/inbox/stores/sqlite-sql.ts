@@ -37,15 +37,3 @@ export function preparing(db: DatabaseSync): (sql: string) => StatementSync {
     return statement
   }
 }
-const turnMs = 10
-
-/** Makes something of each row, at least of the first, for as long as nobody notices that the driver is synchronous. */
-export function inTime<Row, Made>(rows: readonly Row[], make: (row: Row) => Made): Made[] {
-  const made: Made[] = []
-  const startedAt = performance.now()
-  for (const row of rows) {
-    made.push(make(row))
-    if (performance.now() - startedAt > turnMs) break
-  }
-  return made
-}
