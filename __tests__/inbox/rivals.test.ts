@@ -6,6 +6,7 @@ import { PostgresRows } from '../../lib/inbox/stores/postgres-rows.js'
 import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.js'
 import { SqliteRows } from '../../lib/inbox/stores/sqlite-rows.js'
 import type { Queryable } from '../../lib/inbox/stores/postgres-client.js'
+import { counting, watched } from '../support/plans.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
 
@@ -88,14 +89,9 @@ describeSqlite('SQLite', () => {
 
   /** How the tables are read by what a change asks for. */
   function plans(ask: (rows: SqliteRows) => unknown): unknown[] {
-    const asked: string[] = []
-    const prepare = (sql: string) => {
-      asked.push(sql)
-      return db.prepare(sql)
-    }
-    ask(new SqliteRows(Object.assign(Object.create(db) as DatabaseSync, { prepare }), clock))
-    const steps = asked.flatMap((sql) => db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all())
-    return steps.map(({ detail }) => String(detail)).filter((detail) => /^(?:SEARCH|SCAN) (?!agreeing)/.test(detail))
+    const { db: watching, steps } = watched(db)
+    ask(new SqliteRows(watching, clock))
+    return steps().filter((step) => /^(?:SEARCH|SCAN) (?!agreeing)/.test(step))
   }
 
   const ways = [
@@ -144,23 +140,6 @@ describeSqlite('SQLite', () => {
   })
 })
 
-/** One node of a plan that PostgreSQL has run. */
-interface Node {
-  readonly 'Node Type': string
-  readonly 'Relation Name'?: string
-  readonly 'Actual Rows': number
-  readonly 'Actual Loops': number
-  readonly 'Rows Removed by Filter'?: number
-  readonly 'Rows Removed by Index Recheck'?: number
-  readonly Plans?: readonly Node[]
-}
-
-interface Explained {
-  readonly 'QUERY PLAN': readonly { readonly Plan: Node }[]
-}
-
-const nodesOf = (node: Node): readonly Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
-
 describePostgres('PostgreSQL', () => {
   let server: Server
   let client: Client
@@ -184,23 +163,9 @@ describePostgres('PostgreSQL', () => {
 
   /** How many rows of claims were looked at, and by which kinds of scan. */
   async function looks(ask: (rows: PostgresRows, client: Queryable) => Promise<unknown>) {
-    const nodes: Node[] = []
-    const explaining: Queryable = {
-      async query(sql, values) {
-        const { rows } = await client.query<Explained>(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, values)
-        nodes.push(...rows.flatMap((row) => row['QUERY PLAN']).flatMap(({ Plan: plan }) => nodesOf(plan)))
-        return client.query(sql, values)
-      },
-    }
-    await ask(new PostgresRows('conversion_webhook'), explaining)
-    const scans = nodes.filter((node) => node['Relation Name'] === 'claims')
-    const rowsOf = (node: Node) =>
-      node['Actual Loops'] *
-      (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0))
-    return {
-      rows: scans.reduce((sum, node) => sum + rowsOf(node), 0),
-      kinds: scans.map((node) => node['Node Type']),
-    }
+    const watching = counting(client)
+    await ask(new PostgresRows('conversion_webhook'), watching.client)
+    return { rows: watching.looked('claims'), kinds: watching.kinds('claims') }
   }
 
   describe.each(['', 'ANALYZE'])('with the statistics of %p', (statistics) => {

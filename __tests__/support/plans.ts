@@ -58,9 +58,13 @@ export function counting(client: Client) {
   const rowsOf = (node: Node) =>
     node['Actual Loops'] *
     (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0))
+  const scans = (table?: string) =>
+    nodes.filter(({ 'Relation Name': name }) => name !== undefined && (table === undefined || name === table))
   return {
     client: explaining,
-    looked: () =>
-      nodes.filter((node) => node['Relation Name'] !== undefined).reduce((sum, node) => sum + rowsOf(node), 0),
+    /** How many rows were looked at, of one table or of all. */
+    looked: (table?: string) => scans(table).reduce((sum, node) => sum + rowsOf(node), 0),
+    /** By which kinds of scan. */
+    kinds: (table?: string) => scans(table).map((node) => node['Node Type']),
   }
 }
