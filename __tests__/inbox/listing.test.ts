@@ -1,5 +1,4 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { Client } from 'pg'
 import { deliveryId, keyOf } from '../../lib/inbox/records.js'
 import type { DeliverySelection, Position, StoredDelivery } from '../../lib/inbox/store.js'
 import { migrate as migratePostgres } from '../../lib/inbox/stores/postgres-schema.js'
@@ -9,7 +8,7 @@ import { SqliteDeliveries } from '../../lib/inbox/stores/sqlite-deliveries.js'
 import { newest } from '../../lib/inbox/stores/sqlite-newest.js'
 import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.js'
 import { counting, slowSteps, watched } from '../support/plans.js'
-import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { hasPostgres, serving } from '../support/postgres.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
 
 /* Which deliveries are listed, newest first, and that no others are read for it: neither all of a frequent address nor all of a state. */
@@ -171,13 +170,9 @@ describeSqlite('SQLite', () => {
 })
 
 describePostgres('PostgreSQL', () => {
-  let server: Server
-  let client: Client
+  const postgres = serving(['autovacuum=off'])
   beforeAll(async () => {
-    server = await startServer(['autovacuum=off'])
-    client = new Client({ connectionString: server.url })
-    await client.connect()
-    await migratePostgres(client, 'conversion_webhook')
+    await migratePostgres(postgres.client, 'conversion_webhook')
     const values = [
       rows.map(({ claim }) => claim),
       rows.map(({ state }) => state),
@@ -187,12 +182,12 @@ describePostgres('PostgreSQL', () => {
       rows.map(({ referrer }) => referrer),
       rows.map(({ referee }) => referee),
     ]
-    await client.query(
+    await postgres.client.query(
       `INSERT INTO conversion_webhook.claims (id, identity, scope, status, goal, is_forgotten)
        SELECT claim, claim, scope, 'success', 0, 0 FROM unnest($1::text[], $2::text[]) AS v (claim, scope)`,
       [values[0], values[3]],
     )
-    await client.query(
+    await postgres.client.query(
       `INSERT INTO conversion_webhook.deliveries (claim, event_key, sequence, state, attempts, holds, due_at, received_at, is_unheard, takes,
          scope, order_id, referrer_email, referee_email, callback)
        SELECT claim, 'success', 1, state, 0, 0, 0, received_at, 0, 0, scope, order_id, referrer, referee, $8
@@ -200,15 +195,11 @@ describePostgres('PostgreSQL', () => {
          AS v (claim, state, received_at, scope, order_id, referrer, referee)`,
       [...values, callback],
     )
-    await client.query('ANALYZE')
-  })
-  afterAll(async () => {
-    await client.end()
-    await server.stop()
+    await postgres.client.query('ANALYZE')
   })
 
   test.each(casesOf(selections))('%s', async (_name, selection) => {
-    const watching = counting(client)
+    const watching = counting(postgres.client)
     const found = await new PostgresRows('conversion_webhook').deliveries(watching.client, selection)
     expect(idsOf(found)).toEqual(expected(selection))
     // The rows of each way, and then those that are listed with their claims.
@@ -216,7 +207,7 @@ describePostgres('PostgreSQL', () => {
   })
 
   test.each(casesOf(filtered))('%s', async (_name, selection) => {
-    const found = await new PostgresRows('conversion_webhook').deliveries(client, selection)
+    const found = await new PostgresRows('conversion_webhook').deliveries(postgres.client, selection)
     expect(idsOf(found)).toEqual(expected(selection))
   })
 })

@@ -1,9 +1,8 @@
-import { Client } from 'pg'
 import { conversionWebhook, type Inbox } from '../../lib/index.js'
 import { postgresInbox } from '../../lib/postgres.js'
 import { eventually } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
-import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { hasPostgres, serving } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
 
 /*
@@ -16,17 +15,13 @@ const describePostgres = hasPostgres ? describe : describe.skip
 const hourMs = 3_600_000
 const orders = ['A', 'B', 'C', 'D', 'E']
 
-let server: Server
-let client: Client
 let schemas = 0
 const closing: (() => unknown)[] = []
 
 describePostgres('a clock that steps', () => {
+  const postgres = serving()
   beforeAll(async () => {
-    server = await startServer()
-    client = new Client({ connectionString: server.url })
-    await client.connect()
-    await client.query(`
+    await postgres.client.query(`
       CREATE SCHEMA clock;
       CREATE TABLE clock.step (ms float8);
       INSERT INTO clock.step VALUES (0);
@@ -36,20 +31,16 @@ describePostgres('a clock that steps', () => {
   afterEach(async () => {
     jest.restoreAllMocks()
     for (const close of closing.splice(0).reverse()) await close()
-    await client.query('UPDATE clock.step SET ms = 0')
-  })
-  afterAll(async () => {
-    await client.end()
-    await server.stop()
+    await postgres.client.query('UPDATE clock.step SET ms = 0')
   })
 
   /** Five conversions whose first two attempts fail; resolves with how to await the first and the last of these. */
   async function start(confirm?: () => Date | true) {
     const schema = `clock_${String(++schemas)}`
-    const connectionString = `${server.url}?options=${encodeURIComponent('-c search_path=clock,pg_catalog,public')}`
+    const connectionString = `${postgres.url}?options=${encodeURIComponent('-c search_path=clock,pg_catalog,public')}`
     const inbox: Inbox = postgresInbox({ connectionString, schema })
     await inbox.stats()
-    await client.query(`CREATE OR REPLACE FUNCTION ${schema}.job_now() RETURNS timestamptz LANGUAGE sql STABLE
+    await postgres.client.query(`CREATE OR REPLACE FUNCTION ${schema}.job_now() RETURNS timestamptz LANGUAGE sql STABLE
       AS $$ SELECT now() + (SELECT ms FROM clock.step) * interval '1 millisecond' $$`)
     const failed = deferred()
     const told = deferred()
@@ -80,11 +71,11 @@ describePostgres('a clock that steps', () => {
     jest.spyOn(Date, 'now').mockImplementation(() => now() + ms)
     return Promise.resolve()
   }
-  const serverClock = (ms: number): Promise<unknown> => client.query('UPDATE clock.step SET ms = $1', [ms])
+  const serverClock = (ms: number): Promise<unknown> => postgres.client.query('UPDATE clock.step SET ms = $1', [ms])
 
   async function transactions(): Promise<number> {
-    await client.query('SELECT pg_stat_clear_snapshot()')
-    const { rows } = await client.query<{ count: string }>(
+    await postgres.client.query('SELECT pg_stat_clear_snapshot()')
+    const { rows } = await postgres.client.query<{ count: string }>(
       'SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()',
     )
     return Number(rows[0]?.count)

@@ -1,29 +1,17 @@
-import { Client } from 'pg'
 import { conversionWebhook } from '../../lib/index.js'
 import { postgresInbox } from '../../lib/postgres.js'
 import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
-import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { hasPostgres, serving } from '../support/postgres.js'
 
 /* How much PostgreSQL reads for `prune` and `erase`, as its own statistics count it. */
 
 const describePostgres = hasPostgres ? describe : describe.skip
 
-let server: Server
-let client: Client
-
 describePostgres('prune and erase', () => {
-  beforeAll(async () => {
-    server = await startServer()
-    client = new Client({ connectionString: server.url })
-    await client.connect()
-  })
-  afterAll(async () => {
-    await client.end()
-    await server.stop()
-  })
+  const postgres = serving()
 
-  const inboxOf = (schema: string) => postgresInbox({ connectionString: server.url, schema })
+  const inboxOf = (schema: string) => postgresInbox({ connectionString: postgres.url, schema })
 
   /** An inbox of so many conversions that are delivered. */
   async function fill(schema: string, conversions: number): Promise<void> {
@@ -33,7 +21,7 @@ describePostgres('prune and erase', () => {
     await settled(inbox)
     await webhook.close()
     const others = `generate_series(2, ${String(conversions)}) AS others (counted)`
-    await client.query(`
+    await postgres.client.query(`
       INSERT INTO ${schema}.claims OVERRIDING USER VALUE SELECT (jsonb_populate_record(c, jsonb_build_object('id', md5(counted::text), 'identity', md5(counted::text)))).*
         FROM ${schema}.claims c, ${others};
       INSERT INTO ${schema}.deliveries OVERRIDING USER VALUE
@@ -45,8 +33,8 @@ describePostgres('prune and erase', () => {
   /** Rows of claims and deliveries that were read, and what was asked came to. Its connections say so when they end. */
   async function readBy<T>(schema: string, use: (inbox: ReturnType<typeof inboxOf>) => Promise<T>) {
     const count = async () => {
-      await client.query('SELECT pg_stat_force_next_flush()') // of what the test itself has read
-      const { rows } = await client.query<{ count: string }>(
+      await postgres.client.query('SELECT pg_stat_force_next_flush()') // of what the test itself has read
+      const { rows } = await postgres.client.query<{ count: string }>(
         `SELECT pg_stat_clear_snapshot(), sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) AS count
          FROM pg_stat_all_tables WHERE schemaname = $1 AND relname IN ('claims', 'deliveries')`,
         [schema],
@@ -58,7 +46,8 @@ describePostgres('prune and erase', () => {
     const result = await use(inbox)
     await inbox.close()
     await eventually(
-      () => client.query('SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL'),
+      () =>
+        postgres.client.query('SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL'),
       ({ rows }) => rows.length === 0,
     )
     return { result, rows: (await count()) - before }
@@ -73,7 +62,7 @@ describePostgres('prune and erase', () => {
 
   test('prune reads what it empties, neither what is too young nor the same again', async () => {
     await fill('pruning', 10_000)
-    await client.query(`
+    await postgres.client.query(`
       UPDATE pruning.deliveries SET settled_at = settled_at + 86400000
         FROM generate_series(1001, 10000) AS young (counted) WHERE claim = md5(counted::text);
       ANALYZE pruning.deliveries`)

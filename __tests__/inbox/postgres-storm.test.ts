@@ -1,8 +1,7 @@
-import { Client } from 'pg'
 import { conversionWebhook } from '../../lib/index.js'
 import { postgresInbox } from '../../lib/postgres.js'
 import { params } from '../support/callbacks.js'
-import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { hasPostgres, serving } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
 
 /* Many deliveries that fail again and again, and new ones among them. */
@@ -11,22 +10,11 @@ const describePostgres = hasPostgres ? describe : describe.skip
 const failing = 400
 const fresh = 60
 
-let server: Server
-let client: Client
-
 describePostgres('a storm of retries', () => {
-  beforeAll(async () => {
-    server = await startServer()
-    client = new Client({ connectionString: server.url })
-    await client.connect()
-  })
-  afterAll(async () => {
-    await client.end()
-    await server.stop()
-  })
+  const postgres = serving()
 
   test('lets new deliveries pass, and is not starved by them', async () => {
-    const inboxOf = () => postgresInbox({ connectionString: server.url, schema: 'storm' })
+    const inboxOf = () => postgresInbox({ connectionString: postgres.url, schema: 'storm' })
     const accept = (webhook: ReturnType<typeof conversionWebhook>, orders: readonly string[]) =>
       Promise.all(
         orders.map((orderID) => webhook.accept(params({ conversion: 'success', orderID, goal_complete: '0' }))),
@@ -38,7 +26,9 @@ describePostgres('a storm of retries', () => {
     await accept(before, names('old', failing))
     await before.close()
     // All failed once, and are due again.
-    await client.query('UPDATE storm.deliveries SET attempts = 1, due_at = 1; UPDATE storm.job SET priority = 0')
+    await postgres.client.query(
+      'UPDATE storm.deliveries SET attempts = 1, due_at = 1; UPDATE storm.job SET priority = 0',
+    )
 
     const attempts: string[] = []
     const begun = deferred()

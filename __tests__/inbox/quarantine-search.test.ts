@@ -1,5 +1,4 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { Client } from 'pg'
 import { durableBudget } from '../../lib/inbox/quarantine.js'
 import { searchForms, searchKey } from '../../lib/inbox/search.js'
 import type { QuarantineSelection } from '../../lib/inbox/store.js'
@@ -9,7 +8,7 @@ import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.j
 import { SqliteQuarantine } from '../../lib/inbox/stores/sqlite-quarantine.js'
 import { Tally } from '../../lib/inbox/tally.js'
 import { counting, slowSteps, watched } from '../support/plans.js'
-import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { hasPostgres, serving } from '../support/postgres.js'
 import { refused } from '../support/refused.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
 
@@ -140,24 +139,22 @@ describeSqlite('SQLite', () => {
 })
 
 describePostgres('PostgreSQL', () => {
-  let server: Server
-  let client: Client
+  const postgres = serving(['autovacuum=off'])
   beforeAll(async () => {
-    server = await startServer(['autovacuum=off'])
-    client = new Client({ connectionString: server.url })
-    await client.connect()
-    await migratePostgres(client, 'conversion_webhook')
+    await migratePostgres(postgres.client, 'conversion_webhook')
     const after = new Map(callbacks.map((callback) => [callback.id, callback]))
-    await new PostgresQuarantine('conversion_webhook', durableBudget).write(client, new Map(), after, [], new Tally())
-    await client.query('ANALYZE')
-  })
-  afterAll(async () => {
-    await client.end()
-    await server.stop()
+    await new PostgresQuarantine('conversion_webhook', durableBudget).write(
+      postgres.client,
+      new Map(),
+      after,
+      [],
+      new Tally(),
+    )
+    await postgres.client.query('ANALYZE')
   })
 
   test.each(cases)('finds %s and looks at few others', async (name, count, selection) => {
-    const watching = counting(client)
+    const watching = counting(postgres.client)
     const quarantine = new PostgresQuarantine('conversion_webhook', durableBudget)
     const found = await quarantine.list(watching.client, selection)
     expect(found).toHaveLength(count)

@@ -1,5 +1,4 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { Client } from 'pg'
 import { peopleKey, rivalId, type People } from '../../lib/inbox/identity.js'
 import { migrate as migratePostgres } from '../../lib/inbox/stores/postgres-schema.js'
 import { PostgresRows } from '../../lib/inbox/stores/postgres-rows.js'
@@ -7,7 +6,7 @@ import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.j
 import { SqliteRows } from '../../lib/inbox/stores/sqlite-rows.js'
 import type { Queryable } from '../../lib/inbox/stores/postgres-client.js'
 import { counting, watched } from '../support/plans.js'
-import { hasPostgres, startServer, type Server } from '../support/postgres.js'
+import { hasPostgres, serving } from '../support/postgres.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
 
 const clock = { lead: 0, now: Date.now }
@@ -141,36 +140,28 @@ describeSqlite('SQLite', () => {
 })
 
 describePostgres('PostgreSQL', () => {
-  let server: Server
-  let client: Client
+  const postgres = serving(['autovacuum=off'])
   beforeAll(async () => {
-    server = await startServer(['autovacuum=off'])
-    client = new Client({ connectionString: server.url })
-    await client.connect()
-    await migratePostgres(client, 'conversion_webhook')
+    await migratePostgres(postgres.client, 'conversion_webhook')
     const claims = allClaims()
     const arrays = columns.split(', ').map((_column, index) => claims.map((claim) => claim[index]))
-    await client.query(
+    await postgres.client.query(
       `INSERT INTO conversion_webhook.claims (${columns}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
        $6::smallint[], $7::text[], $8::text[], $9::smallint[])`,
       arrays,
     )
   })
-  afterAll(async () => {
-    await client.end()
-    await server.stop()
-  })
 
   /** How many rows of claims were looked at, and by which kinds of scan. */
   async function looks(ask: (rows: PostgresRows, client: Queryable) => Promise<unknown>) {
-    const watching = counting(client)
+    const watching = counting(postgres.client)
     await ask(new PostgresRows('conversion_webhook'), watching.client)
     return { rows: watching.looked('claims'), kinds: watching.kinds('claims') }
   }
 
   describe.each(['', 'ANALYZE'])('with the statistics of %p', (statistics) => {
     beforeAll(async () => {
-      await client.query(statistics)
+      await postgres.client.query(statistics)
     })
 
     test.each(names)('looks at a few rivals for a callback with %s', async (_name, people) => {
@@ -180,7 +171,7 @@ describePostgres('PostgreSQL', () => {
     })
 
     test.each(names)('finds every rival that does not contradict a callback with %s', async (_name, people) => {
-      const found = await new PostgresRows('conversion_webhook').rivals(client, mixed, people, 9)
+      const found = await new PostgresRows('conversion_webhook').rivals(postgres.client, mixed, people, 9)
       expect([...found].sort()).toEqual(agreeing)
     })
 

@@ -179,6 +179,8 @@ describeSqlite('the file of an inbox that is open', () => {
     await settled(next.inbox)
     await lost.webhook.close()
     expect(existsSync(file('-wal'))).toBe(true)
-    expect(connect().prepare('SELECT order_id FROM conversion_webhook_deliveries').all()).toEqual([{ order_id: 'next' }])
+    expect(connect().prepare('SELECT order_id FROM conversion_webhook_deliveries').all()).toEqual([
+      { order_id: 'next' },
+    ])
   })
 })

@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import { hasSqlite } from './sqlite.js'
 
 export interface Server {
@@ -18,4 +19,30 @@ export function startServer(settings: readonly string[] = []): Promise<Server> {
     startPostgres: (options: { settings: readonly string[] }) => Promise<Server>
   }
   return startPostgres({ settings })
+}
+
+/** A server for the tests of a block, and a client of theirs: both are there from the first of them to the last. */
+export function serving(settings: readonly string[] = []) {
+  let started: { readonly server: Server; readonly client: Client } | undefined
+  beforeAll(async () => {
+    const server = await startServer(settings)
+    started = { server, client: new Client({ connectionString: server.url }) }
+    await started.client.connect()
+  })
+  afterAll(async () => {
+    await started?.client.end()
+    await started?.server.stop()
+  })
+  const there = () => {
+    if (started === undefined) throw new Error('The server is started before the first test.')
+    return started
+  }
+  return {
+    get url() {
+      return there().server.url
+    },
+    get client() {
+      return there().client
+    },
+  }
 }
