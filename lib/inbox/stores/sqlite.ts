@@ -42,6 +42,7 @@ const rewrittenForMs = 60_000
 const cutForMs = 30_000
 /** Claims that are taken over from ourselves at a time. */
 const maxLeft = 100
+
 /**
  * The inbox in a SQLite file. The driver is synchronous, so a group is what comes in one turn of the event loop; it is committed by one
  * fsync, and every method is done when its promise is made.
