@@ -126,3 +126,42 @@ describe('a slot that is given away', () => {
     expect([slots.free, slots.stuck]).toEqual([2, 18])
   })
 })
+
+test('a slot whose handler has ended is for others at once, and all is idle when what it came to is recorded', async () => {
+  const slots = new Slots(1)
+  const first = slots.take()
+  first?.handOn()
+  const second = slots.take()
+  expect(second).toBeDefined()
+  expect(slots.free).toBe(0)
+  second?.release()
+  let isIdle = false
+  const idle = slots.idle().then(() => (isIdle = true))
+  await turn()
+  expect(isIdle).toBe(false)
+  first?.release()
+  await idle
+})
+
+test('no more slots are handed on than there are, so that what is to be recorded does not pile up', () => {
+  const slots = new Slots(2)
+  const ended = Array.from({ length: 2 }, () => slots.take())
+  for (const slot of ended) slot?.handOn()
+  const next = slots.take()
+  next?.handOn()
+  expect(slots.free).toBe(1)
+  ended[0]?.release()
+  next?.handOn()
+  expect(slots.free).toBe(2)
+})
+
+test('a slot that was handed on is taken again where one is free', () => {
+  const slots = new Slots(1)
+  const slot = slots.take()
+  slot?.handOn()
+  const other = slots.take()
+  expect(slot?.retake()).toBe(false)
+  other?.release()
+  expect(slot?.retake()).toBe(true)
+  expect(slots.free).toBe(0)
+})

@@ -127,6 +127,8 @@ export class Deliverer<Tx> {
     }
     await delivering.finished // until then the delivery is recorded as running, so that nothing of its claim runs beside it
     this.#running.delete(delivering)
+    slot.handOn()
+    if (this.#mustLookAgain) this.wake()
     const next = await this.#settle(takenUp, verdict, job, slot)
     this.#active.delete(takenUp)
     if (next !== undefined) {
@@ -197,6 +199,7 @@ export class Deliverer<Tx> {
   /** Claims as much as there are slots for. */
   async #lookAround(): Promise<void> {
     while (!this.#isStopped) {
+      await new Promise(setImmediate) // for all the slots that become free in this turn
       const limit = Math.min(this.#slots.free, maxCandidates)
       if (limit === 0) {
         this.#mustLookAgain = true

@@ -4,6 +4,8 @@ import { Line } from './line.js'
 export interface Slot {
   /** Ends it; calling it again changes nothing. */
   release(): void
+  /** Leaves it to others while what the delivery came to is being recorded: its handler has ended. */
+  handOn(): void
   /** Leaves it to others while the delivery's handler runs on: that handler counts as stuck until `release`. */
   giveAway(): void
   /** Whether it is still there, or one could be taken again instead of what was given away. */
@@ -19,6 +21,7 @@ export class Slots {
   readonly #maxStuck: number
   #taken = 0
   #stuck = 0
+  #ending = 0
   readonly #queue = new Line<(slot: Slot) => void>()
   readonly #whenIdle: (() => void)[] = []
 
@@ -41,24 +44,36 @@ export class Slots {
     return this.#stuck >= this.#maxStuck
   }
 
-  /** Resolves when no slot is taken; what is stuck may run on. */
+  /** Resolves when no slot is taken and all is recorded; what is stuck may run on. */
   idle(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#taken === 0) resolve()
+      if (this.#isIdle) resolve()
       else this.#whenIdle.push(resolve)
     })
+  }
+
+  get #isIdle(): boolean {
+    return this.#taken === 0 && this.#ending === 0
   }
 
   /** A slot that is free now, if there is one. */
   take(): Slot | undefined {
     if (this.free === 0) return undefined
     this.#taken++
-    let state: 'taken' | 'stuck' | 'released' = 'taken'
+    let state: 'taken' | 'ending' | 'stuck' | 'released' = 'taken'
     return {
       release: () => {
         if (state === 'taken') this.#taken--
+        else if (state === 'ending') this.#ending--
         else if (state === 'stuck') this.#stuck--
         state = 'released'
+        this.#serve()
+      },
+      handOn: () => {
+        if (state !== 'taken' || this.#ending === this.#size) return
+        state = 'ending'
+        this.#taken--
+        this.#ending++
         this.#serve()
       },
       giveAway: () => {
@@ -69,10 +84,11 @@ export class Slots {
         this.#serve()
       },
       retake: () => {
-        if (state === 'stuck' && this.#taken < this.#size) {
+        if ((state === 'stuck' || state === 'ending') && this.#taken < this.#size) {
+          if (state === 'stuck') this.#stuck--
+          else this.#ending--
           state = 'taken'
           this.#taken++
-          this.#stuck--
         }
         return state === 'taken'
       },
@@ -103,7 +119,7 @@ export class Slots {
       const slot = next && this.take()
       if (slot) next(slot)
     }
-    if (this.#taken > 0) return
+    if (!this.#isIdle) return
     for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }
