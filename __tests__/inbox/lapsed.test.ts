@@ -1,5 +1,5 @@
 import { candidateFor, isSameAttempt } from '../../lib/inbox/lapsed.js'
-import { isLapsedBefore } from '../../lib/inbox/stores/postgres-jobs.js'
+import { isLapsedBefore } from '../../lib/inbox/stores/postgres-leases.js'
 
 test.each([
   ['the same', { owner: 'a', startedAt: 1 }, { owner: 'a', startedAt: 1 }, true],
@@ -25,17 +25,18 @@ test.each([
 })
 
 test.each([
-  ['job:0', true],
-  ['job:1', true],
-  ['job:2', false], // its own
-  ['job:3', false], // a later one, which lives
-  ['job:10', false],
+  ['job:0:0', true],
+  ['job:1:4', true],
+  ['job:2:0', false], // its own
+  ['job:2:1', false], // of the same fetch
+  ['job:3:0', false], // a later one, which lives
+  ['job:10:0', false],
   ['job', false],
-  ['other:0', false],
-  ['job:1:0', false],
-  ['orphan:7', true],
-  ['orphan:6', false],
+  ['other:0:0', false],
+  ['orphan:7:0', true],
+  ['orphan:7:1', false],
+  ['orphan:6:0', false],
 ])('by the third ticket of a job the attempt of %s has lapsed: %p', (owner, hasLapsed) => {
-  expect(isLapsedBefore({ id: 'job', retryCount: 2, orphan: 'orphan:7' }, owner)).toBe(hasLapsed)
+  expect(isLapsedBefore({ id: 'job', retryCount: 2, orphan: 'orphan:7:0' }, owner)).toBe(hasLapsed)
   if (owner.startsWith('orphan')) expect(isLapsedBefore({ id: 'job', retryCount: 2 }, owner)).toBe(false)
 })

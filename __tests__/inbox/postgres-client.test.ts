@@ -72,8 +72,9 @@ test.each([
   const connection = await pool.connect()
   const isAway = () => Promise.reject(new Error('ECONNREFUSED'))
   const connect = jest.fn<Promise<PostgresConnection>, []>(isAway).mockResolvedValueOnce(connection)
+  const connections = new Connections({ ...pool, connect }, new AbortController().signal)
   const result = commitTransaction(
-    new Connections({ ...pool, connect }, new AbortController().signal),
+    { connections, commits: connections },
     async (client) => {
       await client.query(text)
       connection.query = isAway

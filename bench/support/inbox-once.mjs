@@ -1,6 +1,6 @@
 /*
  * One measurement of bench/sqlite.mjs or bench/postgres.mjs: `node inbox-once.mjs <what> <file or URL>` prints JSON. What is `inbox`, `raw`,
- * `single`, `drain`, `raw-drain`, `latency`, or `paid` with what `confirm` answers.
+ * `single`, `drain`, `drain-default`, `raw-drain`, `latency`, or `paid` with what `confirm` answers.
  */
 import { conversionWebhook, parseCallback } from 'conversion-webhook'
 import { postgresRaw } from './postgres-raw.mjs'
@@ -63,6 +63,22 @@ async function paid(confirm) {
   return { perSecond, micros: (user + system) / backlog }
 }
 
+/** A backlog of a process that only received, delivered by one with a handler that does nothing. */
+async function drain(options) {
+  const receiver = attach(await openInbox())
+  await rate(() => receiver.inbox.accept(nextCallback()), backlog)
+  await receiver.close()
+  const inbox = await openInbox()
+  let done = 0
+  let startedAt
+  const webhook = attach(inbox, { onSuccess: () => void ((startedAt ??= performance.now()), done++) }, options)
+  while (done < backlog) await new Promise((resolve) => setTimeout(resolve, 2))
+  while ((await inbox.stats()).deliveries.running > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  const perSecond = (backlog / (performance.now() - startedAt)) * 1_000
+  await webhook.close()
+  return perSecond
+}
+
 const measures = {
   async inbox() {
     const webhook = attach(await openInbox())
@@ -82,25 +98,8 @@ const measures = {
     await raw.close()
     return perSecond
   },
-  /** A backlog of a process that only received, delivered by one with a handler that does nothing. */
-  async drain() {
-    const receiver = attach(await openInbox())
-    await rate(() => receiver.inbox.accept(nextCallback()), backlog)
-    await receiver.close()
-    const inbox = await openInbox()
-    let done = 0
-    let startedAt
-    const webhook = attach(
-      inbox,
-      { onSuccess: () => void ((startedAt ??= performance.now()), done++) },
-      { concurrency: 100 },
-    )
-    while (done < backlog) await new Promise((resolve) => setTimeout(resolve, 2))
-    while ((await inbox.stats()).deliveries.running > 0) await new Promise((resolve) => setTimeout(resolve, 2))
-    const perSecond = (backlog / (performance.now() - startedAt)) * 1_000
-    await webhook.close()
-    return perSecond
-  },
+  drain: () => drain({ concurrency: 100 }),
+  'drain-default': () => drain(),
   async 'raw-drain'() {
     const raw = isPostgres ? await postgresRaw(where) : sqliteRaw(where)
     await rate(() => raw.record(nextCallback()), backlog)

@@ -2,10 +2,11 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { storageError } from '../../errors.js'
 import { transactionEnded } from '../ended.js'
 import { begin, limits } from './postgres-begin.js'
-import { codeOf, type PostgresConnection, type Queryable } from './postgres-client.js'
+import { codeOf, inOrder, type PostgresConnection, type Queryable } from './postgres-client.js'
 import { commitClient, invalidCommit, type PostgresClient } from './postgres-commit-client.js'
 import { transactWithinMs, type Connections } from './postgres-connections.js'
 import { savepoint } from './postgres-statements.js'
+import type { PostgresParts } from './postgres-reads.js'
 import { watch } from './postgres-watch.js'
 
 const asksOften = 20
@@ -37,7 +38,7 @@ interface Ran {
  * part of the transaction, or ended it (`isTransactionEnded`); with the coded error of a storage that failed.
  */
 export async function commitTransaction<T>(
-  connections: Connections,
+  { commits, connections }: Pick<PostgresParts, 'commits' | 'connections'>,
   effect: (client: PostgresClient) => unknown,
   settle: (client: Queryable) => Promise<T>,
   closing: AbortSignal,
@@ -47,13 +48,13 @@ export async function commitTransaction<T>(
   let failure: Failure | undefined
   let hasEnded: boolean | undefined
   try {
-    return await connections.use(async (connection) => {
-      id = await connections.inTime(beginCommit(connection))
+    return await commits.use(async (connection) => {
+      id = await commits.inTime(beginCommit(connection))
       ran = await run(connection, effect, { connections, id, closing })
-      failure = ran.failure ?? (await leave(connection, connections))
+      failure = ran.failure ?? (await leave(connection, commits))
       // A connection that is lost from here on leaves both or neither: what is recorded of the delivery says which.
-      if (failure === undefined) return connections.inTime(settleAndCommit(connection, settle))
-      hasEnded = await hasEndedOn(connection, connections)
+      if (failure === undefined) return commits.inTime(settleAndCommit(connection, settle))
+      hasEnded = await hasEndedOn(connection, commits)
       throw failure.error
     })
   } catch (error) {
@@ -132,7 +133,7 @@ async function leave(connection: Queryable, connections: Connections): Promise<F
 }
 
 async function settleAndCommit<T>(connection: Queryable, settle: (client: Queryable) => Promise<T>): Promise<T> {
-  const result = await settle(connection)
+  const result = await settle(inOrder(connection))
   await connection.query('COMMIT')
   return result
 }

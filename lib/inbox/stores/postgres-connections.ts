@@ -1,13 +1,19 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { causeOf } from './failures.js'
 import { begin } from './postgres-begin.js'
-import { codeOf, type PostgresConnection, type PostgresPool, type Queryable } from './postgres-client.js'
+import { codeOf, inOrder, type PostgresConnection, type PostgresPool, type Queryable } from './postgres-client.js'
 
 const connectWithinMs = 5_000
 const probeWithinMs = 1_000
 const rollBackWithinMs = 1_000
 export const transactWithinMs = 10_000
 const readWithinMs = 15_000
+
+/** What was found out of the way to a server. */
+export interface Network {
+  /** By the clock of `performance`: when the newest question was asked that got no answer. */
+  lostAt: number
+}
 
 /** What a server that does not answer rejects with. Who asked it may go on where the answer comes after all. */
 class NoAnswer extends Error {
@@ -27,14 +33,14 @@ export class Connections implements Queryable {
   readonly #pool: PostgresPool
   readonly #closing: AbortSignal
   readonly #waiting = new Set<(reason: unknown) => void>()
-  /** By the clock of `performance`: when the newest question was asked that got no answer. */
-  #lostAt = -Infinity
+  readonly #network: Network
   readonly #heardAt = new WeakMap<PostgresConnection, number>()
 
-  /** When `closing` is aborted, everything that waits for the server rejects with its reason. */
-  constructor(pool: PostgresPool, closing: AbortSignal) {
+  /** When `closing` is aborted, everything that waits for the server rejects with its reason. Pools of one server share its `network`. */
+  constructor(pool: PostgresPool, closing: AbortSignal, network: Network = { lostAt: -Infinity }) {
     this.#pool = pool
     this.#closing = closing
+    this.#network = network
     closing.addEventListener('abort', this.#giveUp)
   }
 
@@ -70,7 +76,7 @@ export class Connections implements Queryable {
       return result
     } catch (error) {
       const cause = causeOf(error)
-      if (cause instanceof NoAnswer) this.#lostAt = Math.max(this.#lostAt, cause.askedAt)
+      if (cause instanceof NoAnswer) this.#network.lostAt = Math.max(this.#network.lostAt, cause.askedAt)
       else isBroken = this.#closing.aborted || !(await this.#rolledBack(connection))
       throw error
     } finally {
@@ -131,9 +137,9 @@ export class Connections implements Queryable {
 
   /** Where a connection was lost, all may be. One that was never used here is new, or the app has had it for a while. */
   async #isAlive(connection: PostgresConnection): Promise<boolean> {
-    if (this.#lostAt === -Infinity) return true
+    if (this.#network.lostAt === -Infinity) return true
     const heardAt = this.#heardAt.get(connection)
-    if (heardAt !== undefined) return heardAt > this.#lostAt
+    if (heardAt !== undefined) return heardAt > this.#network.lostAt
     return this.inTime(connection.query('SELECT 1'), probeWithinMs).then(
       () => true,
       () => false,
@@ -165,7 +171,7 @@ async function inTransaction<T>(
   withinMs: number,
 ): Promise<T> {
   await client.query(begin({ withinMs }))
-  const result = await run(client)
+  const result = await run(inOrder(client))
   await client.query('COMMIT')
   return result
 }

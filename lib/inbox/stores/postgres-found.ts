@@ -1,4 +1,4 @@
-import { holderOf, holdersBy, type Holder } from '../holders.js'
+import { holderOf, holdersBy, type Holder, type Holders } from '../holders.js'
 import { peopleKey } from '../identity.js'
 import type { QuarantinedCallback } from '../quarantine.js'
 import { ordersOf, type ClaimRecord } from '../records.js'
@@ -43,25 +43,35 @@ export class PostgresFound {
     const orders = changes.map(({ order }) => order).filter((order) => order !== undefined)
     const ids = changes.map(({ quarantined }) => quarantined).filter((id) => id !== undefined)
     const identities = callbacks.map(({ identity }) => identity)
-    await rows.lock(client, [...claims, ...identities, ...orders, ...ids], claims)
-    const found = new PostgresFound(await quarantine.lock(client, ids))
-    await found.#readRecords(client, rows, [...claims, ...identities])
-    await found.#readHolders(client, rows, [...identities, ...orders])
+    // Sent at once, and answered in this order: what is read is read under the lock.
+    const [, kept, records, holders] = await Promise.all([
+      rows.lock(client, [...claims, ...identities, ...orders, ...ids], claims),
+      quarantine.lock(client, ids),
+      rows.records(client, [...claims, ...identities]),
+      rows.holders(client, [...identities, ...orders], claims),
+    ])
+    const found = new PostgresFound(kept)
+    found.#addRecords(records.values())
+    found.#addHolders([...identities, ...orders, ...[...records.values()].flatMap(ordersOf)], holders)
     await found.#readRivals(client, rows, callbacks)
-    await found.#readHolders(client, rows, [])
+    await found.#readHolders(client, rows)
     return found
   }
 
-  /** Who has these orders, and those of all claims so far. */
-  async #readHolders(client: Queryable, rows: PostgresRows, orders: readonly string[]): Promise<void> {
-    const wanted = new Set([...orders, ...[...this.#before.values()].flatMap(ordersOf)])
+  /** Who has the orders of all claims so far. */
+  async #readHolders(client: Queryable, rows: PostgresRows): Promise<void> {
+    const wanted = new Set([...this.#before.values()].flatMap(ordersOf))
     const unknown = [...wanted].filter((order) => !this.#asked.has(order))
-    for (const order of unknown) this.#asked.add(order)
-    for (const [order, holder] of await rows.holders(client, unknown)) this.#holders.set(order, holder)
+    this.#addHolders(unknown, await rows.holders(client, unknown))
   }
 
-  async #readRecords(client: Queryable, rows: PostgresRows, ids: readonly string[]): Promise<void> {
-    for (const record of (await rows.records(client, [...new Set(ids)])).values()) {
+  #addHolders(asked: readonly string[], holders: Holders): void {
+    for (const order of asked) this.#asked.add(order)
+    for (const [order, holder] of holders) this.#holders.set(order, holder)
+  }
+
+  #addRecords(records: Iterable<ClaimRecord>): void {
+    for (const record of records) {
       this.#before.set(record.id, record)
       this.#put(record)
     }
@@ -85,11 +95,8 @@ export class PostgresFound {
     }
     const unknown = [...ids].filter((id) => !this.#before.has(id))
     const identities = new Set(callbacks.map(({ identity }) => identity))
-    for (const record of (await rows.records(client, unknown)).values()) {
-      if (!identities.has(record.identity)) continue // it has the order under another spelling, and is not locked
-      this.#before.set(record.id, record)
-      this.#put(record)
-    }
+    const records = [...(await rows.records(client, unknown)).values()]
+    this.#addRecords(records.filter(({ identity }) => identities.has(identity))) // others have the order under another spelling, and are not locked
   }
 
   find(change: AnyChange): Found {

@@ -2,6 +2,7 @@ import type { Job, PgBoss } from 'pg-boss'
 import { readCommitted } from './postgres-begin.js'
 import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
+import { Leases, type Lease, type Ticket } from './postgres-leases.js'
 
 const queue = 'deliveries'
 /** A process whose jobs have not been touched for so long is gone; pg-boss looks every ten seconds, and we touch every five. */
@@ -13,50 +14,24 @@ const maintainWithinMs = 20_000
 const buildWithinMs = 3_600_000
 /** The server adds delays to the time at which the transaction began: none is to be over too early, which costs another transaction. */
 const spareMs = 20
-const freshPriority = 1
-const repeatedPriority = 0
+/** What a process had no slot for goes first, since it has had its turn. */
+const priorities = { returned: 2, fresh: 1, repeated: 0 } as const
 const repeatedEvery = 4
 const yearSeconds = 365 * 86_400
 
-interface JobData {
-  readonly deliveryId: string
-  /** An attempt that has no job any more, and whose delivery is to be taken over. */
-  readonly orphan?: string
-}
+/** So many deliveries that are new share a job: more cost less, and are more often handed on by a process that has not enough slots. */
+const deliveriesPerJob = 5
 
-/** A wake-up with a lease: the right to run one delivery until it is done or we fall silent. */
-export interface Ticket {
-  readonly id: string
-  readonly retryCount: number
-  readonly deliveryId: string
-  readonly orphan?: string | undefined
+interface JobData {
+  readonly deliveryIds: readonly string[]
+  readonly orphan?: string
 }
 
 export interface WakeUp {
   readonly deliveryId: string
   /** From now on. */
   readonly delayMs: number
-  /** Whether it was tried before. */
-  readonly isRepeated: boolean
-}
-
-/** The owner that a delivery's row names while a ticket's attempt runs. */
-export function ownerOf({ id, retryCount }: Pick<Ticket, 'id' | 'retryCount'>): string {
-  return `${id}:${String(retryCount)}`
-}
-
-export function ticketOf(owner: string): Pick<Ticket, 'id' | 'retryCount'> {
-  const colon = owner.lastIndexOf(':')
-  return { id: owner.slice(0, colon), retryCount: Number(owner.slice(colon + 1)) }
-}
-
-/**
- * Whether the process of an attempt fell silent before a ticket was fetched: the same job came again since, or the attempt has no job any
- * more. A ticket that is looked at late says nothing of later ones. Pure.
- */
-export function isLapsedBefore({ id, retryCount, orphan }: Omit<Ticket, 'deliveryId'>, owner: string): boolean {
-  const other = ticketOf(owner)
-  return owner === orphan || (other.id === id && other.retryCount < retryCount)
+  readonly kind: keyof typeof priorities
 }
 
 /**
@@ -67,10 +42,11 @@ export class PostgresJobs {
   readonly #boss: PgBoss
   readonly #schema: string
   readonly #quick: ReturnType<typeof adapter>
+  readonly leases = new Leases()
   #fetched = 0
   #isMoreThere = false
-  /** Tickets whose job is ours until it is completed. */
-  readonly #leased = new Map<string, Pick<Ticket, 'id' | 'retryCount'>>()
+  /** How many deliveries the jobs had that were fetched last. */
+  #perJob = deliveriesPerJob
 
   constructor(Boss: typeof PgBoss, connections: Connections, schema: string, onError: (error: unknown) => void) {
     this.#schema = schema
@@ -102,15 +78,21 @@ export class PostgresJobs {
     else await this.#boss.createQueue(queue, { ...options, policy: 'standard' })
   }
 
+  /** Makes jobs in a transaction, and tells all processes at its end. */
   async insert(client: Queryable, wakeUps: readonly WakeUp[]): Promise<void> {
     if (wakeUps.length === 0) return
-    const jobs = wakeUps.map(({ deliveryId, delayMs, isRepeated }) => ({
-      data: { deliveryId },
-      singletonKey: deliveryId,
-      priority: isRepeated ? repeatedPriority : freshPriority,
-      ...(delayMs > 0 && { startAfter: (delayMs + spareMs) / 1_000 }), // in seconds: the server adds them to its own time
+    const jobs = jobsFor(wakeUps).map(({ deliveryIds, delayMs, kind }) => ({
+      data: { deliveryIds },
+      priority: priorities[kind],
+      ...(delayMs > 0 && {
+        singletonKey: deliveryIds[0], // `pull` finds it by this
+        startAfter: (delayMs + spareMs) / 1_000, // in seconds: the server adds them to its own time
+      }),
     }))
-    await this.#boss.insert(queue, jobs, { db: adapter(client) })
+    await Promise.all([
+      this.#boss.insert(queue, jobs, { db: adapter(client) }),
+      client.query(`SELECT pg_notify('conversion_webhook', '')`),
+    ])
   }
 
   /**
@@ -119,35 +101,43 @@ export class PostgresJobs {
    */
   async fetch(limit: number): Promise<readonly Ticket[]> {
     const isTheirTurn = this.#isMoreThere && ++this.#fetched % repeatedEvery === 0
-    const repeated = isTheirTurn ? await this.#fetch({ batchSize: limit, maxPriority: repeatedPriority }) : []
+    const repeated = isTheirTurn ? await this.#fetch({ batchSize: limit, maxPriority: priorities.repeated }) : []
     const left = limit - repeated.length
-    const others = left > 0 ? await this.#fetch({ batchSize: left }) : []
-    this.#isMoreThere = others.length === left
-    return [...repeated, ...others]
+    const batchSize = Math.ceil(left / this.#perJob)
+    const others = batchSize > 0 ? await this.#fetch({ batchSize }) : []
+    const tickets = [...repeated, ...others].flat()
+    this.#isMoreThere = others.length === batchSize
+    // Too many come back to the queue, and too few take another look.
+    if (others.length > 0) this.#perJob = Math.max(others.flat().length / others.length, this.#perJob / 2)
+    return tickets
   }
 
-  async #fetch(options: { readonly batchSize: number; readonly maxPriority?: number }): Promise<readonly Ticket[]> {
+  /** The tickets of each job. */
+  async #fetch(options: {
+    readonly batchSize: number
+    readonly maxPriority?: number
+  }): Promise<readonly (readonly Ticket[])[]> {
     const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { ...options, db: this.#quick })
-    return jobs.map(({ id, retryCount, data }) => {
-      this.#leased.set(ownerOf({ id, retryCount }), { id, retryCount })
-      return { id, retryCount, ...data }
-    })
+    return jobs.map(({ id, retryCount, data: { deliveryIds, orphan } }) =>
+      deliveryIds.map((deliveryId, index) => {
+        const ticket = { id, retryCount, index, deliveryId, orphan }
+        this.leases.add(ticket)
+        return ticket
+      }),
+    )
   }
 
-  /** Ends jobs in a transaction; what another process has got meanwhile stays. */
-  async complete(client: Queryable, owners: readonly string[]): Promise<void> {
-    if (owners.length === 0) return
-    await this.#boss.complete(queue, owners.map(ticketOf), null, { db: adapter(client) })
-  }
-
-  /** After the commit of what completed them. */
-  forget(owners: readonly string[]): void {
-    for (const owner of owners) this.#leased.delete(owner)
+  /** Ends the jobs that are over with these owners, in a transaction; what another process has got meanwhile stays. */
+  async complete(client: Queryable, owners: readonly string[]): Promise<readonly Lease[]> {
+    const jobs = this.leases.overWith(owners)
+    if (jobs.length > 0) await this.#boss.complete(queue, [...jobs], null, { db: adapter(client) })
+    return jobs
   }
 
   /** Renews the lease of everything that is ours. */
   async touch(): Promise<void> {
-    if (this.#leased.size > 0) await this.#boss.touch(queue, [...this.#leased.values()], { db: this.#quick })
+    const { all } = this.leases
+    if (all.length > 0) await this.#boss.touch(queue, [...all], { db: this.#quick })
   }
 
   /**
@@ -156,24 +146,27 @@ export class PostgresJobs {
    * made the job, or behind as the job came.
    */
   async reconcile(client: Queryable, now: number): Promise<void> {
-    const jobs = `${this.#schema}.job j WHERE j.name = '${queue}' AND j.state IN ('created', 'retry', 'active')`
     const overdueMs = 10_000
     const { rows } = await client.query(
-      `SELECT d.claim || ':' || d.event_key AS id, CASE WHEN d.state = 'running' THEN d.owner END AS orphan
-       FROM ${this.#schema}.deliveries d
-       WHERE (d.state = 'waiting' AND d.due_at < $1 AND d.received_at < $1
-              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.claim || ':' || d.event_key
-                              AND (j.state = 'active' OR j.start_after <= ${this.#schema}.job_now()))
-              AND NOT EXISTS (SELECT 1 FROM ${this.#schema}.deliveries r WHERE r.claim = d.claim AND r.state = 'running'))
-          OR (d.state = 'running' AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.id::text = split_part(d.owner, ':', 1))
-              AND NOT EXISTS (SELECT 1 FROM ${jobs} AND j.singleton_key = d.claim || ':' || d.event_key))
-       LIMIT 1000`,
+      `WITH open AS MATERIALIZED (
+         SELECT j.id::text AS job, ids.delivery, j.state = 'active' OR j.start_after <= ${this.#schema}.job_now() AS is_due
+         FROM ${this.#schema}.job j CROSS JOIN LATERAL jsonb_array_elements_text(j.data -> 'deliveryIds') AS ids (delivery)
+         WHERE j.name = '${queue}' AND j.state IN ('created', 'retry', 'active')
+       )
+       (SELECT d.claim || ':' || d.event_key AS id, NULL AS orphan FROM ${this.#schema}.deliveries d
+        WHERE d.state = 'waiting' AND d.due_at < $1 AND d.received_at < $1
+          AND NOT EXISTS (SELECT 1 FROM open WHERE delivery = d.claim || ':' || d.event_key AND is_due)
+          AND NOT EXISTS (SELECT 1 FROM ${this.#schema}.deliveries r WHERE r.claim = d.claim AND r.state = 'running') LIMIT 1000)
+       UNION ALL
+       (SELECT d.claim || ':' || d.event_key, d.owner FROM ${this.#schema}.deliveries d
+        WHERE d.state = 'running'
+          AND NOT EXISTS (SELECT 1 FROM open WHERE job = split_part(d.owner, ':', 1))
+          AND NOT EXISTS (SELECT 1 FROM open WHERE delivery = d.claim || ':' || d.event_key) LIMIT 1000)`,
       [now - overdueMs],
     )
     if (rows.length === 0) return
     const lost = rows.map(({ id, orphan }) => ({
-      data: { deliveryId: String(id), ...(typeof orphan === 'string' && { orphan }) },
-      singletonKey: String(id),
+      data: { deliveryIds: [String(id)], ...(typeof orphan === 'string' && { orphan }) },
     }))
     await this.#boss.insert(queue, lost)
   }
@@ -196,6 +189,27 @@ export class PostgresJobs {
   async stop(): Promise<void> {
     await this.#boss.stop({ graceful: false, close: false })
   }
+}
+
+interface Batch extends Pick<WakeUp, 'delayMs' | 'kind'> {
+  readonly deliveryIds: readonly string[]
+}
+
+/** What is due shares jobs, and what waits for its time has one each. Pure. */
+function jobsFor(wakeUps: readonly WakeUp[]): readonly Batch[] {
+  const batches: Batch[] = []
+  const due = new Map<WakeUp['kind'], string[]>()
+  for (const { deliveryId, delayMs, kind } of wakeUps) {
+    const open = delayMs > 0 ? undefined : due.get(kind)
+    if (open !== undefined && open.length < deliveriesPerJob) {
+      open.push(deliveryId)
+      continue
+    }
+    const deliveryIds = [deliveryId]
+    batches.push({ deliveryIds, delayMs, kind })
+    if (delayMs === 0) due.set(kind, deliveryIds)
+  }
+  return batches
 }
 
 /** A statement of pg-boss outside of our transactions. */

@@ -19,6 +19,8 @@ const connectWithinMs = 5_000
 const keepAliveMs = 10_000
 const migrateWithinMs = 120_000
 const endWithinMs = 300
+const maxOurs = 8
+const maxCommits = 20
 
 export interface PostgresOptions {
   readonly connectionString?: string | undefined
@@ -60,11 +62,18 @@ export async function openPostgres(
     keepAliveInitialDelayMillis: keepAliveMs,
     stream: () => socketIn(sockets),
   }
-  const own = given ? undefined : new pg.Pool({ ...ownOptions, max: 20 })
-  const pool: PostgresPool = given ?? (own as unknown as PostgresPool)
-  // A connection that is lost while nobody uses it is replaced with the next query.
-  own?.on('error', () => undefined)
-  const connections = new Connections(pool, closing)
+  const own: PostgresPool[] = []
+  function makePool(options: Pg.PoolConfig): PostgresPool {
+    const pool = new pg.Pool({ ...ownOptions, ...options }) as unknown as PostgresPool
+    // A connection that is lost while nobody uses it is replaced with the next query.
+    pool.on('error', () => undefined)
+    own.push(pool)
+    return pool
+  }
+  const network = { lostAt: -Infinity }
+  const connections = new Connections(given ?? makePool({ max: maxOurs, pipeline: true }), closing, network)
+  // Not pipelined: a function of `commit` may send what pg can only send alone, such as a cursor.
+  const commits = given ? connections : new Connections(makePool({ max: maxCommits }), closing, network)
   const clock = new ServerClock()
   const jobs = new PostgresJobs(PgBoss, connections, schema, onError)
   let listener: PostgresListener | undefined
@@ -77,8 +86,9 @@ export async function openPostgres(
       endWithinMs,
       jobs.stop().catch(() => undefined),
     )
-    if (own) await within(endWithinMs, own.end())
+    await within(endWithinMs, Promise.all(own.map((pool) => pool.end())))
     connections.close()
+    commits.close()
     for (const socket of sockets) socket.destroy() // a server that is not heard of does not say good-bye
   }
 
@@ -99,6 +109,7 @@ export async function openPostgres(
   }
   return {
     connections,
+    commits,
     rows: new PostgresRows(schema),
     quarantine: new PostgresQuarantine(schema, quarantineBudget),
     jobs,

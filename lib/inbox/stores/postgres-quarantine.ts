@@ -93,11 +93,11 @@ export class PostgresQuarantine {
       tally.quarantine(quarantined.kind, { rows: 1, bytes })
     }
     if (cells.length === 0) return
-    const { arrays, values } = columnsOf(columns, cells)
+    const { used, arrays, values } = columnsOf(columns, cells)
     const assignments = changingColumns.map((column) => `${column} = excluded.${column}`)
     await client.query(
-      `INSERT INTO ${this.#table} (${columns.join(', ')})
-       SELECT ${quarantineColumns.join(', ')}, keys::bigint[] FROM unnest(${arrays}) AS v (${columns.join(', ')})
+      `INSERT INTO ${this.#table} (${used.join(', ')})
+       SELECT ${used.map((column) => (column === 'keys' ? 'keys::bigint[]' : column)).join(', ')} FROM unnest(${arrays}) AS v (${used.join(', ')})
        ON CONFLICT (id) DO UPDATE SET ${assignments.join(', ')}`,
       values,
     )

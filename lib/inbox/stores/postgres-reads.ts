@@ -21,6 +21,8 @@ import type { PostgresRows } from './postgres-rows.js'
 
 export interface PostgresParts {
   readonly connections: Connections
+  /** Those that functions of `commit` are given. */
+  readonly commits: Connections
   readonly rows: PostgresRows
   readonly quarantine: PostgresQuarantine
   readonly jobs: PostgresJobs

@@ -62,8 +62,18 @@ export class PostgresRows {
 
   async records(client: Queryable, ids: readonly string[]): Promise<Map<string, ClaimRecord>> {
     if (ids.length === 0) return new Map()
-    const { rows } = await client.query(`SELECT * FROM ${this.#schema}.claims WHERE id = ANY($1)`, [ids])
-    return this.#withDeliveries(client, rows)
+    const once = [...new Set(ids)]
+    const [claims, deliveries] = await Promise.all([
+      client.query(eachOf(`SELECT * FROM ${this.#schema}.claims WHERE id = key`, 'unnest($1::text[])'), [once]),
+      this.#deliveriesOf(client, once),
+    ])
+    return recordsOf(claims.rows, deliveries)
+  }
+
+  async #deliveriesOf(client: Queryable, claims: readonly string[]): Promise<readonly Row[]> {
+    const ofOne = eachOf(`SELECT * FROM ${this.#schema}.deliveries WHERE claim = key`, 'unnest($1::text[])')
+    const { rows } = await client.query(`${ofOne} ORDER BY sequence`, [claims])
+    return rows
   }
 
   async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly ClaimRecord[]> {
@@ -90,14 +100,9 @@ export class PostgresRows {
     }
   }
 
-  /** Most callbacks are about something new: then there is nothing to ask for. */
   async #withDeliveries(client: Queryable, rows: readonly Row[]): Promise<Map<string, ClaimRecord>> {
-    if (rows.length === 0) return new Map()
-    const deliveries = await client.query(
-      `SELECT * FROM ${this.#schema}.deliveries WHERE claim = ANY($1) ORDER BY sequence`,
-      [rows.map(({ id }) => text(id))],
-    )
-    return recordsOf(rows, deliveries.rows)
+    const ids = rows.map(({ id }) => text(id))
+    return recordsOf(rows, await this.#deliveriesOf(client, ids))
   }
 
   /** The oldest claims of an identity, the first one first. */
@@ -117,12 +122,19 @@ export class PostgresRows {
     return rows.map(({ id }) => text(id))
   }
 
-  async holders(client: Queryable, orders: readonly string[]): Promise<Holders> {
-    if (orders.length === 0) return new Map()
+  /** Who has some orders, and those of some claims. */
+  async holders(client: Queryable, orders: readonly string[], claims: readonly string[] = []): Promise<Holders> {
+    if (orders.length === 0 && claims.length === 0) return new Map()
+    const ofClaims = eachOf(
+      `SELECT identity, reserved_order FROM ${this.#schema}.claims WHERE id = key`,
+      'unnest($2::text[])',
+    )
+    const asked = `unnest($1::text[] || ARRAY(SELECT unnest(ARRAY[identity, reserved_order]) FROM (${ofClaims}) AS claims))`
+    const reserved = eachOf(`SELECT * FROM ${this.#schema}.reservations WHERE order_key = key`, asked)
     const { rows } = await client.query(
-      `SELECT r.order_key, r.claim, EXISTS (SELECT 1 FROM ${this.#schema}.deliveries d WHERE d.claim = r.claim AND d.state = 'running') AS is_running
-       FROM ${this.#schema}.reservations r WHERE r.order_key = ANY($1)`,
-      [orders],
+      `SELECT order_key, claim, (SELECT bool_or(state = 'running') FROM ${this.#schema}.deliveries d WHERE d.claim = r.claim) AS is_running
+       FROM (${reserved}) AS r`,
+      [orders, claims],
     )
     return new Map(
       rows.map((row) => [text(row.order_key), { claim: text(row.claim), isRunning: row.is_running === true }]),
@@ -162,18 +174,26 @@ export class PostgresRows {
         else wholes.push([...row, callbackCell(delivery)])
       }
     }
-    await this.#upsert(client, 'claims', ['id'], claimColumns, claims)
-    for (const [claim, key] of gone) {
-      await client.query(`DELETE FROM ${this.#schema}.deliveries WHERE claim = $1 AND event_key = $2`, [claim, key])
-    }
-    await this.#upsert(client, 'deliveries', ['claim', 'event_key'], deliveryColumns, wholes)
+    await Promise.all([
+      this.#upsert(client, 'claims', ['id'], claimColumns, claims),
+      ...gone.map(([claim, key]) =>
+        client.query(`DELETE FROM ${this.#schema}.deliveries WHERE claim = $1 AND event_key = $2`, [claim, key]),
+      ),
+      this.#upsert(client, 'deliveries', ['claim', 'event_key'], deliveryColumns, wholes),
+      this.#update(client, states),
+    ])
+  }
+
+  async #update(client: Queryable, states: readonly (readonly Cell[])[]): Promise<void> {
     if (states.length === 0) return
     const columns = deliveryColumns.slice(0, -1)
-    const { arrays, values } = columnsOf(columns, states)
-    const assignments = columns.slice(2).map((column) => `${column} = v.${column}`)
+    const { used, arrays, values } = columnsOf(columns, states)
+    const assignments = columns
+      .slice(2)
+      .map((column) => `${column} = ${used.includes(column) ? `v.${column}` : 'NULL'}`)
     await client.query(
       `UPDATE ${this.#schema}.deliveries d SET ${assignments.join(', ')}
-       FROM unnest(${arrays}) AS v (${columns.join(', ')})
+       FROM unnest(${arrays}) AS v (${used.join(', ')})
        WHERE d.claim = v.claim AND d.event_key = v.event_key`,
       values,
     )
@@ -187,12 +207,12 @@ export class PostgresRows {
     rows: readonly (readonly Cell[])[],
   ): Promise<void> {
     if (rows.length === 0) return
-    const { arrays, values } = columnsOf(columns, rows)
+    const { used, arrays, values } = columnsOf(columns, rows)
     const assignments = columns
       .filter((column) => !keys.includes(column))
       .map((column) => `${column} = excluded.${column}`)
     await client.query(
-      `INSERT INTO ${this.#schema}.${table} (${columns.join(', ')}) SELECT * FROM unnest(${arrays})
+      `INSERT INTO ${this.#schema}.${table} (${used.join(', ')}) SELECT * FROM unnest(${arrays})
        ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${assignments.join(', ')}`,
       values,
     )
@@ -221,6 +241,14 @@ export class PostgresRows {
     const oldest = rows[0]?.oldest
     return oldest === null || oldest === undefined ? undefined : Number(oldest)
   }
+}
+
+/**
+ * The rows that a query finds for each of some keys. It is asked for one key after the other: where PostgreSQL does not know yet how much
+ * there is in a table, it would read all of it, or the dead part of an index that seems to be small.
+ */
+function eachOf(query: string, keys: string): string {
+  return `SELECT found.* FROM ${keys} AS keys (key) CROSS JOIN LATERAL (${query} OFFSET 0) AS found`
 }
 
 /** A time that a bigint can hold: what is before it stays before it. */

@@ -23,11 +23,17 @@ const types: Readonly<Record<string, string>> = {
   count: 'bigint',
 }
 
-/** Rows as one parameter a column: a statement stays the same for one row and for five hundred. */
+/**
+ * Rows as one parameter a column: a statement stays the same for one row and for five hundred. Columns in which nothing is are left out,
+ * which of a new delivery are many; an INSERT makes them null.
+ */
 export function columnsOf(columns: readonly string[], rows: readonly (readonly Cell[])[]) {
+  const all = columns.map((column, index) => ({ column, values: rows.map((row) => row[index] ?? null) }))
+  const used = all.filter(({ values }) => values.some((value) => value !== null))
   return {
-    arrays: columns.map((column, index) => `$${String(index + 1)}::${types[column] ?? 'text'}[]`).join(', '),
-    values: columns.map((_column, index) => rows.map((row) => row[index] ?? null)),
+    used: used.map(({ column }) => column),
+    arrays: used.map(({ column }, index) => `$${String(index + 1)}::${types[column] ?? 'text'}[]`).join(', '),
+    values: used.map(({ values }) => values),
   }
 }
 

@@ -31,7 +31,7 @@ export function wakeUpsFor(written: readonly Written[], unused: readonly string[
       .map(({ delivery, id }) => ({
         deliveryId: id,
         delayMs: Math.max(0, delivery.dueAt - now),
-        isRepeated: delivery.attempts > 0 || delivery.holds > 0,
+        kind: delivery.attempts > 0 || delivery.holds > 0 ? 'repeated' : cameInVain.has(id) ? 'returned' : 'fresh',
       }))
   })
 }

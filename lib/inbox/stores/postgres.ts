@@ -1,6 +1,6 @@
 import { Group, type Ended } from '../group.js'
 import { durableBudget, type ConflictRecord, type Size } from '../quarantine.js'
-import { splitDeliveryId } from '../records.js'
+import { splitDeliveryId, type AttemptMark } from '../records.js'
 import type { Candidate, Change, Changed, DurableStore } from '../store.js'
 import { Tally } from '../tally.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
@@ -11,13 +11,14 @@ import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
 import { slotOfGroup, slotOfOne } from './postgres-counters.js'
 import { PostgresFound } from './postgres-found.js'
-import { isLapsedBefore, ownerOf, type Ticket } from './postgres-jobs.js'
+import { isLapsedBefore, ownerOf, type Lease, type Ticket } from './postgres-leases.js'
 import { PostgresReads, type PostgresParts } from './postgres-reads.js'
 import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
 
 /** By less a clock is only corrected. */
 const steppedMs = 1_000
 const reconcileMs = 30_000
+const failedAgainMs = 5_000
 const lookIntoQuarantineMs = 500
 /** What a callback waits for its answer at most. */
 const answerWithinMs = 18_000
@@ -25,6 +26,12 @@ const answerWithinMs = 18_000
 const idleWithinMs = 700
 
 type AnyChange = Change<unknown, PostgresClient>
+
+/** What is over when a transaction is committed. */
+interface Over {
+  readonly owners: readonly string[]
+  readonly jobs: readonly Lease[]
+}
 
 /**
  * The inbox in PostgreSQL. While one transaction is under way, everything that comes meanwhile makes the next one. Rows are the truth;
@@ -38,7 +45,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly #slot = slotOfGroup()
   #opening: Promise<PostgresParts> | undefined
   #opened: PostgresParts | undefined
-  readonly #tickets = new Map<string, Ticket>()
+  /** Owners of candidates of which nothing could be made, as the storage failed. */
+  #failed: string[] = []
+  #failedAt = -Infinity
   #reconciledAt = -Infinity
   #lookedIntoQuarantineAt = -Infinity
   /** Aborted when the store is closed: nothing waits for the server then, or for a function of `commit`. */
@@ -70,8 +79,10 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       const cause = new Error(`PostgreSQL did not record it within ${String(answerWithinMs)} ms`)
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
     } catch (error) {
-      // A ticket that could not be used is not held on to: its lease ends, and it comes again, to whomever.
-      if (change.candidate !== undefined) this.#forget([change.candidate])
+      if (change.candidate !== undefined) {
+        this.#failed.push(change.candidate)
+        this.#failedAt = performance.now()
+      }
       throw error
     }
   }
@@ -91,8 +102,8 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const { connections } = await this.parts()
     try {
-      const { ends, completed } = await connections.transaction((client) => this.#transact(client, changes, this.#slot))
-      this.#forget(completed)
+      const { ends, over } = await connections.transaction((client) => this.#transact(client, changes, this.#slot))
+      this.#end(over)
       return ends
     } catch (error) {
       throw storageError(error)
@@ -101,30 +112,27 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
 
   /** A change with an effect has a transaction of its own; its claim is locked after the effect, so that nobody waits for it. */
   async #effect({ effect, effected, ...change }: AnyChange): Promise<unknown> {
-    const { connections } = await this.parts()
-    const { value, completed } = await commitTransaction(
-      connections,
+    const { value, over } = await commitTransaction(
+      await this.parts(),
       async (client) => {
         const answer = await effect?.(client)
         effected?.(answer)
       },
       async (client) => {
-        const { ends, completed } = await this.#transact(client, [change], slotOfOne())
+        const { ends, over } = await this.#transact(client, [change], slotOfOne())
         const [end] = ends
         if (end === undefined || 'error' in end) throw end?.error
-        return { value: end.value, completed }
+        return { value: end.value, over }
       },
       this.#closing.signal,
     )
-    this.#forget(completed)
+    this.#end(over)
     return value
   }
 
-  #forget(owners: readonly string[]): void {
-    for (const owner of owners) this.#tickets.delete(owner)
-    void this.#opening?.then(({ jobs }) => {
-      jobs.forget(owners)
-    })
+  /** After the commit of the transaction in which the attempts of these owners ended. */
+  #end({ owners, jobs }: Over): void {
+    this.#opened?.jobs.leases.end(owners, jobs)
   }
 
   async #transact(client: Queryable, changes: readonly AnyChange[], slot: number) {
@@ -146,18 +154,19 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
     const { written, reserved, kept, quarantined } = transaction
     for (const { before, after } of written) tally.add(before, { record: after })
-    await rows.write(client, written)
-    await rows.reserve(client, reserved)
-    await quarantine.write(client, kept, quarantined, conflicts, tally)
     const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
-    const completed = endedOwners(written, candidates)
-    await jobs.complete(client, completed)
-    const unused = completed.map((owner) => this.#tickets.get(owner)?.deliveryId).filter((id) => id !== undefined)
+    const owners = endedOwners(written, candidates)
+    const unused = owners.map((owner) => jobs.leases.ticket(owner)?.deliveryId).filter((id) => id !== undefined)
     const wakeUps = wakeUpsFor(written, unused, this.now())
-    await jobs.insert(client, wakeUps)
-    if (wakeUps.length > 0) await client.query(`SELECT pg_notify('conversion_webhook', '')`)
+    const [completed] = await Promise.all([
+      jobs.complete(client, owners),
+      rows.write(client, written),
+      rows.reserve(client, reserved),
+      quarantine.write(client, kept, quarantined, conflicts, tally),
+      jobs.insert(client, wakeUps),
+    ])
     await rows.counters.add(client, tally, slot) // last: others may wait for it
-    return { ends, completed }
+    return { ends, over: { owners, jobs: completed } }
   }
 
   readonly now = (): number => this.#opened?.clock.now() ?? Date.now()
@@ -167,16 +176,20 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
       const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
+      const failed = this.#failedBefore()
+        .map((owner) => jobs.leases.ticket(owner))
+        .filter((ticket) => ticket !== undefined)
       const tickets = await jobs.fetch(limit)
-      return [...quarantined.map((id) => ({ quarantined: id })), ...tickets.map((ticket) => this.#candidateOf(ticket))]
+      return [...quarantined.map((id) => ({ quarantined: id })), ...[...failed, ...tickets].map(candidateOf)]
     })
   }
 
-  #candidateOf(ticket: Ticket): Candidate {
-    const owner = ownerOf(ticket)
-    this.#tickets.set(owner, ticket)
-    const [claim] = splitDeliveryId(ticket.deliveryId)
-    return { claim, owner, isLapsed: (attempt) => attempt.owner !== undefined && isLapsedBefore(ticket, attempt.owner) }
+  /** The candidates of which nothing could be made a while ago, once. */
+  #failedBefore(): readonly string[] {
+    if (performance.now() - this.#failedAt < failedAgainMs) return []
+    const failed = this.#failed
+    this.#failed = []
+    return failed
   }
 
   beat(): Promise<void> {
@@ -193,7 +206,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   leftBehind(): Promise<readonly Candidate[]> {
-    return Promise.resolve([]) // a ticket whose claim failed is let go of, and comes again
+    return Promise.resolve([]) // a candidate of which nothing could be made comes again
   }
 
   listen(wake: () => void): void {
@@ -207,6 +220,12 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     const parts = await this.#opening?.catch(() => undefined)
     await parts?.close()
   }
+}
+
+function candidateOf(ticket: Ticket): Candidate {
+  const [claim] = splitDeliveryId(ticket.deliveryId)
+  const isLapsed = ({ owner }: AttemptMark) => owner !== undefined && isLapsedBefore(ticket, owner)
+  return { claim, owner: ownerOf(ticket), isLapsed }
 }
 
 function ignore(): void {

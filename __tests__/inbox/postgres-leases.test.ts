@@ -1,0 +1,52 @@
+import { Leases, ownerOf, type Ticket } from '../../lib/inbox/stores/postgres-leases.js'
+
+/* A job of pg-boss is for several deliveries: it is this process's own until all of them are over. */
+
+const ticket = (index: number): Ticket => ({ id: 'job', retryCount: 2, index, deliveryId: `delivery ${String(index)}` })
+const owner = (index: number) => ownerOf(ticket(index))
+const job = { id: 'job', retryCount: 2 }
+
+function leasesOf(count: number): Leases {
+  const leases = new Leases()
+  for (let index = 0; index < count; index++) leases.add(ticket(index))
+  return leases
+}
+
+test('a job is over with the last of its tickets', () => {
+  const leases = leasesOf(3)
+  expect(leases.overWith([owner(0), owner(1)])).toEqual([])
+  leases.end([owner(0), owner(1)], [])
+  expect(leases.all).toMatchObject([job])
+  expect([0, 2].map((index) => leases.ticket(owner(index))?.deliveryId)).toEqual([undefined, 'delivery 2'])
+  const over = leases.overWith([owner(2)])
+  expect(over).toMatchObject([job])
+  leases.end([owner(2)], over)
+  expect(leases.all).toEqual([])
+})
+
+test('one whose last tickets were over in two transactions at a time is over with the next', () => {
+  const leases = leasesOf(2)
+  const [one, other] = [[owner(0)], [owner(1)]]
+  expect([leases.overWith(one), leases.overWith(other)]).toEqual([[], []])
+  leases.end(one, [])
+  leases.end(other, [])
+  expect(leases.all).toMatchObject([job]) // until then its lease is renewed
+  const over = leases.overWith([])
+  expect(over).toMatchObject([job])
+  leases.end([], over)
+  expect([leases.all, leases.overWith([])]).toEqual([[], []])
+})
+
+test('one whose transaction failed is not over', () => {
+  const leases = leasesOf(1)
+  expect(leases.overWith([owner(0)])).toMatchObject([job])
+  expect(leases.overWith([owner(0)])).toMatchObject([job])
+  expect(leases.ticket(owner(0))).toEqual(ticket(0))
+})
+
+test('attempts of other processes, and of an earlier lease, end no job of this one', () => {
+  const leases = leasesOf(1)
+  expect(leases.overWith(['job:1:0', 'other:2:0', 'nonsense'])).toEqual([])
+  leases.end(['job:1:0', 'other:2:0', 'nonsense'], [])
+  expect(leases.all).toMatchObject([job])
+})
