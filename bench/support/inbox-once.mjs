@@ -2,7 +2,8 @@
  * One measurement of bench/sqlite.mjs or bench/postgres.mjs: `node inbox-once.mjs <what> <file or URL>` prints JSON. What is `inbox`, `raw`,
  * `single`, `drain`, `drain-default`, `raw-drain`, `latency`, or `paid` with what `confirm` answers.
  */
-import { conversionWebhook, parseCallback } from 'conversion-webhook'
+import { conversionWebhook } from 'conversion-webhook'
+import { nextCallback, rate as rateOf } from './callbacks.mjs'
 import { postgresRaw } from './postgres-raw.mjs'
 import { sqliteRaw } from './sqlite-raw.mjs'
 
@@ -11,17 +12,6 @@ const isPostgres = where.startsWith('postgres:')
 const callers = isPostgres ? 100 : 32
 const rows = isPostgres ? 10_000 : 30_000
 const backlog = 5_000
-
-const sample =
-  'conversion=success&referrer_name=Robert+Downy&referrer_email=example%40gmail.com&referee_name=Cristian+Bale&referee_email=example%40gmail.com&orderID=ASDXXXXX&purchaseValue=1000&referrer_converts=2&referrer_customValue=xxxxxxx&goal_complete=0'
-const { conversion } = parseCallback(sample)
-let order = 0
-/** A callback as the inbox gets it, each about an order of its own. */
-const nextCallback = () => {
-  const { status, params, extra, repairs, scope } = conversion
-  const orderID = `order ${process.pid} ${order++}`
-  return { status, params: { ...params, orderID }, extra, repairs, scope, receivedAt: Date.now() }
-}
 
 async function openInbox() {
   if (isPostgres) return (await import('conversion-webhook/postgres')).postgresInbox({ connectionString: where })
@@ -32,14 +22,7 @@ const attach = (inbox, handlers = {}, options = {}) => conversionWebhook(handler
 /** Rows a second of a function that records one, asked by so many callers at a time. */
 async function rate(record, total, atATime = callers) {
   for (let index = 0; index < 20; index++) await record() // connections, statements
-  let left = total
-  const startedAt = performance.now()
-  await Promise.all(
-    Array.from({ length: atATime }, async () => {
-      while (left-- > 0) await record()
-    }),
-  )
-  return (total / (performance.now() - startedAt)) * 1_000
+  return rateOf(record, total, atATime)
 }
 
 /** Recorded and delivered: how many a second, and microseconds of this process's processor time for each. */
