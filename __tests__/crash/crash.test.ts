@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasSqlite } from '../support/sqlite.js'
@@ -31,3 +31,15 @@ describe('nothing is lost, nothing is paid twice, and no two claims of one order
     timeout,
   )
 })
+
+testCrashes.each(['sqlite', 'postgres'])(
+  'a counter that says something else than the rows is found: %s',
+  (inbox) => {
+    const argv = [join(__dirname, 'run.mjs'), '--inbox', inbox, '--kills', '0', '--miscount', '--json']
+    const { status, stdout } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
+    const { problems } = JSON.parse(stdout) as { readonly problems: readonly string[] }
+    expect(status).toBe(1)
+    expect(problems).toEqual([expect.stringMatching(/^deliveries are .*, and counted as /)])
+  },
+  timeout,
+)

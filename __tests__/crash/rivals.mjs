@@ -94,6 +94,7 @@ try {
   })
   problems.push(...judged.problems)
   if (judged.summary.owed !== orders) problems.push('somebody was not answered')
+  problems.push(...(await storage.miscounts()))
   if ((await storage.dead()) > 0) problems.push('deliveries are dead')
   const summary = {
     inbox: values.inbox,

@@ -4,7 +4,8 @@
  * by its effect through `commit` exactly once, by every other effect at least once, and twice only where its handler ran when its process
  * was killed.
  *
- * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--shop none|naive|bound] [--library pg|drizzle|kysely|knex] [--kills 100] [--seed 1] [--restarts 2]`; ends with 1 where a promise was broken.
+ * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--shop none|naive|bound] [--library pg|drizzle|kysely|knex] [--kills 100] [--seed 1] [--restarts 2]
+ * [--miscount]`; ends with 1 where a promise was broken.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     restarts: { type: 'string', default: '0' }, // of the PostgreSQL server, under load
+    miscount: { type: 'boolean', default: false }, // makes a counter wrong, which must be found
     json: { type: 'boolean', default: false },
   },
 })
@@ -89,6 +91,8 @@ try {
   const isOwn = ({ outcome }) => outcome === 'accepted' || (outcome === 'duplicate' && shop !== 'bound')
   check('an honest callback was taken for another', taken.filter(({ who }) => who === 'honest').every(isOwn))
   if (restarts > 0) check('no 503 was answered while the database was away', others.has('503 with Retry-After'))
+  if (values.miscount) await storage.miscount()
+  problems.push(...(await storage.miscounts()))
   check(`the storage is damaged: ${await storage.damage()}`, (await storage.damage()) === undefined)
 
   const summary = {

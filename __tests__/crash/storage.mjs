@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { startPostgres } from '../../scripts/postgres.mjs'
+import { counted } from '../support/counted.ts'
 
 const waiting = async (inbox) => (await inbox.stats()).deliveries.waiting
 const dead = async (inbox) => (await inbox.stats()).deliveries.dead
@@ -24,6 +25,17 @@ const query = 'SELECT number, claim, referrer FROM rewards'
 /** The tables of the inbox, after the prefix that each database has for them. */
 const tables = ['deliveries', 'claims', 'counters', 'days']
 
+/** Makes a counter wrong: to see that this is found. */
+const miscount = (prefix) => `UPDATE ${prefix}counters SET value = value + 1 WHERE name = 'deliveries.done'`
+
+/** What is counted otherwise than the rows are, once nothing runs any more; nothing where all is well. */
+async function miscounts(inbox, ask) {
+  const { says, is } = await counted(inbox, ask)
+  return Object.keys(is)
+    .filter((what) => JSON.stringify(says[what]) !== JSON.stringify(is[what]))
+    .map((what) => `${what} are ${JSON.stringify(is[what])}, and counted as ${JSON.stringify(says[what])}`)
+}
+
 /** The events of all deliveries that are done, and of those that are not. */
 async function events(inbox) {
   const deliveries = await inbox.list()
@@ -45,6 +57,8 @@ async function openSqliteStorage(file) {
     rewards: async () => db.prepare(query).all(),
     events: () => events(inbox),
     reserved: async () => db.prepare('SELECT 1 FROM conversion_webhook_claims WHERE holder IS NOT NULL').all().length,
+    miscounts: () => miscounts(inbox, async (sql) => db.prepare(sql('conversion_webhook_')).all()),
+    miscount: async () => db.exec(miscount('conversion_webhook_')),
     async clear() {
       db.exec(`DELETE FROM rewards; ${tables.map((name) => `DELETE FROM conversion_webhook_${name};`).join(' ')}`)
     },
@@ -80,6 +94,8 @@ async function openPostgresStorage() {
     rewards: async () => (await pool.query(query)).rows,
     events: () => events(inbox),
     reserved: async () => (await pool.query('SELECT 1 FROM conversion_webhook.reservations')).rowCount,
+    miscounts: () => miscounts(inbox, async (sql) => (await pool.query(sql('conversion_webhook.'))).rows),
+    miscount: () => pool.query(miscount('conversion_webhook.')),
     clear: () =>
       pool.query(
         `TRUNCATE rewards, ${['reservations', ...tables].map((name) => `conversion_webhook.${name}`).join(', ')}`,
