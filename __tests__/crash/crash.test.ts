@@ -32,6 +32,23 @@ describe('nothing is lost, nothing is paid twice, and no two claims of one order
   )
 })
 
+describe('whatever is pruned and erased meanwhile, and wherever that is killed, nothing of what was erased is left', () => {
+  testCrashes.each(['sqlite', 'postgres'])(
+    'two servers and an operator on %s',
+    async (inbox) => {
+      const options = ['--inbox', inbox, '--shop', 'bound', '--kills', '6', '--operators', '--json']
+      const { stdout } = await run(process.execPath, [join(__dirname, 'run.mjs'), ...options])
+      const { operators, ...summary } = JSON.parse(stdout) as {
+        readonly operators: Record<'pruned' | 'erased' | 'diedInPrune' | 'diedInErase' | 'foundWaiting', number>
+      }
+      expect(summary).toMatchObject({ problems: [], lost: 0, doubled: 0, robbed: 0 })
+      const { pruned, erased, diedInPrune, diedInErase, foundWaiting } = operators
+      for (const count of [pruned, erased, diedInPrune, diedInErase, foundWaiting]) expect(count).toBeGreaterThan(0)
+    },
+    timeout,
+  )
+})
+
 testCrashes.each(['sqlite', 'postgres'])(
   'a counter that says something else than the rows is found: %s',
   (inbox) => {

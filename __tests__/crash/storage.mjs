@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { startPostgres } from '../../scripts/postgres.mjs'
 import { counted } from '../support/counted.ts'
@@ -24,7 +25,6 @@ const table = 'CREATE TABLE IF NOT EXISTS rewards (number TEXT, claim TEXT, refe
 const query = 'SELECT number, claim, referrer FROM rewards'
 /** The tables of the inbox, after the prefix that each database has for them. */
 const tables = ['deliveries', 'claims', 'counters', 'days']
-
 /** Makes a counter wrong: to see that this is found. */
 const miscount = (prefix) => `UPDATE ${prefix}counters SET value = value + 1 WHERE name = 'deliveries.done'`
 
@@ -34,6 +34,11 @@ async function miscounts(inbox, ask) {
   return Object.keys(is)
     .filter((what) => JSON.stringify(says[what]) !== JSON.stringify(is[what]))
     .map((what) => `${what} are ${JSON.stringify(is[what])}, and counted as ${JSON.stringify(says[what])}`)
+}
+
+/** Where the byte sequences of an address are looked for: as it is, and as it is sent. */
+function mentioned(addresses, bytes) {
+  return addresses.filter((each) => [each, encodeURIComponent(each)].some((text) => bytes.includes(text)))
 }
 
 /** The events of all deliveries that are done, and of those that are not. */
@@ -59,6 +64,12 @@ async function openSqliteStorage(file) {
     reserved: async () => db.prepare('SELECT 1 FROM conversion_webhook_claims WHERE holder IS NOT NULL').all().length,
     miscounts: () => miscounts(inbox, async (sql) => db.prepare(sql('conversion_webhook_')).all()),
     miscount: async () => db.exec(miscount('conversion_webhook_')),
+    erase: (email) => inbox.erase({ email }),
+    forgetRewards: async () => db.exec('DELETE FROM rewards'),
+    async mentions(addresses) {
+      const files = [file, `${file}-wal`, `${file}-shm`, `${file}-journal`].filter((path) => existsSync(path))
+      return mentioned(addresses, Buffer.concat(files.map((path) => readFileSync(path))))
+    },
     async clear() {
       db.exec(`DELETE FROM rewards; ${tables.map((name) => `DELETE FROM conversion_webhook_${name};`).join(' ')}`)
     },
@@ -96,6 +107,20 @@ async function openPostgresStorage() {
     reserved: async () => (await pool.query('SELECT 1 FROM conversion_webhook.reservations')).rowCount,
     miscounts: () => miscounts(inbox, async (sql) => (await pool.query(sql('conversion_webhook.'))).rows),
     miscount: () => pool.query(miscount('conversion_webhook.')),
+    erase: (email) => inbox.erase({ email }),
+    forgetRewards: () => pool.query('DELETE FROM rewards'),
+    async mentions(addresses) {
+      const { rows: names } = await pool.query(
+        `SELECT oid::regclass AS name FROM pg_class
+         WHERE relkind IN ('r', 'm') AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')`,
+      )
+      const found = new Set()
+      for (const { name } of names) {
+        const { rows } = await pool.query(`SELECT t::text AS row FROM ${name} AS t`)
+        for (const address of mentioned(addresses, rows.map(({ row }) => row).join('\n'))) found.add(address)
+      }
+      return [...found]
+    },
     clear: () =>
       pool.query(
         `TRUNCATE rewards, ${['reservations', ...tables].map((name) => `conversion_webhook.${name}`).join(', ')}`,
