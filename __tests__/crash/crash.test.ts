@@ -18,7 +18,7 @@ describe('nothing is lost, nothing is paid twice, and no two claims of one order
       'PostgreSQL through Drizzle, where confirm says yes to all',
       ['--inbox', 'postgres', '--shop', 'naive', '--library', 'drizzle', '--kills', '4'],
     ],
-    ['PostgreSQL, stopped and started under load', ['--inbox', 'postgres', '--kills', '0', '--restarts', '2']],
+    ['PostgreSQL, killed, crashed and stopped under load', ['--inbox', 'postgres', '--kills', '0', '--restarts', '3']],
   ] as const)(
     'two servers on %s',
     async (_name, options) => {

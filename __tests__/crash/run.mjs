@@ -4,7 +4,7 @@
  * by its effect through `commit` exactly once, by every other effect at least once, and twice only where its handler ran when its process
  * was killed.
  *
- * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--shop none|naive|bound] [--library pg|drizzle|kysely|knex] [--kills 100] [--seed 1] [--restarts 2]
+ * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--shop none|naive|bound] [--library pg|drizzle|kysely|knex] [--kills 100] [--seed 1] [--restarts 3]
  * [--operators] [--miscount]`; ends with 1 where a promise was broken.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -65,6 +65,9 @@ async function killOperator() {
   await processes.start()
 }
 
+/** How the PostgreSQL server ends, in turn: killed, without a warning, as an operator ends it. */
+const endings = ['kill', 'crash', 'halt']
+
 const problems = []
 const check = (what, isTrue) => isTrue || problems.push(what)
 try {
@@ -82,7 +85,7 @@ try {
   await operators?.die(values.inbox)
   for (let restart = 0; restart < restarts; restart++) {
     await wait(500)
-    await (restart % 2 === 0 ? storage.server.halt() : storage.server.crash())
+    await storage.server[endings[restart % endings.length]]()
     await wait(1_500)
     await storage.server.start()
     await wait(3_000)

@@ -23,6 +23,8 @@ async function idle(inbox, ms) {
 /** No constraint keeps two claims from being paid for one order: the package alone does. */
 const table = 'CREATE TABLE IF NOT EXISTS rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
+/** What handlers of `pausing.mjs` make. */
+const effectsTable = 'CREATE TABLE IF NOT EXISTS effects (key TEXT)'
 /** The tables of the inbox, after the prefix that each database has for them. */
 const tables = ['deliveries', 'claims', 'counters', 'days']
 /** Makes a counter wrong: to see that this is found. */
@@ -41,6 +43,8 @@ function mentioned(addresses, bytes) {
   return addresses.filter((each) => [each, encodeURIComponent(each)].some((text) => bytes.includes(text)))
 }
 
+const keysOf = (rows) => rows.map(({ key }) => key)
+
 /** The events of all deliveries that are done, and of those that are not. */
 async function events(inbox) {
   const deliveries = await inbox.list()
@@ -53,13 +57,14 @@ async function openSqliteStorage(file) {
   const { sqliteInbox } = await import('conversion-webhook/sqlite')
   const inbox = sqliteInbox(file)
   const db = new DatabaseSync(file)
-  db.exec(`PRAGMA busy_timeout = 5000; ${table}`)
+  db.exec(`PRAGMA busy_timeout = 5000; ${table}; ${effectsTable}`)
   return {
     options: { inbox: 'sqlite', file },
     waiting: () => waiting(inbox),
     dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => db.prepare(query).all(),
+    effects: async () => keysOf(db.prepare('SELECT key FROM effects').all()),
     events: () => events(inbox),
     reserved: async () => db.prepare('SELECT 1 FROM conversion_webhook_claims WHERE holder IS NOT NULL').all().length,
     miscounts: () => miscounts(inbox, async (sql) => db.prepare(sql('conversion_webhook_')).all()),
@@ -84,25 +89,39 @@ async function openSqliteStorage(file) {
   }
 }
 
-export function openStorage(inbox, file) {
-  return inbox === 'sqlite' ? openSqliteStorage(file) : openPostgresStorage()
+/** A SQLite file, or PostgreSQL: a database of its own on a server that is there, else a server of its own. */
+export function openStorage(inbox, file, server) {
+  return inbox === 'sqlite' ? openSqliteStorage(file) : openPostgresStorage(server)
 }
 
-async function openPostgresStorage() {
+let databases = 0
+
+async function makeDatabase(pg, url) {
+  const name = `database_${++databases}`
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(`CREATE DATABASE ${name}`)
+  await client.end()
+  return Object.assign(new URL(url), { pathname: name }).href
+}
+
+async function openPostgresStorage(shared) {
   const { default: pg } = await import('pg')
   const { postgresInbox } = await import('conversion-webhook/postgres')
-  const server = await startPostgres()
-  const pool = new pg.Pool({ connectionString: server.url, max: 3 })
+  const server = shared ?? (await startPostgres())
+  const url = shared ? await makeDatabase(pg, shared.url) : server.url
+  const pool = new pg.Pool({ connectionString: url, max: 3 })
   pool.on('error', () => undefined) // the server is stopped under it
-  await pool.query(table)
+  await pool.query(`${table}; ${effectsTable}`)
   const inbox = postgresInbox({ pool })
   return {
-    options: { inbox: 'postgres', url: server.url },
+    options: { inbox: 'postgres', url },
     server,
     waiting: () => waiting(inbox),
     dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => (await pool.query(query)).rows,
+    effects: async () => keysOf((await pool.query('SELECT key FROM effects')).rows),
     events: () => events(inbox),
     reserved: async () => (await pool.query('SELECT 1 FROM conversion_webhook.reservations')).rowCount,
     miscounts: () => miscounts(inbox, async (sql) => (await pool.query(sql('conversion_webhook.'))).rows),
@@ -129,7 +148,7 @@ async function openPostgresStorage() {
     async close() {
       await inbox.close()
       await pool.end()
-      await server.stop()
+      if (!shared) await server.stop()
     },
   }
 }
