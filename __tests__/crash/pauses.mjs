@@ -50,8 +50,15 @@ async function pause(kind, pauseMs, open) {
     await wait(500) // all have looked around once
     // One after another: what a process receives, it delivers itself, unless others poll before it has begun.
     for (const [index, child] of [paused, ...living].entries()) await report(child, names[index])
-    await wait(1_000)
-    const startsBefore = linesOf(log).filter(({ what }) => what === 'starts')
+    let startsBefore = []
+    for (
+      const until = Date.now() + 30_000;
+      startsBefore.length < orders.length && Date.now() < until;
+      await wait(100)
+    ) {
+      startsBefore = startsIn(log)
+    }
+    if (startsBefore.length !== orders.length) throw new Error(`${startsBefore.length} handlers started`)
     const pausedAt = Date.now()
     if (kind === 'stop') {
       paused.kill('SIGSTOP')
@@ -67,7 +74,7 @@ async function pause(kind, pauseMs, open) {
     const isIdle = await storage.idle(60_000)
     done = await storage.effects()
     const lines = linesOf(log)
-    const starts = lines.filter(({ what }) => what === 'starts')
+    const starts = startsIn(log)
     const owners = new Map(startsBefore.map(({ order, pid }) => [order, pid]))
     const takenOver = starts.filter(({ order, pid }) => owners.get(order) !== pid)
     const ofPaused = [...owners.values()].filter((pid) => pid === paused.pid).length
@@ -106,6 +113,10 @@ function linesOf(log) {
     .map((line) => /^(\d+) (\d+) (\S+) (.*)$/.exec(line))
     .filter((found) => found !== null)
     .map(([, at, pid, what, order]) => ({ at: Number(at), pid: Number(pid), what, order }))
+}
+
+function startsIn(log) {
+  return linesOf(log).filter(({ what }) => what === 'starts')
 }
 
 /** Adds up what came of pauses: numbers, and lists. */
