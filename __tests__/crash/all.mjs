@@ -29,7 +29,7 @@ const columns = {
   'two claims paid': ({ ordersWithTwoPaidClaims }) => ordersWithTwoPaidClaims,
   robbed: ({ robbed }) => robbed,
   'elsewhere twice': ({ effectsElsewhereTwice }) => effectsElsewhereTwice,
-  503: ({ others }) => others?.['503 with Retry-After'],
+  'answered 503': ({ others }) => others?.['503 with Retry-After'],
 }
 
 const figures = {}

@@ -95,6 +95,7 @@ async function pause(kind, pauseMs, open) {
       othersRefused: lapsed.filter(({ pid }) => pid !== paused.pid).length,
       lost: orders.filter((order) => !done.includes(order)).length,
       doubled: done.length - new Set(done).size,
+      damage: [await storage.damage()].filter((what) => what !== undefined),
       miscounts: isIdle ? await storage.miscounts() : ['deliveries wait or run'],
     }
   } finally {
@@ -146,9 +147,9 @@ for (const inbox of values.inboxes.split(',')) {
         const open = (file) => openStorage(inbox, file, postgres)
         const pauses = await Promise.all(Array.from({ length: times }, () => pause(kind, Number(values.ms), open)))
         const result = sum(pauses)
-        const { robbed, othersRefused, lost, doubled, miscounts, takenOver, wasRunning } = result
+        const { robbed, othersRefused, lost, doubled, damage, miscounts, takenOver, wasRunning } = result
         console.log(JSON.stringify({ inbox, kind, pauses: times, ...result }))
-        const isWrong = robbed + othersRefused + lost + doubled + miscounts.length > 0
+        const isWrong = robbed + othersRefused + lost + doubled + miscounts.length + damage.length > 0
         if (isWrong || takenOver !== wasRunning || wasRunning === 0) process.exitCode = 1
       }),
     )

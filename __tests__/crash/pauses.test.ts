@@ -27,6 +27,7 @@ testPauses.concurrent.each([
       othersRefused: 0,
       lost: 0,
       doubled: 0,
+      damage: [],
       miscounts: [],
     })
   },
