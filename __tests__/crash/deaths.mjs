@@ -19,11 +19,15 @@ export const steps = [
   'marked', // it is committed, and nobody knows
 ]
 
+const isEmpty = (value) => typeof value === 'string' && value.includes('"params":{}')
+
 const writes = {
   callback: (sql) => /^\s*INSERT [\w ]*INTO \S*deliveries\b/i.test(sql),
   // SQLite has it in the row of the order.
   reservation: (sql) => /^\s*INSERT INTO \S*(reservations\b|claims \(id, identity, holder\))/i.test(sql),
   effect: (sql) => /^\s*INSERT INTO "?rewards\b/i.test(sql),
+  // What `prune` and `erase` leave.
+  emptied: (sql, values) => /deliveries\b/i.test(sql) && values.flat().some(isEmpty),
   mark: (sql, values) => /^\s*UPDATE \S*deliveries\b/i.test(sql) && values.flat().includes('done'),
 }
 
@@ -33,17 +37,19 @@ const commits = [
   { before: 'reserving', after: 'reserved', has: ({ reservation }) => reservation },
   { before: 'committing', after: 'committed', has: ({ effect, mark }) => effect && mark },
   { before: 'marking', after: 'marked', has: ({ effect, mark }) => mark && !effect },
+  { before: 'emptying', after: 'emptied', has: ({ emptied }) => emptied },
 ]
 
 export class Death {
-  #at
+  /** The step; none where nobody is to die. */
+  at
 
   constructor(at) {
-    this.#at = at
+    this.at = at
   }
 
   step(name) {
-    if (name === this.#at) process.kill(process.pid, 'SIGKILL')
+    if (name === this.at) process.kill(process.pid, 'SIGKILL')
   }
 
   /** The steps around the commits of one connection: tells of each statement, and gives what to call after it. */

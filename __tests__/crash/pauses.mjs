@@ -1,49 +1,64 @@
 /*
  * Why: a process that is stopped, or whose handler blocks the event loop, must be taken for gone by others, but must take nobody for gone
- * itself when it goes on. `node __tests__/crash/pauses.mjs [--ms 60000] [--kinds stop,block]`: three servers on one SQLite file, each in
- * the middle of deliveries; one of them pauses, by SIGSTOP, then once more by a blocked event loop. Prints what was run by whom.
+ * itself when it goes on. Three servers on one inbox, each in the middle of deliveries; one of them pauses, by SIGSTOP or by a blocked
+ * event loop. Prints what was run by whom, a line for each inbox and kind of pause.
+ *
+ * `node __tests__/crash/pauses.mjs [--inboxes sqlite,postgres] [--kinds stop,block] [--ms 60000] [--times 1]`: of each kind so many at a
+ * time, each with an inbox and servers of its own; ends with 1 where a promise was broken.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { startPostgres } from '../../scripts/postgres.mjs'
+import { openStorage } from './storage.mjs'
 
 const server = fileURLToPath(new URL('pausing.mjs', import.meta.url))
+const names = ['paused', 'first', 'second']
 const each = 3
+const orders = names.flatMap((name) => Array.from({ length: each }, (_order, index) => `${name} ${index}`))
 
 /** One pause of a process that others run beside; `kind` is `stop` or `block`. */
-async function pause(kind, pauseMs) {
+async function pause(kind, pauseMs, open) {
   const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-pauses-'))
-  const file = join(folder, 'inbox.db')
   const log = join(folder, 'log')
   writeFileSync(log, '')
-  const db = new DatabaseSync(file)
-  db.exec('PRAGMA busy_timeout = 5000; CREATE TABLE effects (key TEXT)')
+  const storage = await open(join(folder, 'inbox.db'))
   const children = []
   // Handlers run until well after the pause: what was taken over meanwhile runs as long.
   const ms = pauseMs + 5_000
-  const begin = async (name) => {
-    const child = spawn(process.execPath, [server, JSON.stringify({ file, ms, log })], {
+  const begin = async () => {
+    const child = spawn(process.execPath, [server, JSON.stringify({ ...storage.options, ms, log })], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     children.push(child)
     await once(child, 'message')
-    await wait(500) // it has looked around once
+    return child
+  }
+  const report = async (child, name) => {
     for (let order = 0; order < each; order++) {
       child.send({ report: `${name} ${order}` })
       await once(child, 'message')
     }
-    return child
   }
   try {
-    const paused = await begin('paused')
-    const living = [await begin('first'), await begin('second')]
-    await wait(1_000)
+    const [paused, ...living] = await Promise.all(names.map(begin))
+    await wait(500) // all have looked around once
+    // One after another: what a process receives, it delivers itself, unless others poll before it has begun.
+    for (const [index, child] of [paused, ...living].entries()) await report(child, names[index])
+    let startsBefore = []
+    for (
+      const until = Date.now() + 30_000;
+      startsBefore.length < orders.length && Date.now() < until;
+      await wait(100)
+    ) {
+      startsBefore = startsIn(log)
+    }
+    if (startsBefore.length !== orders.length) throw new Error(`${startsBefore.length} handlers started`)
     const pausedAt = Date.now()
     if (kind === 'stop') {
       paused.kill('SIGSTOP')
@@ -52,52 +67,93 @@ async function pause(kind, pauseMs) {
     } else {
       paused.send({ blockMs: pauseMs })
     }
-    const orders = ['paused', 'first', 'second'].flatMap((name) => [0, 1, 2].map((order) => `${name} ${order}`))
-    const done = () =>
-      db
-        .prepare('SELECT key FROM effects')
-        .all()
-        .map(({ key }) => key)
-    for (const until = Date.now() + 3 * ms; Date.now() < until && new Set(done()).size < orders.length;) await wait(200)
-    await wait(1_000)
-    const lines = readFileSync(log, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => /^(\d+) (\d+) (\S+) (.*)$/.exec(line).slice(1))
-      .map(([at, pid, what, order]) => ({ at: Number(at), pid: Number(pid), what, order }))
-    const owners = new Map(['paused', 'first', 'second'].map((name, index) => [name, [paused, ...living][index].pid]))
-    const starts = lines.filter(({ what }) => what === 'starts')
-    const isOfOwner = ({ order, pid }) => owners.get(order.split(' ')[0]) === pid
+    let done = []
+    for (const until = Date.now() + 3 * ms; Date.now() < until && new Set(done).size < orders.length; await wait(200)) {
+      done = await storage.effects()
+    }
+    const isIdle = await storage.idle(60_000)
+    done = await storage.effects()
+    const lines = linesOf(log)
+    const starts = startsIn(log)
+    const owners = new Map(startsBefore.map(({ order, pid }) => [order, pid]))
+    const takenOver = starts.filter(({ order, pid }) => owners.get(order) !== pid)
+    const ofPaused = [...owners.values()].filter((pid) => pid === paused.pid).length
     const lapsed = lines.filter(({ what }) => what === 'ERR_CONVERSION_ATTEMPT_LAPSED')
-    const takenOver = starts.filter((start) => !isOfOwner(start))
-    const ofOthers = takenOver.filter(({ order }) => !order.startsWith('paused'))
     return {
+      answered: orders.length,
+      wasRunning: ofPaused,
       takenOver: takenOver.length,
       afterSeconds: takenOver.map(({ at }) => Math.round((at - pausedAt) / 1_000)),
       // What a living process ran and another one took: its own, or what it had taken over itself.
-      robbed: ofOthers.length + starts.length - orders.length - each,
+      robbed:
+        takenOver.filter(({ order }) => owners.get(order) !== paused.pid).length +
+        starts.length -
+        orders.length -
+        ofPaused,
       // Attempts that lost their delivery, of the process that paused and of others.
       refused: lapsed.filter(({ pid }) => pid === paused.pid).length,
       othersRefused: lapsed.filter(({ pid }) => pid !== paused.pid).length,
-      lost: orders.filter((order) => !done().includes(order)).length,
-      doubled: done().length - new Set(done()).size,
+      lost: orders.filter((order) => !done.includes(order)).length,
+      doubled: done.length - new Set(done).size,
+      damage: [await storage.damage()].filter((what) => what !== undefined),
+      miscounts: isIdle ? await storage.miscounts() : ['deliveries wait or run'],
     }
   } finally {
     for (const child of children) {
       child.kill('SIGKILL')
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
     }
-    db.close()
+    await storage.close()
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
+function linesOf(log) {
+  const lines = readFileSync(log, 'utf8').trim().split('\n')
+  return lines
+    .map((line) => /^(\d+) (\d+) (\S+) (.*)$/.exec(line))
+    .filter((found) => found !== null)
+    .map(([, at, pid, what, order]) => ({ at: Number(at), pid: Number(pid), what, order }))
+}
+
+function startsIn(log) {
+  return linesOf(log).filter(({ what }) => what === 'starts')
+}
+
+/** Adds up what came of pauses: numbers, and lists. */
+function sum(results) {
+  const [first, ...others] = results
+  const add = (a, b) => (Array.isArray(a) ? [...a, ...b] : a + b)
+  return others.reduce(
+    (all, one) => Object.fromEntries(Object.keys(all).map((what) => [what, add(all[what], one[what])])),
+    first,
+  )
+}
+
 const { values } = parseArgs({
-  options: { ms: { type: 'string', default: '60000' }, kinds: { type: 'string', default: 'stop,block' } },
+  options: {
+    inboxes: { type: 'string', default: 'sqlite,postgres' },
+    kinds: { type: 'string', default: 'stop,block' },
+    ms: { type: 'string', default: '60000' },
+    times: { type: 'string', default: '1' },
+  },
 })
-for (const kind of values.kinds.split(',')) {
-  const result = await pause(kind, Number(values.ms))
-  const { robbed, othersRefused, lost, doubled, takenOver } = result
-  console.log(JSON.stringify({ kind, ...result }))
-  if (robbed + othersRefused + lost + doubled > 0 || takenOver !== each) process.exitCode = 1
+const times = Number(values.times)
+for (const inbox of values.inboxes.split(',')) {
+  const postgres = inbox === 'postgres' ? await startPostgres({ settings: ['max_connections=1000'] }) : undefined
+  try {
+    await Promise.all(
+      values.kinds.split(',').map(async (kind) => {
+        const open = (file) => openStorage(inbox, file, postgres)
+        const pauses = await Promise.all(Array.from({ length: times }, () => pause(kind, Number(values.ms), open)))
+        const result = sum(pauses)
+        const { robbed, othersRefused, lost, doubled, damage, miscounts, takenOver, wasRunning } = result
+        console.log(JSON.stringify({ inbox, kind, pauses: times, ...result }))
+        const isWrong = robbed + othersRefused + lost + doubled + miscounts.length + damage.length > 0
+        if (isWrong || takenOver !== wasRunning || wasRunning === 0) process.exitCode = 1
+      }),
+    )
+  } finally {
+    await postgres?.stop()
+  }
 }

@@ -1,23 +1,28 @@
 /*
- * A server that takes its time: `node pausing.mjs '{"file":…,"ms":…,"log":…}'`. Its handler waits so long and then makes its effect through
- * `commit`; a line in the log says that it started, and another how it ended. A message `{ blockMs }` blocks its event loop for so long, and
- * `{ report }` has it accept a callback of that order.
+ * A server that takes its time: `node pausing.mjs '{"inbox":"sqlite","file":…,"ms":…,"log":…}'`. Its handler waits so long and then makes its
+ * effect through `commit`; a line in the log says that it started, and another how it ended. A message `{ blockMs }` blocks its event loop
+ * for so long, and `{ report }` has it accept a callback of that order.
  */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { conversionWebhook } from 'conversion-webhook'
-import { sqliteInbox } from 'conversion-webhook/sqlite'
 import { sampleParams } from 'conversion-webhook/testing'
+import { openInbox } from './inboxes.mjs'
 
-const { file, ms, log } = JSON.parse(process.argv[2])
+const { ms, log, ...options } = JSON.parse(process.argv[2])
 
 const say = (what, orderId) => appendFileSync(log, `${Date.now()} ${process.pid} ${what} ${orderId}\n`)
+
+const effects = {
+  sqlite: (db, orderId) => void db.prepare('INSERT INTO effects VALUES (?)').run(orderId),
+  postgres: (client, orderId) => client.query('INSERT INTO effects VALUES ($1)', [orderId]),
+}
 
 async function onSuccess({ orderId }, { commit }) {
   say('starts', orderId)
   await wait(ms)
   try {
-    await commit((db) => db.prepare('INSERT INTO effects VALUES (?)').run(orderId))
+    await commit((tx) => effects[options.inbox](tx, orderId))
     say('committed', orderId)
   } catch (error) {
     say(error.code, orderId)
@@ -27,7 +32,7 @@ async function onSuccess({ orderId }, { commit }) {
 
 const webhook = conversionWebhook(
   { onSuccess, onError() {} },
-  { secret: false, inbox: sqliteInbox(file), handlerTimeoutMs: 600_000, concurrency: 100 },
+  { secret: false, inbox: await openInbox(options), handlerTimeoutMs: 600_000, concurrency: 100 },
 )
 
 process.on('message', async ({ blockMs, report }) => {
@@ -37,7 +42,8 @@ process.on('message', async ({ blockMs, report }) => {
   }
   if (blockMs !== undefined) {
     say('blocks', '-')
-    for (const until = performance.now() + blockMs; performance.now() < until;);
+    // As a synchronous call does that waits for something: many of these block side by side.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs)
     say('wakes', '-')
   }
 })

@@ -70,6 +70,7 @@ export function judge({ taken, conflicts, rewards, announced, shop, mayRepeat })
       lost: lost.length,
       doubled: doubled.length,
       ordersWithTwoPaidClaims: contested.length,
+      robbed: strange.length,
       effectsElsewhere: done.size,
       effectsElsewhereTwice: repeated.length,
     },

@@ -72,6 +72,7 @@ try {
     mayRepeat: () => true, // its mark was lost with the power
   })
   problems.push(...judged.problems)
+  problems.push(...(await storage.miscounts()))
   const damage = await storage.damage()
   if (damage !== undefined) problems.push(`the storage is damaged: ${damage}`)
   if (rounds >= 30 && counts.lost === 0) problems.push('no write was ever lost: the rounds prove nothing')

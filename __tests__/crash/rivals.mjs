@@ -94,6 +94,9 @@ try {
   })
   problems.push(...judged.problems)
   if (judged.summary.owed !== orders) problems.push('somebody was not answered')
+  problems.push(...(await storage.miscounts()))
+  const damage = await storage.damage()
+  if (damage !== undefined) problems.push(`the storage is damaged: ${damage}`)
   if ((await storage.dead()) > 0) problems.push('deliveries are dead')
   const summary = {
     inbox: values.inbox,

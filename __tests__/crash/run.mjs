@@ -4,7 +4,8 @@
  * by its effect through `commit` exactly once, by every other effect at least once, and twice only where its handler ran when its process
  * was killed.
  *
- * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--shop none|naive|bound] [--library pg|drizzle|kysely|knex] [--kills 100] [--seed 1] [--restarts 2]`; ends with 1 where a promise was broken.
+ * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--shop none|naive|bound] [--library pg|drizzle|kysely|knex] [--kills 100] [--seed 1] [--restarts 3]
+ * [--operators] [--miscount]`; ends with 1 where a promise was broken.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,6 +14,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Client } from './client.mjs'
 import { Load } from './load.mjs'
+import { Operators } from './operating.mjs'
 import { announcements, judge, ranAtKill } from './payments.mjs'
 import { randomFrom } from './random.mjs'
 import { Servers } from './servers.mjs'
@@ -27,6 +29,8 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     restarts: { type: 'string', default: '0' }, // of the PostgreSQL server, under load
+    operators: { type: 'boolean', default: false }, // prune and erase all the time
+    miscount: { type: 'boolean', default: false }, // makes a counter wrong, which must be found
     json: { type: 'boolean', default: false },
   },
 })
@@ -39,7 +43,9 @@ const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-crash-'))
 const log = join(folder, 'announced')
 const storage = await openStorage(values.inbox, join(folder, 'inbox.db'))
 const servers = new Servers({ ...storage.options, library, shop, log })
+const processes = new Servers(storage.options, { script: 'operator.mjs' })
 const client = new Client()
+const operators = values.operators ? new Operators({ servers, processes, client, random }) : undefined
 const load = new Load(client, shops[shop].rivals, () => storage.waiting())
 
 async function startServer() {
@@ -53,24 +59,40 @@ async function killOne() {
   await servers.kill(victim)
 }
 
+/** Every third victim is an operator's own process. */
+async function killOperator() {
+  await processes.kill(processes.running[0])
+  await processes.start()
+}
+
+/** How the PostgreSQL server ends, in turn: killed, without a warning, as an operator ends it. */
+const endings = ['kill', 'crash', 'halt']
+
 const problems = []
 const check = (what, isTrue) => isTrue || problems.push(what)
 try {
   for (let index = 0; index < 2; index++) await startServer()
+  if (operators) await processes.start()
+  operators?.start()
   for (let kill = 0; kill < kills; kill++) {
     await wait(20 + random() * 400)
-    await killOne()
-    await startServer()
+    if (operators && kill % 3 === 2) await killOperator()
+    else {
+      await killOne()
+      await startServer()
+    }
   }
+  await operators?.die(values.inbox)
   for (let restart = 0; restart < restarts; restart++) {
     await wait(500)
-    await (restart % 2 === 0 ? storage.server.halt() : storage.server.crash())
+    await storage.server[endings[restart % endings.length]]()
     await wait(1_500)
     await storage.server.start()
     await wait(3_000)
   }
   await wait(300)
   await load.stop()
+  await operators?.stop()
   check('deliveries wait or run, and none was settled for a minute', await storage.idle(60_000))
 
   const { taken, conflicts, others } = client
@@ -89,6 +111,10 @@ try {
   const isOwn = ({ outcome }) => outcome === 'accepted' || (outcome === 'duplicate' && shop !== 'bound')
   check('an honest callback was taken for another', taken.filter(({ who }) => who === 'honest').every(isOwn))
   if (restarts > 0) check('no 503 was answered while the database was away', others.has('503 with Retry-After'))
+  if (values.miscount) await storage.miscount()
+  problems.push(...(await storage.miscounts()))
+  const traces = await operators?.findTraces(storage, servers.ports[0])
+  if (operators) problems.push(...operators.problems, ...traces.problems, ...(await storage.miscounts()))
   check(`the storage is damaged: ${await storage.damage()}`, (await storage.damage()) === undefined)
 
   const summary = {
@@ -96,8 +122,11 @@ try {
     ...(values.inbox === 'postgres' && { library }),
     shop,
     seed: Number(values.seed),
-    kills: servers.killed.size,
+    kills: servers.killed.size + processes.killed.size,
     restarts,
+    ...(operators && {
+      operators: { ...operators.counts, ...traces.summary, failures: Object.fromEntries(operators.failures) },
+    }),
     sent: load.sent,
     answered200: taken.length,
     conflicts: conflicts.length,
@@ -114,7 +143,9 @@ try {
 } finally {
   await load.stop()
   client.close()
+  await operators?.stop()
   await servers.close()
+  await processes.close()
   await storage.close()
   rmSync(folder, { recursive: true, force: true })
 }

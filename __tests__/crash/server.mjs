@@ -8,20 +8,14 @@ import { setTimeout as wait } from 'node:timers/promises'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
 import { Death } from './deaths.mjs'
+import { openInbox } from './inboxes.mjs'
+import { operateOn } from './operating.mjs'
 import { shops } from './shop.mjs'
 
-const { inbox: kind, file, url, library = 'pg', log, shop = 'none', dieAt } = JSON.parse(process.argv[2])
+const options = JSON.parse(process.argv[2])
+const { inbox: kind, library = 'pg', log, shop = 'none', dieAt } = options
 const { confirm, numberOf } = shops[shop]
 const death = new Death(dieAt)
-
-async function makeInbox() {
-  if (kind === 'sqlite') {
-    if (dieAt) await death.watchSqlite()
-    return (await import('conversion-webhook/sqlite')).sqliteInbox(file)
-  }
-  const { postgresInbox } = await import('conversion-webhook/postgres')
-  return postgresInbox(dieAt ? { pool: await death.pool(url) } : { connectionString: url })
-}
 
 /** The effect in a transaction of the library's own, which is part of ours. */
 const inserts = {
@@ -83,12 +77,15 @@ async function announce({ orderId }, { id }) {
   death.step('announced')
 }
 
+const inbox = await openInbox(options, death)
+operateOn(inbox)
+
 const app = express()
 app.use(
   '/webhook',
   conversionWebhook(
     { onSuccess: reward, onGoalComplete: announce, onError: ({ error }) => process.send?.({ error: String(error) }) },
-    { secret: false, inbox: await makeInbox(), ...(confirm && { confirm: ask }) },
+    { secret: false, inbox, ...(confirm && { confirm: ask }) },
   ),
 )
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))

@@ -2,7 +2,7 @@
  * A shop whose orders are claimed by more than the friend of their buyer. All of it follows from an order's number, so that every process
  * knows it.
  */
-const buyerOf = (number) => `buyer-${number}@shop.example`
+export const buyerOf = (number) => `buyer-${number}@shop.example`
 export const friendOf = (number) => `friend-${number}@shop.example`
 
 const spellings = [

@@ -40,6 +40,7 @@ try {
       paid: (await storage.rewards()).length,
       announced: announcements(log).filter(({ what }) => what === 'did').length,
       done,
+      miscounts: await storage.miscounts(),
     }
     await storage.clear()
   }

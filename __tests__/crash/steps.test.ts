@@ -8,7 +8,7 @@ import { hasSqlite } from '../support/sqlite.js'
 const run = promisify(execFile)
 const testSteps = hasSqlite ? test : test.skip
 
-const nothing = { recorded: 0, reserved: 0, paid: 0, announced: 0, done: [] }
+const nothing = { recorded: 0, reserved: 0, paid: 0, announced: 0, done: [], miscounts: [] }
 const recorded = { ...nothing, recorded: 2 }
 const reserved = { ...recorded, reserved: 1 }
 const paid = { ...reserved, paid: 1, done: ['success'] }

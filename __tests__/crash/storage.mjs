@@ -1,5 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { startPostgres } from '../../scripts/postgres.mjs'
+import { counted } from '../support/counted.ts'
 
 const waiting = async (inbox) => (await inbox.stats()).deliveries.waiting
 const dead = async (inbox) => (await inbox.stats()).deliveries.dead
@@ -21,8 +23,27 @@ async function idle(inbox, ms) {
 /** No constraint keeps two claims from being paid for one order: the package alone does. */
 const table = 'CREATE TABLE IF NOT EXISTS rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
+/** What handlers of `pausing.mjs` make. */
+const effectsTable = 'CREATE TABLE IF NOT EXISTS effects (key TEXT)'
 /** The tables of the inbox, after the prefix that each database has for them. */
 const tables = ['deliveries', 'claims', 'counters', 'days']
+/** Makes a counter wrong: to see that this is found. */
+const miscount = (prefix) => `UPDATE ${prefix}counters SET value = value + 1 WHERE name = 'deliveries.done'`
+
+/** What is counted otherwise than the rows are, once nothing runs any more; nothing where all is well. */
+async function miscounts(inbox, ask) {
+  const { says, is } = await counted(inbox, ask)
+  return Object.keys(is)
+    .filter((what) => JSON.stringify(says[what]) !== JSON.stringify(is[what]))
+    .map((what) => `${what} are ${JSON.stringify(is[what])}, and counted as ${JSON.stringify(says[what])}`)
+}
+
+/** Where the byte sequences of an address are looked for: as it is, and as it is sent. */
+function mentioned(addresses, bytes) {
+  return addresses.filter((each) => [each, encodeURIComponent(each)].some((text) => bytes.includes(text)))
+}
+
+const keysOf = (rows) => rows.map(({ key }) => key)
 
 /** The events of all deliveries that are done, and of those that are not. */
 async function events(inbox) {
@@ -36,15 +57,24 @@ async function openSqliteStorage(file) {
   const { sqliteInbox } = await import('conversion-webhook/sqlite')
   const inbox = sqliteInbox(file)
   const db = new DatabaseSync(file)
-  db.exec(`PRAGMA busy_timeout = 5000; ${table}`)
+  db.exec(`PRAGMA busy_timeout = 5000; ${table}; ${effectsTable}`)
   return {
     options: { inbox: 'sqlite', file },
     waiting: () => waiting(inbox),
     dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => db.prepare(query).all(),
+    effects: async () => keysOf(db.prepare('SELECT key FROM effects').all()),
     events: () => events(inbox),
     reserved: async () => db.prepare('SELECT 1 FROM conversion_webhook_claims WHERE holder IS NOT NULL').all().length,
+    miscounts: () => miscounts(inbox, async (sql) => db.prepare(sql('conversion_webhook_')).all()),
+    miscount: async () => db.exec(miscount('conversion_webhook_')),
+    erase: (email) => inbox.erase({ email }),
+    forgetRewards: async () => db.exec('DELETE FROM rewards'),
+    async mentions(addresses) {
+      const files = [file, `${file}-wal`, `${file}-shm`, `${file}-journal`].filter((path) => existsSync(path))
+      return mentioned(addresses, Buffer.concat(files.map((path) => readFileSync(path))))
+    },
     async clear() {
       db.exec(`DELETE FROM rewards; ${tables.map((name) => `DELETE FROM conversion_webhook_${name};`).join(' ')}`)
     },
@@ -59,27 +89,57 @@ async function openSqliteStorage(file) {
   }
 }
 
-export function openStorage(inbox, file) {
-  return inbox === 'sqlite' ? openSqliteStorage(file) : openPostgresStorage()
+/** A SQLite file, or PostgreSQL: a database of its own on a server that is there, else a server of its own. */
+export function openStorage(inbox, file, server) {
+  return inbox === 'sqlite' ? openSqliteStorage(file) : openPostgresStorage(server)
 }
 
-async function openPostgresStorage() {
+let databases = 0
+
+async function makeDatabase(pg, url) {
+  const name = `database_${++databases}`
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(`CREATE DATABASE ${name}`)
+  await client.end()
+  return Object.assign(new URL(url), { pathname: name }).href
+}
+
+async function openPostgresStorage(shared) {
   const { default: pg } = await import('pg')
   const { postgresInbox } = await import('conversion-webhook/postgres')
-  const server = await startPostgres()
-  const pool = new pg.Pool({ connectionString: server.url, max: 3 })
+  const server = shared ?? (await startPostgres())
+  const url = shared ? await makeDatabase(pg, shared.url) : server.url
+  const pool = new pg.Pool({ connectionString: url, max: 3 })
   pool.on('error', () => undefined) // the server is stopped under it
-  await pool.query(table)
+  await pool.query(`${table}; ${effectsTable}`)
   const inbox = postgresInbox({ pool })
   return {
-    options: { inbox: 'postgres', url: server.url },
+    options: { inbox: 'postgres', url },
     server,
     waiting: () => waiting(inbox),
     dead: () => dead(inbox),
     idle: (ms) => idle(inbox, ms),
     rewards: async () => (await pool.query(query)).rows,
+    effects: async () => keysOf((await pool.query('SELECT key FROM effects')).rows),
     events: () => events(inbox),
     reserved: async () => (await pool.query('SELECT 1 FROM conversion_webhook.reservations')).rowCount,
+    miscounts: () => miscounts(inbox, async (sql) => (await pool.query(sql('conversion_webhook.'))).rows),
+    miscount: () => pool.query(miscount('conversion_webhook.')),
+    erase: (email) => inbox.erase({ email }),
+    forgetRewards: () => pool.query('DELETE FROM rewards'),
+    async mentions(addresses) {
+      const { rows: names } = await pool.query(
+        `SELECT oid::regclass AS name FROM pg_class
+         WHERE relkind IN ('r', 'm') AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')`,
+      )
+      const found = new Set()
+      for (const { name } of names) {
+        const { rows } = await pool.query(`SELECT t::text AS row FROM ${name} AS t`)
+        for (const address of mentioned(addresses, rows.map(({ row }) => row).join('\n'))) found.add(address)
+      }
+      return [...found]
+    },
     clear: () =>
       pool.query(
         `TRUNCATE rewards, ${['reservations', ...tables].map((name) => `conversion_webhook.${name}`).join(', ')}`,
@@ -88,7 +148,7 @@ async function openPostgresStorage() {
     async close() {
       await inbox.close()
       await pool.end()
-      await server.stop()
+      if (!shared) await server.stop()
     },
   }
 }

@@ -85,3 +85,22 @@ test.each([
   await expect(result).rejects.toMatchObject({ code })
   expect(connect).toHaveBeenCalledTimes(1 + asked)
 })
+
+test('the rollback of a library is one message: no statement of its own waits behind another', async () => {
+  const { connections, sent, answer } = poolWith(
+    'ROLLBACK TO SAVEPOINT conversion_webhook_1; RELEASE SAVEPOINT conversion_webhook_1',
+  )
+  await commitTransaction(
+    connections,
+    async (client) => {
+      await client.query('BEGIN')
+      const before = sent.length
+      const rolledBack = client.query('ROLLBACK')
+      expect(sent.length - before).toBe(1)
+      answer.resolve()
+      await rolledBack
+    },
+    () => Promise.resolve(),
+    new AbortController().signal,
+  )
+})

@@ -6,7 +6,7 @@ export type Ask = (sql: (prefix: string) => string) => Promise<readonly Readonly
 /** What `stats` says, and what the rows say: the same, since counters are written with the rows. */
 export async function counted(inbox: Inbox, ask: Ask) {
   const days = 3
-  const { deliveries, perDay = [] } = await inbox.stats({ days })
+  const { callbacks, deliveries, perDay = [] } = await inbox.stats({ days })
   const rows = await ask(
     (prefix) => `
     SELECT CASE WHEN state = 'waiting' AND (held_until IS NOT NULL OR holds > 0) THEN 'held' ELSE state END AS state,
@@ -21,6 +21,14 @@ export async function counted(inbox: Inbox, ask: Ask) {
     const status = key === 'reversal' ? 'fail' : String(key)
     if (date && status in date) date[status as 'success'] += Number(n)
   }
+  const repeats = { duplicate: 0, stale: 0 }
+  for (const { repeats: text } of await ask(
+    (prefix) => `SELECT repeats FROM ${prefix}claims WHERE repeats IS NOT NULL`,
+  )) {
+    const found = JSON.parse(String(text)) as Partial<Record<keyof typeof repeats, { readonly count: number }>>
+    repeats.duplicate += found.duplicate?.count ?? 0
+    repeats.stale += found.stale?.count ?? 0
+  }
   const kept = await ask(
     (prefix) => `SELECT kind, count(*) AS n, sum(bytes) AS bytes FROM ${prefix}quarantine GROUP BY kind`,
   )
@@ -32,10 +40,11 @@ export async function counted(inbox: Inbox, ask: Ask) {
   const quarantine = kinds.map((kind) => [valueOf(`quarantine.${kind}.rows`), valueOf(`quarantine.${kind}.bytes`)])
   const keptOf = (kind: string) => kept.find((each) => each.kind === kind)
   return {
-    says: { deliveries, perDay, quarantine },
+    says: { deliveries, perDay, quarantine, repeats: { duplicate: callbacks.duplicate, stale: callbacks.stale } },
     is: {
       deliveries: states,
       perDay: Object.values(dates),
+      repeats,
       quarantine: kinds.map((kind) => [Number(keptOf(kind)?.n ?? 0), Number(keptOf(kind)?.bytes ?? 0)]),
     },
   }

@@ -37,11 +37,11 @@ export class Savepoints {
     })
   }
 
-  rollback(): Promise<unknown> {
+  /** Both statements in one message: pg warns of a statement that is sent while another one of its connection waits to be sent. */
+  async rollback(): Promise<unknown> {
     const name = this.#close()
-    const result = this.#answer(`ROLLBACK TO SAVEPOINT ${name}`)
-    this.#send(`RELEASE SAVEPOINT ${name}`).catch(() => undefined) // fails where the other one failed
-    return result
+    const results = await this.#answer(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`)
+    return Array.isArray(results) ? results[0] : results
   }
 
   #close(): string {

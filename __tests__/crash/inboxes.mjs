@@ -1,0 +1,13 @@
+import { Death } from './deaths.mjs'
+import { watchThreads } from './thread-deaths.mjs'
+
+/** The inbox of a process of a crash test, `{ inbox, file | url }`; `death` may be one whose steps are reached in it. */
+export async function openInbox({ inbox: kind, file, url }, death = new Death()) {
+  if (kind === 'sqlite') {
+    if (death.at) await death.watchSqlite()
+    if (death.at) watchThreads(death.at)
+    return (await import('conversion-webhook/sqlite')).sqliteInbox(file)
+  }
+  const { postgresInbox } = await import('conversion-webhook/postgres')
+  return postgresInbox(death.at ? { pool: await death.pool(url) } : { connectionString: url })
+}

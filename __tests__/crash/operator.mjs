@@ -1,0 +1,12 @@
+/*
+ * A process that does an operator's work on an inbox and delivers nothing: `node operator.mjs '{"inbox":"sqlite","file":…}'`. With `dieAt`
+ * it kills itself where it first comes to that step of `deaths.mjs` or `thread-deaths.mjs`.
+ */
+import { Death } from './deaths.mjs'
+import { openInbox } from './inboxes.mjs'
+import { operateOn } from './operating.mjs'
+
+const { dieAt, ...options } = JSON.parse(process.argv[2])
+operateOn(await openInbox(options, new Death(dieAt)))
+process.once('disconnect', () => process.exit(1))
+process.send({ isReady: true })
