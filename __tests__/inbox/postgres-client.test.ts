@@ -91,7 +91,7 @@ test('the rollback of a library is one message: no statement of its own waits be
     'ROLLBACK TO SAVEPOINT conversion_webhook_1; RELEASE SAVEPOINT conversion_webhook_1',
   )
   await commitTransaction(
-    connections,
+    { connections, commits: connections },
     async (client) => {
       await client.query('BEGIN')
       const before = sent.length
