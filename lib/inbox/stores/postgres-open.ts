@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type * as Pg from 'pg'
 import type * as Boss from 'pg-boss'
 import { ConversionWebhookError } from '../../errors.js'
@@ -12,6 +12,7 @@ import { PostgresListener } from './postgres-listener.js'
 import { PostgresQuarantine } from './postgres-quarantine.js'
 import { PostgresRows } from './postgres-rows.js'
 import { migrate } from './postgres-schema.js'
+import { TurnSocket } from './postgres-socket.js'
 import type { PostgresParts } from './postgres-reads.js'
 
 const connectWithinMs = 5_000
@@ -120,7 +121,7 @@ export async function openPostgres(
 }
 
 function socketIn(sockets: Set<Socket>): Socket {
-  const socket = new Socket()
+  const socket = new TurnSocket()
   sockets.add(socket)
   socket.once('close', () => sockets.delete(socket))
   return socket

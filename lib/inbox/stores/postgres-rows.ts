@@ -1,6 +1,6 @@
 import type { Holders } from '../holders.js'
 import type { People } from '../identity.js'
-import type { Delivery, ClaimRecord } from '../records.js'
+import type { ClaimRecord } from '../records.js'
 import type { DeliverySelection, Settled, StoredDelivery } from '../store.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
@@ -60,28 +60,23 @@ export class PostgresRows {
     )
   }
 
+  /** Claims with their deliveries, in the order of the ids. */
   async records(client: Queryable, ids: readonly string[]): Promise<Map<string, ClaimRecord>> {
     if (ids.length === 0) return new Map()
-    const once = [...new Set(ids)]
-    const [claims, deliveries] = await Promise.all([
-      client.query(eachOf(`SELECT * FROM ${this.#schema}.claims WHERE id = key`, 'unnest($1::text[])'), [once]),
-      this.#deliveriesOf(client, once),
+    // Of columns that both have, those of the claim count.
+    const joined = `SELECT d.*, c.* FROM ${this.#schema}.claims c LEFT JOIN ${this.#schema}.deliveries d ON d.claim = c.id WHERE c.id = key`
+    const { rows } = await client.query(`${eachOf(joined, 'unnest($1::text[])')} ORDER BY sequence`, [
+      [...new Set(ids)],
     ])
-    return recordsOf(claims.rows, deliveries)
-  }
-
-  async #deliveriesOf(client: Queryable, claims: readonly string[]): Promise<readonly Row[]> {
-    const ofOne = eachOf(`SELECT * FROM ${this.#schema}.deliveries WHERE claim = key`, 'unnest($1::text[])')
-    const { rows } = await client.query(`${ofOne} ORDER BY sequence`, [claims])
-    return rows
+    return recordsOf(ids, rows)
   }
 
   async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly ClaimRecord[]> {
-    const { rows } = await client.query(`SELECT * FROM ${this.#schema}.claims WHERE id > $1 ORDER BY id LIMIT $2`, [
+    const { rows } = await client.query(`SELECT id FROM ${this.#schema}.claims WHERE id > $1 ORDER BY id LIMIT $2`, [
       after,
       limit,
     ])
-    return [...(await this.#withDeliveries(client, rows)).values()]
+    return [...(await this.records(client, idsOf(rows))).values()]
   }
 
   /** See `Store.settled`. */
@@ -100,26 +95,21 @@ export class PostgresRows {
     }
   }
 
-  async #withDeliveries(client: Queryable, rows: readonly Row[]): Promise<Map<string, ClaimRecord>> {
-    const ids = rows.map(({ id }) => text(id))
-    return recordsOf(rows, await this.#deliveriesOf(client, ids))
-  }
-
   /** The oldest claims of an identity, the first one first. */
   async claims(client: Queryable, identity: string, limit: number): Promise<readonly ClaimRecord[]> {
     const { rows } = await client.query(
-      `(SELECT * FROM ${this.#schema}.claims WHERE id = $1)
-       UNION ALL (SELECT * FROM ${this.#schema}.claims WHERE id <> identity AND identity = $1 ORDER BY number LIMIT $2) LIMIT $2`,
+      `(SELECT id FROM ${this.#schema}.claims WHERE id = $1)
+       UNION ALL (SELECT id FROM ${this.#schema}.claims WHERE id <> identity AND identity = $1 ORDER BY number LIMIT $2) LIMIT $2`,
       [identity, limit],
     )
-    return [...(await this.#withDeliveries(client, rows)).values()]
+    return [...(await this.records(client, idsOf(rows))).values()]
   }
 
   /** The ids of the rivals that a callback may belong to, besides the first claim and the one that has the order. */
   async rivals(client: Queryable, identity: string, people: People, agreeing: number): Promise<readonly string[]> {
     const { sql, values } = rivalsFor(`${this.#schema}.claims`, identity, people, agreeing)
     const { rows } = await client.query(numbered(sql), [...values])
-    return rows.map(({ id }) => text(id))
+    return idsOf(rows)
   }
 
   /** Who has some orders, and those of some claims. */
@@ -256,17 +246,17 @@ function whole(time: number): number {
   return Math.ceil(Math.min(Math.max(time, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER))
 }
 
-function recordsOf(claims: readonly Row[], deliveries: readonly Row[]): Map<string, ClaimRecord> {
-  const byClaim = new Map<string, Delivery[]>()
-  for (const row of deliveries) {
-    const claim = text(row.claim)
-    const siblings = byClaim.get(claim) ?? []
-    byClaim.set(claim, [...siblings, toDelivery(row)])
+function idsOf(rows: readonly Row[]): readonly string[] {
+  return rows.map(({ id }) => text(id))
+}
+
+/** Rows of claims, one a delivery, or one without any. */
+function recordsOf(ids: readonly string[], rows: readonly Row[]): Map<string, ClaimRecord> {
+  const byClaim = new Map<string, Row[]>(ids.map((id) => [id, []]))
+  for (const row of rows) byClaim.get(text(row.id))?.push(row)
+  const records = new Map<string, ClaimRecord>()
+  for (const [id, [row, ...others]] of byClaim) {
+    if (row !== undefined) records.set(id, toRecord(row, row.claim === null ? [] : [row, ...others].map(toDelivery)))
   }
-  return new Map(
-    claims.map((row) => {
-      const id = text(row.id)
-      return [id, toRecord(row, byClaim.get(id) ?? [])]
-    }),
-  )
+  return records
 }

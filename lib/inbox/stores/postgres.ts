@@ -154,8 +154,8 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
     const { written, reserved, kept, quarantined } = transaction
     for (const { before, after } of written) tally.add(before, { record: after })
-    const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
-    const owners = endedOwners(written, candidates)
+    const named = changes.flatMap(({ candidate, ended }) => [candidate, ended]).filter((owner) => owner !== undefined)
+    const owners = endedOwners(written, named)
     const unused = owners.map((owner) => jobs.leases.ticket(owner)?.deliveryId).filter((id) => id !== undefined)
     const wakeUps = wakeUpsFor(written, unused, this.now())
     const [completed] = await Promise.all([
@@ -176,11 +176,15 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
       const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
+      const tickets = await jobs.fetch(limit)
       const failed = this.#failedBefore()
         .map((owner) => jobs.leases.ticket(owner))
         .filter((ticket) => ticket !== undefined)
-      const tickets = await jobs.fetch(limit)
-      return [...quarantined.map((id) => ({ quarantined: id })), ...[...failed, ...tickets].map(candidateOf)]
+      return [
+        ...quarantined.map((id) => ({ quarantined: id })),
+        ...failed.map((ticket) => candidateOf(ticket, ownerOf(ticket))),
+        ...tickets.map((ticket) => candidateOf(ticket)),
+      ]
     })
   }
 
@@ -222,9 +226,11 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 }
 
-function candidateOf(ticket: Ticket): Candidate {
+/** `neverBegun` is the owner of an attempt that may be recorded, since the answer to a commit was lost, and that does not run. */
+function candidateOf(ticket: Ticket, neverBegun?: string): Candidate {
   const [claim] = splitDeliveryId(ticket.deliveryId)
-  const isLapsed = ({ owner }: AttemptMark) => owner !== undefined && isLapsedBefore(ticket, owner)
+  const isLapsed = ({ owner }: AttemptMark) =>
+    owner !== undefined && (owner === neverBegun || isLapsedBefore(ticket, owner))
   return { claim, owner: ownerOf(ticket), isLapsed }
 }
 
