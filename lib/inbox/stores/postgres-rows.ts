@@ -72,11 +72,12 @@ export class PostgresRows {
   }
 
   async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly ClaimRecord[]> {
-    const { rows } = await client.query(`SELECT id FROM ${this.#schema}.claims WHERE id > $1 ORDER BY id LIMIT $2`, [
-      after,
-      limit,
-    ])
-    return [...(await this.records(client, idsOf(rows))).values()]
+    const { rows } = await client.query(
+      `SELECT d.*, c.* FROM (SELECT * FROM ${this.#schema}.claims WHERE id > $1 ORDER BY id LIMIT $2) AS c
+       LEFT JOIN LATERAL (SELECT * FROM ${this.#schema}.deliveries WHERE claim = c.id OFFSET 0) AS d ON true ORDER BY id, sequence`,
+      [after, limit],
+    )
+    return [...recordsOf(idsOf(rows), rows).values()]
   }
 
   /** See `Store.settled`. */
