@@ -31,7 +31,6 @@ import { SqlitePlace } from './sqlite-place.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
 import { SqliteTransactions, type AnyChange } from './sqlite-transactions.js'
-import { cutLog } from './sqlite-worker.js'
 import { SqliteWorkers } from './sqlite-workers.js'
 
 const busyForMs = 5_000
@@ -95,7 +94,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   /** One transaction; once more without an effect that ended it. */
-  #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
+  async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
+    if (this.#log.ending) await this.#log.ending
     const broken = new Map<AnyChange, unknown>()
     return this.#insist(() => {
       for (;;) {
@@ -183,7 +183,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     try {
       const rewriting = await this.#read(() => this.#workers.sayThatIsRewritten())
       try {
-        isCut = await cutLog(this.#place.file, { mustRewrite: true, patienceMs: cutForMs }).done
+        isCut = await this.#log.rewriteFile(cutForMs)
       } finally {
         await this.#read(() => {
           this.#workers.forgetWorker(rewriting)
