@@ -59,11 +59,20 @@ export class SqliteLog {
     }
   }
 
-  /** Writes the whole file anew and cuts the log. Resolves with false where other connections kept it from being cut for so long. */
-  async rewriteFile(forMs: number): Promise<boolean> {
+  /** Cuts the log. Resolves with false where other connections prevented that for so long. */
+  cut(forMs: number): Promise<boolean> {
+    return this.#cutAfter(() => Promise.resolve(), forMs)
+  }
+
+  /** The same, after the whole file was written anew. */
+  rewriteFile(forMs: number): Promise<boolean> {
+    return this.#cutAfter((worker) => worker.rewrite(), forMs)
+  }
+
+  async #cutAfter(work: (worker: SqliteWorker) => Promise<unknown>, forMs: number): Promise<boolean> {
     const worker = new SqliteWorker(this.#file)
     try {
-      await worker.rewrite()
+      await work(worker)
       return await this.#end(worker, () => true, forMs)
     } finally {
       await worker.end()
