@@ -9,8 +9,9 @@ const mebibyte = 1_048_576
 const pagesAtOnce = 1_000
 /** A file of the log that is longer is cut. */
 const maxBytes = 12 * mebibyte
-const patienceMs = 1_000
-const pauseMs = 100
+/** Between two tries to end the log, which another connection can prevent. A try that ends nothing takes next to no time. */
+const pauseMs = 50
+/** Before another thread is tried. */
 const againMs = 5_000
 /** After this time without an answer the thread is not relied on. */
 const silentMs = 30_000
@@ -111,10 +112,9 @@ export class SqliteLog {
     this.#isMoving = true
     try {
       this.#worker ??= new SqliteWorker(this.#file)
-      if (await this.#end(this.#worker, () => this.#bytes > maxBytes, patienceMs)) {
-        this.#isMoving = false
-        this.#length.leaveOut(2 * pagesAtOnce)
-      }
+      await this.#end(this.#worker, () => this.#bytes > maxBytes, Infinity)
+      this.#isMoving = false
+      this.#length.leaveOut(2 * pagesAtOnce)
       this.#leaveToSqlite(0)
     } catch (error) {
       debug.inbox('no thread moves the log: %s', String(error))
