@@ -154,6 +154,19 @@ describeSqlite('SQLite', () => {
     })
   })
 
+  test('few deliveries of a state are looked through for an address, and not all of the address', async () => {
+    const walksFor = async (state: DeliverySelection['state']) => {
+      const listing = new SqliteDeliveries(db, toDelivery)
+      const walk = jest.spyOn(listing, 'walk')
+      const selection = { limit, before: undefined, email: everybody, scope: 'rare', state }
+      expect(idsOf(await newest(listing, selection, (query) => Promise.resolve(query())))).toEqual(expected(selection))
+      return walk.mock.calls.length
+    }
+    expect(await walksFor('dead')).toBe(1)
+    expect(await walksFor('running')).toBe(1)
+    expect(await walksFor('done')).toBeGreaterThan(1)
+  })
+
   test('lets callbacks come in between the portions', async () => {
     let turns = 0
     let isOver = false

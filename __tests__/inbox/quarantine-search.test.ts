@@ -118,7 +118,7 @@ describeSqlite('SQLite', () => {
     test.each(cases)('finds %s by indexes, in the order of time', (_name, count, selection) => {
       const { db: watching, steps } = watched(db)
       const quarantine = new SqliteQuarantine(watching, durableBudget)
-      const found = quarantine.rows(quarantine.walk(selection).numbers)
+      const found = quarantine.rows(quarantine.walk(selection, 1_000).numbers)
       expect(found).toHaveLength(count)
       expect(found).toEqual([...found].sort((a, b) => b.lastAt - a.lastAt))
       expect(slowSteps(steps())).toEqual([])

@@ -1,11 +1,11 @@
-import { copyFileSync, existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { conversionWebhook, type ConversionHandlers } from '../../lib/index.js'
 import { sqliteInbox } from '../../lib/sqlite.js'
-import { eventually, settled } from '../contract/inboxes.js'
+import { settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* What becomes of the files of an inbox while it is open: written anew, grown, moved. */
+/* What becomes of the files of an inbox while it is open: written anew, moved. */
 
 const describeSqlite = hasSqlite ? describe : describe.skip
 
@@ -96,26 +96,6 @@ describeSqlite('erase', () => {
     setTimeout(reader.end, 1_000)
     expect(await erased).toMatchObject({ erased: 1 })
     await inbox.list() // whatever is written afterwards holds nothing of it
-  })
-})
-
-describeSqlite('the log', () => {
-  test('is small again when a connection that read for long has ended, whether callbacks come or not', async () => {
-    const { inbox, report } = start()
-    const reader = readFrom()
-    const mebibyte = 1_048_576
-    const logSize = () => statSync(file('-wal')).size
-    for (let order = 0; logSize() < 20 * mebibyte; order++) {
-      const several = Array.from({ length: 100 }, (_each, index) => report(`order ${String(order)} ${String(index)}`))
-      await Promise.all(several)
-    }
-    await settled(inbox)
-    reader.end()
-    await eventually(
-      () => Promise.resolve(logSize()),
-      (size) => size < 16 * mebibyte,
-    )
-    expect((await inbox.stats()).deliveries.waiting).toBe(0)
   })
 })
 

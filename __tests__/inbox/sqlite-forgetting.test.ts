@@ -65,10 +65,24 @@ describeSqlite('a file of many conversions', () => {
     expect(await answeredDuring(work())).toBeGreaterThan(5)
   })
 
+  test('answers callbacks while it reads what was settled long ago, though nothing of it is to be pruned', async () => {
+    settle(31)
+    write(
+      `UPDATE conversion_webhook_deliveries SET callback = json_set(callback, '$.receivedAt', ${String(Date.now())})`,
+    )
+    expect(await answeredDuring(pruner(store)(old))).toBeGreaterThan(3)
+  })
+
   test('prunes what is old enough, once', async () => {
     settle(31)
     expect(await inbox.prune(old)).toEqual({ pruned: conversions })
     expect(await inbox.prune(old)).toEqual({ pruned: 0 })
+  })
+
+  test('lists many rows in portions', async () => {
+    const asked = jest.spyOn(store, 'holders')
+    expect(await inbox.list({ limit: 1_000 })).toHaveLength(1_000)
+    expect(asked.mock.calls.length).toBeGreaterThan(3)
   })
 
   const makeUnreadable = () => {

@@ -39,9 +39,10 @@ function insertDeliveries(prefix, claim, source, text, rows, now) {
   const { scope, referrer, referee, order, state, callback } = parts(text)
   const receivedAt = `${now} - (${rows} - i) * ${Math.floor(yearMs / rows)}`
   const later = now + 14 * 86_400_000
+  const received = `replace(${callback}, '"receivedAt":0', '"receivedAt":' || (${receivedAt}))`
   return `INSERT INTO ${prefix}deliveries (${deliveryColumns})
     SELECT ${claim}, 'success', 1, ${state}, 1, 0, NULL, NULL, CASE i % 20 WHEN 9 THEN ${later} END,
-      CASE i % 20 WHEN 9 THEN ${later} ELSE 0 END, ${receivedAt}, ${receivedAt}, 0, 0, ${scope}, ${order}, ${referrer}, ${referee}, ${callback}
+      CASE i % 20 WHEN 9 THEN ${later} ELSE 0 END, ${receivedAt}, ${receivedAt}, 0, 0, ${scope}, ${order}, ${referrer}, ${referee}, ${received}
     FROM ${source}`
 }
 
@@ -54,13 +55,11 @@ export function fillSqlite(file, rows, callback, now = Date.now()) {
   const { scope, referrer, referee } = parts()
   const from = Number(db.prepare(`SELECT coalesce(max(number), 0) AS n FROM ${prefix}claims`).get().n)
   const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})`
-  db.exec(`${numbers} INSERT INTO ${prefix}claims (number, ${claimColumns})
-    SELECT ${from} + i, hash_of(i), hash_of(i), hash_of(-i), ${scope}, 'success', 0, ${referrer}, ${referee}, 1000, 0, hash_of(i) FROM n`)
+  // Each has its own order.
+  db.exec(`${numbers} INSERT INTO ${prefix}claims (number, holder, ${claimColumns})
+    SELECT ${from} + i, ${from} + i, hash_of(i), hash_of(i), hash_of(-i), ${scope}, 'success', 0, ${referrer}, ${referee}, 1000, 0, hash_of(i) FROM n`)
   const text = `'${callback.replaceAll("'", "''")}'`
   db.exec(`${numbers} ${insertDeliveries(prefix, `${from} + i`, 'n', text, rows, now)}`)
-  db.exec(
-    `INSERT INTO ${prefix}reservations (order_key, claim) SELECT id, id FROM ${prefix}claims WHERE number > ${from} ORDER BY id`,
-  )
   for (const sql of counts(prefix, '', '')) db.exec(sql)
   db.exec('COMMIT; PRAGMA wal_checkpoint(TRUNCATE)')
   db.close()

@@ -60,7 +60,7 @@ async function storageOf({ where, rows }) {
   const callback = {
     status: 'success',
     scope: '',
-    receivedAt: Date.now(),
+    receivedAt: 0, // each has its own
     params: sampleParams({ goal_complete: '0', orderID: 'the order', referee_email: 'the friend@shop.example' }),
     extra: {},
     repairs: [],

@@ -36,10 +36,12 @@ export function pruner(store: Store) {
       isOldEnough(record, before) && !isPruned(record) ? emptied(record) : undefined
     let pruned = 0
     const portions = new Portions()
+    const pace = new Pace()
     for await (const records of store.settled === undefined ? allRecords(store) : settledRecords(store, before)) {
       const ids = records.filter((record) => prune(record)).map(({ id }) => id)
       const done = await portions.each(ids, (id) => rewrite(store, id, prune))
       pruned += done.filter(Boolean).length
+      await pace.step()
     }
     for await (const quarantined of allQuarantined(store)) {
       if (receivedAtOf(quarantined) < before) await store.drop(quarantined.id)

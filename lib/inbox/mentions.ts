@@ -2,7 +2,7 @@ import type { Callback } from '../callback/conversion.js'
 import type { Texts } from './addresses.js'
 import type { Difference } from './claims.js'
 import type { QuarantinedCallback } from './quarantine.js'
-import type { ClaimRecord, LogEntry } from './records.js'
+import type { ClaimRecord, Delivery, LogEntry } from './records.js'
 
 /* Everything from outside that is kept of a conversion, or of a callback in quarantine: where a person may be mentioned. */
 
@@ -17,6 +17,24 @@ export function textsOfRecord({ scope, referrerEmail, refereeEmail, deliveries }
     { emails: [referrerEmail, refereeEmail], others: [scope] },
     ...deliveries.flatMap(({ callback, log }) => [...partsOfCallback(callback), partsOfLog(log)]),
   ])
+}
+
+/** Whether a text that may mention a person is no longer there. */
+export function losesText(before: ClaimRecord, after: ClaimRecord): boolean {
+  // Nearly every change leaves alone what was received, and adds to the log at most.
+  const isKept = ({ callback, log }: Delivery): boolean =>
+    after.deliveries.some(
+      (other) =>
+        other.callback === callback && log.every((entry) => entry.message === undefined || other.log.includes(entry)),
+    )
+  const { scope, referrerEmail, refereeEmail } = before
+  const isSameHead =
+    scope === after.scope && referrerEmail === after.referrerEmail && refereeEmail === after.refereeEmail
+  if (isSameHead && before.deliveries.every(isKept)) return false
+  const left = textsOfRecord(after)
+  const isLeft = new Set([...left.emails, ...left.others])
+  const { emails, others } = textsOfRecord(before)
+  return [...emails, ...others].some((text) => !isLeft.has(text))
 }
 
 /** Of a callback in quarantine; what it contradicts is another one's. */

@@ -6,6 +6,7 @@ import type { InboxClaim, InboxEntry, InboxHost, InboxQuery, InboxRow, InboxStat
 import { eraser, pruner } from './forgetting.js'
 import { historyOf } from './history.js'
 import { claimOfConflict, quarantineStates, receivedAtOf, scopeOf, type QuarantinedCallback } from './quarantine.js'
+import { Pace } from './pace.js'
 import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
 import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, type ClaimRecord } from './records.js'
 import { replayer, unknownRecord } from './replay.js'
@@ -23,6 +24,8 @@ function isQuarantineState(state: InboxState): state is QuarantinedCallback['sta
 }
 
 const maxLimit = 1_000
+/** Rows that are made of what is stored in one go: callbacks come in between. */
+const rowsAtATime = 200
 
 /** The operators over any store. `wake` is called after something was marked. */
 export function createOperators(
@@ -96,9 +99,16 @@ export function createOperators(
   }
 
   async function rowsOf(found: readonly (StoredDelivery | QuarantinedCallback)[]): Promise<readonly InboxRow[]> {
-    const orders = found.flatMap((each) => ('delivery' in each ? [each.identity, each.order] : [each.identity]))
-    const holders = await store.holders([...new Set(orders.filter((order) => order !== undefined))])
-    return found.map((each) => ('delivery' in each ? rowOf(each, holders) : rowOfQuarantined(each, holders)))
+    const rows: InboxRow[] = []
+    const pace = new Pace()
+    for (let from = 0; from < found.length; from += rowsAtATime) {
+      const some = found.slice(from, from + rowsAtATime)
+      const orders = some.flatMap((each) => ('delivery' in each ? [each.identity, each.order] : [each.identity]))
+      const holders = await store.holders([...new Set(orders.filter((order) => order !== undefined))])
+      rows.push(...some.map((each) => ('delivery' in each ? rowOf(each, holders) : rowOfQuarantined(each, holders))))
+      await pace.step()
+    }
+    return rows
   }
 
   async function list(asked?: InboxQuery): Promise<readonly InboxRow[]> {

@@ -1,6 +1,7 @@
 const turnMs = 10
 const portionMs = 10
 const maxPortion = 50
+const growth = 1.25
 
 /** Lets callbacks come in between what an operator does for long: no turn of the event loop takes much more than 10 ms of it. */
 export class Pace {
@@ -25,22 +26,42 @@ export function inOneTurn<Item, Made>(items: readonly Item[], make: (item: Item)
   return made
 }
 
+/** How many items make a portion: as many as took 10 ms the last time. A slower disk makes portions smaller. */
+export class PortionSize {
+  readonly #max: number
+  #size: number
+
+  constructor(first: number, max: number) {
+    this.#size = first
+    this.#max = max
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Called after each portion. */
+  took(items: number, ms: number): void {
+    const fitting = Math.floor((items * portionMs) / ms)
+    this.#size = Math.max(1, Math.min(fitting, Math.ceil(growth * this.#size), this.#max))
+  }
+}
+
 /**
  * Does something for many items, as many at a time as take 10 ms: they share a commit, and each commit is followed by that of the callbacks
- * which came meanwhile. A slower disk makes the portions smaller.
+ * which came meanwhile.
  */
 export class Portions {
-  #size = 20
+  readonly #portion = new PortionSize(20, maxPortion)
 
   /** Resolves with the results, in the order of the items. */
   async each<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result>): Promise<readonly Result[]> {
     const results: Result[] = []
     while (results.length < items.length) {
-      const portion = items.slice(results.length, results.length + this.#size)
+      const portion = items.slice(results.length, results.length + this.#portion.size)
       const startedAt = performance.now()
       results.push(...(await Promise.all(portion.map(work))))
-      const fitting = Math.floor((portion.length * portionMs) / (performance.now() - startedAt))
-      this.#size = Math.max(1, Math.min(fitting, Math.ceil(1.25 * this.#size), maxPortion))
+      this.#portion.took(portion.length, performance.now() - startedAt)
     }
     return results
   }

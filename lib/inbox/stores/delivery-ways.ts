@@ -15,9 +15,12 @@ const settledOrWaiting: readonly DeliveryState[] = ['waiting', 'done', 'dead', '
 /**
  * How deliveries are found newest first. An order or an address says most, and what else is asked for is a filter. Everything else goes
  * through states, each of which is in the order of time. What runs is in no index by time, since it would be put there and removed again
- * with each attempt; it is little.
+ * with each attempt; it is little. `isRare` says that few deliveries are in the state that is asked for: then it says more than an address.
  */
-export function deliveryWays({ state, scope, orderId, email }: DeliverySelection): {
+export function deliveryWays(
+  { state, scope, orderId, email }: DeliverySelection,
+  isRare = false,
+): {
   readonly ways: readonly DeliveryWay[]
   readonly filter: Condition | undefined
 } {
@@ -29,7 +32,7 @@ export function deliveryWays({ state, scope, orderId, email }: DeliverySelection
       filter: all([isOfEmail, ...rest]),
     }
   }
-  if (email !== undefined) {
+  if (email !== undefined && !isRare) {
     const by = (column: 'referrer' | 'referee'): DeliveryWay => ({
       by: column,
       where: { sql: `${column}_email = ?`, values: [email] },
@@ -44,7 +47,7 @@ export function deliveryWays({ state, scope, orderId, email }: DeliverySelection
     return { by, where: all([isInScope, { sql, values: [] }]) ?? everything }
   }
   const states = state === undefined ? [...settledOrWaiting, 'running' as const] : [state]
-  return { ways: states.map(inState), filter: undefined }
+  return { ways: states.map(inState), filter: email === undefined ? undefined : eitherIs(email) }
 }
 
 function eitherIs(email: string): Condition {

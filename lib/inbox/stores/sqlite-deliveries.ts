@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DeliveryState } from '../ledger.js'
 import type { Delivery } from '../records.js'
 import type { DeliverySelection, StoredDelivery } from '../store.js'
 import { deliveryWays, type ListedBy } from './delivery-ways.js'
@@ -18,6 +19,9 @@ const indexes: Readonly<Record<ListedBy, string>> = {
   running: 'conversion_webhook_running',
 }
 
+/** So many deliveries take less time than all of a frequent address may. */
+const rare = 1_000
+
 /** The listing of deliveries in a SQLite file. */
 export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelivery> {
   readonly #sql: (sql: string) => StatementSync
@@ -29,15 +33,24 @@ export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelive
     this.#deliveryOf = deliveryOf
   }
 
-  walk(selection: DeliverySelection): Walked {
-    const { before, limit } = selection
-    const { ways, filter } = deliveryWays(selection)
+  walk(selection: DeliverySelection, portion: number): Walked {
+    const { before, limit, state, email } = selection
+    const isRare = email !== undefined && state !== undefined && this.#isRare(state)
+    const { ways, filter } = deliveryWays(selection, isRare)
     const indexed = ways.map(({ by, where }) => ({
       from: `${deliveries} t INDEXED BY ${indexes[by]} CROSS JOIN (SELECT number AS claim_number, id AS claim_id FROM ${claims}) c ON c.claim_number = t.claim`,
       time: 't.received_at',
       where,
     }))
-    return walk(this.#sql, { ways: indexed, id: `c.claim_id || ':' || t.event_key`, filter, before, limit })
+    return walk(this.#sql, { ways: indexed, id: `c.claim_id || ':' || t.event_key`, filter, before, limit, portion })
+  }
+
+  /** Whether few deliveries are in a state, which its index tells. */
+  #isRare(state: DeliveryState): boolean {
+    return deliveryWays({ state, limit: rare, before: undefined }).ways.every(({ by, where }) => {
+      const found = `SELECT 1 FROM ${deliveries} INDEXED BY ${indexes[by]} WHERE ${where.sql} LIMIT ?`
+      return Number(this.#sql(`SELECT count(*) AS count FROM (${found})`).get(...where.values, rare)?.count) < rare
+    })
   }
 
   rows(numbers: readonly number[]): readonly StoredDelivery[] {

@@ -1,73 +1,143 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Worker } from 'node:worker_threads'
+import { setTimeout as wait } from 'node:timers/promises'
 import { debug } from '../../debug.js'
-import { cutLog } from './sqlite-worker.js'
+import { LogLength } from './sqlite-log-length.js'
+import { SqliteWorker } from './sqlite-worker.js'
 
 const mebibyte = 1_048_576
+/** Pages of the log that are moved into the file at once: SQLite's own default. */
+const pagesAtOnce = 1_000
+/** A file of the log that is longer is cut. */
 const maxBytes = 12 * mebibyte
-const patienceMs = 1_000
+/** Between two tries to end the log, which another connection can prevent. A try that ends nothing takes next to no time. */
+const pauseMs = 50
+/** Before another thread is tried. */
 const againMs = 5_000
+/** After this time without an answer the thread is not relied on. */
+const silentMs = 30_000
+/** A thread takes some 11 MB, so it ends when there was nothing for it to do for this long. */
+const idleMs = 60_000
 
 /**
- * Keeps the log of a file small. SQLite moves it into the file after a commit, every thousand pages; but while a connection reads for long
- * the log grows, and the first commit after that would move all of it, in this thread. So a log that has grown is left to another thread
- * until it is small again.
+ * Keeps the log of a file small. SQLite by itself moves the log into the file in the commit that makes it a thousand pages long, which
+ * keeps this thread waiting for two more fsyncs, and after a connection that read for long for the whole of a large log. So another
+ * thread does it, which is there while there is much to write. Where there can be none, SQLite does it by itself.
  */
 export class SqliteLog {
   readonly #db: DatabaseSync
   readonly #file: string
-  #isLarge = false
+  readonly #length: LogLength
+  #pagesOfSqlite = -1
+  #bytes = 0
+  #isMoving = false
+  #askedAt = 0
   #isClosed = false
-  #worker: Worker | undefined
+  #worker: SqliteWorker | undefined
   #timer: NodeJS.Timeout | undefined
+  #ending: Promise<unknown> | undefined
 
   constructor(db: DatabaseSync, file: string) {
     this.#db = db
     this.#file = file
+    this.#length = new LogLength(`${file}-wal`)
     // What SQLite itself cuts when it begins the log anew.
     db.exec(`PRAGMA journal_size_limit = ${String(8 * mebibyte)}`)
+    this.#leaveToSqlite(0)
   }
 
-  /** To be told the size before each commit. */
+  /** Pending while another thread ends the log, for some milliseconds: who writes would find the file locked, or keep that from ending. */
+  get ending(): Promise<unknown> | undefined {
+    return this.#ending
+  }
+
+  /** To be told the size of the log's file before each commit. */
   watch(bytes: number): void {
-    if (bytes <= maxBytes || this.#isLarge) return
-    this.#isLarge = true
-    this.#checkpointAfter(0)
-    this.#cutIn(0) // not while the file is locked
+    this.#bytes = bytes
+    if (this.#isMoving) {
+      if (performance.now() - this.#askedAt > silentMs) this.#leaveToSqlite(pagesAtOnce)
+    } else if (this.#length.isOver(pagesAtOnce)) {
+      void this.#move()
+    }
+  }
+
+  /** Cuts the log. Resolves with false where other connections prevented that for so long. */
+  cut(forMs: number): Promise<boolean> {
+    return this.#cutAfter(() => Promise.resolve(), forMs)
+  }
+
+  /** The same, after the whole file was written anew. */
+  rewriteFile(forMs: number): Promise<boolean> {
+    return this.#cutAfter((worker) => worker.rewrite(), forMs)
+  }
+
+  async #cutAfter(work: (worker: SqliteWorker) => Promise<unknown>, forMs: number): Promise<boolean> {
+    const worker = new SqliteWorker(this.#file)
+    try {
+      await work(worker)
+      return await this.#end(worker, () => true, forMs)
+    } finally {
+      await worker.end()
+    }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#timer)
-    await this.#worker?.terminate()
+    await this.#worker?.end()
+    this.#length.close()
   }
 
-  /** Until the log is cut. Never rejects. */
-  async #cut(): Promise<void> {
-    let isCut = false
+  /** Moves the log into the file with a thread, and ends it. Resolves with false where other connections prevented that for so long. */
+  async #end(worker: SqliteWorker, mustCut: () => boolean, forMs: number): Promise<boolean> {
+    const giveUpAt = performance.now() + forMs
+    for (;;) {
+      this.#askedAt = performance.now()
+      await worker.checkpoint('PASSIVE')
+      // What was written meanwhile is little. While it is moved, too, nobody can write.
+      const ending = worker.checkpoint(mustCut() ? 'TRUNCATE' : 'RESTART')
+      this.#ending = ending.catch(() => undefined)
+      try {
+        if (await ending) return true
+      } finally {
+        this.#ending = undefined
+      }
+      if (performance.now() > giveUpAt) return false
+      await wait(pauseMs, undefined, { ref: false })
+    }
+  }
+
+  /** Until the log begins anew. Never rejects. */
+  async #move(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#isMoving = true
     try {
-      const { done, worker } = cutLog(this.#file, { mustRewrite: false, patienceMs })
-      worker.unref()
-      this.#worker = worker
-      isCut = await done
+      this.#worker ??= new SqliteWorker(this.#file)
+      await this.#end(this.#worker, () => this.#bytes > maxBytes, Infinity)
+      this.#isMoving = false
+      this.#length.leaveOut(2 * pagesAtOnce)
+      this.#leaveToSqlite(0)
     } catch (error) {
-      debug.inbox('the log could not be cut: %s', String(error))
-      this.#checkpointAfter(1_000) // better slowly than not at all
+      debug.inbox('no thread moves the log: %s', String(error))
+      this.#worker = undefined
+      this.#leaveToSqlite(pagesAtOnce)
     }
+    if (this.#isClosed) return
+    this.#timer = this.#isMoving
+      ? setTimeout(() => void this.#move(), againMs)
+      : setTimeout(() => void this.#rest(), idleMs)
+    this.#timer.unref()
+  }
+
+  async #rest(): Promise<void> {
+    const worker = this.#worker
     this.#worker = undefined
-    if (isCut) {
-      this.#checkpointAfter(1_000)
-      this.#isLarge = false
-    } else {
-      this.#cutIn(againMs)
-    }
+    await worker?.end()
   }
 
-  #cutIn(ms: number): void {
-    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#cut(), ms).unref()
-  }
-
-  #checkpointAfter(pages: number): void {
-    if (!this.#isClosed) this.#db.exec(`PRAGMA wal_autocheckpoint = ${String(pages)}`)
+  /** How long the log may become before SQLite moves it by itself; 0 for any length. */
+  #leaveToSqlite(pages: number): void {
+    if (this.#isClosed || pages === this.#pagesOfSqlite) return
+    this.#pagesOfSqlite = pages
+    this.#db.exec(`PRAGMA wal_autocheckpoint = ${String(pages)}`)
   }
 }

@@ -1,4 +1,5 @@
 import type { StatementSync } from 'node:sqlite'
+import { PortionSize } from '../pace.js'
 import type { Position, Selection } from '../store.js'
 import type { Condition } from './conditions.js'
 import { text, type Row } from './rows.js'
@@ -20,24 +21,22 @@ export interface Walk {
   readonly filter: Condition | undefined
   readonly before: Position | undefined
   readonly limit: number
+  /** From each way no more rows are looked at. */
+  readonly portion: number
 }
 
 export interface Walked {
+  /** How many rows were looked at. */
+  readonly looked: number
   /** The numbers of the wanted rows. */
   readonly numbers: readonly number[]
   /** Where the next walk begins; absent where there is no more. */
   readonly next?: Position | undefined
 }
 
-/** Rows that are looked at in one go where not all are wanted: the process does nothing else meanwhile. */
-const portion = 1_000
-
-/**
- * Walks through rows newest first, from each way at most as many as are asked for or one portion. A row may be of two ways: people refer
- * themselves.
- */
-export function walk(sql: (sql: string) => StatementSync, { ways, id, filter, before, limit }: Walk): Walked {
-  const most = filter === undefined ? limit : Math.max(limit, portion)
+/** Walks through rows newest first. A row may be of two ways: people refer themselves. */
+export function walk(sql: (sql: string) => StatementSync, { ways, id, filter, before, limit, portion }: Walk): Walked {
+  const most = filter === undefined ? Math.min(limit, portion) : portion
   const ofBefore = before === undefined ? [] : [before.receivedAt, before.receivedAt, before.id]
   const parts = ways.map(({ from, time, where }) => {
     const isBefore = before === undefined ? '' : `AND ${time} <= ? AND (${time} < ? OR ${id} < ?)`
@@ -50,6 +49,7 @@ export function walk(sql: (sql: string) => StatementSync, { ways, id, filter, be
   const last = rows.at(-1)
   const isMore = last !== undefined && rows.length === most && wanted.length < limit
   return {
+    looked: rows.length,
     numbers: wanted.map(({ number }) => Number(number)),
     ...(isMore && { next: { receivedAt: Number(last.received_at), id: text(last.id) } }),
   }
@@ -57,7 +57,8 @@ export function walk(sql: (sql: string) => StatementSync, { ways, id, filter, be
 
 /** A table that is listed. */
 export interface Listing<Asked extends Selection, Found> {
-  walk(selection: Asked): Walked
+  /** The next wanted rows, of those that one portion looks at. */
+  walk(selection: Asked, portion: number): Walked
   /** The rows of these numbers, in the same order. */
   rows(numbers: readonly number[]): readonly Found[]
 }
@@ -70,6 +71,9 @@ export function inOrder(numbers: readonly number[], rows: readonly Row[]): reado
 
 /** Rows are long, and each is parsed. */
 const rowsAtATime = 100
+/** Rows that are looked at in one go: each may be a page of its own that the disk is asked for. */
+const firstPortion = 200
+const maxPortion = 1_000
 
 /** Lists rows, newest first; callbacks come in between. `read` asks again for what another process locks. */
 export async function newest<Asked extends Selection, Found>(
@@ -78,9 +82,15 @@ export async function newest<Asked extends Selection, Found>(
   read: <T>(query: () => T) => Promise<T>,
 ): Promise<readonly Found[]> {
   const found: Found[] = []
+  const portion = new PortionSize(firstPortion, maxPortion)
   for (let before = selection.before; ;) {
     const limit = selection.limit - found.length
-    const { numbers, next } = await read(() => listing.walk({ ...selection, before, limit }))
+    const { numbers, next } = await read(() => {
+      const startedAt = performance.now()
+      const walked = listing.walk({ ...selection, before, limit }, portion.size)
+      portion.took(walked.looked, performance.now() - startedAt)
+      return walked
+    })
     for (let from = 0; from < numbers.length; from += rowsAtATime) {
       if (from > 0) await new Promise(setImmediate)
       found.push(...(await read(() => listing.rows(numbers.slice(from, from + rowsAtATime)))))

@@ -104,7 +104,7 @@ export class SqliteQuarantine {
   }
 
   /** Which rows a listing is of, newest first; a search may take several walks. */
-  walk(selection: QuarantineSelection): Walked {
+  walk(selection: QuarantineSelection, portion: number): Walked {
     const { state, scope, before, limit } = selection
     const [first, ...more] = soughtForms(selection).map(searchKey)
     const isInState = (each: string): Way => {
@@ -115,7 +115,7 @@ export class SqliteQuarantine {
     }
     if (first === undefined) {
       const ways = (state === undefined ? quarantineStates : [state]).map(isInState)
-      return walk(this.#sql, { ways, id: 't.id', filter: undefined, before, limit })
+      return walk(this.#sql, { ways, id: 't.id', filter: undefined, before, limit, portion })
     }
     const hasKey = `EXISTS (SELECT 1 FROM ${keys} k WHERE k.key = ? AND k.received_at = t.received_at AND k.number = t.number)`
     const filter = all([
@@ -125,7 +125,7 @@ export class SqliteQuarantine {
     ])
     const from = `${keys} k CROSS JOIN ${quarantine} t ON t.number = k.number`
     const ways = [{ from, time: 'k.received_at', where: { sql: 'k.key = ?', values: [first] } }]
-    return walk(this.#sql, { ways, id: 't.id', filter, before, limit })
+    return walk(this.#sql, { ways, id: 't.id', filter, before, limit, portion })
   }
 
   /** The rows of these numbers, in the same order. */

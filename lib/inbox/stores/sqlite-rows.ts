@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
+import { losesText } from '../mentions.js'
 import { inOneTurn } from '../pace.js'
 import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
 import type { Settled } from '../store.js'
@@ -162,6 +163,7 @@ export class SqliteRows {
   writeRecord(before: ClaimRecord | undefined, after: ClaimRecord): void {
     const number = this.#writeClaim(before, after)
     this.#numbers.set(after, number)
+    if (before && losesText(before, after)) this.counters.addRemoval()
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {

@@ -124,6 +124,11 @@ const migrations: readonly string[] = [
     DELETE FROM conversion_webhook_quarantine_keys WHERE number = old.number;
     UPDATE conversion_webhook_counters SET value = value - 1 WHERE name = 'quarantine.' || old.kind || '.rows';
     UPDATE conversion_webhook_counters SET value = value - old.bytes WHERE name = 'quarantine.' || old.kind || '.bytes';
+    INSERT INTO conversion_webhook_counters (name, value) VALUES ('removals', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1;
+  END;
+  CREATE TRIGGER conversion_webhook_quarantine_changed AFTER UPDATE ON conversion_webhook_quarantine
+  WHEN old.issues IS NOT new.issues OR old.differs IS NOT new.differs OR old.log IS NOT new.log BEGIN
+    INSERT INTO conversion_webhook_counters (name, value) VALUES ('removals', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1;
   END;
 
   -- Deliveries by the day of their callback.

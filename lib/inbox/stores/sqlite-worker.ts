@@ -2,55 +2,76 @@ import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
 /**
- * What takes seconds in a large file runs in a thread of its own, with a connection of its own. Its code is a string, which needs no file
- * beside the bundle and no loader.
- *
- * A checkpoint that cuts the log keeps writers waiting for as long as it waits for readers. So most of it is done by one that keeps nobody
- * waiting, and the cut is tried often and briefly.
+ * The code of a thread with a connection of its own, for what takes long in a large file or waits for the disk to take more than a commit.
+ * A string needs no file beside the bundle and no loader. Only VACUUM waits for locks.
  */
 const code = `
 process.emitWarning = () => undefined
 const { DatabaseSync } = require('node:sqlite')
 const { parentPort, workerData } = require('node:worker_threads')
-const { url, mustRewrite, patienceMs } = workerData
-const db = new DatabaseSync(url)
-try {
-  db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = 30000')
-  if (mustRewrite) db.exec('VACUUM')
-  db.exec('PRAGMA busy_timeout = 20')
-  const giveUpAt = performance.now() + patienceMs
-  const cut = () => {
-    db.exec('PRAGMA wal_checkpoint(PASSIVE)')
-    return db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get().busy === 0
-  }
-  let isCut = cut()
-  while (!isCut && performance.now() < giveUpAt) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
-    isCut = cut()
-  }
-  parentPort.postMessage(isCut)
-} finally {
-  db.close()
+const db = new DatabaseSync(workerData)
+db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384')
+const tasks = {
+  rewrite() {
+    db.exec('PRAGMA busy_timeout = 30000; VACUUM; PRAGMA busy_timeout = 0')
+    return true
+  },
+  checkpoint: (mode) => db.prepare('PRAGMA wal_checkpoint(' + mode + ')').get().busy === 0,
 }
+db.exec('PRAGMA busy_timeout = 0')
+parentPort.on('message', ({ task, mode }) => parentPort.postMessage(tasks[task](mode)))
 `
 
-interface Task {
-  /** Whether the whole file is written anew before its log is cut. */
-  readonly mustRewrite: boolean
-  /** How long the cut is tried. */
-  readonly patienceMs: number
-}
+/** `PASSIVE` keeps nobody waiting; the others make the log begin anew, with `TRUNCATE` as an empty file. */
+export type Checkpoint = 'PASSIVE' | 'RESTART' | 'TRUNCATE'
 
-/** A thread that cuts the log of a file; `done` resolves with whether it could, and rejects with what went wrong. */
-export function cutLog(file: string, task: Task): { readonly done: Promise<boolean>; readonly worker: Worker } {
-  const url = `${pathToFileURL(file).href}?mode=rw` // makes no file where there is none any more
-  const worker = new Worker(code, { eval: true, workerData: { url, ...task }, execArgv: [], env: {} })
-  const done = new Promise<boolean>((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-    worker.once('exit', () => {
-      reject(new Error('The thread that cuts the log has ended.'))
+/** A thread that moves the log of a file into it, or writes the file anew. One task at a time. */
+export class SqliteWorker {
+  readonly #worker: Worker
+  #pending: { readonly resolve: (isDone: boolean) => void; readonly reject: (error: Error) => void } | undefined
+  #failure: Error | undefined
+
+  constructor(file: string) {
+    const url = `${pathToFileURL(file).href}?mode=rw` // makes no file where there is none any more
+    this.#worker = new Worker(code, { eval: true, workerData: url, execArgv: [], env: {} })
+    this.#worker.on('message', (isDone: boolean) => this.#pending?.resolve(isDone))
+    this.#worker.on('error', (error: Error) => {
+      this.#fail(error)
     })
-  })
-  return { done, worker }
+    this.#worker.on('exit', () => {
+      this.#fail(new Error('The thread has ended.'))
+    })
+  }
+
+  rewrite(): Promise<boolean> {
+    return this.#do({ task: 'rewrite' })
+  }
+
+  /** Resolves with false where another connection was in the way. */
+  checkpoint(mode: Checkpoint): Promise<boolean> {
+    return this.#do({ task: 'checkpoint', mode })
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  /** The process stays while the thread works, and no longer. Rejects with what went wrong; the thread has ended then. */
+  async #do(task: object): Promise<boolean> {
+    if (this.#failure) throw this.#failure
+    this.#worker.ref()
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#pending = { resolve, reject }
+        this.#worker.postMessage(task)
+      })
+    } finally {
+      this.#worker.unref()
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    this.#pending?.reject(this.#failure)
+  }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
+import { ConversionWebhookError, storageError } from '../../errors.js'
 import { Group, type Ended } from '../group.js'
 import { holdersBy, type Holders } from '../holders.js'
 import { candidateFor, seenAgain, type LeftAttempt } from '../lapsed.js'
@@ -30,16 +30,14 @@ import { resultCode } from './sqlite-open.js'
 import { SqlitePlace } from './sqlite-place.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
+import { scrubSqlite } from './sqlite-scrub.js'
 import { SqliteTransactions, type AnyChange } from './sqlite-transactions.js'
-import { cutLog } from './sqlite-worker.js'
 import { SqliteWorkers } from './sqlite-workers.js'
 
 const busyForMs = 5_000
 const maxBusyPauseMs = 10
 /** How long writers wait while the file is written anew: what is answered with 503 may never come again. */
 const rewrittenForMs = 60_000
-/** How long the log is tried to be cut, which every connection that reads prevents. */
-const cutForMs = 30_000
 /** Claims that are taken over from ourselves at a time. */
 const maxLeft = 100
 
@@ -95,7 +93,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   /** One transaction; once more without an effect that ended it. */
-  #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
+  async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
+    if (this.#log.ending) await this.#log.ending
     const broken = new Map<AnyChange, unknown>()
     return this.#insist(() => {
       for (;;) {
@@ -174,26 +173,9 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#quarantine.drop(id))
   }
 
-  /**
-   * Overwriting what is deleted (`secure_delete`) is not enough: pages that were split keep old bytes, and so does the log. So the file is
-   * written anew, and the log is moved into it and cut, in another thread. Nobody writes meanwhile; all processes are told to wait for it.
-   */
   async scrub(): Promise<void> {
-    let isCut: boolean
-    try {
-      const rewriting = await this.#read(() => this.#workers.sayThatIsRewritten())
-      try {
-        isCut = await cutLog(this.#place.file, { mustRewrite: true, patienceMs: cutForMs }).done
-      } finally {
-        await this.#read(() => {
-          this.#workers.forgetWorker(rewriting)
-        })
-      }
-    } catch (cause) {
-      if (isConversionWebhookError(cause) && cause.code !== 'ERR_CONVERSION_INBOX_UNAVAILABLE') throw cause
-      throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE', { cause })
-    }
-    if (!isCut) throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE')
+    const parts = { log: this.#log, workers: this.#workers, counters: this.#rows.counters }
+    await scrubSqlite(parts, (query) => this.#read(query))
   }
 
   candidates(limit: number): Promise<readonly Candidate[]> {
