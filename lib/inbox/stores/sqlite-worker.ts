@@ -1,4 +1,3 @@
-import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
 /**
@@ -10,10 +9,20 @@ import { Worker } from 'node:worker_threads'
  */
 const code = `
 process.emitWarning = () => undefined
+const { existsSync } = require('node:fs')
+const { pathToFileURL } = require('node:url')
 const { DatabaseSync } = require('node:sqlite')
 const { parentPort, workerData } = require('node:worker_threads')
-const { url, mustRewrite, patienceMs } = workerData
-const db = new DatabaseSync(url)
+const { file, mustRewrite, patienceMs } = workerData
+function open() {
+  try {
+    return new DatabaseSync(pathToFileURL(file).href + '?mode=rw') // makes no file where there is none any more
+  } catch (error) {
+    if (!existsSync(file)) throw error
+    return new DatabaseSync(file) // Node before 22.15 takes a URL for a path
+  }
+}
+const db = open()
 try {
   db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = 30000')
   if (mustRewrite) db.exec('VACUUM')
@@ -43,8 +52,7 @@ interface Task {
 
 /** A thread that cuts the log of a file; `done` resolves with whether it could, and rejects with what went wrong. */
 export function cutLog(file: string, task: Task): { readonly done: Promise<boolean>; readonly worker: Worker } {
-  const url = `${pathToFileURL(file).href}?mode=rw` // makes no file where there is none any more
-  const worker = new Worker(code, { eval: true, workerData: { url, ...task }, execArgv: [], env: {} })
+  const worker = new Worker(code, { eval: true, workerData: { file, ...task }, execArgv: [], env: {} })
   const done = new Promise<boolean>((resolve, reject) => {
     worker.once('message', resolve)
     worker.once('error', reject)
