@@ -171,10 +171,10 @@ describePostgres('commit', () => {
         async (client, table, attempt) => {
           await bind(client, table).transaction(async (tx) => {
             await tx.insert(String(attempt))
-            if (attempt === 1) await new Promise((resolve) => setTimeout(resolve, 300))
+            if (attempt === 1) await new Promise((resolve) => setTimeout(resolve, 1_000))
           })
         },
-        { handlerTimeoutMs: 100 },
+        { handlerTimeoutMs: 500 },
       )
       expect([rows, state, attempts, codes]).toEqual([['2'], 'done', [1, 2], ['ERR_CONVERSION_ATTEMPT_LAPSED']])
     })
