@@ -97,6 +97,8 @@ app.use('/webhook', webhook)
 app.use((error, _req, res, next) => (res.headersSent ? next(error) : res.status(error.status ?? 500).end()))
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
 
+server.keepAliveTimeout = 600_000 // a kept connection must outlive a sample, which blocks this process
+
 const isOver = new AbortController()
 /** Runs an operator again and again, one after another. */
 async function operate(ms, run) {
@@ -117,9 +119,15 @@ void operate(pruneEveryMs, async () => {
 /** The class of all timers: those that keep no process alive are no active resource. */
 const Timeout = setTimeout(() => undefined).constructor
 
-/** What this process holds. What is collected in two steps (finalizers, weak references) is gone after the second collection. */
-async function sample() {
+/** What it has done so far. */
+async function progress() {
   const { deliveries } = await inbox.stats()
+  return { ...counts, waiting: deliveries.waiting + deliveries.running, errors: Object.fromEntries(errors) }
+}
+
+/** That, and what this process holds. What is collected in two steps (finalizers, weak references) is gone after the second collection. */
+async function sample() {
+  const done = await progress()
   for (let time = 0; time < 2; time++) {
     globalThis.gc()
     await turn()
@@ -127,14 +135,12 @@ async function sample() {
   const { heapUsed, external, rss } = process.memoryUsage()
   const byType = Object.groupBy(process.getActiveResourcesInfo(), (type) => type)
   return {
-    ...counts,
-    waiting: deliveries.waiting + deliveries.running,
+    ...done,
     heap: heapUsed + external,
     rss,
     descriptors: readdirSync('/proc/self/fd').length,
     resources: Object.fromEntries(Object.entries(byType).map(([type, all]) => [type, all.length])),
     timers: queryObjects(Timeout),
-    errors: Object.fromEntries(errors),
   }
 }
 
@@ -149,4 +155,5 @@ async function close() {
 
 const abandon = () => process.exit(1)
 process.once('disconnect', abandon)
-process.on('message', async (what) => (what === 'close' ? await close() : process.send(await sample())))
+const answers = { progress, sample }
+process.on('message', async (what) => (what === 'close' ? await close() : process.send(await answers[what]())))

@@ -50,8 +50,9 @@ class Shop {
     ])
   }
 
-  sample() {
-    this.#child.send('sample')
+  /** `progress`, or `sample`, which takes long. */
+  ask(what) {
+    this.#child.send(what)
     return this.message()
   }
 
@@ -89,7 +90,7 @@ export async function soak({ inbox, minutes, rate, leak }) {
     while (performance.now() < endsAt || load.answered < enough) {
       await load.steady(rate, Math.max(minSampleMs, lengthMs / samplesWanted) - restMs)
       await wait(restMs) // what was begun is done
-      samples.push(await shop.sample())
+      samples.push(await shop.ask('sample'))
     }
     const { callbacks, rows } = compare(samples)
     for (const { name, growth, allowed, isFlat } of rows) {
@@ -98,7 +99,7 @@ export async function soak({ inbox, minutes, rate, leak }) {
 
     let last = samples.at(-1)
     for (const until = performance.now() + drainMs; last.waiting > 0 && performance.now() < until; await wait(200)) {
-      last = await shop.sample()
+      last = await shop.ask('progress')
     }
     const { deliveries, paid, listed, pruned, errors } = last
     figures = { samples: samples.length, callbacks: last.callbacks, deliveries, paid, listed, pruned }
