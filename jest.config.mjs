@@ -20,6 +20,7 @@ export default {
   ],
   coverageThreshold: { global: { lines: 95, branches: 95 } },
   coverageReporters: ['text-summary', 'text', 'lcovonly'],
+  maxWorkers: '100%', // most of the time a test waits for a timer, a disk or another process
   testEnvironment: './__tests__/support/environment.cjs',
   testTimeout: 60_000,
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { jsonEntries } from '../../lib/callback/json.js'
+import { cases } from '../support/cases.js'
 
 /* The members of an object as JSON.parse reads them, but none lost. */
 
@@ -81,7 +82,7 @@ test('a text is no JSON for it when it is none for JSON.parse', () => {
       const text = `{"a":${some.join('')}`
       expect(isRead(() => entriesOf(text))).toBe(isRead(() => JSON.parse(text) as unknown))
     }),
-    { numRuns: 5_000 },
+    { numRuns: cases(5_000) },
   )
 })
 

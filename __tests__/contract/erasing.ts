@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { addressFinder } from '../../lib/inbox/addresses.js'
+import { cases } from '../support/cases.js'
 import { addresses, spellings, surroundings } from '../support/addresses.js'
 import { params } from '../support/callbacks.js'
 import { eventually, settled, workbench, type Kind } from './inboxes.js'
@@ -160,7 +161,7 @@ export function describeErasing(kind: Kind): void {
       fc.array(said, { minLength: 1, maxLength: 12 }),
       run,
     )
-    await fc.assert(property, { numRuns: kind.runs ?? 40 })
+    await fc.assert(property, { numRuns: cases(kind.runs ?? 40) })
   }, 60_000)
 
   test('erase takes several addresses, and forgets each', async () => {

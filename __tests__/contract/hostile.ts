@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { isConversionWebhookError } from '../../lib/index.js'
+import { cases } from '../support/cases.js'
 import { params } from '../support/callbacks.js'
 import { endlessArrays, hostileFields, hostileValues } from '../support/hostile.js'
 import { settled, workbench, type Kind } from './inboxes.js'
@@ -59,7 +60,7 @@ export function describeHostile(kind: Kind): void {
       const property = fc.asyncProperty(anything, async (value) => {
         expect(expected).toContain(await outcomeOf(() => operator(name)(value)))
       })
-      await fc.assert(property, { numRuns: kind.runs ?? 40 })
+      await fc.assert(property, { numRuns: cases(kind.runs ?? 40) })
       expect(await outcomeOf(() => operator('stats')(undefined))).toBe('resolved')
     },
     30_000,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { maskAddresses, maskEmail, maskName } from '../../lib/inspector/mask.js'
 import { shorten } from '../../lib/visible.js'
+import { cases } from '../support/cases.js'
 import { expectLinear, filled } from '../support/linear.js'
 
 test.each([
@@ -62,7 +63,7 @@ describe('whatever stands around an address', () => {
         expect(maskAddresses(`${before} ${text} ${after}`)).not.toContain(text)
         expect(maskAddresses(before + text + after)).not.toContain(text)
       }),
-      { numRuns: 2_000 },
+      { numRuns: cases(2_000) },
     )
   })
 
@@ -79,7 +80,7 @@ describe('whatever stands around an address', () => {
           expect(shorten(text, 60)).toMatch(/… \(\d+ characters\)$/)
         },
       ),
-      { numRuns: 300 },
+      { numRuns: cases(300) },
     )
   })
 })

@@ -5,6 +5,7 @@ import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import { postgresInbox } from '../../lib/postgres.js'
 import { settled } from '../contract/inboxes.js'
+import { cases } from '../support/cases.js'
 import { params } from '../support/callbacks.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
@@ -213,7 +214,7 @@ function histories(open: () => Inbox, runs: number): Promise<void> {
         await life.close()
       }
     }),
-    { numRuns: runs },
+    { numRuns: cases(runs) },
   )
 }
 

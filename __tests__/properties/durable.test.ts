@@ -6,6 +6,7 @@ import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import { postgresInbox } from '../../lib/postgres.js'
 import { settled } from '../contract/inboxes.js'
+import { cases } from '../support/cases.js'
 import { params } from '../support/callbacks.js'
 import { counted, type Ask } from '../support/counted.js'
 import { startServer, type Server } from '../support/postgres.js'
@@ -249,7 +250,7 @@ describeDurable('random lives of a conversion are those of the model', () => {
   test('on SQLite', async () => {
     await fc.assert(
       fc.asyncProperty(lives, (steps) => inTime(live(sqliteStorage(), steps))),
-      { numRuns: 100, endOnFailure: true },
+      { numRuns: cases(100), endOnFailure: true },
     )
   }, 120_000)
 
@@ -283,7 +284,7 @@ describeDurable('random lives of a conversion are those of the model', () => {
     test('with its jobs', async () => {
       await fc.assert(
         fc.asyncProperty(lives, (steps) => inTime(live(postgresStorage(), steps))),
-        { numRuns: 12, endOnFailure: true },
+        { numRuns: cases(12), endOnFailure: true },
       )
     }, 120_000)
   })

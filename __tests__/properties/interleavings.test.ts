@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { setImmediate as turn } from 'node:timers/promises'
 import { conversionWebhook, type Conversion, type ConversionContext } from '../../lib/index.js'
+import { cases } from '../support/cases.js'
 import { params } from '../support/callbacks.js'
 import { statusIn } from '../support/recorded.js'
 import { deferred } from '../support/recorder.js'
@@ -110,7 +111,7 @@ const scenario = [
   fc.integer({ min: 1, max: 3 }),
   fc.array(step, { minLength: 1, maxLength: 16 }),
 ] as const
-const runs = { numRuns: 500 }
+const runs = { numRuns: cases(500) }
 
 /** Everything that a sender's repetition would bring to its end is brought there. */
 async function settle(shop: Shop): Promise<void> {

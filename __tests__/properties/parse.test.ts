@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { parseCallback, type CallbackInput, type ParseResult } from '../../lib/index.js'
 import { parameterNames } from '../../lib/callback/schema.js'
+import { cases } from '../support/cases.js'
 
 /* Whatever comes in, out comes a conversion of texts, numbers and booleans, or issues with codes. */
 
-const runs = { numRuns: 1_500 }
+const runs = { numRuns: cases(1_500) }
 
 function isConversionOrIssues(result: ParseResult): void {
   if (!result.ok) {
@@ -164,6 +165,6 @@ test.each(Object.entries(encodings))('what was meant arrives by %s', (_way, enco
         goal: values.goal_complete === '1',
       })
     }),
-    { numRuns: 200 },
+    { numRuns: cases(200) },
   )
 })

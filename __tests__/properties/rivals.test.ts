@@ -4,6 +4,7 @@ import { identityOf, peopleOf, rivalId } from '../../lib/inbox/identity.js'
 import { recordIn } from '../../lib/inbox/recording.js'
 import { emptied, type ClaimRecord } from '../../lib/inbox/records.js'
 import { Identities, memoryRoom } from '../../lib/inbox/stores/identities.js'
+import { cases } from '../support/cases.js'
 import { callbackOf } from '../support/ledger.js'
 import { expectLinear } from '../support/linear.js'
 import { rowOf } from './claims-store.js'
@@ -75,7 +76,7 @@ test('a callback belongs to the same claim of those that are found as of all', (
         }
       }
     }),
-    { numRuns: 200 },
+    { numRuns: cases(200) },
   )
   const rows = [1, 2, 3, 4, 5, 6].map((row) => `row ${String(row)}`)
   const rare = [...rows, 'found less than all', 'the first has given way'].filter(

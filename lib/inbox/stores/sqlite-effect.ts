@@ -3,6 +3,7 @@ import { types } from 'node:util'
 import { ConversionWebhookError } from '../../errors.js'
 import { transactionEnded } from '../ended.js'
 import type { Change } from '../store.js'
+import { isInTransaction } from './sqlite-driver.js'
 import { resultCode } from './sqlite-open.js'
 import type { CommitWitness } from './sqlite-witness.js'
 
@@ -38,7 +39,7 @@ export function runEffect(
   } catch {
     // The savepoint is gone, and so is the transaction.
     const isUnchanged = version !== undefined && witness.version() === version
-    const isRolledBack = failure && !db.isTransaction && resultCode(failure.error) !== 0 && isUnchanged
+    const isRolledBack = failure && !isInTransaction(db) && resultCode(failure.error) !== 0 && isUnchanged
     return isRolledBack ? failure : { error: transactionEnded(failure && { cause: failure.error }) }
   }
 }

@@ -1,5 +1,6 @@
 import type * as Driver from 'node:sqlite'
 import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
+import { requireDriver, requireKnownPath } from './sqlite-driver.js'
 import { makePrivately } from './sqlite-file.js'
 import { migrate } from './sqlite-schema.js'
 
@@ -13,6 +14,7 @@ const damaged: readonly number[] = [11, 26]
 /** Opens a file with the durability that the inbox promises, and brings its tables up to date. */
 export function openSqlite(file: string): Driver.DatabaseSync {
   const Database = requireDriver()
+  requireKnownPath(Database, file)
   let db: Driver.DatabaseSync | undefined
   try {
     makePrivately(file)
@@ -49,15 +51,6 @@ export function openBeside(db: Driver.DatabaseSync): Driver.DatabaseSync {
 export function fileOf(db: Driver.DatabaseSync): string {
   const row = db.prepare(`SELECT file FROM pragma_database_list WHERE name = 'main'`).get()
   return String(row?.file)
-}
-
-function requireDriver(): typeof Driver.DatabaseSync {
-  try {
-    return (require('node:sqlite') as typeof Driver).DatabaseSync
-  } catch (cause) {
-    const message = `sqliteInbox needs Node 22.13 or later, for its module node:sqlite; this is ${process.version}.`
-    throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { message, cause })
-  }
 }
 
 /** The primary result code of an error of the driver; 0 for other errors. */

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { newer } from './failures.js'
+import { isInTransaction } from './sqlite-driver.js'
 
 /**
  * Every version of the tables, each as what makes it of the one before. The names have a prefix, so that the tables can live in the app's
@@ -157,7 +158,7 @@ export function migrate(db: DatabaseSync): void {
     }
     db.exec('COMMIT')
   } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK')
+    if (isInTransaction(db)) db.exec('ROLLBACK')
     throw error
   }
 }

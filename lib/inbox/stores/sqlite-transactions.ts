@@ -4,6 +4,7 @@ import { isTransactionEnded } from '../ended.js'
 import type { Ended } from '../group.js'
 import type { Change, Changed, Found } from '../store.js'
 import { Tally } from '../tally.js'
+import { isInTransaction } from './sqlite-driver.js'
 import { runEffect } from './sqlite-effect.js'
 import { SqliteFound } from './sqlite-found.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
@@ -78,7 +79,7 @@ export class SqliteTransactions {
           write()
           this.#rows.counters.take(tally) // a function that ends the transaction commits what was written so far
         })
-        if (failure && (isTransactionEnded(failure.error) || !this.#db.isTransaction)) {
+        if (failure && (isTransactionEnded(failure.error) || !isInTransaction(this.#db))) {
           broken.set(change, failure.error)
           throw failure.error
         }

@@ -1,4 +1,3 @@
-import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
 /**
@@ -7,9 +6,19 @@ import { Worker } from 'node:worker_threads'
  */
 const code = `
 process.emitWarning = () => undefined
+const { existsSync } = require('node:fs')
+const { pathToFileURL } = require('node:url')
 const { DatabaseSync } = require('node:sqlite')
 const { parentPort, workerData } = require('node:worker_threads')
-const db = new DatabaseSync(workerData)
+function open() {
+  try {
+    return new DatabaseSync(pathToFileURL(workerData).href + '?mode=rw') // makes no file where there is none any more
+  } catch (error) {
+    if (!existsSync(workerData)) throw error
+    return new DatabaseSync(workerData) // Node before 22.15 takes a URL for a path
+  }
+}
+const db = open()
 db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384')
 const tasks = {
   rewrite() {
@@ -32,8 +41,7 @@ export class SqliteWorker {
   #failure: Error | undefined
 
   constructor(file: string) {
-    const url = `${pathToFileURL(file).href}?mode=rw` // makes no file where there is none any more
-    this.#worker = new Worker(code, { eval: true, workerData: url, execArgv: [], env: {} })
+    this.#worker = new Worker(code, { eval: true, workerData: file, execArgv: [], env: {} })
     this.#worker.on('message', (isDone: boolean) => this.#pending?.resolve(isDone))
     this.#worker.on('error', (error: Error) => {
       this.#fail(error)

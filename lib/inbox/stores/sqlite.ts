@@ -26,6 +26,7 @@ import { machineClocks, SqliteClock } from './sqlite-clock.js'
 import { SqliteDue } from './sqlite-due.js'
 import { SqliteLog } from './sqlite-log.js'
 import { newest } from './sqlite-newest.js'
+import { isInTransaction } from './sqlite-driver.js'
 import { resultCode } from './sqlite-open.js'
 import { SqlitePlace } from './sqlite-place.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
@@ -102,7 +103,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         try {
           return this.#transactions.make(changes, broken)
         } catch (error) {
-          if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+          if (isInTransaction(this.#db)) this.#db.exec('ROLLBACK')
           if (broken.size === before) throw error
         }
       }
@@ -199,7 +200,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         this.#quarantine.limitHourly(this.now())
         this.#db.exec('COMMIT')
       } catch (error) {
-        if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+        if (isInTransaction(this.#db)) this.#db.exec('ROLLBACK')
         throw error
       }
     })
