@@ -184,7 +184,8 @@ describeDurable('people read', () => {
   test('that nothing is left of what was erased', async () => {
     const webhook = open(() => undefined)
     while ((await webhook.inbox.stats()).deliveries.done < 1) {
-      for (const { id } of await webhook.inbox.list({ state: 'waiting' })) await webhook.inbox.replay(id)
+      const waiting = await webhook.inbox.list({ state: 'waiting' })
+      for (const { id } of waiting) await webhook.inbox.replay(id).catch(() => undefined) // it may run by now
       await new Promise(setImmediate)
     }
     await webhook.close()

@@ -16,12 +16,17 @@ const maxItems = 500
  */
 export class Group<Item> {
   readonly #go: (items: readonly Item[]) => Promise<readonly Ended[]>
+  readonly #gather: () => Promise<unknown> | undefined
   #queue: Waiting<Item>[] = []
   #working: Promise<void> | undefined
 
-  /** `go` answers for each item; where it rejects, none of them was done. */
-  constructor(go: (items: readonly Item[]) => Promise<readonly Ended[]>) {
+  /** `go` answers for each item; where it rejects, none of them was done. `gather` gives what is worth waiting for before each go, since more items come of it. */
+  constructor(
+    go: (items: readonly Item[]) => Promise<readonly Ended[]>,
+    gather: () => Promise<unknown> | undefined = () => undefined,
+  ) {
     this.#go = go
+    this.#gather = gather
   }
 
   submit(item: Item): Promise<unknown> {
@@ -39,6 +44,11 @@ export class Group<Item> {
   async #work(): Promise<void> {
     await new Promise(setImmediate)
     while (this.#queue.length > 0) {
+      const gathering = this.#gather()
+      if (gathering) {
+        await gathering
+        await new Promise(setImmediate) // what came of it is submitted now
+      }
       const group = this.#queue.slice(0, maxItems)
       this.#queue = this.#queue.slice(maxItems)
       try {

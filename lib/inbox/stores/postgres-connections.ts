@@ -58,8 +58,24 @@ export class Connections implements Queryable {
     return repeated(() => this.use((connection) => this.inTime(connection.query(text, values), withinMs)))
   }
 
+  /** One statement in a transaction of its own, which says what it needs; sent in one go. */
+  statement(text: string, values: unknown[], withinMs: number) {
+    return repeated(() => this.use((connection) => this.inTime(inOneGo(connection, text, values, withinMs), withinMs)))
+  }
+
   /** Runs a function in a transaction; more than once where it got in the way of another one. */
   transaction<T>(run: (client: Queryable) => Promise<T>, withinMs = transactWithinMs): Promise<T> {
+    return this.readFirst(async (client, begun) => {
+      await begun
+      return run(client)
+    }, withinMs)
+  }
+
+  /** The same for a function that reads first, which saves a round trip: until `begun` has resolved, it sends nothing that writes. */
+  readFirst<T>(
+    run: (client: Queryable, begun: Promise<unknown>) => Promise<T>,
+    withinMs = transactWithinMs,
+  ): Promise<T> {
     return repeated(() => this.use((connection) => this.inTime(inTransaction(connection, run, withinMs), withinMs)))
   }
 
@@ -166,13 +182,24 @@ function ignore(): void {
 }
 
 async function inTransaction<T>(
-  client: Queryable,
-  run: (client: Queryable) => Promise<T>,
+  connection: Queryable,
+  run: (client: Queryable, begun: Promise<unknown>) => Promise<T>,
   withinMs: number,
 ): Promise<T> {
-  await client.query(begin({ withinMs }))
-  const result = await run(inOrder(client))
+  const client = inOrder(connection)
+  const begun = client.query(begin({ withinMs }))
+  const [result] = await Promise.all([run(client, begun), begun])
   await client.query('COMMIT')
+  return result
+}
+
+async function inOneGo(connection: Queryable, text: string, values: unknown[], withinMs: number) {
+  const client = inOrder(connection)
+  const [, result] = await Promise.all([
+    client.query(begin({ withinMs })),
+    client.query(text, values),
+    client.query('COMMIT'), // of a statement that failed it is a ROLLBACK
+  ])
   return result
 }
 

@@ -211,7 +211,7 @@ function jobsFor(wakeUps: readonly WakeUp[]): readonly Batch[] {
 
 /** A statement of pg-boss outside of our transactions. */
 async function run(connections: Connections, withinMs: number, text: string, values: unknown[] = []) {
-  if (values.length > 0) return connections.transaction((client) => client.query(text, values), withinMs)
+  if (values.length > 0) return connections.statement(text, values, withinMs)
   // It builds an index beside what goes on: in no transaction, and that may take long.
   if (/\bCONCURRENTLY\b/i.test(text)) return connections.query(text, [], buildWithinMs)
   const [, ...results] = [await connections.query(readCommitted(text), [], withinMs)].flat() // one result a statement

@@ -19,6 +19,8 @@ import { endedOwners, wakeUpsFor } from './postgres-wakeups.js'
 const steppedMs = 1_000
 const reconcileMs = 30_000
 const failedAgainMs = 5_000
+/** What a transaction waits for a look at most. */
+const gatherWithinMs = 50
 const lookIntoQuarantineMs = 500
 /** What a callback waits for its answer at most. */
 const answerWithinMs = 18_000
@@ -41,7 +43,12 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly pollMs = 500
   readonly quarantineBudget: Size
   readonly #open: () => Promise<PostgresParts>
-  readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
+  readonly #group = new Group<AnyChange>(
+    (changes) => this.#commit(changes),
+    () => this.#look && within(gatherWithinMs, this.#look),
+  )
+  /** A look for deliveries that is under way: what it finds is taken up in the transaction that settles those before. */
+  #look: Promise<unknown> | undefined
   readonly #slot = slotOfGroup()
   #opening: Promise<PostgresParts> | undefined
   #opened: PostgresParts | undefined
@@ -102,7 +109,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const { connections } = await this.parts()
     try {
-      const { ends, over } = await connections.transaction((client) => this.#transact(client, changes, this.#slot))
+      const { ends, over } = await connections.readFirst((client, begun) =>
+        this.#transact(client, changes, this.#slot, begun),
+      )
       this.#end(over)
       return ends
     } catch (error) {
@@ -135,9 +144,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     this.#opened?.jobs.leases.end(owners, jobs)
   }
 
-  async #transact(client: Queryable, changes: readonly AnyChange[], slot: number) {
+  async #transact(client: Queryable, changes: readonly AnyChange[], slot: number, begun?: Promise<unknown>) {
     const { rows, quarantine, jobs } = await this.parts()
-    const transaction = await PostgresFound.read(client, rows, quarantine, changes)
+    const [transaction] = await Promise.all([PostgresFound.read(client, rows, quarantine, changes), begun])
     const tally = new Tally()
     const conflicts: ConflictRecord[] = []
     const ends = changes.map((change): Ended => {
@@ -172,6 +181,15 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly now = (): number => this.#opened?.clock.now() ?? Date.now()
 
   candidates(limit: number): Promise<readonly Candidate[]> {
+    const candidates = this.#candidates(limit)
+    const look = candidates.then(ignore, ignore).finally(() => {
+      if (this.#look === look) this.#look = undefined
+    })
+    this.#look = look
+    return candidates
+  }
+
+  #candidates(limit: number): Promise<readonly Candidate[]> {
     return this.read(async ({ quarantine, jobs, connections }) => {
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
