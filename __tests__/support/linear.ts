@@ -1,6 +1,6 @@
 /*
- * Tells linear from quadratic on a noisy machine: doubles an input up to its limit and compares the times. A run repeats its call until it
- * takes 5 ms, so that the clock is good enough; only the quickest run of a size counts, and what looks quadratic is measured again, since
+ * Tells linear from quadratic on a noisy machine: doubles an input up to its limit and compares the processor times, in which other processes
+ * hardly show. A run repeats its call until it takes 5 ms, so that the clock is good enough; only the quickest run of a size counts, and what looks quadratic is measured again, since
  * noise can only slow a run down. The highest ratio of an input is left out: there a limit is passed, or memory of another kind is needed.
  */
 const shortestRunMs = 5
@@ -53,9 +53,10 @@ function measure(size: Size): void {
 }
 
 function timeOf(call: () => unknown, repeats: number): number {
-  const since = performance.now()
+  const since = process.cpuUsage()
   for (let each = 0; each < repeats; each++) call()
-  return performance.now() - since
+  const { user, system } = process.cpuUsage(since)
+  return (user + system) / 1_000
 }
 
 /** A text of one piece again and again, of exactly `size` characters, and stored as one. */
