@@ -171,7 +171,7 @@ async function inTransaction<T>(
   withinMs: number,
 ): Promise<T> {
   await client.query(begin({ withinMs }))
-  const result = await run(inOrder(client))
+  const result = await inOrder(client, run)
   await client.query('COMMIT')
   return result
 }
