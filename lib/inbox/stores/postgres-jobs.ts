@@ -106,6 +106,7 @@ export class PostgresJobs {
     const batchSize = Math.ceil(left / this.#perJob)
     const others = batchSize > 0 ? await this.#fetch({ batchSize }) : []
     const tickets = [...repeated, ...others].flat()
+    for (const ticket of tickets) this.leases.add(ticket) // at last: what reaches nobody, as the second fetch fails, is not to stay leased
     this.#isMoreThere = others.length === batchSize
     // Too many come back to the queue, and too few take another look.
     if (others.length > 0) this.#perJob = Math.max(others.flat().length / others.length, this.#perJob / 2)
@@ -119,11 +120,7 @@ export class PostgresJobs {
   }): Promise<readonly (readonly Ticket[])[]> {
     const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { ...options, db: this.#quick })
     return jobs.map(({ id, retryCount, data: { deliveryIds, orphan } }) =>
-      deliveryIds.map((deliveryId, index) => {
-        const ticket = { id, retryCount, index, deliveryId, orphan }
-        this.leases.add(ticket)
-        return ticket
-      }),
+      deliveryIds.map((deliveryId, index) => ({ id, retryCount, index, deliveryId, orphan })),
     )
   }
 

@@ -45,7 +45,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly #slot = slotOfGroup()
   #opening: Promise<PostgresParts> | undefined
   #opened: PostgresParts | undefined
-  /** Owners of candidates of which nothing could be made, as the storage failed. */
+  /** Owners of candidates of which nothing could be made, or nobody knows whether it was, as the storage failed. */
   #failed: string[] = []
   #failedAt = -Infinity
   #reconciledAt = -Infinity
@@ -154,8 +154,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
     const { written, reserved, kept, quarantined } = transaction
     for (const { before, after } of written) tally.add(before, { record: after })
-    const candidates = changes.map(({ candidate }) => candidate).filter((owner) => owner !== undefined)
-    const owners = endedOwners(written, candidates)
+    const about = changes.flatMap(({ candidate, attempt }) => [candidate, attempt])
+    const served = about.filter((owner) => owner !== undefined)
+    const owners = endedOwners(written, served)
     const unused = owners.map((owner) => jobs.leases.ticket(owner)?.deliveryId).filter((id) => id !== undefined)
     const wakeUps = wakeUpsFor(written, unused, this.now())
     const [completed] = await Promise.all([
@@ -176,11 +177,15 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
       const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
-      const failed = this.#failedBefore()
+      const tickets = await jobs.fetch(limit)
+      const failed = this.#failedBefore() // after everything that may fail: they are named once
         .map((owner) => jobs.leases.ticket(owner))
         .filter((ticket) => ticket !== undefined)
-      const tickets = await jobs.fetch(limit)
-      return [...quarantined.map((id) => ({ quarantined: id })), ...[...failed, ...tickets].map(candidateOf)]
+      return [
+        ...quarantined.map((id) => ({ quarantined: id })),
+        ...failed.map(candidateAgain),
+        ...tickets.map(candidateOf),
+      ]
     })
   }
 
@@ -222,10 +227,16 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 }
 
-function candidateOf(ticket: Ticket): Candidate {
+function candidateOf(ticket: Ticket): Extract<Candidate, { claim: string }> {
   const [claim] = splitDeliveryId(ticket.deliveryId)
   const isLapsed = ({ owner }: AttemptMark) => owner !== undefined && isLapsedBefore(ticket, owner)
   return { claim, owner: ownerOf(ticket), isLapsed }
+}
+
+/** Where the answer to a COMMIT was lost, the attempt of a candidate that failed is recorded as running, and does not run. */
+function candidateAgain(ticket: Ticket): Candidate {
+  const { claim, owner, isLapsed } = candidateOf(ticket)
+  return { claim, owner, isLapsed: (attempt) => attempt.owner === owner || isLapsed(attempt) }
 }
 
 function ignore(): void {
