@@ -1,4 +1,3 @@
-import { Pool } from 'pg'
 import { conversionWebhook } from '../../lib/index.js'
 import { postgresInbox } from '../../lib/postgres.js'
 import { eventually, settled } from '../contract/inboxes.js'
@@ -95,54 +94,4 @@ describePostgres('jobs for several deliveries', () => {
     const { rows } = await postgres.client.query(`SELECT retry_count FROM ${schema}.job`)
     expect(rows).toEqual([{ retry_count: 0 }])
   })
-
-  test.each(['take', 'settle'] as const)(
-    'a delivery comes to its end, and its job too, where the answer to the commit of its %s is lost',
-    async (what) => {
-      const { schema } = await recorded(1)
-      const pool = new Pool({ connectionString: postgres.url, max: 4 })
-      let written = 0
-      const losing = {
-        connect: async () => {
-          const connection = await pool.connect()
-          const query = connection.query.bind(connection)
-          let writes = false
-          const asked = async (text: string, values?: unknown[]) => {
-            if (text.startsWith('BEGIN')) writes = false
-            writes ||= text.includes(`UPDATE ${schema}.deliveries`)
-            const result = await query(text, values)
-            if (text === 'COMMIT' && writes && ++written === (what === 'take' ? 1 : 2))
-              throw new Error('Connection terminated unexpectedly')
-            return result
-          }
-          return Object.assign(Object.create(connection) as object, {
-            query: asked,
-            release: connection.release.bind(connection),
-            on: connection.on.bind(connection),
-            off: connection.off.bind(connection),
-          })
-        },
-        on: pool.on.bind(pool),
-        end: () => pool.end(),
-        query: pool.query.bind(pool),
-      }
-      const told: number[] = []
-      const webhook = conversionWebhook(
-        {
-          onSuccess: (_conversion: unknown, { attempt }: { attempt: number }) => void told.push(attempt),
-          onError: () => undefined,
-        },
-        { secret: false, inbox: postgresInbox({ pool: losing, schema }) },
-      )
-      await settled(webhook.inbox)
-      expect(written).toBeGreaterThan(1)
-      expect(told).toEqual([what === 'take' ? 2 : 1])
-      await eventually(
-        () => jobs(schema),
-        ({ rows }) => rows.every(({ state }) => state === 'completed'),
-      )
-      await webhook.close()
-      await pool.end()
-    },
-  )
 })

@@ -165,3 +165,22 @@ test('a slot that was handed on is taken again where one is free', () => {
   expect(slot?.retake()).toBe(true)
   expect(slots.free).toBe(0)
 })
+
+test('a slot whose handler has ended is not taken again where as many handlers are stuck as may be', () => {
+  const slots = new Slots(1)
+  const stuck = Array.from({ length: 9 }, () => {
+    const slot = slots.take()
+    slot?.giveAway()
+    return slot
+  })
+  const ended = slots.take()
+  ended?.handOn()
+  slots.take()?.giveAway()
+  expect([slots.free, slots.isExhausted]).toEqual([0, true])
+  expect(ended?.retake()).toBe(false)
+  expect(slots.free).toBe(0)
+  expect(slots.take()).toBeUndefined()
+  stuck[0]?.release()
+  expect(ended?.retake()).toBe(true)
+  expect(slots.free).toBe(0)
+})

@@ -143,7 +143,7 @@ export class Deliverer<Tx> {
   async #settle({ claim, delivery }: TakenUp, verdict: Verdict, job: Job, slot: Slot): Promise<TakenUp | undefined> {
     const settled = await this.#insist<Taking & { isDead: boolean }>({
       claim,
-      ended: delivery.owner,
+      attempt: delivery.owner,
       apply: (found) => {
         const claiming = this.claiming(() => slot.retake())
         return settleAttempt(found, delivery, verdict, this.#patience(), claiming)

@@ -84,7 +84,9 @@ export class Slots {
         this.#serve()
       },
       retake: () => {
-        if ((state === 'stuck' || state === 'ending') && this.#taken < this.#size) {
+        // One that is stuck makes room itself; beside one that ends, all others may be stuck by now.
+        const isRoom = state === 'stuck' ? this.#taken < this.#size : state === 'ending' && this.free > 0
+        if (isRoom) {
           if (state === 'stuck') this.#stuck--
           else this.#ending--
           state = 'taken'

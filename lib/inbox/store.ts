@@ -40,8 +40,8 @@ export interface Change<T, Tx = never> {
   readonly quarantined?: string
   /** The owner of the candidate that this change is about: where it does not run afterwards, it has served. */
   readonly candidate?: string
-  /** The owner of an attempt of this process that is over with this change, whatever it finds. */
-  readonly ended?: string | undefined
+  /** The owner of the attempt that this change settles: unless it runs afterwards, it is over, whatever was recorded of it before. */
+  readonly attempt?: string | undefined
   /** Pure. May run again, with what is found then, where a transaction had to be repeated. */
   readonly apply: (found: Found) => Changed<T>
   /** Runs in the same transaction; where it throws, nothing of this change stays. What it returns is awaited once at most. */

@@ -18,18 +18,36 @@ export interface PostgresPool extends Queryable {
 }
 
 /**
- * A connection that takes statements before the ones before them are answered. One that pipelines sends them at once, which saves a round
- * trip each; for any other one they wait here, since pg warns where they wait in the connection.
+ * Runs a function in an open transaction, with a client that takes statements before the ones before them are answered. A connection that
+ * pipelines sends them at once, which saves a round trip each; for any other one they wait here, since pg warns where they wait in the
+ * connection. After a failure nothing more is sent: it would come after the ROLLBACK, and be written outside of the transaction. Rejects
+ * when all that was sent is answered.
  */
-export function inOrder(connection: Queryable): Queryable {
-  if ('pipeline' in connection && connection.pipeline === true) return connection
+export async function inOrder<T>(connection: Queryable, run: (client: Queryable) => Promise<T>): Promise<T> {
+  const isPipelined = 'pipeline' in connection && connection.pipeline === true
+  let failure: { readonly error: unknown } | undefined
   let last: Promise<unknown> = Promise.resolve()
-  return {
-    query: (text, values) => {
-      const answer = last.then(() => connection.query(text, values))
-      last = answer.catch(() => undefined)
-      return answer
-    },
+  async function send(text: string, values?: unknown[]) {
+    if (failure !== undefined) throw failure.error
+    try {
+      return await connection.query(text, values)
+    } catch (error) {
+      failure ??= { error }
+      throw error
+    }
+  }
+  try {
+    return await run({
+      query: (text, values) => {
+        const answer = isPipelined ? send(text, values) : last.then(() => send(text, values))
+        last = answer.catch(() => undefined)
+        return answer
+      },
+    })
+  } catch (error) {
+    failure ??= { error }
+    await last
+    throw error
   }
 }
 

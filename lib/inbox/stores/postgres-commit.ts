@@ -133,7 +133,7 @@ async function leave(connection: Queryable, connections: Connections): Promise<F
 }
 
 async function settleAndCommit<T>(connection: Queryable, settle: (client: Queryable) => Promise<T>): Promise<T> {
-  const result = await settle(inOrder(connection))
+  const result = await inOrder(connection, settle)
   await connection.query('COMMIT')
   return result
 }

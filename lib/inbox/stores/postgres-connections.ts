@@ -186,21 +186,24 @@ async function inTransaction<T>(
   run: (client: Queryable, begun: Promise<unknown>) => Promise<T>,
   withinMs: number,
 ): Promise<T> {
-  const client = inOrder(connection)
-  const begun = client.query(begin({ withinMs }))
-  const [result] = await Promise.all([run(client, begun), begun])
-  await client.query('COMMIT')
+  const result = await inOrder(connection, async (client) => {
+    const begun = client.query(begin({ withinMs }))
+    const [ran] = await Promise.all([run(client, begun), begun])
+    return ran
+  })
+  await connection.query('COMMIT')
   return result
 }
 
-async function inOneGo(connection: Queryable, text: string, values: unknown[], withinMs: number) {
-  const client = inOrder(connection)
-  const [, result] = await Promise.all([
-    client.query(begin({ withinMs })),
-    client.query(text, values),
-    client.query('COMMIT'), // of a statement that failed it is a ROLLBACK
-  ])
-  return result
+function inOneGo(connection: Queryable, text: string, values: unknown[], withinMs: number) {
+  return inOrder(connection, async (client) => {
+    const [, result] = await Promise.all([
+      client.query(begin({ withinMs })),
+      client.query(text, values),
+      client.query('COMMIT'), // of a statement that failed it is a ROLLBACK
+    ])
+    return result
+  })
 }
 
 /** SQLSTATE codes of what may be repeated: a serialization failure, and a deadlock. */

@@ -106,7 +106,7 @@ export class PostgresJobs {
     const batchSize = Math.ceil(left / this.#perJob)
     const others = batchSize > 0 ? await this.#fetch({ batchSize }) : []
     const tickets = [...repeated, ...others].flat()
-    for (const ticket of tickets) this.leases.add(ticket) // all or none: what is leased and not given to anybody would wait for ever
+    for (const ticket of tickets) this.leases.add(ticket) // at last: what reaches nobody, as the second fetch fails, is not to stay leased
     this.#isMoreThere = others.length === batchSize
     // Too many come back to the queue, and too few take another look.
     if (others.length > 0) this.#perJob = Math.max(others.flat().length / others.length, this.#perJob / 2)

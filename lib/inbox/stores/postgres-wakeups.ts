@@ -4,11 +4,11 @@ import type { Written } from './postgres-rows.js'
 
 /* Which jobs a transaction makes and ends, told from what it changed. Pure. */
 
-/** Owners whose attempt ended in these changes, and candidates that came to nothing: their jobs have served. */
-export function endedOwners(written: readonly Written[], candidates: readonly string[]): readonly string[] {
+/** Owners whose attempt ended in these changes, and those of `served` that do not run: candidates and attempts of which nothing is left. */
+export function endedOwners(written: readonly Written[], served: readonly string[]): readonly string[] {
   const running = new Set(written.flatMap(({ after }) => ownersIn(after)))
   const before = written.flatMap((each) => (each.before ? ownersIn(each.before) : []))
-  return [...new Set([...before, ...candidates])].filter((owner) => !running.has(owner))
+  return [...new Set([...before, ...served])].filter((owner) => !running.has(owner))
 }
 
 /**

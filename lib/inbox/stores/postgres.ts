@@ -52,7 +52,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly #slot = slotOfGroup()
   #opening: Promise<PostgresParts> | undefined
   #opened: PostgresParts | undefined
-  /** Owners of candidates of which nothing could be made, as the storage failed. */
+  /** Owners of candidates of which nothing could be made, or nobody knows whether it was, as the storage failed. */
   #failed: string[] = []
   #failedAt = -Infinity
   #reconciledAt = -Infinity
@@ -163,8 +163,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
     const { written, reserved, kept, quarantined } = transaction
     for (const { before, after } of written) tally.add(before, { record: after })
-    const named = changes.flatMap(({ candidate, ended }) => [candidate, ended]).filter((owner) => owner !== undefined)
-    const owners = endedOwners(written, named)
+    const about = changes.flatMap(({ candidate, attempt }) => [candidate, attempt])
+    const served = about.filter((owner) => owner !== undefined)
+    const owners = endedOwners(written, served)
     const unused = owners.map((owner) => jobs.leases.ticket(owner)?.deliveryId).filter((id) => id !== undefined)
     const wakeUps = wakeUpsFor(written, unused, this.now())
     const [completed] = await Promise.all([
@@ -195,13 +196,13 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
       const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
       const tickets = await jobs.fetch(limit)
-      const failed = this.#failedBefore()
+      const failed = this.#failedBefore() // after everything that may fail: they are named once
         .map((owner) => jobs.leases.ticket(owner))
         .filter((ticket) => ticket !== undefined)
       return [
         ...quarantined.map((id) => ({ quarantined: id })),
-        ...failed.map((ticket) => candidateOf(ticket, ownerOf(ticket))),
-        ...tickets.map((ticket) => candidateOf(ticket)),
+        ...failed.map(candidateAgain),
+        ...tickets.map(candidateOf),
       ]
     })
   }
@@ -244,12 +245,16 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 }
 
-/** `neverBegun` is the owner of an attempt that may be recorded, since the answer to a commit was lost, and that does not run. */
-function candidateOf(ticket: Ticket, neverBegun?: string): Candidate {
+function candidateOf(ticket: Ticket): Extract<Candidate, { claim: string }> {
   const [claim] = splitDeliveryId(ticket.deliveryId)
-  const isLapsed = ({ owner }: AttemptMark) =>
-    owner !== undefined && (owner === neverBegun || isLapsedBefore(ticket, owner))
+  const isLapsed = ({ owner }: AttemptMark) => owner !== undefined && isLapsedBefore(ticket, owner)
   return { claim, owner: ownerOf(ticket), isLapsed }
+}
+
+/** Where the answer to a COMMIT was lost, the attempt of a candidate that failed is recorded as running, and does not run. */
+function candidateAgain(ticket: Ticket): Candidate {
+  const { claim, owner, isLapsed } = candidateOf(ticket)
+  return { claim, owner, isLapsed: (attempt) => attempt.owner === owner || isLapsed(attempt) }
 }
 
 function ignore(): void {

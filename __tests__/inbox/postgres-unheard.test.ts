@@ -1,0 +1,176 @@
+import { Pool } from 'pg'
+import { DurableInbox } from '../../lib/inbox/durable-inbox.js'
+import { durableBudget } from '../../lib/inbox/quarantine.js'
+import { openPostgres, requireDrivers } from '../../lib/inbox/stores/postgres-open.js'
+import type { PostgresParts } from '../../lib/inbox/stores/postgres-reads.js'
+import { PostgresStore } from '../../lib/inbox/stores/postgres.js'
+import { conversionWebhook } from '../../lib/index.js'
+import { postgresInbox } from '../../lib/postgres.js'
+import { settled } from '../contract/inboxes.js'
+import { params } from '../support/callbacks.js'
+import { hasPostgres, serving } from '../support/postgres.js'
+import { deferred } from '../support/recorder.js'
+
+/* The server does what it is told, and the process does not hear of it: everything is delivered all the same, and no lease is left over. */
+
+const describePostgres = hasPostgres ? describe : describe.skip
+let schemas = 0
+
+/** What becomes of a statement: its connection is lost before it is sent, or before it is answered. */
+type Fault = 'unsent' | 'unheard' | undefined
+
+describePostgres('a process whose connections are cut', () => {
+  const postgres = serving()
+  const pools: Pool[] = []
+  afterEach(async () => {
+    await Promise.all(pools.splice(0).map((pool) => pool.end()))
+  })
+
+  /** A pool of an app, whose connections are lost where `fault` says so; it is told the statements of the transaction so far. */
+  function poolWith(fault: (text: string, sent: readonly string[]) => Fault): Pool {
+    const pool = new Pool({ connectionString: postgres.url })
+    pools.push(pool)
+    pool.on('error', () => undefined)
+    pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<unknown>
+      let sent: string[] = []
+      const faulty = async (text: string, values?: unknown[]): Promise<unknown> => {
+        if (text.startsWith('BEGIN')) sent = []
+        const found = fault(text, sent)
+        sent.push(text)
+        const answer = found === 'unsent' ? undefined : await query(text, values)
+        if (found === undefined) return answer
+        Object.assign(client, { query: () => Promise.reject(new Error('Client was closed and is not queryable')) })
+        throw new Error('Connection terminated unexpectedly')
+      }
+      Object.assign(client, { query: faulty })
+    })
+    return pool
+  }
+
+  /** Records orders together, in a process that delivers nothing; then delivers them in one whose connections are cut. */
+  async function recorded(count: number) {
+    const schema = `unheard_${String(++schemas)}`
+    const orders = Array.from({ length: count }, (_, index) => `order ${String(index)}`)
+    const receiver = conversionWebhook(
+      {},
+      { secret: false, inbox: postgresInbox({ connectionString: postgres.url, schema }) },
+    )
+    await receiver.inbox.stats()
+    await Promise.all(
+      orders.map((orderID) => receiver.accept(params({ conversion: 'success', orderID, goal_complete: '0' }))),
+    )
+    await receiver.close()
+    return { schema, orders }
+  }
+
+  function inboxOn(pool: Pool, schema: string) {
+    let parts: PostgresParts | undefined
+    const options = { pool, schema, onError: () => undefined }
+    const store = new PostgresStore(async (quarantineBudget, closing) => {
+      parts = await openPostgres(requireDrivers(), { ...options, quarantineBudget }, closing)
+      return parts
+    }, durableBudget)
+    return { inbox: new DurableInbox(store), leases: () => parts?.jobs.leases.all }
+  }
+
+  const states = async (schema: string) =>
+    (await postgres.client.query<{ state: string }>(`SELECT DISTINCT state FROM ${schema}.job`)).rows
+
+  const isTake = (sent: readonly string[]) => sent.some((text) => /UPDATE \S+\.deliveries d/.test(text))
+
+  test('takes up what it had taken up without hearing of it', async () => {
+    const { schema, orders } = await recorded(3)
+    let isCut = false
+    const pool = poolWith((text, sent) => {
+      if (isCut || text !== 'COMMIT' || !isTake(sent)) return undefined
+      isCut = true
+      return 'unheard'
+    })
+    const { inbox, leases } = inboxOn(pool, schema)
+    const told: string[] = []
+    const handlers = { onSuccess: ({ orderId = '' }) => void told.push(orderId), onError: () => undefined }
+    const webhook = conversionWebhook(handlers, { secret: false, inbox })
+    await settled(inbox)
+    expect(told.sort()).toEqual(orders)
+    expect(leases()).toEqual([])
+    await webhook.close()
+    expect(await states(schema)).toEqual([{ state: 'completed' }])
+  })
+
+  test('lets go of a job though it did not hear that one of its deliveries is recorded as done', async () => {
+    const { schema, orders } = await recorded(3)
+    let isCutting = false
+    const cut = deferred()
+    const pool = poolWith((text, sent) => {
+      if (!isCutting || text !== 'COMMIT' || !isTake(sent)) return undefined
+      isCutting = false
+      cut.resolve()
+      return 'unheard'
+    })
+    const { inbox, leases } = inboxOn(pool, schema)
+    const told: string[] = []
+    const all = deferred()
+    const onSuccess = async ({ orderId = '' }) => {
+      told.push(orderId)
+      if (told.length === orders.length) all.resolve()
+      await all.promise
+      if (told[0] === orderId) isCutting = true
+      else await cut.promise
+    }
+    const webhook = conversionWebhook({ onSuccess, onError: () => undefined }, { secret: false, inbox })
+    await settled(inbox)
+    await webhook.close()
+    expect(told.sort()).toEqual(orders)
+    expect(leases()).toEqual([])
+    expect(await states(schema)).toEqual([{ state: 'completed' }])
+  })
+
+  test('lets go of an attempt that was taken over, when its handler ends', async () => {
+    const { schema } = await recorded(1)
+    const { inbox, leases } = inboxOn(
+      poolWith(() => undefined),
+      schema,
+    )
+    const begun = deferred()
+    const end = deferred()
+    const onSuccess = async () => {
+      begun.resolve()
+      await end.promise
+    }
+    const webhook = conversionWebhook({ onSuccess, onError: () => undefined }, { secret: false, inbox, concurrency: 1 })
+    await begun.promise
+    // As pg-boss does with the job of a process that fell silent.
+    await postgres.client.query(`UPDATE ${schema}.job SET state = 'retry', start_after = now()`)
+    const other = conversionWebhook(
+      { onSuccess: () => undefined },
+      { secret: false, inbox: postgresInbox({ connectionString: postgres.url, schema }) },
+    )
+    await settled(inbox)
+    end.resolve()
+    await webhook.close()
+    await other.close()
+    expect(leases()).toEqual([])
+  })
+
+  test('comes back to what it could not take up, though its look for more fails meanwhile', async () => {
+    const { schema, orders } = await recorded(3)
+    let takenUpAt = Infinity
+    const pool = poolWith((text, sent) => {
+      const now = performance.now()
+      if (text === 'COMMIT' && isTake(sent) && takenUpAt === Infinity) {
+        takenUpAt = now
+        return 'unsent'
+      }
+      const isFetch = text.includes('SKIP LOCKED')
+      return isFetch && now > takenUpAt && now < takenUpAt + 7_000 ? 'unsent' : undefined
+    })
+    const { inbox } = inboxOn(pool, schema)
+    const told: string[] = []
+    const handlers = { onSuccess: ({ orderId = '' }) => void told.push(orderId), onError: () => undefined }
+    const webhook = conversionWebhook(handlers, { secret: false, inbox })
+    await settled(inbox)
+    await webhook.close()
+    expect(told.sort()).toEqual(orders)
+  })
+})
