@@ -44,6 +44,15 @@ describePostgres.each([
     expect(await written()).toEqual([])
   })
 
+  test('what failed first is told, whoever of those that wait hears of it last', async () => {
+    const result = connections.transaction(async (client) => {
+      const first = client.query('SELECT 1/0').then(() => undefined)
+      const deeper = Promise.all([Promise.all([Promise.all([first])])])
+      await Promise.all([deeper, client.query('SELECT 1')])
+    })
+    await expect(result).rejects.toThrow('division by zero')
+  })
+
   test('nor is what follows a failure that no statement had', async () => {
     const result = connections.transaction((client) => {
       const answers = [insert('first'), insert('second'), insert('third')].map((text) => client.query(text))
