@@ -46,9 +46,13 @@ describePostgres.each([
 
   test('what failed first is told, whoever of those that wait hears of it last', async () => {
     const result = connections.transaction(async (client) => {
-      const first = client.query('SELECT 1/0').then(() => undefined)
-      const deeper = Promise.all([Promise.all([Promise.all([first])])])
-      await Promise.all([deeper, client.query('SELECT 1')])
+      const failing = client.query('SELECT 1/0')
+      const second = client.query('SELECT 1')
+      const first = failing.catch(async (error: unknown) => {
+        await second.catch(() => undefined)
+        throw error
+      })
+      await Promise.all([first, second])
     })
     await expect(result).rejects.toThrow('division by zero')
   })
