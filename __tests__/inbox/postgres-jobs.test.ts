@@ -94,4 +94,27 @@ describePostgres('jobs for several deliveries', () => {
     const { rows } = await postgres.client.query(`SELECT retry_count FROM ${schema}.job`)
     expect(rows).toEqual([{ retry_count: 0 }])
   })
+
+  test('a delivery that PostgreSQL refuses to take up holds up none of those that share its job', async () => {
+    const { schema, orders } = await recorded(5)
+    await postgres.client.query(`
+      CREATE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        IF NEW.claim = (SELECT min(id) FROM ${schema}.claims) THEN RAISE 'never'; END IF;
+        RETURN NEW;
+      END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE ON ${schema}.deliveries FOR EACH ROW EXECUTE FUNCTION ${schema}.refuse()`)
+    const told: string[] = []
+    const webhook = conversionWebhook(
+      { onSuccess: ({ orderId = '' }) => void told.push(orderId), onError: () => undefined },
+      { secret: false, inbox: inboxIn(schema) },
+    )
+    const { deliveries } = await eventually(
+      () => webhook.inbox.stats(),
+      (stats) => stats.deliveries.done === orders.length - 1,
+    )
+    await webhook.close()
+    expect(deliveries).toMatchObject({ waiting: 1, running: 0, done: 4 })
+    expect(new Set(told).size).toBe(4)
+  })
 })

@@ -44,6 +44,19 @@ describePostgres.each([
     expect(await written()).toEqual([])
   })
 
+  test('what failed first is told, whoever of those that wait hears of it last', async () => {
+    const result = connections.transaction(async (client) => {
+      const failing = client.query('SELECT 1/0')
+      const second = client.query('SELECT 1')
+      const first = failing.catch(async (error: unknown) => {
+        await second.catch(() => undefined)
+        throw error
+      })
+      await Promise.all([first, second])
+    })
+    await expect(result).rejects.toThrow('division by zero')
+  })
+
   test('nor is what follows a failure that no statement had', async () => {
     const result = connections.transaction((client) => {
       const answers = [insert('first'), insert('second'), insert('third')].map((text) => client.query(text))

@@ -47,7 +47,7 @@ export async function inOrder<T>(connection: Queryable, run: (client: Queryable)
   } catch (error) {
     failure ??= { error }
     await last
-    throw error
+    throw failure.error // what failed first: all that was sent behind it fails with another code
   }
 }
 

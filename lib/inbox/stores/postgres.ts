@@ -6,7 +6,7 @@ import { Tally } from '../tally.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { within } from '../../within.js'
 import { causeOf, isClosedError } from './failures.js'
-import type { Queryable } from './postgres-client.js'
+import { codeOf, type Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
 import { slotOfGroup, slotOfOne } from './postgres-counters.js'
@@ -106,6 +106,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     return (await (change.effect ? this.#effect(change) : this.#group.submit(change))) as T
   }
 
+  /** Where PostgreSQL does not take what one of the changes writes, the others are made without it. */
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const { connections } = await this.parts()
     try {
@@ -115,7 +116,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       this.#end(over)
       return ends
     } catch (error) {
-      throw storageError(error)
+      if (changes.length === 1 || !isOfRows(error)) return changes.map(() => ({ error: storageError(error) }))
+      const half = Math.ceil(changes.length / 2)
+      return [...(await this.#commit(changes.slice(0, half))), ...(await this.#commit(changes.slice(half)))]
     }
   }
 
@@ -255,6 +258,11 @@ function candidateOf(ticket: Ticket): Extract<Candidate, { claim: string }> {
 function candidateAgain(ticket: Ticket): Candidate {
   const { claim, owner, isLapsed } = candidateOf(ticket)
   return { claim, owner, isLapsed: (attempt) => attempt.owner === owner || isLapsed(attempt) }
+}
+
+/** Whether the server refused what was written, and not because of its own state: SQLSTATE classes of data, constraints and triggers. */
+function isOfRows(error: unknown): boolean {
+  return /^(22|23|P0)/.test(String(codeOf(causeOf(error))))
 }
 
 function ignore(): void {
