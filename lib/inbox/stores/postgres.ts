@@ -53,8 +53,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   #opening: Promise<PostgresParts> | undefined
   #opened: PostgresParts | undefined
   /** Owners of candidates of which nothing could be made, or nobody knows whether it was, as the storage failed. */
-  #failed: string[] = []
-  #failedAt = -Infinity
+  readonly #failed = new Map<string, number>()
   #reconciledAt = -Infinity
   #lookedIntoQuarantineAt = -Infinity
   /** Aborted when the store is closed: nothing waits for the server then, or for a function of `commit`. */
@@ -86,10 +85,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       const cause = new Error(`PostgreSQL did not record it within ${String(answerWithinMs)} ms`)
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
     } catch (error) {
-      if (change.candidate !== undefined) {
-        this.#failed.push(change.candidate)
-        this.#failedAt = performance.now()
-      }
+      if (change.candidate !== undefined) this.#failed.set(change.candidate, performance.now())
       throw error
     }
   }
@@ -212,9 +208,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
 
   /** The candidates of which nothing could be made a while ago, once. */
   #failedBefore(): readonly string[] {
-    if (performance.now() - this.#failedAt < failedAgainMs) return []
-    const failed = this.#failed
-    this.#failed = []
+    const until = performance.now() - failedAgainMs
+    const failed = [...this.#failed].filter(([, at]) => at <= until).map(([owner]) => owner)
+    for (const owner of failed) this.#failed.delete(owner)
     return failed
   }
 
