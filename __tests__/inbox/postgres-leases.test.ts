@@ -24,17 +24,17 @@ test('a job is over with the last of its tickets', () => {
   expect(leases.all).toEqual([])
 })
 
-test('one whose last tickets were over in two transactions at a time is over with the next', () => {
+test('one whose last tickets were over in two transactions at a time is left, and neither of the next ones has to wait for it', () => {
   const leases = leasesOf(2)
   const [one, other] = [[owner(0)], [owner(1)]]
   expect([leases.overWith(one), leases.overWith(other)]).toEqual([[], []])
   leases.end(one, [])
+  expect(leases.left).toEqual([])
   leases.end(other, [])
-  expect(leases.all).toMatchObject([job]) // until then its lease is renewed
-  const over = leases.overWith([])
-  expect(over).toMatchObject([job])
-  leases.end([], over)
-  expect([leases.all, leases.overWith([])]).toEqual([[], []])
+  expect([leases.all, leases.left]).toMatchObject([[job], [job]]) // until it is completed its lease is renewed
+  expect(leases.overWith([])).toEqual([])
+  leases.end([], leases.left)
+  expect([leases.all, leases.left]).toEqual([[], []])
 })
 
 test('one whose transaction failed is not over', () => {

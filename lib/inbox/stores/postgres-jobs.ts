@@ -131,6 +131,14 @@ export class PostgresJobs {
     return jobs
   }
 
+  /** Ends the jobs that were over with two transactions at a time, so that neither has ended them. Apart, since both would wait for the other. */
+  async completeLeft(): Promise<void> {
+    const { left } = this.leases
+    if (left.length === 0) return
+    await this.#boss.complete(queue, [...left], null, { db: this.#quick })
+    this.leases.end([], left)
+  }
+
   /** Renews the lease of everything that is ours. */
   async touch(): Promise<void> {
     const { all } = this.leases

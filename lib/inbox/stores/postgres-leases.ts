@@ -61,10 +61,15 @@ export class Leases {
     return this.#tickets.get(owner)
   }
 
+  /** Jobs of which all tickets are over, and that no transaction has completed. */
+  get left(): readonly Lease[] {
+    return [...this.#left]
+  }
+
   /** The jobs that are over when these owners are. */
   overWith(owners: readonly string[]): readonly Lease[] {
     const ending = new Set(owners)
-    const jobs = new Set<Leased>(this.#left)
+    const jobs = new Set<Leased>()
     for (const owner of owners) {
       const job = this.#jobs.get(keyOf(leaseOf(owner)))
       if (job !== undefined && [...job.open].every((open) => ending.has(open))) jobs.add(job)

@@ -216,6 +216,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
 
   beat(): Promise<void> {
     return this.read(async ({ quarantine, jobs, connections, clock }) => {
+      await jobs.completeLeft()
       await jobs.touch()
       const stepMs = await clock.measure(connections)
       // Each process that notices does it: a retry that comes early does no harm, and one that comes late does.
