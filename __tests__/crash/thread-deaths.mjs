@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module'
 
-/** By step, the statement that it belongs to, and whether it is inside it. */
+/** By step, what the statement that it belongs to says, and whether it is inside it. */
 const statements = {
   rewriting: { sql: 'VACUUM', isInside: true },
   rewritten: { sql: 'VACUUM' },
@@ -17,10 +17,12 @@ export const threadSteps = Object.keys(statements)
 
 const inFront = `{
   const { DatabaseSync, StatementSync } = require('node:sqlite')
-  const { sql: watched, isInside, times } = require('node:worker_threads').workerData.death
+  const threads = require('node:worker_threads')
+  const { file, sql: watched, isInside, times } = threads.workerData
+  threads.workerData = file // what the thread itself expects
   const around = (sql, work) => {
-    if (sql !== watched) return work()
-    Atomics.store(times, 0, 1)
+    if (!sql.includes(watched)) return work()
+    Atomics.add(times, 0, 1)
     Atomics.notify(times, 0)
     const startedAt = performance.now()
     const result = work()
@@ -39,21 +41,20 @@ export function watchThreads(at) {
   const statement = statements[at]
   if (statement === undefined) return
   const threads = createRequire(import.meta.url)('node:worker_threads')
-  let tookMs
+  const times = new Int32Array(new SharedArrayBuffer(8)) // how often it has begun, and how many microseconds it took the last time
   threads.Worker = class extends threads.Worker {
-    constructor(code, { workerData, ...options }) {
-      if (!workerData.mustRewrite) {
-        super(code, { workerData, ...options })
-        return
-      }
-      const times = new Int32Array(new SharedArrayBuffer(8)) // whether it has begun, and how many microseconds it took
-      super(inFront + code, { workerData: { ...workerData, death: { ...statement, times } }, ...options })
-      if (statement.isInside && tookMs !== undefined) {
-        const dieAfterMs = Math.random() * tookMs
-        const die = () => process.kill(process.pid, 'SIGKILL')
-        void Promise.resolve(Atomics.waitAsync(times, 0, 0).value).then(() => setTimeout(die, dieAfterMs))
-      }
-      this.once('exit', () => (tookMs = times[1] / 1_000))
+    constructor(code, { workerData: file, ...options }) {
+      super(inFront + code, { workerData: { file, ...statement, times }, ...options })
     }
+  }
+  if (statement.isInside) void dieInside(times)
+}
+
+/** Not the first time, which tells how long it takes. */
+async function dieInside(times) {
+  for (let begun = 0; ; begun = Atomics.load(times, 0)) {
+    await Atomics.waitAsync(times, 0, begun).value
+    const tookMs = times[1] / 1_000
+    if (tookMs > 0) setTimeout(() => process.kill(process.pid, 'SIGKILL'), Math.random() * tookMs)
   }
 }
