@@ -12,6 +12,8 @@ export interface Slot {
   retake(): boolean
 }
 
+type SlotState = 'taken' | 'ending' | 'stuck' | 'released'
+
 /** Stuck handlers that a process puts up with, for each slot: they keep memory, sockets, and locks of their own. */
 const stuckPerSlot = 10
 
@@ -19,9 +21,7 @@ const stuckPerSlot = 10
 export class Slots {
   readonly #size: number
   readonly #maxStuck: number
-  #taken = 0
-  #stuck = 0
-  #ending = 0
+  readonly #count: Record<SlotState, number> = { taken: 0, ending: 0, stuck: 0, released: 0 }
   readonly #queue = new Line<(slot: Slot) => void>()
   readonly #whenIdle: (() => void)[] = []
 
@@ -32,16 +32,16 @@ export class Slots {
 
   /** So few that all could get stuck, too. */
   get free(): number {
-    return Math.min(this.#size, this.#maxStuck - this.#stuck) - this.#taken
+    return Math.min(this.#size, this.#maxStuck - this.#count.stuck) - this.#count.taken
   }
 
   get stuck(): number {
-    return this.#stuck
+    return this.#count.stuck
   }
 
   /** Whether there is no slot any more until a stuck handler ends. */
   get isExhausted(): boolean {
-    return this.#stuck >= this.#maxStuck
+    return this.#count.stuck >= this.#maxStuck
   }
 
   /** Resolves when no slot is taken and all is recorded; what is stuck may run on. */
@@ -53,45 +53,38 @@ export class Slots {
   }
 
   get #isIdle(): boolean {
-    return this.#taken === 0 && this.#ending === 0
+    return this.#count.taken === 0 && this.#count.ending === 0
   }
 
   /** A slot that is free now, if there is one. */
   take(): Slot | undefined {
     if (this.free === 0) return undefined
-    this.#taken++
-    let state: 'taken' | 'ending' | 'stuck' | 'released' = 'taken'
+    this.#count.taken++
+    let state: SlotState = 'taken'
+    const become = (next: SlotState): void => {
+      this.#count[state]--
+      state = next
+      this.#count[state]++
+    }
     return {
       release: () => {
-        if (state === 'taken') this.#taken--
-        else if (state === 'ending') this.#ending--
-        else if (state === 'stuck') this.#stuck--
-        state = 'released'
+        if (state !== 'released') become('released')
         this.#serve()
       },
       handOn: () => {
-        if (state !== 'taken' || this.#ending === this.#size) return
-        state = 'ending'
-        this.#taken--
-        this.#ending++
+        if (state !== 'taken' || this.#count.ending === this.#size) return
+        become('ending')
         this.#serve()
       },
       giveAway: () => {
         if (state !== 'taken') return
-        state = 'stuck'
-        this.#taken--
-        this.#stuck++
+        become('stuck')
         this.#serve()
       },
       retake: () => {
         // One that is stuck makes room itself; beside one that ends, all others may be stuck by now.
-        const isRoom = state === 'stuck' ? this.#taken < this.#size : state === 'ending' && this.free > 0
-        if (isRoom) {
-          if (state === 'stuck') this.#stuck--
-          else this.#ending--
-          state = 'taken'
-          this.#taken++
-        }
+        const isRoom = state === 'stuck' ? this.#count.taken < this.#size : state === 'ending' && this.free > 0
+        if (isRoom) become('taken')
         return state === 'taken'
       },
     }

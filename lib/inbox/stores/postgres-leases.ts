@@ -40,66 +40,49 @@ interface Leased extends Lease {
   readonly open: Set<string>
 }
 
-/** The jobs that are this process's own, until each of their tickets is over. */
+/** The jobs that are this process's own, until each of their tickets is over and they are completed. */
 export class Leases {
   readonly #jobs = new Map<string, Leased>()
   readonly #tickets = new Map<string, Ticket>()
-  /** Jobs whose last tickets were over in two transactions at a time, so that neither has completed them. */
-  readonly #left = new Set<Leased>()
 
   get all(): readonly Lease[] {
     return [...this.#jobs.values()]
   }
 
+  /** Jobs whose last tickets were over in two transactions at a time, so that neither has completed them. */
+  get left(): readonly Lease[] {
+    return [...this.#jobs.values()].filter(({ open }) => open.size === 0)
+  }
+
   add(ticket: Ticket): void {
+    const { id, retryCount } = ticket
     const owner = ownerOf(ticket)
+    const job = this.#jobs.get(keyOf(ticket)) ?? { id, retryCount, open: new Set() }
+    this.#jobs.set(keyOf(ticket), job)
     this.#tickets.set(owner, ticket)
-    this.#jobOf(ticket).open.add(owner)
+    job.open.add(owner)
   }
 
   ticket(owner: string): Ticket | undefined {
     return this.#tickets.get(owner)
   }
 
-  /** Jobs of which all tickets are over, and that no transaction has completed. */
-  get left(): readonly Lease[] {
-    return [...this.#left]
-  }
-
   /** The jobs that are over when these owners are. */
   overWith(owners: readonly string[]): readonly Lease[] {
     const ending = new Set(owners)
-    const jobs = new Set<Leased>()
-    for (const owner of owners) {
-      const job = this.#jobs.get(keyOf(leaseOf(owner)))
-      if (job !== undefined && [...job.open].every((open) => ending.has(open))) jobs.add(job)
-    }
+    const jobs = new Set(owners.map((owner) => this.#jobs.get(keyOf(leaseOf(owner)))))
     return [...jobs]
+      .filter((job) => job !== undefined)
+      .filter(({ open }) => [...open].every((each) => ending.has(each)))
   }
 
   /** After the transaction in which they ended, and `completed` was what it completed. */
   end(owners: readonly string[], completed: readonly Lease[]): void {
     for (const owner of owners) {
       this.#tickets.delete(owner)
-      const job = this.#jobs.get(keyOf(leaseOf(owner)))
-      job?.open.delete(owner)
-      if (job?.open.size === 0) this.#left.add(job)
+      this.#jobs.get(keyOf(leaseOf(owner)))?.open.delete(owner)
     }
-    for (const job of this.#left) {
-      if (completed.includes(job)) this.#remove(job)
-    }
-  }
-
-  #remove(job: Leased): void {
-    this.#left.delete(job)
-    this.#jobs.delete(keyOf(job))
-  }
-
-  #jobOf({ id, retryCount }: Lease): Leased {
-    const key = keyOf({ id, retryCount })
-    const job = this.#jobs.get(key) ?? { id, retryCount, open: new Set() }
-    this.#jobs.set(key, job)
-    return job
+    for (const job of completed) this.#jobs.delete(keyOf(job))
   }
 }
 

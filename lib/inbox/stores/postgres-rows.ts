@@ -88,7 +88,7 @@ export class PostgresRows {
        AND (settled_at, number) > ($2, $3) ORDER BY settled_at, number LIMIT $4`,
       [whole(before), at, number, limit],
     )
-    const ids = [...new Set(rows.map(({ claim }) => text(claim)))]
+    const ids = rows.map(({ claim }) => text(claim))
     const last = rows.at(-1)
     return {
       records: [...(await this.records(client, ids)).values()],

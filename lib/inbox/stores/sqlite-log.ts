@@ -15,7 +15,7 @@ const pauseMs = 50
 const againMs = 5_000
 /** After this time without an answer the thread is not relied on. */
 const silentMs = 30_000
-/** A thread takes some 11 MB, so it ends when there was nothing for it to do for this long. */
+/** A thread has memory of its own, so it ends when there was nothing for it to do for this long. */
 const idleMs = 60_000
 
 /**
