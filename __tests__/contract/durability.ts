@@ -42,6 +42,26 @@ export function describeDurability(kind: Kind): void {
     ])
   })
 
+  test.each([1, 3, 100])('a backlog is delivered without a look by the clock, %d at a time', async (concurrency) => {
+    const { storage, report, webhook: receiver } = await start({ on: [] })
+    const count = 3 * concurrency
+    await Promise.all(Array.from({ length: count }, (_, index) => report('success', String(index))))
+    await receiver.close()
+    const everySecond = 1_000
+    const setEvery = globalThis.setInterval
+    const never = 3_600_000
+    const polls = jest
+      .spyOn(globalThis, 'setInterval')
+      .mockImplementation((run, ms = 0, ...rest) => setEvery(run, ms < everySecond ? never : ms, ...rest))
+    try {
+      const { inbox, toldTimes } = await start({ storage, concurrency, on: ['onSuccess'] })
+      await toldTimes(count)
+      await settled(inbox)
+    } finally {
+      polls.mockRestore()
+    }
+  })
+
   test('one that used up its attempts is dead, told, listed and replayed under the same id', async () => {
     const dead = deferred<unknown>()
     const { report, told, inbox, toldTimes } = await start({

@@ -95,7 +95,7 @@ describe('a success is taken up', () => {
   })
 
   test('reserves nothing where there is no slot', () => {
-    expect(claimNext(waiting, believing, false)).toEqual({ record: waiting, taken: [], reserved: [] })
+    expect(claimNext(waiting, believing, () => false)).toEqual({ record: waiting, taken: [], reserved: [] })
   })
 
   test.each(['fail', 'pending'] as const)('a %s needs no order', (status) => {

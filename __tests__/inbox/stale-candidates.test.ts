@@ -24,7 +24,7 @@ function write<Tx>(store: DurableStore<Tx>, record: ClaimRecord): Promise<void> 
 async function take<Tx>(store: DurableStore<Tx>, candidate: Candidate | undefined, now: number) {
   if (candidate === undefined || !('claim' in candidate)) throw new Error('no candidate')
   const { claim, owner, isLapsed } = candidate
-  const claiming = { hasHandler: () => true, hasConfirm: true, owner, now, mayRun: true }
+  const claiming = { hasHandler: () => true, hasConfirm: true, owner, now, mayRun: () => true }
   await store.change({
     claim,
     candidate: owner,

@@ -205,7 +205,7 @@ export class History {
 
   #claiming(owner: string, mayRun: boolean): Claiming {
     const hasHandler = (event: Event) => this.#handled.includes(event)
-    return { owner, mayRun, now: this.#now, hasHandler, hasConfirm: this.#shop.hasConfirm }
+    return { owner, mayRun: () => mayRun, now: this.#now, hasHandler, hasConfirm: this.#shop.hasConfirm }
   }
 
   /** Whether a change takes up what it can: not where the process only receives. */

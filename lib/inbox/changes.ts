@@ -24,8 +24,8 @@ export interface Lost {
   readonly deliveries: readonly Delivery[]
 }
 
-/** Who takes deliveries up in a change, and whether there is a slot for it; absent where a change is not to do that. */
-export type Claiming = Omit<Claimer, 'holders'> & { readonly mayRun: boolean }
+/** Who takes deliveries up in a change, and whether there is a slot for one; absent where a change is not to do that. */
+export type Claiming = Omit<Claimer, 'holders'> & { readonly mayRun: () => boolean }
 
 /** What every change that takes deliveries up results in. */
 export interface Taking {

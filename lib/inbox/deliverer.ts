@@ -73,7 +73,11 @@ export class Deliverer<Tx> {
   async change<T extends Taking>({ apply, ...change }: SlotChange<T>): Promise<T> {
     let taken: Slot | undefined
     let isOver = false // a storage that did not answer in time may still ask
-    const slot = (): boolean => !isOver && (taken ??= this.#slots.take()) !== undefined
+    const slot = (): boolean => {
+      if (!isOver) taken ??= this.#slots.take()
+      if (taken === undefined) this.#mustLookAgain = true // once a slot is free
+      return taken !== undefined
+    }
     try {
       const result = await this.#store.change({ ...change, apply: (found) => apply(found, slot) })
       const { takenUp, lost } = result
@@ -93,7 +97,7 @@ export class Deliverer<Tx> {
   claiming(slot: () => boolean): Claiming | undefined {
     const { owner } = this.#store
     if (!this.#isStarted || this.#isStopped || owner === undefined || !delivers(this.#host)) return undefined
-    return { ...this.#claimer(owner), mayRun: slot() }
+    return { ...this.#claimer(owner), mayRun: slot }
   }
 
   #claimer(owner: string): Omit<Claiming, 'mayRun'> {
@@ -220,7 +224,7 @@ export class Deliverer<Tx> {
       claim,
       candidate: owner,
       apply: (found, slot) => {
-        const claiming = { ...this.#claimer(owner), mayRun: !this.#isStopped && slot() }
+        const claiming = { ...this.#claimer(owner), mayRun: () => !this.#isStopped && slot() }
         return takeOver(found, isLapsed, this.#patience(), claiming)
       },
     })

@@ -84,9 +84,10 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
 
 /**
  * Takes the first delivery of a claim whose time has come, if none of it runs; on the way withdraws what was overtaken, refuses what another
- * claim has the order of, and settles what nobody handles. Where nothing may run (`mayRun`), only those three are done. Pure.
+ * claim has the order of, and settles what nobody handles. `mayRun` is asked once there is a delivery to run: where there is no slot for it,
+ * only those three are done. Pure.
  */
-export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = true): Claimed {
+export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = () => true): Claimed {
   const taken: Delivery[] = []
   for (let current = record; ;) {
     if (isRunning(current)) return { record: current, taken, reserved: [] }
@@ -96,7 +97,8 @@ export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = true):
     if (next === undefined) return { record: current, taken, reserved: [] }
     const claimed = claim(current, keyOf(next), claimer)
     taken.push(...claimed.taken)
-    if (claimed.delivery !== undefined) return mayRun ? { ...claimed, taken } : { record: current, taken, reserved: [] }
+    if (claimed.delivery !== undefined)
+      return mayRun() ? { ...claimed, taken } : { record: current, taken, reserved: [] }
     current = claimed.record
   }
 }
