@@ -73,6 +73,50 @@ describePostgres('jobs for several deliveries', () => {
     )
   })
 
+  test('a process whose handlers are quick fetches ahead, and gives that back when they become slow', async () => {
+    const quickly = 200
+    const { schema, orders } = await recorded(400)
+    const told: string[] = []
+    const isSlow = deferred<number>()
+    const end = deferred()
+    const quick = conversionWebhook(
+      {
+        onSuccess: async ({ orderId = '' }) => {
+          told.push(orderId)
+          if (told.length <= quickly) return
+          isSlow.resolve(await leased(schema))
+          await end.promise
+        },
+      },
+      { secret: false, inbox: inboxIn(schema) },
+    )
+    expect(await isSlow.promise).toBeGreaterThan(0)
+    const others: string[] = []
+    const other = conversionWebhook(
+      { onSuccess: ({ orderId = '' }) => void others.push(orderId) },
+      { secret: false, inbox: inboxIn(schema) },
+    )
+    await eventually(
+      () => Promise.resolve(told.length + others.length),
+      (count) => count === orders.length,
+    )
+    expect(new Set([...told, ...others]).size).toBe(orders.length)
+    expect(told.length).toBeLessThanOrEqual(quickly + 10)
+    end.resolve()
+    await settled(other.inbox)
+    await Promise.all([quick.close(), other.close()])
+  })
+
+  /** How many deliveries wait whose jobs a process has. */
+  async function leased(schema: string): Promise<number> {
+    const { rows } = await postgres.client.query<{ count: string }>(
+      `SELECT count(*) FROM ${schema}.job j CROSS JOIN LATERAL jsonb_array_elements_text(j.data -> 'deliveryIds') AS ids (delivery)
+       JOIN ${schema}.deliveries d ON d.claim || ':' || d.event_key = ids.delivery
+       WHERE j.state = 'active' AND d.state = 'waiting'`,
+    )
+    return Number(rows[0]?.count)
+  }
+
   test('a delivery that could not be taken up is taken up later by the same process, whose lease of the job goes on', async () => {
     const { schema, orders } = await recorded(3)
     await postgres.client.query(`

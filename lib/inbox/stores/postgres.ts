@@ -190,11 +190,11 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   #candidates(limit: number): Promise<readonly Candidate[]> {
-    return this.read(async ({ quarantine, jobs, connections }) => {
+    return this.read(async ({ quarantine, jobs, ahead, connections }) => {
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
       const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
-      const tickets = await jobs.fetch(limit)
+      const tickets = await ahead.take(limit)
       const failed = this.#failedBefore() // after everything that may fail: they are named once
         .map((owner) => jobs.leases.ticket(owner))
         .filter((ticket) => ticket !== undefined)
@@ -237,7 +237,10 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   async close(): Promise<void> {
-    await within(idleWithinMs, this.#group.idle())
+    await within(
+      idleWithinMs,
+      this.#group.idle().then(() => this.#opened?.ahead.close()),
+    )
     if (this.#closing.signal.aborted) return
     this.#closing.abort(new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED'))
     const parts = await this.#opening?.catch(() => undefined)
