@@ -22,5 +22,6 @@ export default {
   coverageReporters: ['text-summary', 'text', 'lcovonly'],
   maxWorkers: '100%', // most of the time a test waits for a timer, a disk or another process
   testEnvironment: './__tests__/support/environment.cjs',
+  testSequencer: './__tests__/support/sequencer.cjs',
   testTimeout: 60_000,
 }
