@@ -35,17 +35,17 @@ export default tseslint.config(
   },
   mayNotImport(
     ['lib/callback/**'],
-    ['**/inbox/*', '../middleware.js', '../intake.js', '../events.js', '../options.js'],
+    ['**/inbox/*', '../middleware.js', '../record.js', '../attempt.js', '../handlers.js', '../options.js'],
     'callback/ knows nothing of inboxes',
   ),
   mayNotImport(
     ['lib/inbox/**'],
-    ['**/callback/*', '**/middleware.js', '**/intake.js', '**/events.js', '**/options.js'],
+    ['**/callback/*', '**/middleware.js', '**/record.js', '**/attempt.js', '**/handlers.js', '**/options.js'],
     'inbox/ knows nothing of HTTP',
   ),
   mayNotImport(
     ['lib/cli/**', 'lib/inspector/**'],
-    ['../callback/*', '../inbox/*', '../*.js', '!../visible.js'],
+    ['../callback/*', '../inbox/*', '../*.js', '!../util/*.js'],
     'cli/ and inspector/ use the public surface: import conversion-webhook',
   ),
   {

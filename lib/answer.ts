@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Accident } from './callback/accident.js'
+import type { NonCallback } from './callback/non-callback.js'
 import type { ConversionWebhookError } from './errors.js'
 import { titleOf } from './errors.js'
 import type { Outcome } from './inbox/ledger.js'
@@ -15,8 +15,8 @@ export interface Answer {
 /** Nothing was a callback, and nothing went wrong. */
 export const emptyAnswer: Answer = { status: 204 }
 
-export function accidentAnswer(accident: Accident): Answer {
-  return 'error' in accident ? problemAnswer(accident.error) : accident
+export function nonCallbackAnswer(nonCallback: NonCallback): Answer {
+  return 'error' in nonCallback ? problemAnswer(nonCallback.error) : nonCallback
 }
 
 export function outcomeAnswer(outcome: Exclude<Outcome, 'refused' | 'conflict'>): Answer {

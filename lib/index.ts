@@ -3,7 +3,7 @@ import './express.js'
 export { callbackSchema } from './callback/schema.js'
 export { conversionWebhook } from './middleware.js'
 export { ConversionWebhookError, isConversionWebhookError } from './errors.js'
-export { memoryInbox } from './inbox/stores/memory.js'
+export { memoryInbox } from './inbox/memory-inbox.js'
 export { parseCallback } from './callback/parse.js'
 export { redactUrl } from './callback/redact.js'
 
@@ -17,15 +17,15 @@ export type {
 } from './callback/conversion.js'
 export type { Repair } from './callback/issues.js'
 export type { WebhookRequest } from './callback/route.js'
-export type { JsonSchema } from './callback/rules.js'
+export type { JsonSchema } from './callback/reading-options.js'
 export type { ParameterName } from './callback/schema.js'
 export type { ConfirmAnswer } from './confirm.js'
 export type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors.js'
-export type { Confirm, ConversionContext, ConversionHandler, ConversionHandlers } from './events.js'
+export type { Confirm, ConversionContext, ConversionHandler, ConversionHandlers } from './handlers.js'
 export type { RequestConversion } from './express.js'
 export type { Difference } from './inbox/claims.js'
-export type { Erased, Pruned } from './inbox/forgetting.js'
-export type { HistoryEntry } from './inbox/history.js'
+export type { Erased, Pruned } from './inbox/operators/prune-and-erase.js'
+export type { HistoryEntry } from './inbox/operators/history.js'
 export type {
   DayCounts,
   Inbox,

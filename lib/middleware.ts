@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http'
-import { accidentAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type Answer } from './answer.js'
-import { findAccident } from './callback/accident.js'
+import { nonCallbackAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type Answer } from './answer.js'
+import { Host } from './attempt.js'
+import { findNonCallback } from './callback/non-callback.js'
 import { requireCaller, requireKnownPath } from './callback/caller.js'
-import { copyOf, toConversion, type Callback } from './callback/conversion.js'
 import { escapeHighBytes } from './callback/encoding.js'
 import { readInput, requireScope, type CallbackInput } from './callback/parse.js'
 import { readQuery } from './callback/params.js'
-import { requireOptions } from './callback/rules.js'
+import { requireOptions } from './callback/reading-options.js'
 import { scrubRequest } from './callback/redact.js'
 import { readRequest } from './callback/request.js'
 import { routeFinder, type Route, type WebhookRequest } from './callback/route.js'
@@ -15,15 +15,15 @@ import { debug } from './debug.js'
 import { ConversionWebhookError } from './errors.js'
 import {
   checkHandlers,
-  Events,
+  Handlers,
   type ConversionByEvent,
   type ConversionHandler,
   type ConversionHandlers,
-} from './events.js'
+} from './handlers.js'
 import type { RequestConversion } from './express.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { ConversionEvent, Outcome } from './inbox/ledger.js'
-import { codedError, reread, take } from './intake.js'
+import { codedError, take } from './record.js'
 import { createReporter } from './observers.js'
 import { resolveOptions, type ConversionWebhookOptions } from './options.js'
 
@@ -59,21 +59,15 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   checkHandlers(handlers)
   const reporter = createReporter(handlers)
   const settings = resolveOptions(options, reporter)
-  const { inbox, rules, matchesSecret, parseCustomValue } = settings
+  const { inbox, rules, matchesSecret } = settings
   const findRoute = routeFinder(matchesSecret)
-  const events = new Events(handlers, {
-    confirm: settings.confirm,
-    parse: (callback: Callback) => toConversion(copyOf(callback), parseCustomValue),
-    handlerTimeoutMs: settings.handlerTimeoutMs,
-    isDurable: inbox.isDurable,
-    reporter,
-  })
+  const registered = new Handlers(handlers)
 
   /** The way of a callback: section 5 of the design, a step a line. */
   async function receive(req: WebhookRequest, route: Route, isAnswered: boolean): Promise<Received> {
     requireKnownPath(req, route)
-    const accident = findAccident(req, settings.isProduction)
-    if (accident) return { answer: accidentAnswer(accident) }
+    const nonCallback = findNonCallback(req, settings.isProduction)
+    if (nonCallback) return { answer: nonCallbackAnswer(nonCallback) }
     requireCaller(req, route, settings)
     const query = readQuery(escapeHighBytes(route.query), rules.wireNames, { sent: route.query })
     const scope = scopeOf(req, settings)
@@ -129,33 +123,11 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
       })
   }
 
-  inbox.attach({
-    hasHandler: (event) => events.has(event),
-    hasConfirm: settings.confirm !== undefined,
-    deliver: (attempt) => events.deliver(attempt),
-    reread: ({ received, scope, receivedAt }) => reread(received, scope, receivedAt, settings),
-    conversionOf: (callback) => events.conversionOf(callback),
-    onConflict: ({ callback, ...conflict }) => {
-      const conversion = events.conversionOf(callback)
-      if (conversion !== undefined) reporter.conflict({ ...conflict, conversion })
-    },
-    onDead: ({ job, error }) => {
-      events.dead(job, error)
-    },
-    onError: (error, job) => {
-      if (job) events.stuck(job, error)
-      else reporter.error('inbox', error)
-    },
-    concurrency: settings.concurrency,
-    handlerTimeoutMs: settings.handlerTimeoutMs,
-    maxAttempts: settings.maxAttempts,
-    maxHoldMs: settings.maxHoldMs,
-    closeTimeoutMs: settings.closeTimeoutMs,
-  })
+  inbox.attach(new Host(registered, settings, reporter))
 
   const webhook: ConversionWebhook<Custom, Commit> = Object.assign(conversionWebhookMiddleware, {
     on(event: ConversionEvent, handler: unknown) {
-      events.on(event, handler)
+      registered.on(event, handler)
       return webhook
     },
     async accept(input: CallbackInput, options: { readonly scope?: string } = {}) {

@@ -1,4 +1,4 @@
-import { atOnce } from './at-once.js'
+import { requireSync } from './util/require-sync.js'
 import { addressMatcher } from './callback/address.js'
 import {
   credentialRemover,
@@ -12,12 +12,12 @@ import {
 } from './callback/credentials.js'
 import type { ReadingRules } from './callback/conversion.js'
 import type { WebhookRequest } from './callback/route.js'
-import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/rules.js'
+import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/reading-options.js'
 import { aScope, isScope, scopeHoldsSecret } from './callback/scope.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
-import type { Confirm } from './events.js'
+import type { Confirm } from './handlers.js'
 import type { Inbox } from './inbox/inbox.js'
-import { memoryInbox } from './inbox/stores/memory.js'
+import { memoryInbox } from './inbox/memory-inbox.js'
 import type { Reporter } from './observers.js'
 
 /** A function of the request, whichever framework's request type it names. */
@@ -206,7 +206,7 @@ function resolveAllowFrom(option: unknown, reporter: Reporter): ((req: WebhookRe
   if (typeof option === 'function') {
     return (req) => {
       try {
-        return atOnce('allowFrom', (option as (req: WebhookRequest) => unknown)(req)) === true
+        return requireSync('allowFrom', (option as (req: WebhookRequest) => unknown)(req)) === true
       } catch (error) {
         reporter.error('allowFrom', error)
         return false

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { addressFinder } from '../../lib/inbox/addresses.js'
+import { addressFinder } from '../../lib/inbox/operators/addresses.js'
 import { cases } from '../support/cases.js'
 import { addresses, spellings, surroundings } from '../support/addresses.js'
 import { params } from '../support/callbacks.js'

@@ -1,6 +1,6 @@
 import { memoryBudget } from '../../lib/inbox/quarantine.js'
 import { memoryRoom } from '../../lib/inbox/stores/identities.js'
-import { openMemory } from '../../lib/inbox/stores/memory.js'
+import { openMemory } from '../../lib/inbox/memory-inbox.js'
 import { describeClaims } from './claims.js'
 import { describeConversions } from './conversions.js'
 import { describeErasing } from './erasing.js'

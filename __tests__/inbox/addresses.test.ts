@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { addressFinder } from '../../lib/inbox/addresses.js'
+import { addressFinder } from '../../lib/inbox/operators/addresses.js'
 import { addresses, spellings, surroundings } from '../support/addresses.js'
 import { expectLinear, filled } from '../support/linear.js'
 

@@ -10,7 +10,13 @@ const dayMs = 86_400_000
 const until = (date: number): Verdict => ({ ...held, until: date }) as Verdict
 const waiting = { success: 'waiting', goalComplete: 'waiting' } as const
 const fresh = recordOf([callbackOf('success'), waiting])
-const claimer = (now: number) => ({ hasHandler: () => true, hasConfirm: false, owner: 'me', now, holders: new Map() })
+const claimer = (now: number) => ({
+  handlers: { has: () => true },
+  hasConfirm: false,
+  owner: 'me',
+  now,
+  holders: new Map(),
+})
 
 /** The record after attempts, each at its time. */
 function after(record: ClaimRecord, ...attempts: readonly (readonly [now: number, Verdict])[]): ClaimRecord {

@@ -1,6 +1,6 @@
-import { eraser, pruner } from '../../lib/inbox/forgetting.js'
+import { eraser, pruner } from '../../lib/inbox/operators/prune-and-erase.js'
 import { durableBudget, maxAgeMs } from '../../lib/inbox/quarantine.js'
-import { replayer } from '../../lib/inbox/replay.js'
+import { replayer } from '../../lib/inbox/operators/replay.js'
 import type { Store } from '../../lib/inbox/store.js'
 import { Identities, memoryRoom } from '../../lib/inbox/stores/identities.js'
 import { MemoryStore } from '../../lib/inbox/stores/memory-store.js'

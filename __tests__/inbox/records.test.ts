@@ -16,8 +16,8 @@ import { callbackOf, receive, recordOf } from '../support/ledger.js'
 const at = (status: 'pending' | 'success' | 'fail', receivedAt: number) => ({ ...callbackOf(status), receivedAt })
 const waiting = { pending: 'waiting', success: 'waiting', goalComplete: 'waiting', fail: 'waiting' } as const
 const none = () => false
-const all = { hasHandler: () => true, hasConfirm: false, owner: 'me', now: 10, holders: new Map() }
-const nobody = { ...all, hasHandler: none }
+const all = { handlers: { has: () => true }, hasConfirm: false, owner: 'me', now: 10, holders: new Map() }
+const nobody = { ...all, handlers: { has: none } }
 const patience = { now: 20, random: 0.5, maxAttempts: 12, maxHoldMs: 1_000 }
 
 describe('a record', () => {

@@ -12,7 +12,7 @@ const me = waiting.id
 const own = waiting.identity
 const shops = orderIdentity('', '1001')
 
-const asking: Claimer = { hasHandler: () => true, hasConfirm: true, owner: 'me', now: 10, holders: new Map() }
+const asking: Claimer = { handlers: { has: () => true }, hasConfirm: true, owner: 'me', now: 10, holders: new Map() }
 const believing: Claimer = { ...asking, hasConfirm: false }
 const other: Holder = { claim: 'other', isRunning: false }
 const busy: Holder = { claim: 'other', isRunning: true }
@@ -89,7 +89,7 @@ describe('a success is taken up', () => {
   })
 
   test('reserves nothing where its event has no handler, whoever has the order', () => {
-    const claimed = claim(waiting, 'success', { ...believing, hasHandler: () => false, holders: holding(other) })
+    const claimed = claim(waiting, 'success', { ...believing, handlers: { has: () => false }, holders: holding(other) })
     expect(successOf(claimed.record)).toMatchObject({ state: 'done', isUnheard: true })
     expect(claimed.reserved).toEqual([])
   })

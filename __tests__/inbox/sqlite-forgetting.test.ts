@@ -1,4 +1,4 @@
-import { eraser, pruner } from '../../lib/inbox/forgetting.js'
+import { eraser, pruner } from '../../lib/inbox/operators/prune-and-erase.js'
 import { DurableInbox } from '../../lib/inbox/durable-inbox.js'
 import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
@@ -25,7 +25,7 @@ describeSqlite('a file of many conversions', () => {
   beforeEach(async () => {
     store = new SqliteStore(openSqlite(file()))
     inbox = new DurableInbox(store)
-    inbox.attach(testHost({ hasHandler: () => false }).host) // only receives
+    inbox.attach(testHost({ handlers: { has: () => false } }).host) // only receives
     number = 0
     await Promise.all(Array.from({ length: conversions }, accept))
   })

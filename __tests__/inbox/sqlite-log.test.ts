@@ -33,7 +33,7 @@ describeSqlite('the log of a SQLite file', () => {
     const db = openSqlite(file())
     const store = new SqliteStore(db)
     const inbox = new DurableInbox(store)
-    inbox.attach(testHost({ hasHandler: () => false }).host) // only receives
+    inbox.attach(testHost({ handlers: { has: () => false } }).host) // only receives
     closing.push(() => inbox.close())
     let number = 0
     const accept = () =>

@@ -120,7 +120,7 @@ describeSqlite('a process that was stopped', () => {
     const looking = open({ wall: () => Date.now(), elapsed: () => elapsed })
     const other = open()
     const recorded = recordOf([callbackOf('success'), { success: 'waiting' }])
-    const claimer = { hasHandler: () => true, hasConfirm: false, owner: other.owner, now: 0, holders: new Map() }
+    const claimer = { handlers: { has: () => true }, hasConfirm: false, owner: other.owner, now: 0, holders: new Map() }
     const { record } = claim(recorded, 'success', claimer)
     await other.change({ claim: record.id, apply: () => ({ record, result: undefined }) })
     const takesOver = async () => (await looking.candidates(10)).length > 0

@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { takeOver } from '../../lib/inbox/changes.js'
+import { takeOver } from '../../lib/inbox/transitions.js'
 import { durableBudget } from '../../lib/inbox/quarantine.js'
 import { findDelivery, type ClaimRecord } from '../../lib/inbox/records.js'
 import type { Candidate, DurableStore } from '../../lib/inbox/store.js'
@@ -24,7 +24,7 @@ function write<Tx>(store: DurableStore<Tx>, record: ClaimRecord): Promise<void> 
 async function take<Tx>(store: DurableStore<Tx>, candidate: Candidate | undefined, now: number) {
   if (candidate === undefined || !('claim' in candidate)) throw new Error('no candidate')
   const { claim, owner, isLapsed } = candidate
-  const claiming = { hasHandler: () => true, hasConfirm: true, owner, now, mayRun: () => true }
+  const claiming = { handlers: { has: () => true }, hasConfirm: true, owner, now, mayRun: () => true }
   await store.change({
     claim,
     candidate: owner,

@@ -3,7 +3,7 @@ import { isConversionWebhookError, memoryInbox } from '../../lib/index.js'
 import type { Inbox, InboxHost, Verdict } from '../../lib/inbox/inbox.js'
 import { conflictOf, memoryBudget } from '../../lib/inbox/quarantine.js'
 import { memoryRoom } from '../../lib/inbox/stores/identities.js'
-import { openMemory } from '../../lib/inbox/stores/memory.js'
+import { openMemory } from '../../lib/inbox/memory-inbox.js'
 import { done, ending, failed, held, late, testHost, working } from '../support/host.js'
 import { callbackOf } from '../support/ledger.js'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { maskAddresses, maskEmail, maskName } from '../../lib/inspector/mask.js'
-import { shorten } from '../../lib/visible.js'
+import { shorten } from '../../lib/util/printable.js'
 import { cases } from '../support/cases.js'
 import { expectLinear, filled } from '../support/linear.js'
 

@@ -9,12 +9,12 @@ import {
   takeOver,
   type Claiming,
   type Taking,
-} from '../../lib/inbox/changes.js'
-import { eraser, pruner } from '../../lib/inbox/forgetting.js'
+} from '../../lib/inbox/transitions.js'
+import { eraser, pruner } from '../../lib/inbox/operators/prune-and-erase.js'
 import { identityOf, orderIdentity, peopleOf } from '../../lib/inbox/identity.js'
 import type { Verdict as LibVerdict } from '../../lib/inbox/inbox.js'
 import { deliveryId, findDelivery, keyOf, type Delivery as LibDelivery } from '../../lib/inbox/records.js'
-import { replayer } from '../../lib/inbox/replay.js'
+import { replayer } from '../../lib/inbox/operators/replay.js'
 import {
   ClaimsModel,
   isPaying,
@@ -204,8 +204,8 @@ export class History {
   }
 
   #claiming(owner: string, mayRun: boolean): Claiming {
-    const hasHandler = (event: Event) => this.#handled.includes(event)
-    return { owner, mayRun: () => mayRun, now: this.#now, hasHandler, hasConfirm: this.#shop.hasConfirm }
+    const handlers = { has: (event: Event) => this.#handled.includes(event) }
+    return { owner, mayRun: () => mayRun, now: this.#now, handlers, hasConfirm: this.#shop.hasConfirm }
   }
 
   /** Whether a change takes up what it can: not where the process only receives. */

@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
-import { findAccident } from '../../lib/callback/accident.js'
+import { findNonCallback } from '../../lib/callback/non-callback.js'
 import { checkParameters } from '../../lib/callback/check.js'
 import { bodyTypeOf } from '../../lib/callback/content-type.js'
 import { candidates, credentialRemover, secretFinder, secretMatcher } from '../../lib/callback/credentials.js'
@@ -11,10 +11,10 @@ import type { Pair } from '../../lib/callback/received.js'
 import { routeFinder, type WebhookRequest } from '../../lib/callback/route.js'
 import { parameterNames, type ParameterName } from '../../lib/callback/schema.js'
 import { readValues } from '../../lib/callback/values.js'
-import { addressFinder } from '../../lib/inbox/addresses.js'
+import { addressFinder } from '../../lib/inbox/operators/addresses.js'
 import { callbackSchema, parseCallback, redactUrl } from '../../lib/index.js'
 import { maskAddresses, maskEmail, maskName } from '../../lib/inspector/mask.js'
-import { visible } from '../../lib/visible.js'
+import { printable } from '../../lib/util/printable.js'
 import { expectLinear, filled } from '../support/linear.js'
 
 /*
@@ -261,7 +261,7 @@ test.each(Object.entries(headers))('a header with %s is read in linear time', (_
   )
   expectLinear(
     (size) => requestOf({ headers: { 'sec-purpose': make(size), 'sec-fetch-dest': make(size) } }),
-    (req) => findAccident(req, true),
+    (req) => findNonCallback(req, true),
     headerLimit,
   )
   expectLinear(make, bodyTypeOf, headerLimit)
@@ -311,7 +311,7 @@ test.each([secret, secret.slice(0, -1), 'b', 'a'])('secrets are masked in linear
 })
 
 test.each(['\u202e', '\ud800', 'a', '\u0000', '😀', '\u200b\u200d'])('%j is made visible in linear time', (piece) => {
-  expectLinear(runOf(piece), visible, characterLimit)
+  expectLinear(runOf(piece), printable, characterLimit)
 })
 
 describe('this test', () => {

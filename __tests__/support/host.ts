@@ -15,7 +15,7 @@ export function testHost(changes: Partial<InboxHost> = {}) {
   const attempts: Attempt[] = []
   const waiting: { count: number; resolve: () => void }[] = []
   const host: InboxHost = {
-    hasHandler: () => true,
+    handlers: { has: () => true },
     hasConfirm: false,
     reread: () => ({ ok: false, code: 'ERR_CONVERSION_CALLBACK_REFUSED', issues: [] }),
     conversionOf: () => undefined,

@@ -59,7 +59,7 @@ export function recordOf(
 function bring(record: ClaimRecord, key: DeliveryKey, state: DeliveryState): ClaimRecord {
   if (state === 'waiting') return record
   const claimed = claim(record, key, {
-    hasHandler: () => true,
+    handlers: { has: () => true },
     hasConfirm: false,
     owner: 'test',
     now: 0,

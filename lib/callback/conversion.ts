@@ -1,4 +1,4 @@
-import { atOnce } from '../at-once.js'
+import { requireSync } from '../util/require-sync.js'
 import type { Issue } from '../errors.js'
 import { limitIssues, type Repair } from './issues.js'
 import { collect, type WireNames } from './params.js'
@@ -145,7 +145,7 @@ export function toConversion(callback: Callback, parseCustomValue?: (text: strin
   if (params.referrer_email !== undefined) referrer.email = params.referrer_email.trim()
   if (params.referrer_converts !== undefined) referrer.conversions = toNumber(params.referrer_converts)
   if (custom !== undefined) {
-    referrer.customValue = parseCustomValue ? atOnce('parseCustomValue', parseCustomValue(custom)) : custom
+    referrer.customValue = parseCustomValue ? requireSync('parseCustomValue', parseCustomValue(custom)) : custom
   }
   const referee: Writable<Conversion['referee']> = {}
   if (params.referee_name !== undefined) referee.name = params.referee_name

@@ -11,7 +11,7 @@ import {
   readingRules,
   requireOptions,
   type ReadingOptions,
-} from './rules.js'
+} from './reading-options.js'
 import { entriesOf, readValues } from './values.js'
 
 /** A callback in any form: a query string (with or without `?`, or the URL that it ends), or values that were parsed already. */

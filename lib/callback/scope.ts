@@ -1,4 +1,4 @@
-import { atOnce } from '../at-once.js'
+import { requireSync } from '../util/require-sync.js'
 import { ConversionWebhookError } from '../errors.js'
 import type { WebhookRequest } from './route.js'
 
@@ -24,7 +24,7 @@ export interface ScopeRules {
 export function scopeOf(req: WebhookRequest, { scope: option, holdsSecret }: ScopeRules): string {
   if (typeof option === 'string') return option
   try {
-    const scope = option === undefined ? routeScope(req) : atOnce('scope', option(req))
+    const scope = option === undefined ? routeScope(req) : requireSync('scope', option(req))
     if (!isScope(scope)) {
       throw new TypeError(`scope must return ${aScope}, not ${typeof scope === 'string' ? 'that' : typeof scope}.`)
     }

@@ -1,6 +1,6 @@
 import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow, InboxStats } from 'conversion-webhook'
 import { isOf, numberOf, ranked } from '../inspector/claims.js'
-import { shorten, visible } from '../visible.js'
+import { shorten, printable } from '../util/printable.js'
 import { figure, table, type Paint } from './io.js'
 
 const stateStyles = {
@@ -164,5 +164,5 @@ export function statsLines({ callbacks, deliveries, oldestWaitingMs, perDay }: I
     ...table(counts(deliveries)),
     `Oldest waiting: ${oldestWaitingMs === 0 ? 'none' : `${figure(oldestWaitingMs / 1_000)} s`}`,
     ...(days.length === 0 ? [] : ['', ...table([['day (UTC)', 'success', 'fail', 'pending'], ...days])]),
-  ].map(visible)
+  ].map(printable)
 }

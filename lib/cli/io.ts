@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import { visible } from '../visible.js'
+import { printable } from '../util/printable.js'
 
 /** One of the two streams that a command writes to. */
 export interface Output {
@@ -79,7 +79,7 @@ export function printJson(output: Output, value: unknown, indent = 2): void {
 
 /** Columns as wide as they need to be; the texts may be anybody's. */
 export function table(rows: readonly (readonly string[])[]): string[] {
-  const shown = rows.map((row) => row.map(visible))
+  const shown = rows.map((row) => row.map(printable))
   const widths: number[] = []
   for (const row of shown) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length)
   return shown.map((row) =>

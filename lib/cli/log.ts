@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Conversion, ConversionContext, ConversionHandlers, Issue, RequestConversion } from 'conversion-webhook'
 import type { SqliteCommit } from 'conversion-webhook/sqlite'
 import { maskAddresses } from '../inspector/mask.js'
-import { shorten, visible } from '../visible.js'
+import { shorten, printable } from '../util/printable.js'
 import { painter, printJson, printLine, textOf, type Io, type Paint } from './io.js'
 
 const styles = {
@@ -118,7 +118,7 @@ export class Log {
     const { what, about = '', orderId = '', issues = [], message = '' } = entry
     const rules = issues.map(({ message }) => message).join('; ')
     const time = this.#paint('dim', at.toTimeString().slice(0, 8))
-    const texts = [about.padEnd(12), orderId, rules, message].map(visible).join('  ').trimEnd()
+    const texts = [about.padEnd(12), orderId, rules, message].map(printable).join('  ').trimEnd()
     printLine(this.#io.out, `${time}  ${this.#paint(styles[what], what.padEnd(9))}  ${texts}`)
   }
 }

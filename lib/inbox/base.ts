@@ -1,7 +1,7 @@
 import { ConversionWebhookError } from '../errors.js'
-import { within } from '../within.js'
+import { settlesWithin } from '../util/settles-within.js'
 import type { Delivering, InboxHost, Operators } from './inbox.js'
-import { createOperators } from './operators.js'
+import { createOperators } from './operators/operators.js'
 import { Slots } from './slots.js'
 import type { Store } from './store.js'
 
@@ -56,10 +56,10 @@ export abstract class BaseInbox implements Operators {
   async #close(): Promise<void> {
     this.stop()
     const { host } = this
-    if (host !== undefined && !(await within(host.closeTimeoutMs, this.slots.idle()))) {
+    if (host !== undefined && !(await settlesWithin(host.closeTimeoutMs, this.slots.idle()))) {
       const reason = new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
       for (const delivering of this.running) delivering.abort(reason)
-      await within(graceMs, this.slots.idle())
+      await settlesWithin(graceMs, this.slots.idle())
     }
     await this.end()
   }

@@ -1,4 +1,4 @@
-import { commitAttempt, type TakenUp } from './changes.js'
+import { commitAttempt, type TakenUp } from './transitions.js'
 import { bury, type Patience } from './delivery.js'
 import { isTransactionEnded } from './ended.js'
 import type { Attempt } from './inbox.js'

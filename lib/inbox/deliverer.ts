@@ -1,12 +1,12 @@
 import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
-import { settleAttempt, takeOver, type Claiming, type Taking, type TakenUp } from './changes.js'
+import { settleAttempt, takeOver, type Claiming, type Taking, type TakenUp } from './transitions.js'
 import { changesOf } from './commit.js'
 import { jobOf, type Patience } from './delivery.js'
 import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
 import { tellLost } from './lost.js'
 import type { Delivery } from './records.js'
-import { rereadQuarantined } from './replay.js'
+import { rereadQuarantined } from './operators/replay.js'
 import type { Slot, Slots } from './slots.js'
 import type { Candidate, Change, Changed, DurableStore, Found } from './store.js'
 import { giveUpOn, isLate } from './stuck.js'
@@ -22,7 +22,7 @@ interface SlotChange<T> extends Pick<Change<T>, 'claim' | 'callback' | 'candidat
 
 /**
  * Brings what is recorded in a store to the handlers of one webhook: looks for what waits, takes it, runs it, settles it and tries it
- * again, and takes over what a process that is gone left running. All rules are elsewhere (`delivery.ts`, `changes.ts`); here is when
+ * again, and takes over what a process that is gone left running. All rules are elsewhere (`delivery.ts`, `transitions.ts`); here is when
  * they are asked.
  */
 export class Deliverer<Tx> {
@@ -101,8 +101,8 @@ export class Deliverer<Tx> {
   }
 
   #claimer(owner: string): Omit<Claiming, 'mayRun'> {
-    const { hasConfirm } = this.#host
-    return { hasHandler: (event) => this.#host.hasHandler(event), hasConfirm, owner, now: this.#store.now() }
+    const { handlers, hasConfirm } = this.#host
+    return { handlers, hasConfirm, owner, now: this.#store.now() }
   }
 
   /** One attempt, to its end; then the next of the same claim, or a look around. Never rejects. */
@@ -275,5 +275,5 @@ export class Deliverer<Tx> {
 
 /** Without any handler a process only receives. */
 function delivers(host: InboxHost): boolean {
-  return (['pending', 'success', 'goalComplete', 'fail'] as const).some((event) => host.hasHandler(event))
+  return (['pending', 'success', 'goalComplete', 'fail'] as const).some((event) => host.handlers.has(event))
 }

@@ -1,8 +1,8 @@
 import type { ConversionErrorCode, ConversionWebhookError } from '../errors.js'
-import type { Job, Verdict } from './inbox.js'
-import { endBefore } from '../visible.js'
+import type { InboxHost, Job, Verdict } from './inbox.js'
+import { endBefore } from '../util/printable.js'
 import { hasOrders, missingOrders, otherHolders, type Holders } from './holders.js'
-import { due, isSuccess, type ConversionEvent } from './ledger.js'
+import { due, isSuccess } from './ledger.js'
 import {
   deliveryId,
   findDelivery,
@@ -21,7 +21,7 @@ import {
 
 /** Who claims, when, and what can be delivered there. */
 export interface Claimer {
-  readonly hasHandler: (event: ConversionEvent) => boolean
+  readonly handlers: InboxHost['handlers']
   /** Whether `confirm` is asked before a success reaches its handler: then the order is reserved after its yes. */
   readonly hasConfirm: boolean
   readonly owner: string
@@ -48,7 +48,7 @@ const holderRunsMs = 5_000
  * fixes it and says that it runs. Pure.
  */
 export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): Claimed {
-  const { hasHandler, hasConfirm, owner, now, holders } = claimer
+  const { handlers, hasConfirm, owner, now, holders } = claimer
   const nothing = { taken: [], reserved: [] }
   const delivery = findDelivery(record, key)
   if (delivery?.state !== 'waiting') return { record, ...nothing }
@@ -59,7 +59,7 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   const { previous: _before, heldUntil: _until, ...rest } = delivery
   // A fail becomes a plain one or a reversal here, with what it takes back.
   const fixed = { ...rest, reversal: verdict.reversal, ...(verdict.previous && { previous: verdict.previous }) }
-  if (!hasHandler(delivery.event)) {
+  if (!handlers.has(delivery.event)) {
     return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), isUnheard: true }), ...nothing }
   }
   const orders = isSuccess(delivery) ? ordersOf(record) : []

@@ -1,8 +1,8 @@
 import type { Callback } from '../callback/conversion.js'
 import { debug, shortId } from '../debug.js'
-import { within } from '../within.js'
+import { settlesWithin } from '../util/settles-within.js'
 import { BaseInbox } from './base.js'
-import { recordCallback } from './changes.js'
+import { recordCallback } from './transitions.js'
 import { Deliverer } from './deliverer.js'
 import { identityOf, peopleOf } from './identity.js'
 import type { Accepted, Inbox, InboxHost } from './inbox.js'
@@ -61,7 +61,7 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
   }
 
   protected async end(): Promise<void> {
-    if (this.#deliverer) await within(idleWithinMs, this.#deliverer.idle())
+    if (this.#deliverer) await settlesWithin(idleWithinMs, this.#deliverer.idle())
     debug.inbox('closed, %d handlers left running', this.running.size + this.slots.stuck)
     await this.#store.close()
   }

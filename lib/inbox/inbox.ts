@@ -1,8 +1,8 @@
 import type { Callback, Conversion, ConversionStatus } from '../callback/conversion.js'
 import type { Digest } from '../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
-import type { Erased, Pruned } from './forgetting.js'
-import type { HistoryEntry } from './history.js'
+import type { Erased, Pruned } from './operators/prune-and-erase.js'
+import type { HistoryEntry } from './operators/history.js'
 import type { Difference } from './claims.js'
 import type { ConversionEvent, DeliveryState, Outcome, Previous } from './ledger.js'
 import type { QuarantinedCallback, RefusedRecord } from './quarantine.js'
@@ -50,7 +50,7 @@ export interface Accepted {
 
 /** What an inbox needs of the webhook that it belongs to. */
 export interface InboxHost {
-  hasHandler(event: ConversionEvent): boolean
+  readonly handlers: { has(event: ConversionEvent): boolean }
   /** Whether `confirm` is asked before a success reaches its handler. */
   readonly hasConfirm: boolean
   /** Asks `confirm` and runs the handler under its time limit. Never throws. */

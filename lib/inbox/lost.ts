@@ -1,4 +1,4 @@
-import type { Lost } from './changes.js'
+import type { Lost } from './transitions.js'
 import { differences } from './claims.js'
 import type { InboxHost } from './inbox.js'
 import { previousOf } from './ledger.js'

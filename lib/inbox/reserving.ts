@@ -1,4 +1,4 @@
-import { reserveOrder, type TakenUp } from './changes.js'
+import { reserveOrder, type TakenUp } from './transitions.js'
 import type { Attempt } from './inbox.js'
 import { orderOf } from './reservation.js'
 import type { Store } from './store.js'

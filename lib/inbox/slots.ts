@@ -1,4 +1,4 @@
-import { Line } from './line.js'
+import { Line } from '../util/line.js'
 
 /** The right to run one delivery. */
 export interface Slot {

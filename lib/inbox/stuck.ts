@@ -1,5 +1,5 @@
 import { ConversionWebhookError } from '../errors.js'
-import { within } from '../within.js'
+import { settlesWithin } from '../util/settles-within.js'
 import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
 import type { Slot, Slots } from './slots.js'
 
@@ -27,7 +27,7 @@ export function isLate(verdict: Verdict): boolean {
  * waits for it: a handler that never ends would stop all delivery. Resolves when it has ended, or when it is stuck.
  */
 export async function giveUpOn({ job, delivering, slot }: Late, { host, slots, running }: Running): Promise<void> {
-  if (await within(host.handlerTimeoutMs, delivering.finished, { isUnref: true })) return
+  if (await settlesWithin(host.handlerTimeoutMs, delivering.finished, { isUnref: true })) return
   slot.giveAway()
   running.delete(delivering)
   const { event } = job

@@ -1,6 +1,6 @@
 import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow } from 'conversion-webhook'
 import type { ClaimView, EntryView, HistoryView, PersonView, RowView } from './api.js'
-import { shorten } from '../visible.js'
+import { shorten } from '../util/printable.js'
 import { isOf, numberOf, ranked, replayOf } from './claims.js'
 import { fitting } from './fitting.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'

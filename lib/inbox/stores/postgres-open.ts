@@ -3,7 +3,7 @@ import type * as Pg from 'pg'
 import type * as Boss from 'pg-boss'
 import { ConversionWebhookError } from '../../errors.js'
 import type { Size } from '../quarantine.js'
-import { within } from '../../within.js'
+import { settlesWithin } from '../../util/settles-within.js'
 import type { PostgresPool } from './postgres-client.js'
 import { Ahead } from './postgres-ahead.js'
 import { ServerClock } from './postgres-clock.js'
@@ -84,11 +84,11 @@ export async function openPostgres(
   async function end(): Promise<void> {
     isClosed = true
     listener?.close()
-    await within(
+    await settlesWithin(
       endWithinMs,
       jobs.stop().catch(() => undefined),
     )
-    await within(endWithinMs, Promise.all(own.map((pool) => pool.end())))
+    await settlesWithin(endWithinMs, Promise.all(own.map((pool) => pool.end())))
     connections.close()
     commits.close()
     for (const socket of sockets) socket.destroy() // a server that is not heard of does not say good-bye

@@ -4,7 +4,7 @@ import { splitDeliveryId, type AttemptMark } from '../records.js'
 import type { Candidate, Change, Changed, DurableStore } from '../store.js'
 import { Tally } from '../tally.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
-import { within } from '../../within.js'
+import { settlesWithin } from '../../util/settles-within.js'
 import { causeOf, isClosedError } from './failures.js'
 import { codeOf, type Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
@@ -45,7 +45,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly #open: () => Promise<PostgresParts>
   readonly #group = new Group<AnyChange>(
     (changes) => this.#commit(changes),
-    () => this.#look && within(gatherWithinMs, this.#look),
+    () => this.#look && settlesWithin(gatherWithinMs, this.#look),
   )
   /** A look for deliveries that is under way: what it finds is taken up in the transaction that settles those before. */
   #look: Promise<unknown> | undefined
@@ -80,7 +80,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   async change<T>(change: Change<T, PostgresClient>): Promise<T> {
     const making = this.#make(change)
     try {
-      if (change.effect || (await within(answerWithinMs, making.then(ignore, ignore)))) return await making
+      if (change.effect || (await settlesWithin(answerWithinMs, making.then(ignore, ignore)))) return await making
       // Its transaction was given up, or will be: what it waits for now is a connection, or transactions before it.
       const cause = new Error(`PostgreSQL did not record it within ${String(answerWithinMs)} ms`)
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
@@ -237,7 +237,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   async close(): Promise<void> {
-    await within(
+    await settlesWithin(
       idleWithinMs,
       this.#group.idle().then(() => this.#opened?.ahead.close()),
     )

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Holder } from '../holders.js'
 import type { People } from '../identity.js'
-import { losesText } from '../mentions.js'
+import { losesText } from '../operators/mentions.js'
 import { inOneTurn } from '../pace.js'
 import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
 import type { Settled } from '../store.js'

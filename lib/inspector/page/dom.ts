@@ -1,4 +1,4 @@
-import { visible } from '../../visible.js'
+import { printable } from '../../util/printable.js'
 
 /** The element of page.html with an id. */
 export function element<T extends HTMLElement>(id: string, type: new () => T): T {
@@ -24,7 +24,7 @@ export function make<Name extends keyof HTMLElementTagNameMap>(
 
 /** A text from outside: shown as it is, and turning nothing that stands beside it. */
 export function foreign(text: string): HTMLElement {
-  return make('bdi', {}, visible(text))
+  return make('bdi', {}, printable(text))
 }
 
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })

@@ -1,6 +1,6 @@
 import { ConversionWebhookError, type Issue } from '../errors.js'
-import { fieldsOf } from '../fields-of.js'
-import { nearest } from '../nearest.js'
+import { fieldsOf } from '../util/fields-of.js'
+import { closestName } from '../util/closest-name.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
 import { documentedNames, wireNamesOf } from './params.js'
 import { callbackSchema, type ParameterName } from './schema.js'
@@ -45,7 +45,7 @@ export function requireOptions(options: unknown, names: readonly string[]): Read
   if (fields === undefined) throw invalid('The second argument is an object of options.')
   for (const name of Object.keys(fields)) {
     if (names.includes(name)) continue
-    const message = `There is no option ${name.slice(0, maxNameLength)}; did you mean ${nearest(name, names)}?`
+    const message = `There is no option ${name.slice(0, maxNameLength)}; did you mean ${closestName(name, names)}?`
     throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { message })
   }
   return fields

@@ -1,11 +1,11 @@
 import { addressFinder } from './addresses.js'
-import type { Difference } from './claims.js'
+import type { Difference } from '../claims.js'
 import { textsOfQuarantined, textsOfRecord, textsOfRecorded } from './mentions.js'
-import { Pace, Portions } from './pace.js'
-import { receivedAtOf, withoutRecorded } from './quarantine.js'
+import { Pace, Portions } from '../pace.js'
+import { receivedAtOf, withoutRecorded } from '../quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
-import { emptied, isEmptied, isUnsettled, withoutScope, type ClaimRecord } from './records.js'
-import type { Position, Settled, Store } from './store.js'
+import { emptied, isEmptied, isUnsettled, withoutScope, type ClaimRecord } from '../records.js'
+import type { Position, Settled, Store } from '../store.js'
 
 export interface Pruned {
   /** Conversions whose payload was dropped. */

@@ -1,6 +1,6 @@
-import { ConversionWebhookError } from '../errors.js'
-import { fieldsOf } from '../fields-of.js'
-import { nearest } from '../nearest.js'
+import { ConversionWebhookError } from '../../errors.js'
+import { fieldsOf } from '../../util/fields-of.js'
+import { closestName } from '../../util/closest-name.js'
 
 /* What operators are asked, checked: each error names what the argument should be, and holds nothing of what it is. */
 
@@ -11,7 +11,7 @@ export function fieldsOfQuery(argument: unknown, names: readonly string[]): Read
   const unknown = Object.keys(fields).find((name) => !names.includes(name))
   if (unknown === undefined) return fields
   throw badQuery(
-    `every name is one of ${names.join(', ')}; the nearest to the unknown one is ${nearest(unknown, names)}`,
+    `every name is one of ${names.join(', ')}; the nearest to the unknown one is ${closestName(unknown, names)}`,
   )
 }
 

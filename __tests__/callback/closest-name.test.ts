@@ -1,4 +1,4 @@
-import { nearest } from '../../lib/nearest.js'
+import { closestName } from '../../lib/util/closest-name.js'
 
 const names = ['secret', 'scope', 'schema', 'statuses', 'handlerTimeoutMs']
 
@@ -11,9 +11,9 @@ test.each([
   ['handlertimeoutms', 'handlerTimeoutMs'],
   ['sekret', 'secret'],
 ])('%s was meant to be %s', (name, known) => {
-  expect(nearest(name, names)).toBe(known)
+  expect(closestName(name, names)).toBe(known)
 })
 
 test('nothing is near nothing', () => {
-  expect(nearest('secret', [])).toBe('')
+  expect(closestName('secret', [])).toBe('')
 })

@@ -1,25 +1,24 @@
-import type { Callback } from '../../callback/conversion.js'
-import { debug, shortId } from '../../debug.js'
-import { ConversionWebhookError } from '../../errors.js'
-import { within } from '../../within.js'
-import { BaseInbox } from '../base.js'
-import { claim, isSettled, jobOf, settle, withdrawOvertaken } from '../delivery.js'
-import type { Lost } from '../changes.js'
-import { holdersBy } from '../holders.js'
-import { identityOf, peopleOf } from '../identity.js'
-import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from '../inbox.js'
-import type { ConversionEvent } from '../ledger.js'
-import { tellLost } from '../lost.js'
-import { memoryBudget, type QuarantinedCallback } from '../quarantine.js'
-import { recordIn } from '../recording.js'
-import { findDelivery, isUnsettled, keyOf, ordersOf, type Delivery, type DeliveryKey } from '../records.js'
-import { rereadQuarantined } from '../replay.js'
-import { reserving } from '../reserving.js'
-import type { Slot } from '../slots.js'
-import { giveUpOn, isLate } from '../stuck.js'
-import { detached } from '../weight.js'
-import { Identities, memoryRoom, type Identity } from './identities.js'
-import { MemoryStore } from './memory-store.js'
+import type { Callback } from '../callback/conversion.js'
+import { debug, shortId } from '../debug.js'
+import { ConversionWebhookError } from '../errors.js'
+import { settlesWithin } from '../util/settles-within.js'
+import { BaseInbox } from './base.js'
+import { claim, isSettled, jobOf, settle, withdrawOvertaken } from './delivery.js'
+import type { Lost } from './transitions.js'
+import { holdersBy } from './holders.js'
+import { identityOf, peopleOf } from './identity.js'
+import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from './inbox.js'
+import { tellLost } from './lost.js'
+import { memoryBudget, type QuarantinedCallback } from './quarantine.js'
+import { recordIn } from './recording.js'
+import { findDelivery, isUnsettled, keyOf, ordersOf, type Delivery, type DeliveryKey } from './records.js'
+import { rereadQuarantined } from './operators/replay.js'
+import { reserving } from './reserving.js'
+import type { Slot } from './slots.js'
+import { giveUpOn, isLate } from './stuck.js'
+import { detached } from './weight.js'
+import { Identities, memoryRoom, type Identity } from './stores/identities.js'
+import { MemoryStore } from './stores/memory-store.js'
 
 /**
  * The inbox of a process that forgets: 10,000 identities and 64 MiB (settled ones give way, oldest first, then those that wait for a
@@ -237,9 +236,8 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   #claim(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): { delivery?: Delivery; lost: Lost } {
     const { record: found } = identity
     const holders = holdersBy(ordersOf(found), (order) => this.#identities.holder(order))
-    const { hasConfirm } = host
-    const hasHandler = (event: ConversionEvent): boolean => host.hasHandler(event)
-    const claimed = claim(found, key, { hasHandler, hasConfirm, owner: 'memory', now: Date.now(), holders })
+    const { handlers, hasConfirm } = host
+    const claimed = claim(found, key, { handlers, hasConfirm, owner: 'memory', now: Date.now(), holders })
     const { record, delivery, taken, reserved } = claimed
     this.#identities.change(identity, record)
     this.#identities.reserve(record.id, reserved)
@@ -258,7 +256,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     if (free !== undefined) return free
     const leaving = new AbortController()
     const slot = Promise.resolve(turn).then(() => this.slots.acquire(leaving.signal))
-    if (await within(ms, slot)) return slot
+    if (await settlesWithin(ms, slot)) return slot
     leaving.abort()
     void slot.then((given) => given?.release())
     return undefined

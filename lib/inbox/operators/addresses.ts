@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { emailKey } from './identity.js'
+import { emailKey } from '../identity.js'
 
 /** Texts in which addresses are looked for. */
 export interface Texts {

@@ -2,7 +2,7 @@
 const maxLength = 100
 
 /** The known name with the fewest edits to the given one, for "did you mean". */
-export function nearest(name: string, known: readonly string[]): string {
+export function closestName(name: string, known: readonly string[]): string {
   const start = name.slice(0, maxLength).toLowerCase()
   const ranked = known.map((candidate) => ({ candidate, edits: distance(start, candidate.toLowerCase()) }))
   return ranked.sort((a, b) => a.edits - b.edits)[0]?.candidate ?? ''

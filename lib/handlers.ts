@@ -1,21 +1,9 @@
-import {
-  copyOf,
-  toConversion,
-  type Callback,
-  type Conversion,
-  type FailConversion,
-  type PendingConversion,
-  type SuccessConversion,
-} from './callback/conversion.js'
-import { Commits } from './commits.js'
-import { readAnswer, type ConfirmAnswer, type Confirmed } from './confirm.js'
-import { debug, shortId } from './debug.js'
-import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
-import type { Attempt, Delivering, Job, Verdict } from './inbox/inbox.js'
-import { isSuccess, type ConversionEvent, type Previous } from './inbox/ledger.js'
-import { nearest } from './nearest.js'
-import type { ConversionObservers, ErrorStage, FailedDelivery, Reporter } from './observers.js'
-import { within } from './within.js'
+import type { Conversion, FailConversion, PendingConversion, SuccessConversion } from './callback/conversion.js'
+import type { ConfirmAnswer } from './confirm.js'
+import { ConversionWebhookError } from './errors.js'
+import type { ConversionEvent, Previous } from './inbox/ledger.js'
+import type { ConversionObservers } from './observers.js'
+import { closestName } from './util/closest-name.js'
 
 /** What a handler gets besides the conversion. */
 export type ConversionContext<Commit = undefined> = {
@@ -97,7 +85,7 @@ export function checkHandlers(handlers: unknown): asserts handlers is Conversion
   for (const name of names) {
     if (!known.includes(name)) {
       throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_UNKNOWN', {
-        message: `There is no handler or observer ${name}; did you mean ${nearest(name, known)}?`,
+        message: `There is no handler or observer ${name}; did you mean ${closestName(name, known)}?`,
       })
     }
     const value = (handlers as Readonly<Record<string, unknown>>)[name]
@@ -136,36 +124,25 @@ function checkFunction(name: string, value: unknown): void {
 }
 
 /** Each event's own type, forgotten: the event says which conversion it is. */
-type AnyHandler = (conversion: Conversion<unknown>, context: ConversionContext) => unknown
+export type AnyHandler = (conversion: Conversion<unknown>, context: ConversionContext) => unknown
 
-interface EventsOptions {
-  readonly confirm: ((conversion: never, context: never) => unknown) | undefined
-  readonly parse: (callback: Callback) => Conversion<unknown>
-  readonly handlerTimeoutMs: number
-  /** Whether the inbox asks `confirm` again by itself. */
-  readonly isDurable: boolean
-  readonly reporter: Reporter
-}
-
-/** The handlers of one webhook, and how a delivery is brought to them. */
-export class Events {
+/** The handlers of one webhook, one an event. */
+export class Handlers {
   readonly #handlers = new Map<ConversionEvent, AnyHandler>()
-  readonly #options: EventsOptions
 
-  constructor(handlers: EventHandlers<never, never>, options: EventsOptions) {
-    this.#options = options
+  constructor(handlers: EventHandlers<never, never>) {
     for (const event of Object.keys(handlerNames).filter(isEvent)) {
       const handler = handlers[handlerNames[event]]
       if (handler !== undefined) this.#handlers.set(event, (handler as unknown as AnyHandler).bind(handlers))
     }
   }
 
-  /** One handler an event. Throws `ERR_CONVERSION_EVENT_UNKNOWN`, `ERR_CONVERSION_HANDLER_INVALID` or `ERR_CONVERSION_HANDLER_DUPLICATE`. */
+  /** Throws `ERR_CONVERSION_EVENT_UNKNOWN`, `ERR_CONVERSION_HANDLER_INVALID` or `ERR_CONVERSION_HANDLER_DUPLICATE`. */
   on(event: unknown, handler: unknown): void {
     if (!isEvent(event)) {
       const name = String(event)
       throw new ConversionWebhookError('ERR_CONVERSION_EVENT_UNKNOWN', {
-        message: `There is no event ${name}; did you mean ${nearest(name, Object.keys(handlerNames))}?`,
+        message: `There is no event ${name}; did you mean ${closestName(name, Object.keys(handlerNames))}?`,
       })
     }
     checkFunction(`The handler of ${event}`, handler)
@@ -181,114 +158,8 @@ export class Events {
     return this.#handlers.has(event)
   }
 
-  /** The typed conversion; undefined where `parseCustomValue` does not take its text any more. */
-  conversionOf(callback: Callback): Conversion<unknown> | undefined {
-    try {
-      return this.#options.parse(callback)
-    } catch {
-      return undefined
-    }
+  /** Runs the handler of an event, if there is one. */
+  handle(conversion: Conversion<unknown>, context: ConversionContext): unknown {
+    return this.#handlers.get(context.event)?.(conversion, context)
   }
-
-  /** A delivery is tried no more. */
-  dead({ id, event, callback, attempt: attempts }: Job, error: unknown): void {
-    debug.delivery('%s %s dead, %d attempts', shortId(id), event, attempts)
-    const conversion = this.conversionOf(callback) ?? toConversion(copyOf(callback))
-    this.#options.reporter.dead({ id, event, conversion, attempts, error })
-  }
-
-  /** A handler runs on long after its time. */
-  stuck(job: Job, error: unknown): void {
-    debug.delivery('%s %s stuck, attempt %d', shortId(job.id), job.event, job.attempt)
-    this.#options.reporter.error('handler', error, failedDelivery(job))
-  }
-
-  /** One attempt: confirm, then the handler, under one time limit. */
-  deliver(job: Attempt): Delivering {
-    const { handlerTimeoutMs, reporter } = this.#options
-    const controller = new AbortController()
-    const attempt = this.#attempt(job, controller.signal)
-    const verdict = within(handlerTimeoutMs, attempt).then(async (isInTime): Promise<Verdict> => {
-      if (isInTime) return attempt
-      const error = new ConversionWebhookError('ERR_CONVERSION_HANDLER_LATE', {
-        message: `The handler of ${job.event} did not finish within ${String(handlerTimeoutMs)} ms.`,
-      })
-      controller.abort(error)
-      reporter.error('handler', error, failedDelivery(job))
-      return { state: 'waiting', code: error.code, error }
-    })
-    const abort = (reason: Error): void => {
-      controller.abort(reason)
-    }
-    return { verdict, finished: attempt, abort }
-  }
-
-  async #attempt(job: Attempt, signal: AbortSignal): Promise<Verdict> {
-    const { event, id, attempt, previous, callback, commit } = job
-    const commits = commit && new Commits(commit)
-    const context = {
-      event,
-      id,
-      attempt,
-      ...(previous && { previous }),
-      signal,
-      ...(commits && { commit: commits.commit }),
-    }
-    const isLate = (): boolean => signal.aborted
-    let stage: keyof typeof failures = 'handler'
-    try {
-      const parsed = this.#options.parse(callback)
-      // A pending may have said so, for the success that completes the goal now.
-      const conversion = event === 'goalComplete' ? { ...parsed, goalComplete: true } : parsed
-      const asks = this.#options.confirm as AnyHandler | undefined
-      if (asks && isSuccess(job)) {
-        stage = 'confirm'
-        const given = await asks(conversion, context)
-        const answer = readAnswer(given, { now: Date.now(), isDurable: this.#options.isDurable })
-        debug.delivery('%s %s confirm: %s', shortId(id), event, answer.say)
-        // Asked for too long, the attempt has failed already: it neither reserves the order nor starts a handler beside the next one.
-        if (isLate()) return late
-        if (answer.say !== 'yes') return verdictOf(answer)
-        stage = 'inbox'
-        const reserved = await job.reserve(answer.order)
-        stage = 'confirm'
-        if ('verdict' in reserved) return reserved.verdict
-        if ('isAnotherOrder' in reserved)
-          throw new TypeError('confirm named another order than before for the same claim.')
-        if (isLate()) return late
-        stage = 'handler'
-      }
-      const handle = (): unknown => this.#handlers.get(event)?.(conversion, context)
-      await (commits ? commits.endOf(handle) : handle())
-      debug.delivery('%s %s done, attempt %d', shortId(id), event, attempt)
-      return { state: 'done' }
-    } catch (error) {
-      const code = failures[stage]
-      debug.delivery('%s %s %s, attempt %d', shortId(id), event, code, attempt)
-      this.#options.reporter.error(stage, error, failedDelivery(job))
-      return { state: 'waiting', code, error }
-    }
-  }
-}
-
-/** What a failed attempt is recorded with, by what failed. */
-const failures = {
-  confirm: 'ERR_CONVERSION_CONFIRM_FAILED',
-  inbox: 'ERR_CONVERSION_INBOX_UNAVAILABLE',
-  handler: 'ERR_CONVERSION_HANDLER_FAILED',
-} as const satisfies Partial<Record<ErrorStage, ConversionErrorCode>>
-
-/** The verdict on an attempt whose time ran out while it was confirmed. */
-const late: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
-
-function failedDelivery({ id, event, attempt, callback }: Job): FailedDelivery {
-  const orderId = callback.params.orderID?.trim()
-  return { id, event, attempt, ...(orderId !== undefined && { orderId }) }
-}
-
-/** What an answer of `confirm` that is no yes makes of the attempt. */
-function verdictOf(answer: Exclude<Confirmed, { say: 'yes' }>): Verdict {
-  if (answer.say === 'no') return { state: 'refused' }
-  const { until } = answer
-  return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD', ...(until !== undefined && { until }) }
 }

@@ -1,5 +1,5 @@
 /** Whether a promise that never rejects settles in time. With `isUnref` a process that has nothing else to do does not wait for that. */
-export function within(ms: number, promise: Promise<unknown>, { isUnref = false } = {}): Promise<boolean> {
+export function settlesWithin(ms: number, promise: Promise<unknown>, { isUnref = false } = {}): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms, false)
     if (isUnref) timer.unref()

@@ -1,18 +1,18 @@
-import { ConversionWebhookError } from '../errors.js'
-import { replayed, withdrawOvertaken } from './delivery.js'
-import { otherHolders, type Holder } from './holders.js'
-import { identityOf, peopleOf } from './identity.js'
-import type { InboxHost, Reread } from './inbox.js'
-import { decide, isSuccess } from './ledger.js'
+import { ConversionWebhookError } from '../../errors.js'
+import { replayed, withdrawOvertaken } from '../delivery.js'
+import { otherHolders, type Holder } from '../holders.js'
+import { identityOf, peopleOf } from '../identity.js'
+import type { InboxHost, Reread } from '../inbox.js'
+import { decide, isSuccess } from '../ledger.js'
 import {
   claimOfConflict,
   mayWait,
   type ConflictRecord,
   type QuarantinedCallback,
   type RefusedRecord,
-} from './quarantine.js'
+} from '../quarantine.js'
 import { requireId } from './queries.js'
-import { recordDecided, recordIn, type Contradiction } from './recording.js'
+import { recordDecided, recordIn, type Contradiction } from '../recording.js'
 import {
   applyDecision,
   findDelivery,
@@ -24,8 +24,8 @@ import {
   withDelivery,
   type Delivery,
   type DeliveryKey,
-} from './records.js'
-import type { Changed, Store } from './store.js'
+} from '../records.js'
+import type { Changed, Store } from '../store.js'
 
 /** Marks a delivery or a quarantined callback for one more try. `wake` is called after that. */
 export function replayer(store: Store, wake: (identity?: string) => void) {

@@ -1,7 +1,7 @@
-import type { ConversionErrorCode } from '../errors.js'
-import type { ConversionEvent } from './ledger.js'
-import { receivedAtOf, type QuarantinedCallback } from './quarantine.js'
-import { deliveryId, keyOf, type ClaimRecord, type LogEntry } from './records.js'
+import type { ConversionErrorCode } from '../../errors.js'
+import type { ConversionEvent } from '../ledger.js'
+import { receivedAtOf, type QuarantinedCallback } from '../quarantine.js'
+import { deliveryId, keyOf, type ClaimRecord, type LogEntry } from '../records.js'
 
 /** One thing that happened to an order. */
 export interface HistoryEntry {

@@ -5,12 +5,15 @@ const methods = ['GET', 'POST', 'PUT']
 const allow = { Allow: 'GET, HEAD, OPTIONS, POST, PUT' }
 
 /** What reached the URL without anybody reporting a conversion. */
-export type Accident =
+export type NonCallback =
   | { readonly status: 204; readonly headers?: Readonly<Record<string, string>> }
   | { readonly error: ConversionWebhookError }
 
 /** Section 5.2: requests that are answered and never processed; undefined for what may be a callback. */
-export function findAccident({ method = '', headers }: IncomingMessage, isProduction: boolean): Accident | undefined {
+export function findNonCallback(
+  { method = '', headers }: IncomingMessage,
+  isProduction: boolean,
+): NonCallback | undefined {
   if (method === 'HEAD') return { status: 204 }
   if (method === 'OPTIONS') return { status: 204, headers: allow }
   if (!methods.includes(method)) {

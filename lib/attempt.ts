@@ -1,0 +1,168 @@
+import { copyOf, toConversion, type Callback, type Conversion } from './callback/conversion.js'
+import { Commits } from './commits.js'
+import { readAnswer, type Confirmed } from './confirm.js'
+import { debug, shortId } from './debug.js'
+import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
+import type { AnyHandler, ConversionContext, Handlers } from './handlers.js'
+import type { Attempt, Delivering, InboxHost, Job, Reread, Verdict } from './inbox/inbox.js'
+import { isSuccess } from './inbox/ledger.js'
+import type { RefusedRecord } from './inbox/quarantine.js'
+import type { Contradiction } from './inbox/recording.js'
+import type { ErrorStage, FailedDelivery, Reporter } from './observers.js'
+import type { Settings } from './options.js'
+import { reread } from './record.js'
+import { settlesWithin } from './util/settles-within.js'
+
+/** What an inbox asks of the webhook that it belongs to: one attempt at one delivery, and whom to tell of what came of it. */
+export class Host implements InboxHost {
+  readonly hasConfirm: boolean
+  readonly concurrency: number
+  readonly handlerTimeoutMs: number
+  readonly maxAttempts: number
+  readonly maxHoldMs: number
+  readonly closeTimeoutMs: number
+  readonly handlers: Handlers
+  readonly #settings: Settings
+  readonly #reporter: Reporter
+
+  constructor(handlers: Handlers, settings: Settings, reporter: Reporter) {
+    this.handlers = handlers
+    this.hasConfirm = settings.confirm !== undefined
+    this.concurrency = settings.concurrency
+    this.handlerTimeoutMs = settings.handlerTimeoutMs
+    this.maxAttempts = settings.maxAttempts
+    this.maxHoldMs = settings.maxHoldMs
+    this.closeTimeoutMs = settings.closeTimeoutMs
+    this.#settings = settings
+    this.#reporter = reporter
+  }
+
+  /** Asks `confirm`, then runs the handler, under one time limit. */
+  deliver(job: Attempt): Delivering {
+    const { handlerTimeoutMs } = this
+    const controller = new AbortController()
+    const attempt = this.#attempt(job, controller.signal)
+    const verdict = settlesWithin(handlerTimeoutMs, attempt).then(async (isInTime): Promise<Verdict> => {
+      if (isInTime) return attempt
+      const error = new ConversionWebhookError('ERR_CONVERSION_HANDLER_LATE', {
+        message: `The handler of ${job.event} did not finish within ${String(handlerTimeoutMs)} ms.`,
+      })
+      controller.abort(error)
+      this.#reporter.error('handler', error, failedDelivery(job))
+      return { state: 'waiting', code: error.code, error }
+    })
+    const abort = (reason: Error): void => {
+      controller.abort(reason)
+    }
+    return { verdict, finished: attempt, abort }
+  }
+
+  async #attempt(job: Attempt, signal: AbortSignal): Promise<Verdict> {
+    const { event, id, attempt, commit } = job
+    const isLate = (): boolean => signal.aborted
+    let stage: keyof typeof failures = 'handler'
+    try {
+      const conversion = this.#typed(job)
+      const commits = commit && new Commits(commit)
+      const context = contextOf(job, signal, commits)
+      const { confirm } = this.#settings
+      if (confirm !== undefined && isSuccess(job)) {
+        stage = 'confirm'
+        const answer = await this.#confirm(confirm as AnyHandler, conversion, context)
+        // Asked for too long, the attempt has failed already: it neither reserves the order nor starts a handler beside the next one.
+        if (isLate()) return late
+        if (answer.say !== 'yes') return verdictOf(answer)
+        stage = 'inbox'
+        const reserved = await job.reserve(answer.order)
+        stage = 'confirm'
+        if ('verdict' in reserved) return reserved.verdict
+        if ('isAnotherOrder' in reserved)
+          throw new TypeError('confirm named another order than before for the same claim.')
+        if (isLate()) return late
+        stage = 'handler'
+      }
+      if (commits) await commits.endOf(() => this.handlers.handle(conversion, context))
+      else await this.handlers.handle(conversion, context)
+      debug.delivery('%s %s done, attempt %d', shortId(id), event, attempt)
+      return { state: 'done' }
+    } catch (error) {
+      const code = failures[stage]
+      debug.delivery('%s %s %s, attempt %d', shortId(id), event, code, attempt)
+      this.#reporter.error(stage, error, failedDelivery(job))
+      return { state: 'waiting', code, error }
+    }
+  }
+
+  async #confirm(confirm: AnyHandler, conversion: Conversion<unknown>, context: ConversionContext): Promise<Confirmed> {
+    const answer = await confirm(conversion, context)
+    const confirmed = readAnswer(answer, { now: Date.now(), isDurable: this.#settings.inbox.isDurable })
+    debug.delivery('%s %s confirm: %s', shortId(context.id), context.event, confirmed.say)
+    return confirmed
+  }
+
+  #typed({ event, callback }: Job): Conversion<unknown> {
+    const conversion = toConversion(copyOf(callback), this.#settings.parseCustomValue)
+    // A pending may have said so, for the success that completes the goal now.
+    return event === 'goalComplete' && conversion.status === 'success'
+      ? { ...conversion, goalComplete: true }
+      : conversion
+  }
+
+  conversionOf(callback: Callback): Conversion<unknown> | undefined {
+    try {
+      return toConversion(copyOf(callback), this.#settings.parseCustomValue)
+    } catch {
+      return undefined // `parseCustomValue` does not take its string any more
+    }
+  }
+
+  reread({ received, scope, receivedAt }: RefusedRecord): Reread {
+    return reread(received, scope, receivedAt, this.#settings)
+  }
+
+  onConflict({ callback, ...conflict }: Contradiction & { readonly callback: Callback }): void {
+    const conversion = this.conversionOf(callback)
+    if (conversion !== undefined) this.#reporter.conflict({ ...conflict, conversion })
+  }
+
+  onDead({ job: { id, event, callback, attempt: attempts }, error }: { job: Job; error: unknown }): void {
+    debug.delivery('%s %s dead, %d attempts', shortId(id), event, attempts)
+    const conversion = this.conversionOf(callback) ?? toConversion(copyOf(callback))
+    this.#reporter.dead({ id, event, conversion, attempts, error })
+  }
+
+  onError(error: unknown, job?: Job): void {
+    if (job === undefined) {
+      this.#reporter.error('inbox', error)
+      return
+    }
+    debug.delivery('%s %s stuck, attempt %d', shortId(job.id), job.event, job.attempt)
+    this.#reporter.error('handler', error, failedDelivery(job))
+  }
+}
+
+/** What a failed attempt is recorded with, by what failed. */
+const failures = {
+  confirm: 'ERR_CONVERSION_CONFIRM_FAILED',
+  inbox: 'ERR_CONVERSION_INBOX_UNAVAILABLE',
+  handler: 'ERR_CONVERSION_HANDLER_FAILED',
+} as const satisfies Partial<Record<ErrorStage, ConversionErrorCode>>
+
+/** The verdict on an attempt whose time ran out while it was confirmed. */
+const late: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
+
+function contextOf({ event, id, attempt, previous }: Job, signal: AbortSignal, commits?: Commits): ConversionContext {
+  return { event, id, attempt, ...(previous && { previous }), signal, ...(commits && { commit: commits.commit }) }
+}
+
+function failedDelivery({ id, event, attempt, callback }: Job): FailedDelivery {
+  const orderId = callback.params.orderID?.trim()
+  return { id, event, attempt, ...(orderId !== undefined && { orderId }) }
+}
+
+/** What an answer of `confirm` that is no yes makes of the attempt. */
+function verdictOf(answer: Exclude<Confirmed, { say: 'yes' }>): Verdict {
+  if (answer.say === 'no') return { state: 'refused' }
+  const { until } = answer
+  return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD', ...(until !== undefined && { until }) }
+}
