@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { NonCallback } from './callback/non-callback.js'
 import type { ConversionWebhookError } from './errors.js'
 import { titleOf } from './errors.js'
-import type { Outcome } from './inbox/ledger.js'
+import type { Outcome } from './inbox/vocabulary.js'
 
 /** An answer of section 8; without a body there is no content type either. */
 export interface Answer {

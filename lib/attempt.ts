@@ -7,11 +7,11 @@ import type { AnyHandler, ConversionContext, Handlers } from './handlers.js'
 import type { Attempt, Delivering, InboxHost, Job, Reread, Verdict } from './inbox/inbox.js'
 import { isSuccess } from './inbox/ledger.js'
 import type { RefusedRecord } from './inbox/quarantine.js'
-import type { Contradiction } from './inbox/recording.js'
 import type { ErrorStage, FailedDelivery, Reporter } from './observers.js'
 import type { Settings } from './options.js'
 import { reread } from './record.js'
 import { settlesWithin } from './util/settles-within.js'
+import type { Contradiction } from './inbox/vocabulary.js'
 
 /** What an inbox asks of the webhook that it belongs to: one attempt at one delivery, and whom to tell of what came of it. */
 export class Host implements InboxHost {

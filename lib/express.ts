@@ -1,5 +1,5 @@
 import type { Conversion } from './callback/conversion.js'
-import type { Outcome } from './inbox/ledger.js'
+import type { Outcome } from './inbox/vocabulary.js'
 
 /** The conversion of a request, with what became of it. */
 export type RequestConversion<Custom = string> = Conversion<Custom> & {

@@ -1,9 +1,9 @@
 import type { Conversion, FailConversion, PendingConversion, SuccessConversion } from './callback/conversion.js'
 import type { ConfirmAnswer } from './confirm.js'
 import { ConversionWebhookError } from './errors.js'
-import type { ConversionEvent, Previous } from './inbox/ledger.js'
 import type { ConversionObservers } from './observers.js'
 import { closestName } from './util/closest-name.js'
+import type { ConversionEvent, Previous } from './inbox/vocabulary.js'
 
 /** What a handler gets besides the conversion. */
 export type ConversionContext<Commit = undefined> = {

@@ -23,21 +23,7 @@ export type { ConfirmAnswer } from './confirm.js'
 export type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors.js'
 export type { Confirm, ConversionContext, ConversionHandler, ConversionHandlers } from './handlers.js'
 export type { RequestConversion } from './express.js'
-export type { Difference } from './inbox/claims.js'
-export type { Erased, Pruned } from './inbox/operators/prune-and-erase.js'
-export type { HistoryEntry } from './inbox/operators/history.js'
-export type {
-  DayCounts,
-  Inbox,
-  InboxClaim,
-  InboxEntry,
-  InboxQuery,
-  InboxRow,
-  InboxState,
-  InboxStats,
-  Operators,
-} from './inbox/inbox.js'
-export type { ConversionEvent, Outcome, Previous } from './inbox/ledger.js'
+export type { Inbox } from './inbox/inbox.js'
 export type { ConversionWebhook } from './middleware.js'
 export type {
   ConflictingCallback,
@@ -48,3 +34,5 @@ export type {
   RefusedCallback,
 } from './observers.js'
 export type { ConversionWebhookOptions } from './options.js'
+export type { ConversionEvent, Difference, Outcome, Previous } from './inbox/vocabulary.js'
+export type { DayCounts, Erased, HistoryEntry, InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, InboxStats, Operators, Pruned } from './inbox/operators.js'

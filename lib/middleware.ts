@@ -22,10 +22,10 @@ import {
 } from './handlers.js'
 import type { RequestConversion } from './express.js'
 import type { Inbox } from './inbox/inbox.js'
-import type { ConversionEvent, Outcome } from './inbox/ledger.js'
 import { codedError, take } from './record.js'
 import { createReporter } from './observers.js'
 import { resolveOptions, type ConversionWebhookOptions } from './options.js'
+import type { ConversionEvent, Outcome } from './inbox/vocabulary.js'
 
 /** The middleware, for Express, Connect and `http.createServer`. */
 export interface ConversionWebhook<Custom = string, Commit = undefined> {

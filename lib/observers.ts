@@ -1,7 +1,6 @@
 import type { Conversion, ConversionStatus } from './callback/conversion.js'
-import type { Difference } from './inbox/claims.js'
-import type { ConversionEvent } from './inbox/ledger.js'
 import type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors.js'
+import type { ConversionEvent, Difference } from './inbox/vocabulary.js'
 
 /** Functions that are told and never asked: what they return is ignored, and their own failure is logged. */
 export interface ConversionObservers<Custom = string> {

@@ -12,10 +12,10 @@ import {
   type Issue,
 } from './errors.js'
 import type { Reread } from './inbox/inbox.js'
-import type { Outcome } from './inbox/ledger.js'
 import { refusedOf } from './inbox/quarantine.js'
 import type { ErrorStage, Reporter } from './observers.js'
 import type { Settings } from './options.js'
+import type { Outcome } from './inbox/vocabulary.js'
 
 /** What became of a callback, whichever way it came. */
 export type Taken =

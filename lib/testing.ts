@@ -1,7 +1,8 @@
-import type { Inbox, InboxRow } from './inbox/inbox.js'
+import type { Inbox } from './inbox/inbox.js'
 import type { ParameterName } from './callback/schema.js'
 
 export type { ParameterName } from './callback/schema.js'
+import type { InboxRow } from './inbox/operators.js'
 
 /** The platform's own documented example. */
 const documented: Readonly<Record<ParameterName, string>> = {

@@ -143,7 +143,7 @@ function roomsOf(calls, imports) {
   const rooms = []
   const climbs = []
   for (const { file, name, caller } of calls) {
-    if (file.startsWith('util/')) continue
+    if (file.startsWith('util/') || file.endsWith('.generated.js')) continue
     const isBack = rooms.includes(file)
     if (!isBack) rooms.push(file)
     else if (caller !== undefined && caller !== file && !imports.get(caller)?.has(file))

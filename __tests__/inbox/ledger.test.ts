@@ -1,8 +1,9 @@
 import type { Callback } from '../../lib/callback/conversion.js'
-import { decide, type ConversionEvent, type Outcome } from '../../lib/inbox/ledger.js'
+import { decide } from '../../lib/inbox/ledger.js'
 import type { ClaimRecord } from '../../lib/inbox/records.js'
 import type { ConversionStatus } from '../../lib/index.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
+import type { ConversionEvent, Outcome } from '../../lib/inbox/vocabulary.js'
 
 /* decide(): section 7's table cell by cell, the goal, and conflicts. Sequences of callbacks are in properties/ledger. */
 

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import type { Callback } from '../../lib/callback/conversion.js'
 import { identityOf, peopleOf, rivalId } from '../../lib/inbox/identity.js'
-import { recordIn } from '../../lib/inbox/recording.js'
 import { emptied, type ClaimRecord } from '../../lib/inbox/records.js'
 import { Identities, memoryRoom } from '../../lib/inbox/stores/identities.js'
 import { cases } from '../support/cases.js'
 import { callbackOf } from '../support/ledger.js'
 import { expectLinear } from '../support/linear.js'
 import { rowOf } from './claims-store.js'
+import { recordIn } from '../../lib/inbox/transitions.js'
 
 /* The memory inbox finds the claims that a callback may belong to without looking at all claims of the order. */
 

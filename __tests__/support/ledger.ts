@@ -1,7 +1,7 @@
 import type { Callback } from '../../lib/callback/conversion.js'
 import { claim, settle } from '../../lib/inbox/delivery.js'
 import { identityOf, peopleKey, peopleOf } from '../../lib/inbox/identity.js'
-import { decide, type DeliveryState } from '../../lib/inbox/ledger.js'
+import { decide } from '../../lib/inbox/ledger.js'
 import {
   applyDecision,
   findDelivery,
@@ -11,6 +11,7 @@ import {
 } from '../../lib/inbox/records.js'
 import type { ConversionStatus } from '../../lib/index.js'
 import { params } from './callbacks.js'
+import type { DeliveryState } from '../../lib/inbox/vocabulary.js'
 
 /** A valid callback as it is recorded: the documented example, without the goal unless it is asked for. */
 export function callbackOf(

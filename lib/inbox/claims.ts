@@ -2,6 +2,7 @@ import type { Callback } from '../callback/conversion.js'
 import { emailKey, hashOf, orderKey, peopleKey, peopleOf, rivalId, type People } from './identity.js'
 import { isDelivered } from './ledger.js'
 import { orderIdOf, type ClaimHead, type ClaimRecord } from './records.js'
+import type { Difference } from './vocabulary.js'
 
 /*
  * Which claim of an identity a callback belongs to: rows 1 to 6 of "One order, one claim". Pure. The claims that are given must be all of
@@ -118,14 +119,6 @@ export function fittingPeople(identity: string, { referrerEmail, refereeEmail }:
   const referrers = referrerEmail === undefined ? [{}] : [{ referrerEmail }, {}]
   const referees = refereeEmail === undefined ? [{}] : [{ refereeEmail }, {}]
   return referrers.flatMap((one) => referees.map((other) => peopleKey(identity, { ...one, ...other })))
-}
-
-/** A parameter that is another one than the recorded one, or on one side only. */
-export interface Difference {
-  /** By documented name. */
-  readonly parameter: string
-  readonly recorded?: string
-  readonly received?: string
 }
 
 /** What tells a callback from a claim: what contradicts, or else what only one of them states. */

@@ -1,7 +1,7 @@
 import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
 import { settleAttempt, takeOver, type Claiming, type Taking, type TakenUp } from './transitions.js'
-import { changesOf } from './commit.js'
+import { changesOf } from './reserve-and-commit.js'
 import { jobOf, type Patience } from './delivery.js'
 import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
 import { tellLost } from './lost.js'

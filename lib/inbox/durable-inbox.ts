@@ -1,11 +1,11 @@
 import type { Callback } from '../callback/conversion.js'
 import { debug, shortId } from '../debug.js'
 import { settlesWithin } from '../util/settles-within.js'
-import { BaseInbox } from './base.js'
+import { AttachedInbox } from './attached-inbox.js'
 import { recordCallback } from './transitions.js'
 import { Deliverer } from './deliverer.js'
 import { identityOf, peopleOf } from './identity.js'
-import type { Accepted, Inbox, InboxHost } from './inbox.js'
+import type { Accepted, Inbox } from './inbox.js'
 import { keptWith, type QuarantinedCallback } from './quarantine.js'
 import type { DurableStore } from './store.js'
 
@@ -13,7 +13,7 @@ import type { DurableStore } from './store.js'
 const idleWithinMs = 700
 
 /** The inbox over a store that outlives the process: records before the answer, and delivers in the background. */
-export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit> {
+export class DurableInbox<Tx, Commit> extends AttachedInbox implements Inbox<Commit> {
   readonly isDurable = true
   readonly #store: DurableStore<Tx>
   #deliverer: Deliverer<Tx> | undefined
@@ -23,16 +23,15 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     this.#store = store
   }
 
-  protected start(host: InboxHost): void {
-    const deliverer = new Deliverer(this.#store, host, this.slots, this.running)
-    this.#deliverer = deliverer
+  protected start(): void {
+    const deliverer = this.#open()
     setImmediate(() => {
       if (!this.isClosed) deliverer.start()
     })
   }
 
   async accept(callback: Callback): Promise<Accepted> {
-    const deliverer = this.requireAttached(this.#deliverer)
+    const deliverer = this.#open()
     const identity = identityOf(callback)
     const { accepted, takenUp } = await deliverer.change({
       callback: { identity, people: peopleOf(callback) },
@@ -43,8 +42,14 @@ export class DurableInbox<Tx, Commit> extends BaseInbox implements Inbox<Commit>
     return accepted
   }
 
+  /** Made with the first use, once there is a webhook. */
+  #open(): Deliverer<Tx> {
+    const host = this.requireOpen()
+    return (this.#deliverer ??= new Deliverer(this.#store, host, this.slots, this.running))
+  }
+
   async quarantine(callback: QuarantinedCallback): Promise<void> {
-    this.requireAttached(this.#deliverer)
+    this.requireOpen()
     const { id, kind } = callback
     await this.#store.change({
       quarantined: id,

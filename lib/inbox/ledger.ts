@@ -1,20 +1,5 @@
 import type { Callback, ConversionStatus } from '../callback/conversion.js'
-
-/** What handlers are registered for. */
-export type ConversionEvent = 'success' | 'fail' | 'pending' | 'goalComplete'
-
-/** What a callback came to. */
-export type Outcome = 'accepted' | 'duplicate' | 'stale' | 'conflict' | 'refused'
-
-/** `running` and `waiting` are unsettled; `refused` is what `confirm` answered with false. */
-export type DeliveryState = 'waiting' | 'running' | 'done' | 'dead' | 'withdrawn' | 'refused'
-
-/** What was known of the conversion before a callback. */
-export interface Previous {
-  readonly status: ConversionStatus
-  /** Whether `goalComplete` had been delivered. */
-  readonly goalComplete: boolean
-}
+import type { ConversionEvent, DeliveryState, Outcome, Previous } from './vocabulary.js'
 
 /** What the ledger keeps of a claim, apart from its deliveries. */
 export interface Facts {

@@ -2,18 +2,17 @@ import type { Callback } from '../callback/conversion.js'
 import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError } from '../errors.js'
 import { settlesWithin } from '../util/settles-within.js'
-import { BaseInbox } from './base.js'
+import { AttachedInbox } from './attached-inbox.js'
 import { claim, isSettled, jobOf, settle, withdrawOvertaken } from './delivery.js'
-import type { Lost } from './transitions.js'
+import { type Lost, recordIn } from './transitions.js'
 import { holdersBy } from './holders.js'
 import { identityOf, peopleOf } from './identity.js'
-import type { Accepted, Delivering, Inbox, InboxHost, Verdict } from './inbox.js'
+import type { Accepted, Delivering, Inbox, Verdict } from './inbox.js'
 import { tellLost } from './lost.js'
 import { memoryBudget, type QuarantinedCallback } from './quarantine.js'
-import { recordIn } from './recording.js'
 import { findDelivery, isUnsettled, keyOf, ordersOf, type Delivery, type DeliveryKey } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
-import { reserving } from './reserving.js'
+import { reserving } from './reserve-and-commit.js'
 import type { Slot } from './slots.js'
 import { giveUpOn, isLate } from './stuck.js'
 import { detached } from './weight.js'
@@ -53,7 +52,7 @@ function newWork(): Work {
   return { attempts: new Map(), tail: undefined, running: new Map() }
 }
 
-class MemoryInbox extends BaseInbox implements Inbox<undefined> {
+class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   readonly isDurable = false
   readonly #identities: Identities<Work>
   readonly #store: MemoryStore
@@ -75,7 +74,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   async accept(received: Callback): Promise<Accepted> {
-    const host = this.requireAttached(this.host)
+    this.requireOpen()
     const callback = detached(received)
     const identity = identityOf(callback)
     const claims = this.#identities.claimsFor(identity, peopleOf(callback))
@@ -98,14 +97,14 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     debug.inbox('%s %s %s', shortId(id), callback.status, outcome)
     if (keys.length === 0) return { outcome, id }
 
-    const failures = await this.#runAll(claim, keys, host)
+    const failures = await this.#runAll(claim, keys)
     // What failed and was overtaken meanwhile needs no repeat.
     if (failures.length > 0 && !isSettled(claim.record)) throw failureError(failures)
     return { outcome: 'accepted', id }
   }
 
   quarantine(callback: QuarantinedCallback): Promise<void> {
-    this.requireAttached(this.host)
+    this.requireOpen()
     this.#store.keep(callback)
     this.#store.count(callback.kind)
     return Promise.resolve()
@@ -113,22 +112,21 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
 
   /** Runs what a replay marked, in the background: a failure is told to `onError`, and waits for the next replay or repeat. */
   protected wake(id?: string): void {
-    const { host } = this
-    if (host === undefined || this.isClosed) return
+    if (!this.isAttached || this.isClosed) return
     const identity = id === undefined ? undefined : this.#identities.find(id)
     const work = identity
-      ? this.#runAll(identity, identity.record.deliveries.filter(isUnsettled).map(keyOf), host)
-      : this.#rereadAll(host)
+      ? this.#runAll(identity, identity.record.deliveries.filter(isUnsettled).map(keyOf))
+      : this.#rereadAll()
     work.catch((error: unknown) => {
-      host.onError(error)
+      this.host.onError(error)
     })
   }
 
-  async #rereadAll(host: InboxHost): Promise<void> {
+  async #rereadAll(): Promise<void> {
     const { rows: limit } = this.#store.quarantineBudget
     for (const quarantined of await this.#store.quarantine({ state: 'waiting', limit })) {
       if (quarantined.kind !== 'refused') continue
-      const id = await rereadQuarantined(this.#store, quarantined, host)
+      const id = await rereadQuarantined(this.#store, quarantined, this.host)
       if (id !== undefined) this.wake(id)
     }
   }
@@ -143,8 +141,8 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   /** Attempts of several deliveries of an identity; what failed. */
-  async #runAll(identity: Identity<Work>, keys: readonly DeliveryKey[], host: InboxHost): Promise<readonly Failure[]> {
-    const results = await Promise.all(keys.map((key) => this.#join(identity, key, host)))
+  async #runAll(identity: Identity<Work>, keys: readonly DeliveryKey[]): Promise<readonly Failure[]> {
+    const results = await Promise.all(keys.map((key) => this.#join(identity, key)))
     this.#withdrawOvertaken(identity)
     return results.filter((failure) => failure !== undefined)
   }
@@ -157,14 +155,14 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
   }
 
   /** The attempt that is under way for a delivery, or a new one behind the last of its identity. */
-  #join(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): Promise<Failure | undefined> {
+  #join(identity: Identity<Work>, key: DeliveryKey): Promise<Failure | undefined> {
     const work = identity.work ?? newWork()
     if (identity.work === undefined) this.#identities.setWork(identity, work)
     const id = attemptKey(key)
     const underWay = work.attempts.get(id)
     if (underWay !== undefined) return underWay
     const turn = work.tail !== undefined || work.running.size > 0 ? turnOf(work) : this.#started
-    const attempt = this.#attempt(identity, work, key, turn, host).finally(() => {
+    const attempt = this.#attempt(identity, work, key, turn).finally(() => {
       work.attempts.delete(id)
       if (work.tail === attempt) work.tail = undefined
       this.#rest(identity, work)
@@ -184,16 +182,16 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     work: Work,
     key: DeliveryKey,
     turn: Promise<unknown> | undefined,
-    host: InboxHost,
   ): Promise<Failure | undefined> {
-    const slot = await this.#slotAfter(turn, host.handlerTimeoutMs)
+    const { host } = this
+    const slot = await this.#slotAfter(turn)
     if (slot === undefined) return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
     if (this.isClosed) {
       slot.release()
       return { state: 'waiting', code: 'ERR_CONVERSION_INBOX_CLOSED' }
     }
-    const { delivery, lost } = this.#claim(identity, key, host)
-    this.#tell(lost, host)
+    const { delivery, lost } = this.#claim(identity, key)
+    this.#tell(lost)
     if (delivery === undefined) {
       slot.release()
       return undefined
@@ -208,7 +206,7 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     this.running.add(delivering)
     void delivering.finished.then(() => {
       if (late) {
-        this.#settle(identity, claimedKey, late, host)
+        this.#settle(identity, claimedKey, late)
         this.#withdrawOvertaken(identity)
       }
       slot.release()
@@ -221,22 +219,22 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
       late = verdict
       void giveUpOn({ job, delivering, slot }, { host, slots: this.slots, running: this.running })
     } else {
-      this.#settle(identity, claimedKey, verdict, host)
+      this.#settle(identity, claimedKey, verdict)
     }
     return verdict.state === 'waiting' ? verdict : undefined
   }
 
-  #settle(identity: Identity<Work>, key: DeliveryKey, verdict: Verdict, host: InboxHost): void {
+  #settle(identity: Identity<Work>, key: DeliveryKey, verdict: Verdict): void {
     this.#identities.change(identity, settle(identity.record, key, verdict, { now: Date.now(), ...endless }))
     const settled = findDelivery(identity.record, key)
-    if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record.id, deliveries: [settled] }, host)
+    if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record.id, deliveries: [settled] })
   }
 
   /** Takes a delivery up, if there is still something to run. */
-  #claim(identity: Identity<Work>, key: DeliveryKey, host: InboxHost): { delivery?: Delivery; lost: Lost } {
+  #claim(identity: Identity<Work>, key: DeliveryKey): { delivery?: Delivery; lost: Lost } {
     const { record: found } = identity
     const holders = holdersBy(ordersOf(found), (order) => this.#identities.holder(order))
-    const { handlers, hasConfirm } = host
+    const { handlers, hasConfirm } = this.host
     const claimed = claim(found, key, { handlers, hasConfirm, owner: 'memory', now: Date.now(), holders })
     const { record, delivery, taken, reserved } = claimed
     this.#identities.change(identity, record)
@@ -244,19 +242,19 @@ class MemoryInbox extends BaseInbox implements Inbox<undefined> {
     return { ...(delivery && { delivery }), lost: { claim: record.id, deliveries: taken } }
   }
 
-  #tell(lost: Lost, host: InboxHost): void {
-    tellLost(this.#store, lost, host).catch((error: unknown) => {
-      host.onError(error)
+  #tell(lost: Lost): void {
+    tellLost(this.#store, lost, this.host).catch((error: unknown) => {
+      this.host.onError(error)
     })
   }
 
   /** A slot once it is one's turn; undefined where that takes too long. */
-  async #slotAfter(turn: Promise<unknown> | undefined, ms: number): Promise<Slot | undefined> {
+  async #slotAfter(turn: Promise<unknown> | undefined): Promise<Slot | undefined> {
     const free = turn === undefined ? this.slots.take() : undefined
     if (free !== undefined) return free
     const leaving = new AbortController()
     const slot = Promise.resolve(turn).then(() => this.slots.acquire(leaving.signal))
-    if (await settlesWithin(ms, slot)) return slot
+    if (await settlesWithin(this.host.handlerTimeoutMs, slot)) return slot
     leaving.abort()
     void slot.then((given) => given?.release())
     return undefined

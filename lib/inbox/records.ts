@@ -1,15 +1,8 @@
 import type { Callback } from '../callback/conversion.js'
 import type { ConversionErrorCode } from '../errors.js'
 import { orderKey, type People } from './identity.js'
-import {
-  isDelivered,
-  isFailTold,
-  type ConversionEvent,
-  type Decision,
-  type DeliveryState,
-  type Entry,
-  type Recorded,
-} from './ledger.js'
+import { isDelivered, isFailTold, type Decision, type Entry, type Recorded } from './ledger.js'
+import type { ConversionEvent, DeliveryState } from './vocabulary.js'
 
 /** One event of one conversion on its way to its handler, as every store keeps it. */
 export interface Delivery extends Entry {

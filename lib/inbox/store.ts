@@ -1,9 +1,9 @@
 import type { Holders } from './holders.js'
 import type { People } from './identity.js'
-import type { ConversionEvent, DeliveryState, Outcome } from './ledger.js'
 import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
 import { ordersOf, type AttemptMark, type ClaimRecord, type Delivery } from './records.js'
 import type { Sought } from './search.js'
+import type { ConversionEvent, DeliveryState, Outcome } from './vocabulary.js'
 
 /** What one change finds, inside its transaction. */
 export interface Found {

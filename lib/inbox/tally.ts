@@ -1,7 +1,7 @@
-import type { DeliveryState, Outcome } from './ledger.js'
 import type { QuarantineKind, Size } from './quarantine.js'
 import { isHeld, type ClaimRecord, type Delivery } from './records.js'
 import type { Counts, DailyCount, DeliveryCounts } from './store.js'
+import type { DeliveryState, Outcome } from './vocabulary.js'
 
 /* What changes make of all counts, told from what they write. Pure. */
 

@@ -1,25 +1,6 @@
-import type { ConversionErrorCode } from '../../errors.js'
-import type { ConversionEvent } from '../ledger.js'
 import { receivedAtOf, type QuarantinedCallback } from '../quarantine.js'
-import { deliveryId, keyOf, type ClaimRecord, type LogEntry } from '../records.js'
-
-/** One thing that happened to an order. */
-export interface HistoryEntry {
-  readonly at: Date
-  /**
-   * `recorded`, `failed`, `quarantined`, `lapsed` (its process was gone), `replayed`, or the state in which it came to rest; `duplicate` and
-   * `stale` for repeats, `conflict` and `refused` for quarantined callbacks.
-   */
-  readonly what: LogEntry['what'] | 'duplicate' | 'stale' | 'conflict'
-  /** What it happened to: a delivery, a quarantined callback, or, for repeats, a claim. */
-  readonly id?: string
-  readonly event?: ConversionEvent
-  readonly attempt?: number
-  readonly code?: ConversionErrorCode
-  readonly message?: string
-  /** How often the same came, up to this time. */
-  readonly count?: number
-}
+import { deliveryId, keyOf, type ClaimRecord } from '../records.js'
+import type { HistoryEntry } from '../operators.js'
 
 export function historyOf(
   claims: readonly ClaimRecord[],

@@ -1,8 +1,8 @@
 import type { Callback } from '../../callback/conversion.js'
 import type { Texts } from './addresses.js'
-import type { Difference } from '../claims.js'
 import type { QuarantinedCallback } from '../quarantine.js'
 import type { ClaimRecord, Delivery, LogEntry } from '../records.js'
+import type { Difference } from '../vocabulary.js'
 
 /* Everything from outside that is kept of a conversion, or of a callback in quarantine: where a person may be mentioned. */
 

@@ -1,23 +1,12 @@
 import { addressFinder } from './addresses.js'
-import type { Difference } from '../claims.js'
 import { textsOfQuarantined, textsOfRecord, textsOfRecorded } from './mentions.js'
 import { Pace, Portions } from '../pace.js'
 import { receivedAtOf, withoutRecorded } from '../quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
 import { emptied, isEmptied, isUnsettled, withoutScope, type ClaimRecord } from '../records.js'
+import type { Erased, Pruned } from '../operators.js'
 import type { Position, Settled, Store } from '../store.js'
-
-export interface Pruned {
-  /** Conversions whose payload was dropped. */
-  readonly pruned: number
-}
-
-export interface Erased {
-  /** Conversions whose payload was dropped, and quarantined callbacks that were. */
-  readonly erased: number
-  /** Ids of identities and quarantined callbacks that mention an address and still wait: erase again when they have been delivered. */
-  readonly waiting: readonly string[]
-}
+import type { Difference } from '../vocabulary.js'
 
 const dayMs = 86_400_000
 const recordsAtOnce = 200

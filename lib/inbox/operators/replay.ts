@@ -12,7 +12,6 @@ import {
   type RefusedRecord,
 } from '../quarantine.js'
 import { requireId } from './queries.js'
-import { recordDecided, recordIn, type Contradiction } from '../recording.js'
 import {
   applyDecision,
   findDelivery,
@@ -26,6 +25,8 @@ import {
   type DeliveryKey,
 } from '../records.js'
 import type { Changed, Store } from '../store.js'
+import type { Contradiction } from '../vocabulary.js'
+import { recordDecided, recordIn } from '../transitions.js'
 
 /** Marks a delivery or a quarantined callback for one more try. `wake` is called after that. */
 export function replayer(store: Store, wake: (identity?: string) => void) {

@@ -1,6 +1,6 @@
-import type { DayCounts, InboxStats, Operators } from '../inbox.js'
 import { badQuery, fieldsOfQuery, isWholeNumber } from './queries.js'
 import type { DailyCount, Store } from '../store.js'
+import type { DayCounts, InboxStats, Operators } from '../operators.js'
 
 const dayMs = 86_400_000
 const maxDays = 366

@@ -1,6 +1,6 @@
-import type { DeliveryState } from '../ledger.js'
 import type { DeliverySelection } from '../store.js'
 import { all, everything, is, isOfScope, type Condition } from './conditions.js'
+import type { DeliveryState } from '../vocabulary.js'
 
 /** Which index answers a condition: by its first columns, which `received_at` follows. */
 export type ListedBy = 'order' | 'referrer' | 'referee' | 'scope' | 'state' | 'running'

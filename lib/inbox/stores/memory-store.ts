@@ -1,5 +1,4 @@
 import { holdersBy, type Holders } from '../holders.js'
-import type { Outcome } from '../ledger.js'
 import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { deliveryId, isHeld, keyOf, orderIdOf, type ClaimRecord } from '../records.js'
 import { searchForms, soughtForms } from '../search.js'
@@ -18,6 +17,7 @@ import {
   type Store,
   type StoredDelivery,
 } from '../store.js'
+import type { Outcome } from '../vocabulary.js'
 
 const dayMs = 86_400_000
 

@@ -1,8 +1,8 @@
-import type { Outcome } from '../ledger.js'
 import type { Counts, DailyCount, DeliveryCounts } from '../store.js'
 import { callbackCountsIn, deliveryCountsIn, type Tally } from '../tally.js'
 import type { Queryable } from './postgres-client.js'
 import { text, toDailyCount } from './rows.js'
+import type { Outcome } from '../vocabulary.js'
 
 /** Slots of processes, for what they commit in groups; the others are for transactions that run beside those. */
 const groupSlots = 16

@@ -1,5 +1,4 @@
 import type { Holders } from '../holders.js'
-import type { Outcome } from '../ledger.js'
 import type { QuarantinedCallback, Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
 import {
@@ -19,6 +18,7 @@ import type { Connections } from './postgres-connections.js'
 import type { PostgresJobs } from './postgres-jobs.js'
 import type { PostgresQuarantine } from './postgres-quarantine.js'
 import type { PostgresRows } from './postgres-rows.js'
+import type { Outcome } from '../vocabulary.js'
 
 export interface PostgresParts {
   readonly connections: Connections

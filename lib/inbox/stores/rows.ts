@@ -1,8 +1,7 @@
 import type { Callback, ConversionStatus } from '../../callback/conversion.js'
 import type { Received } from '../../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../../errors.js'
-import type { Difference } from '../claims.js'
-import type { DeliveryState, Facts, Previous } from '../ledger.js'
+import type { Facts } from '../ledger.js'
 import {
   receivedAtOf,
   scopeOf,
@@ -22,6 +21,7 @@ import {
   type LogEntry,
 } from '../records.js'
 import type { DailyCount } from '../store.js'
+import type { DeliveryState, Difference, Previous } from '../vocabulary.js'
 
 /** What a column holds. A driver may give whole numbers as texts. */
 export type Cell = string | number | null

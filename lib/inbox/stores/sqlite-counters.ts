@@ -1,10 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { Outcome } from '../ledger.js'
 import type { QuarantineKind, Size } from '../quarantine.js'
 import type { Counts, DailyCount, DeliveryCounts } from '../store.js'
 import { callbackCountsIn, deliveryCountsIn, sizeIn, type Tally } from '../tally.js'
 import { text, toDailyCount } from './rows.js'
 import { preparing } from './sqlite-sql.js'
+import type { Outcome } from '../vocabulary.js'
 
 const counters = 'conversion_webhook_counters'
 const days = 'conversion_webhook_days'

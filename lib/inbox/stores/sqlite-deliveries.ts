@@ -1,11 +1,11 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { DeliveryState } from '../ledger.js'
 import type { Delivery } from '../records.js'
 import type { DeliverySelection, StoredDelivery } from '../store.js'
 import { deliveryWays, type ListedBy } from './delivery-ways.js'
 import { text, toPlace, type Row } from './rows.js'
 import { inOrder, walk, type Listing, type Walked } from './sqlite-newest.js'
 import { preparing } from './sqlite-sql.js'
+import type { DeliveryState } from '../vocabulary.js'
 
 const claims = 'conversion_webhook_claims'
 const deliveries = 'conversion_webhook_deliveries'

@@ -5,7 +5,6 @@ import { ConversionWebhookError, storageError } from '../../errors.js'
 import { Group, type Ended } from '../group.js'
 import { holdersBy, type Holders } from '../holders.js'
 import { candidateFor, seenAgain, type LeftAttempt } from '../lapsed.js'
-import type { Outcome } from '../ledger.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
 import { Silence } from '../silence.js'
@@ -34,6 +33,7 @@ import { SqliteRows } from './sqlite-rows.js'
 import { scrubSqlite } from './sqlite-scrub.js'
 import { SqliteTransactions, type AnyChange } from './sqlite-transactions.js'
 import { SqliteWorkers } from './sqlite-workers.js'
+import type { Outcome } from '../vocabulary.js'
 
 const busyForMs = 5_000
 const maxBusyPauseMs = 10

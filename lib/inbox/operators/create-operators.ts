@@ -2,7 +2,7 @@ import { storageError } from '../../errors.js'
 import { lastErrorOf } from '../delivery.js'
 import { hasOrders, type Holders } from '../holders.js'
 import { emailKey, orderKey } from '../identity.js'
-import type { InboxClaim, InboxEntry, InboxHost, InboxQuery, InboxRow, InboxState, Operators } from '../inbox.js'
+import type { InboxHost } from '../inbox.js'
 import { eraser, pruner } from './prune-and-erase.js'
 import { historyOf } from './history.js'
 import { claimOfConflict, quarantineStates, receivedAtOf, scopeOf, type QuarantinedCallback } from '../quarantine.js'
@@ -12,6 +12,7 @@ import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, 
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
 import { maxClaims, type Position, type Store, type StoredDelivery } from '../store.js'
+import type { InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, Operators } from '../operators.js'
 
 const states: readonly InboxState[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
 

@@ -1,7 +1,8 @@
 import { ConversionWebhookError } from '../errors.js'
 import { settlesWithin } from '../util/settles-within.js'
-import type { Delivering, InboxHost, Operators } from './inbox.js'
-import { createOperators } from './operators/operators.js'
+import type { Delivering, InboxHost } from './inbox.js'
+import { createOperators } from './operators/create-operators.js'
+import type { Operators } from './operators.js'
 import { Slots } from './slots.js'
 import type { Store } from './store.js'
 
@@ -9,7 +10,7 @@ import type { Store } from './store.js'
 const graceMs = 500
 
 /** What all inboxes have in common: one webhook, slots for deliveries, operators, and an end. */
-export abstract class BaseInbox implements Operators {
+export abstract class AttachedInbox implements Operators {
   readonly list: Operators['list']
   readonly get: Operators['get']
   readonly replay: Operators['replay']
@@ -19,13 +20,13 @@ export abstract class BaseInbox implements Operators {
   /** What runs; a handler past its time too. */
   protected readonly running = new Set<Delivering>()
   protected slots = new Slots(1)
-  protected host: InboxHost | undefined
+  #host: InboxHost | undefined
   #closed: Promise<void> | undefined
 
   constructor(store: Store) {
     const operators = createOperators(
       store,
-      () => this.host,
+      () => this.#host,
       (identity) => {
         this.wake(identity)
       },
@@ -39,13 +40,13 @@ export abstract class BaseInbox implements Operators {
   }
 
   attach(host: InboxHost): void {
-    if (this.host !== undefined) {
+    if (this.#host !== undefined) {
       const message = 'This inbox belongs to another webhook: make one inbox for each, or mount the one webhook twice.'
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED', { message })
     }
-    this.host = host
+    this.#host = host
     this.slots = new Slots(host.concurrency)
-    this.start(host)
+    this.start()
   }
 
   close(): Promise<void> {
@@ -55,7 +56,7 @@ export abstract class BaseInbox implements Operators {
 
   async #close(): Promise<void> {
     this.stop()
-    const { host } = this
+    const host = this.#host
     if (host !== undefined && !(await settlesWithin(host.closeTimeoutMs, this.slots.idle()))) {
       const reason = new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
       for (const delivering of this.running) delivering.abort(reason)
@@ -68,18 +69,25 @@ export abstract class BaseInbox implements Operators {
     return this.#closed !== undefined
   }
 
-  /** What was made when a webhook came: throws `ERR_CONVERSION_INBOX_INVALID` before, and `ERR_CONVERSION_INBOX_CLOSED` after the end. */
-  protected requireAttached<T>(attached: T | undefined): T {
+  protected get isAttached(): boolean {
+    return this.#host !== undefined
+  }
+
+  /** The webhook. Throws `ERR_CONVERSION_INBOX_INVALID` where there is none yet. */
+  protected get host(): InboxHost {
+    if (this.#host !== undefined) return this.#host
+    const message = 'The inbox belongs to no webhook yet.'
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { message })
+  }
+
+  /** Throws `ERR_CONVERSION_INBOX_CLOSED` after the end, and `ERR_CONVERSION_INBOX_INVALID` where there is no webhook yet. */
+  protected requireOpen(): InboxHost {
     if (this.#closed !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
-    if (attached === undefined) {
-      const message = 'The inbox belongs to no webhook yet.'
-      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { message })
-    }
-    return attached
+    return this.host
   }
 
   /** Starts one macrotask later, so that handlers may still be registered. */
-  protected abstract start(host: InboxHost): void
+  protected abstract start(): void
   /** Something was marked that a process with handlers is to pick up. */
   protected abstract wake(identity?: string): void
   /** Claims nothing any more. */

@@ -1,11 +1,25 @@
-import { commitAttempt, type TakenUp } from './transitions.js'
+import type { ConversionWebhookError } from '../errors.js'
 import { bury, type Patience } from './delivery.js'
 import { isTransactionEnded } from './ended.js'
 import type { Attempt } from './inbox.js'
 import { keyOf } from './records.js'
-import { reserving } from './reserving.js'
-import type { Change, DurableStore } from './store.js'
-import type { ConversionWebhookError } from '../errors.js'
+import { orderOf } from './reservation.js'
+import type { Change, DurableStore, Store } from './store.js'
+import { commitAttempt, reserveOrder, type TakenUp } from './transitions.js'
+
+/** How one attempt reserves its order, and the identity of another order than the claim's own that it reserved. */
+export function reserving<Tx>(store: Store<Tx>, { claim, delivery }: TakenUp, isOver: () => boolean) {
+  let order: string | undefined
+  const reserve: Attempt['reserve'] = (named) => {
+    order = orderOf(delivery, named)
+    return store.change({
+      claim,
+      order,
+      apply: (found) => reserveOrder(isOver() ? {} : found, delivery, order),
+    })
+  }
+  return { reserve, order: () => order }
+}
 
 interface Running<Tx> extends TakenUp {
   readonly isOver: () => boolean
