@@ -4,7 +4,7 @@ import type { ConversionWebhookError } from './errors.js'
 import { titleOf } from './errors.js'
 import type { Outcome } from './inbox/vocabulary.js'
 
-/** An answer of section 8; without a body there is no content type either. */
+/** An answer of the middleware. Without a body there is no content type either. */
 export interface Answer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>

@@ -35,4 +35,16 @@ export type {
 } from './observers.js'
 export type { ConversionWebhookOptions } from './options.js'
 export type { ConversionEvent, Difference, Outcome, Previous } from './inbox/vocabulary.js'
-export type { DayCounts, Erased, HistoryEntry, InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, InboxStats, Operators, Pruned } from './inbox/operators.js'
+export type {
+  DayCounts,
+  Erased,
+  HistoryEntry,
+  InboxClaim,
+  InboxEntry,
+  InboxQuery,
+  InboxRow,
+  InboxState,
+  InboxStats,
+  Operators,
+  Pruned,
+} from './inbox/operators.js'

@@ -63,7 +63,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   const findRoute = routeFinder(matchesSecret)
   const registered = new Handlers(handlers)
 
-  /** The way of a callback: section 5 of the design, a step a line. */
+  /** "The way of a callback" in docs/design.md, a step a line. */
   async function receive(req: WebhookRequest, route: Route, isAnswered: boolean): Promise<Received> {
     requireKnownPath(req, route)
     const nonCallback = findNonCallback(req, settings.isProduction)

@@ -2,7 +2,7 @@ import { callbackSchema, type ParameterName } from '../../lib/index.js'
 import { params } from '../support/callbacks.js'
 import { conversionOf, issuesOf, rulesOf } from '../support/parse.js'
 
-/* Section 6's table: every parameter with texts at and beyond its limits. */
+/* Every parameter with texts at and beyond its limits. */
 
 const of = (name: ParameterName, text: string) => params({ [name]: text })
 const astral = '😀'

@@ -5,7 +5,7 @@ import type { ConversionStatus } from '../../lib/index.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
 import type { ConversionEvent, Outcome } from '../../lib/inbox/vocabulary.js'
 
-/* decide(): section 7's table cell by cell, the goal, and conflicts. Sequences of callbacks are in properties/ledger. */
+/* decide(): the ledger's table cell by cell, the goal, and conflicts. Sequences of callbacks are in properties/ledger. */
 
 const withGoal = { goal_complete: '1' }
 const pending = callbackOf('pending')

@@ -4,7 +4,7 @@ import { form, json, problemOf, send, type Sent } from '../support/client.js'
 import { recorder, withEnvironment } from '../support/recorder.js'
 import { closeServers, frameworks, listen } from '../support/servers.js'
 
-/* Section 5.2: nothing is ever dispatched by accident. Every request here carries a valid callback and a right secret. */
+/* Nothing is ever dispatched by accident. Every request here carries a valid callback and a right secret. */
 
 describe.each(Object.entries(frameworks))('by accident, under %s,', (_name, mount) => {
   afterEach(closeServers)

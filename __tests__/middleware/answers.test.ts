@@ -4,7 +4,7 @@ import { form, json, problemOf, send, type Reply, type Sent } from '../support/c
 import { recorder, withEnvironment } from '../support/recorder.js'
 import { closeServers, frameworks, listen } from '../support/servers.js'
 
-/* Section 8 of the design, row by row: status, headers and body of every answer, on every framework. */
+/* Row by row: status, headers and body of every answer, on every framework. */
 
 const silent = { onError: () => undefined }
 const withSecret = { 'X-Webhook-Secret': secret }

@@ -9,7 +9,7 @@ import { form, json, problemOf, send, type Sent } from '../support/client.js'
 import { recorder } from '../support/recorder.js'
 import { closeServers, listen, type Middleware } from '../support/servers.js'
 
-/* Section 5.4 behind the body parsers that an app already has: the same conversion, and never a hang. */
+/* Bodies behind the body parsers that an app already has: the same conversion, and never a hang. */
 
 type Parser = (req: never, res: never, next: (error?: unknown) => void) => unknown
 interface Parsers {

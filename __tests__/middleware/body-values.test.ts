@@ -9,7 +9,7 @@ import { json, problemOf } from '../support/client.js'
 import { recorder } from '../support/recorder.js'
 import { closeServers } from '../support/servers.js'
 
-/* Section 5.4: which JSON values are texts, and that nothing is ever an object, an array or a wrong number inside a conversion. */
+/* Which JSON values are texts, and that nothing is ever an object, an array or a wrong number inside a conversion. */
 
 afterEach(closeServers)
 

@@ -10,7 +10,7 @@ import { exchange } from '../support/raw.js'
 import { deferred, recorder } from '../support/recorder.js'
 import { closeServers, frameworks, listen } from '../support/servers.js'
 
-/* Section 5.4 where no body parser ran before us; body-parsers.test.ts has the others. */
+/* Bodies where no body parser ran before us; body-parsers.test.ts has the others. */
 
 afterEach(closeServers)
 

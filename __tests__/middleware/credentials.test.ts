@@ -7,7 +7,7 @@ import { form, json, problemOf, send, type Sent } from '../support/client.js'
 import { recorder, withEnvironment } from '../support/recorder.js'
 import { closeServers, frameworks, listen } from '../support/servers.js'
 
-/* Section 5.3: who may call. */
+/* Who may call. */
 
 const older = 'the-secret-before-rotation'
 const basic = (pair: string) => `Basic ${Buffer.from(pair).toString('base64')}`

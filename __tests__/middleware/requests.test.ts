@@ -5,7 +5,7 @@ import { closeServers, frameworks, listen, type Mount } from '../support/servers
 
 /*
  * Requests as real clients sent them, byte for byte, over real sockets, to every framework; each finds a fresh inbox.
- * Where a request's verdict is open, DESIGN.md decides, and this table says how: a status, and which reading is right.
+ * Where a request's verdict is open, the rules of the package decide, and this table says how: a status, and which reading is right.
  */
 const decided: Readonly<Record<string, { status: number; reads?: 'meant' | 'wire' }>> = {
   // Node's HTTP parser refuses a space in the request target before anybody sees it.

@@ -7,7 +7,7 @@ import { send, type Reply } from '../support/client.js'
 import { recorder } from '../support/recorder.js'
 import { closeServers, frameworks, listen } from '../support/servers.js'
 
-/* Section 5.1: which requests are ours, and that all others cannot tell that we are there. */
+/* Which requests are ours, and that all others cannot tell that we are there. */
 
 const { 'node:http': _bare, ...mounting } = frameworks
 const methods = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'DELETE', 'PATCH']

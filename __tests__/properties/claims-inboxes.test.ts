@@ -12,7 +12,7 @@ import { deferred } from '../support/recorder.js'
 import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
 import { ClaimsModel, isPaying, type Claim, type Delivery, type Sent } from './claims-model.js'
 
-/* Who is paid, on each inbox: random histories of rivals through a real webhook, each in a scope of its own, beside the model of section 7. */
+/* Who is paid, on each inbox: random histories of rivals through a real webhook, each in a scope of its own, beside the model. */
 
 const [ann, bob, eve] = ['ann@example.com', 'bob@example.com', 'eve@example.com'] as const
 const numbers: Readonly<Record<string, string>> = { '1001': '1001', ' 1001': '1001', '01001': '1001', '2002': '2002' }

@@ -1,5 +1,5 @@
 /*
- * "One order, one claim" and "Reservation" of section 7 of the design, written once more and independently: which claim a callback belongs
+ * "Who belongs to which claim" and "Reservation" of docs/design.md, written once more and independently: which claim a callback belongs
  * to, what the ledger makes of it there, and which claim may be paid for which order. Nothing here is shared with lib/.
  */
 

@@ -1,6 +1,6 @@
 import { checkHistories } from './claims-property.js'
 
-/* Random histories of claims against the model of section 7: some thousands here, a million by `npm run test:histories`. */
+/* Random histories of claims against the model: some thousands here, a million by `npm run test:histories`. */
 
 const runs = Number(process.env.HISTORIES ?? 3_000)
 const seed = Number(process.env.HISTORIES_SEED ?? Date.now() % 2 ** 30)

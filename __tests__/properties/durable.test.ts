@@ -16,7 +16,7 @@ import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 import { LedgerModel, sequences, type Completed, type Sent } from './model.js'
 
 /*
- * Random lives of one conversion in a durable inbox against the model of section 7: callbacks, handlers that fail, replays, restarts,
+ * Random lives of one conversion in a durable inbox against the model: callbacks, handlers that fail, replays, restarts,
  * processes that fall silent in the middle of a handler, clocks that jump. Every attempt is the last one, so that nothing waits.
  */
 

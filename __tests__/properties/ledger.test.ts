@@ -9,7 +9,7 @@ import { params } from '../support/callbacks.js'
 import { contradict, statusIn } from '../support/recorded.js'
 import { LedgerModel, nameOf, sequences, type Answer, type Completed, type Sent, type Shop } from './model.js'
 
-/* Section 7 for all sequences of up to four callbacks, exhaustively, through the memory inbox and real handlers. */
+/* The ledger for all sequences of up to four callbacks, exhaustively, through the memory inbox and real handlers. */
 
 const all = sequences(4)
 const events = ['pending', 'success', 'goalComplete', 'fail'] as const

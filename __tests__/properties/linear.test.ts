@@ -18,7 +18,7 @@ import { printable } from '../../lib/util/printable.js'
 import { expectLinear, filled } from '../support/linear.js'
 
 /*
- * Section 6: every step and every pattern that sees what a stranger sent is linear in it. Each gets the inputs that are worst for it, doubled
+ * Every step and every pattern that sees what a stranger sent is linear in it. Each gets the inputs that are worst for it, doubled
  * up to its limit. A step that is new gets its rows here.
  */
 

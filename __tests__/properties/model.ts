@@ -1,7 +1,7 @@
 import type { ConversionEvent, ConversionStatus } from '../../lib/index.js'
 
 /*
- * Section 7 of the design, written once more and independently: what one identity comes to when callbacks arrive one after another.
+ * The ledger of docs/design.md, written once more and independently: what one identity comes to when callbacks arrive one after another.
  * In the memory inbox a repeat runs what failed; in a durable one, whose attempts are used up with the first, only a replay does.
  * Nothing here is shared with lib/.
  */
@@ -29,7 +29,7 @@ export interface Completed {
 
 export type Answer = 'accepted' | 'duplicate' | 'stale' | 'conflict' | 'failed'
 
-/** Section 7's table, for one claim. */
+/** The ledger's table, for one claim. */
 export const table = {
   nothing: { pending: 'event', success: 'event', fail: 'event' },
   pending: { pending: 'duplicate', success: 'event', fail: 'event' },

@@ -1,5 +1,5 @@
 /*
- * The floor of bench/parse.mjs: section 6 of the design written out by hand for one callback in good order. One pass over the query, then
+ * The floor of bench/parse.mjs: the rules for parameters written out by hand for one callback in good order. One pass over the query, then
  * each parameter's rule once; no table, no option, no report. It gives the conversion that parseCallback gives, or undefined where
  * parseCallback would refuse or repair: those ways are not measured.
  */

@@ -11,7 +11,7 @@ export interface CallerRules {
 }
 
 /**
- * Section 5.3: the address, then the credential, before any parameter is decoded: of the query only `token` is looked for. Throws `ERR_CONVERSION_ADDRESS_REJECTED` and
+ * The address, then the credential, before any parameter is decoded: of the query only `token` is looked for. Throws `ERR_CONVERSION_ADDRESS_REJECTED` and
  * `ERR_CONVERSION_CREDENTIAL_REJECTED`.
  */
 export function requireCaller(req: WebhookRequest, route: Route, rules: CallerRules): void {

@@ -79,7 +79,7 @@ type Interpreted =
   | { readonly ok: true; readonly callback: Callback }
   | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
 
-/** Section 6 from decoded pairs to a callback: sort, repair, trim, fold, map, check. Issues about reading come alone. */
+/** From decoded pairs to a callback: sort, repair, trim, fold, map, check. Issues about reading come alone. */
 export function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number): Interpreted {
   const collected = collect(received, rules.wireNames)
   const unreadable = refusal(received.issues, collected.issues)

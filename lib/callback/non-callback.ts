@@ -9,7 +9,7 @@ export type NonCallback =
   | { readonly status: 204; readonly headers?: Readonly<Record<string, string>> }
   | { readonly error: ConversionWebhookError }
 
-/** Section 5.2: requests that are answered and never processed; undefined for what may be a callback. */
+/** Requests that are answered and never processed; undefined for what may be a callback. */
 export function findNonCallback(
   { method = '', headers }: IncomingMessage,
   isProduction: boolean,

@@ -19,7 +19,7 @@ interface QueryOptions {
   readonly sent?: string | Uint8Array
 }
 
-/** Splits a query or form text into decoded pairs, by section 6: never an object, never an array, nothing lost. */
+/** Splits a query or form text into decoded pairs: never an object, never an array, nothing lost. */
 export function readQuery(
   raw: string,
   wireNames: WireNames,

@@ -6,7 +6,7 @@ import { limitWhole } from './reading.js'
 import type { WebhookRequest } from './route.js'
 
 /**
- * Section 5.4: what a request says, from its query (GET) or from its body with the query's unknown parameters (POST, PUT). A body that
+ * What a request says, from its query (GET) or from its body with the query's unknown parameters (POST, PUT). A body that
  * holds none of the ten gives way to the query, since some senders POST with one; what cannot be read may hold anything, and does not.
  * Undefined for a GET with none of the ten: a visit.
  */

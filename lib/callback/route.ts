@@ -28,7 +28,7 @@ export interface Route {
 export type FindRoute = (req: WebhookRequest, self: unknown, hasNext: boolean) => Route | undefined
 
 /**
- * Section 5.1: whether the request is ours. Undefined means `next()`, untouched, so that a wrong path secret cannot be told from
+ * Whether the request is ours. Undefined means `next()`, untouched, so that a wrong path secret cannot be told from
  * an unknown path.
  */
 export function routeFinder(matches: Matcher | undefined): FindRoute {

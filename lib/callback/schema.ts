@@ -1,6 +1,6 @@
 /*
  * The rules of the ten parameters, and the only place where they live. They are checked by a validator that is generated
- * from this schema (`npm run generate`), on texts: trimmed where section 6 of the design trims, the status folded and mapped,
+ * from this schema (`npm run generate`), on texts: trimmed where `lib/callback/conversion.ts` trims, the status folded and mapped,
  * blank ones absent. This file has no imports that run, so that the generator can load it as it is.
  */
 

@@ -5,7 +5,7 @@ import { orderIdOf, type ClaimHead, type ClaimRecord } from './records.js'
 import type { Difference } from './vocabulary.js'
 
 /*
- * Which claim of an identity a callback belongs to: rows 1 to 6 of "One order, one claim". Pure. The claims that are given must be all of
+ * Which claim of an identity a callback belongs to: the rows of "Who belongs to which claim" in docs/design.md. Pure. The claims that are given must be all of
  * the identity, or at least: the first, those whose id the callback's people would get, those with the same people or with some of them
  * left out, the one that has the order, and two that do not contradict.
  */

@@ -40,7 +40,7 @@ export interface Decision {
 type Verdict = 'event' | 'duplicate' | 'stale' | 'conflict'
 type Standing = 'nothing' | 'pending' | 'success' | 'failUndelivered' | 'failDelivered'
 
-/** Section 7's table: what is recorded, what arrives. */
+/** "The ledger" in docs/design.md: what is recorded, what arrives. */
 const table: Readonly<Record<Standing, Readonly<Record<ConversionStatus, Verdict>>>> = {
   nothing: { pending: 'event', success: 'event', fail: 'event' },
   pending: { pending: 'duplicate', success: 'event', fail: 'event' },
