@@ -2,14 +2,6 @@ import js from '@eslint/js'
 import prettier from 'eslint-config-prettier'
 import tseslint from 'typescript-eslint'
 
-/** The arrows of the house go down only: what a folder may not import at run time. Types may cross. */
-const mayNotImport = (files, group, message) => ({
-  files,
-  rules: {
-    '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group, message, allowTypeImports: true }] }],
-  },
-})
-
 export default tseslint.config(
   { ignores: ['dist', 'coverage', 'reports', '**/*.generated.ts', '__tests__/packaging/samples', '.stryker-tmp'] },
   {
@@ -28,26 +20,6 @@ export default tseslint.config(
     },
   },
   { files: ['lib/**/*.ts'], rules: { 'max-lines': ['error', 300] } },
-  // The two below replace this rule in their folders, so they name middleware.js again.
-  {
-    ...mayNotImport(['lib/**/*.ts'], ['./middleware.js', '../middleware.js'], 'only index.ts imports middleware.ts'),
-    ignores: ['lib/index.ts'],
-  },
-  mayNotImport(
-    ['lib/callback/**'],
-    ['**/inbox/*', '../middleware.js', '../record.js', '../attempt.js', '../handlers.js', '../options.js'],
-    'callback/ knows nothing of inboxes',
-  ),
-  mayNotImport(
-    ['lib/inbox/**'],
-    ['**/callback/*', '**/middleware.js', '**/record.js', '**/attempt.js', '**/handlers.js', '**/options.js'],
-    'inbox/ knows nothing of HTTP',
-  ),
-  mayNotImport(
-    ['lib/cli/**', 'lib/inspector/**'],
-    ['../callback/*', '../inbox/*', '../*.js', '!../util/*.js'],
-    'cli/ and inspector/ use the public surface: import conversion-webhook',
-  ),
   {
     files: ['__tests__/**/*.ts', 'examples/**/*.ts'],
     rules: { '@typescript-eslint/no-confusing-void-expression': 'off' },
