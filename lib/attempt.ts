@@ -4,7 +4,7 @@ import { readAnswer, type Confirmed } from './confirm.js'
 import { debug, shortId } from './debug.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { AnyHandler, ConversionContext, Handlers } from './handlers.js'
-import type { Attempt, Delivering, InboxHost, Job, Reread, Verdict } from './inbox/inbox.js'
+import type { Attempt, Delivering, InboxHost, Job, RereadResult, Verdict } from './inbox/inbox.js'
 import { isSuccess } from './inbox/ledger.js'
 import type { RefusedRecord } from './inbox/quarantine.js'
 import type { ErrorStage, FailedDelivery, Reporter } from './observers.js'
@@ -116,7 +116,7 @@ export class Host implements InboxHost {
     }
   }
 
-  reread({ received, scope, receivedAt }: RefusedRecord): Reread {
+  reread({ received, scope, receivedAt }: RefusedRecord): RereadResult {
     return reread(received, scope, receivedAt, this.#settings)
   }
 

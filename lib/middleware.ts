@@ -64,7 +64,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   const registered = new Handlers(handlers)
 
   /** "The way of a callback" in docs/design.md, a step a line. */
-  async function receive(req: WebhookRequest, route: Route, isAnswered: boolean): Promise<Received> {
+  async function receive(req: WebhookRequest, route: Route, isAnswered: boolean): Promise<Handled> {
     requireKnownPath(req, route)
     const nonCallback = findNonCallback(req, settings.isProduction)
     if (nonCallback) return { answer: nonCallbackAnswer(nonCallback) }
@@ -100,12 +100,12 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     }
     receive(req, route, handOn === undefined)
       .then(
-        (received) => {
-          if ('answer' in received) {
-            answer(received.answer)
+        (handled) => {
+          if ('answer' in handled) {
+            answer(handled.answer)
             return
           }
-          const { conversion } = received
+          const { conversion } = handled
           Object.assign(req, { conversion })
           if (handOn) process.nextTick(handOn)
           else answer(outcomeAnswer(conversion.outcome))
@@ -149,4 +149,4 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
 type Next = (error?: unknown) => void
 
 /** What a request came to when nothing was wrong with it. */
-type Received = { readonly answer: Answer } | { readonly conversion: RequestConversion }
+type Handled = { readonly answer: Answer } | { readonly conversion: RequestConversion }

@@ -11,7 +11,7 @@ import {
   type ConversionErrorCode,
   type Issue,
 } from './errors.js'
-import type { Reread } from './inbox/inbox.js'
+import type { RereadResult } from './inbox/inbox.js'
 import { refusedOf } from './inbox/quarantine.js'
 import type { ErrorStage, Reporter } from './observers.js'
 import type { Settings } from './options.js'
@@ -44,7 +44,7 @@ export async function take(sent: Received, scope: string, settings: Settings, re
 }
 
 /** A refused callback once more, by today's options. */
-export function reread(received: Received, scope: string, receivedAt: number, settings: Settings): Reread {
+export function reread(received: Received, scope: string, receivedAt: number, settings: Settings): RereadResult {
   const result = read(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
   return result.ok ? result : { ok: false, code: codeOf(result.issues), issues: result.issues }
 }

@@ -54,7 +54,7 @@ export function requireScope(scope: unknown, holdsSecret?: (text: string) => boo
   if (holdsSecret?.(scope) === true) throw invalid(scopeHoldsSecret)
 }
 
-type Read =
+type ParsedCallback =
   | { readonly ok: true; readonly callback: Callback; readonly conversion: Conversion<unknown> }
   | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
 
@@ -65,7 +65,7 @@ export function read(
   parseCustomValue: ((text: string) => unknown) | undefined,
   scope: string,
   receivedAt: number,
-): Read {
+): ParsedCallback {
   const result = interpret(received, rules, scope, receivedAt)
   if (!result.ok) return result
   try {

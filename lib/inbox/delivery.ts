@@ -127,7 +127,7 @@ export function settle(record: ClaimRecord, key: DeliveryKey, verdict: Verdict, 
     const takenBy = verdict.state === 'refused' && verdict.takenBy !== undefined ? { takenBy: verdict.takenBy } : {}
     return withDelivery(record, key, { ...settled(delivery, verdict.state, patience.now), ...takenBy })
   }
-  return withDelivery(record, key, again(delivery, verdict, patience))
+  return withDelivery(record, key, retriedOrDead(delivery, verdict, patience))
 }
 
 /** Dead with attempts left, because one more would repeat what the last one committed. Pure. */
@@ -143,11 +143,11 @@ export function bury(record: ClaimRecord, key: DeliveryKey, error: ConversionWeb
 export function lapse(record: ClaimRecord, key: DeliveryKey, patience: Patience): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery?.state !== 'running') return record
-  const next = again(delivery, { state: 'waiting', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' }, patience)
+  const next = retriedOrDead(delivery, { state: 'waiting', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' }, patience)
   return withDelivery(record, key, next.state === 'waiting' ? { ...next, dueAt: patience.now } : next)
 }
 
-function again(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, patience: Patience): Delivery {
+function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, patience: Patience): Delivery {
   const { code, error } = verdict
   const { now, maxAttempts, maxHoldMs } = patience
   const until = laterThan(now, verdict.until)

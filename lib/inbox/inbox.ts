@@ -52,7 +52,7 @@ export interface InboxHost {
   /** Asks `confirm` and runs the handler under its time limit. Never throws. */
   deliver(attempt: Attempt): Delivering
   /** Reads a refused callback once more, with today's options. Never throws. */
-  reread(refused: RefusedRecord): Reread
+  reread(refused: RefusedRecord): RereadResult
   /** The typed conversion; undefined where it cannot be typed any more. Never throws. */
   conversionOf(callback: Callback): Conversion<unknown> | undefined
   /** A refused callback that was replayed contradicts what is recorded, or a delivery is refused because another claim has the order. */
@@ -68,7 +68,7 @@ export interface InboxHost {
   readonly closeTimeoutMs: number
 }
 
-export type Reread =
+export type RereadResult =
   | { readonly ok: true; readonly callback: Callback }
   | { readonly ok: false; readonly code: ConversionErrorCode; readonly issues: readonly Issue[] }
 

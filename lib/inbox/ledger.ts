@@ -37,11 +37,11 @@ export interface Decision {
   readonly previous?: Previous
 }
 
-type Verdict = 'event' | 'duplicate' | 'stale' | 'conflict'
+type Ruling = 'event' | 'duplicate' | 'stale' | 'conflict'
 type Standing = 'nothing' | 'pending' | 'success' | 'failUndelivered' | 'failDelivered'
 
 /** "The ledger" in docs/design.md: what is recorded, what arrives. */
-const table: Readonly<Record<Standing, Readonly<Record<ConversionStatus, Verdict>>>> = {
+const table: Readonly<Record<Standing, Readonly<Record<ConversionStatus, Ruling>>>> = {
   nothing: { pending: 'event', success: 'event', fail: 'event' },
   pending: { pending: 'duplicate', success: 'event', fail: 'event' },
   success: { pending: 'stale', success: 'duplicate', fail: 'event' },

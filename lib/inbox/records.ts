@@ -148,7 +148,8 @@ export function applyDecision(
     keys.push(key)
   }
   const repeats = recorded?.repeats ?? {}
-  const counted = outcome === 'duplicate' || outcome === 'stale' ? { [outcome]: again(repeats[outcome], callback) } : {}
+  const counted =
+    outcome === 'duplicate' || outcome === 'stale' ? { [outcome]: repeated(repeats[outcome], callback) } : {}
   // The scope is part of the identity: it is the same, or was erased and is not learnt again.
   const scope = recorded?.scope ?? callback.scope
   const record = { ...recorded, ...head, scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
@@ -167,7 +168,7 @@ function broughtBack({ state, attempts, startedAt, owner, callback, settledAt, l
   return { ...fresh, log: logged(log, recorded, ...(settledAt === undefined ? [] : [{ at: settledAt, what: state }])) }
 }
 
-function again(repeats: Repeats | undefined, { receivedAt }: Callback): Repeats {
+function repeated(repeats: Repeats | undefined, { receivedAt }: Callback): Repeats {
   return { count: (repeats?.count ?? 0) + 1, firstAt: repeats?.firstAt ?? receivedAt, lastAt: receivedAt }
 }
 

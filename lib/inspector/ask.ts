@@ -18,12 +18,12 @@ function isJson(type = ''): boolean {
   return /^application\/json\s*(;|$)/i.test(type)
 }
 
-type Read =
+type ParsedQuery =
   | { readonly ok: true; readonly asked: Readonly<Record<string, unknown>> }
   | { readonly ok: false; readonly status: 400 | 413 }
 
 /** The question: an object of texts and one flag. A body parser may have read it before. */
-export async function readAsk(req: IncomingMessage & { body?: unknown }): Promise<Read> {
+export async function readAsk(req: IncomingMessage & { body?: unknown }): Promise<ParsedQuery> {
   let value: unknown = req.body
   if (value === undefined || !req.readableDidRead) {
     const text = await readText(req)

@@ -2,7 +2,7 @@ import { ConversionWebhookError } from '../../errors.js'
 import { replayed, withdrawOvertaken } from '../delivery.js'
 import { otherHolders, type Holder } from '../holders.js'
 import { identityOf, peopleOf } from '../identity.js'
-import type { InboxHost, Reread } from '../inbox.js'
+import type { InboxHost, RereadResult } from '../inbox.js'
 import { decide, isSuccess } from '../ledger.js'
 import {
   claimOfConflict,
@@ -182,7 +182,7 @@ function isToBeRead(quarantined: QuarantinedCallback | undefined): quarantined i
 
 function refuseAgain(
   quarantined: QuarantinedCallback | undefined,
-  { code, issues }: Extract<Reread, { ok: false }>,
+  { code, issues }: Extract<RereadResult, { ok: false }>,
 ): Changed<undefined> {
   if (!isToBeRead(quarantined)) return { result: undefined }
   const log = logged(quarantined.log, { at: Date.now(), what: 'refused', code })

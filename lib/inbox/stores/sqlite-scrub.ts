@@ -12,7 +12,7 @@ interface Parts {
   readonly counters: SqliteCounters
 }
 
-type Read = <T>(query: () => T) => Promise<T>
+type RunQuery = <T>(query: () => T) => Promise<T>
 
 /**
  * Makes what was removed unreadable in the file and its log. Overwriting what is deleted (`secure_delete`) is not enough: pages that were
@@ -22,7 +22,7 @@ type Read = <T>(query: () => T) => Promise<T>
  * Removals are counted in their own transactions, and forgotten after that: a process that dies before leaves the rest to the next `erase`.
  * Where there is nothing to forget only the log is cut, which holds what was rolled back, too.
  */
-export async function scrubSqlite(parts: Parts, read: Read): Promise<void> {
+export async function scrubSqlite(parts: Parts, read: RunQuery): Promise<void> {
   let isCut: boolean
   try {
     const removals = await read(() => parts.counters.removals())
@@ -35,7 +35,7 @@ export async function scrubSqlite(parts: Parts, read: Read): Promise<void> {
 }
 
 /** Whether the log could be cut. */
-async function rewrite({ log, workers, counters }: Parts, read: Read, removals: number): Promise<boolean> {
+async function rewrite({ log, workers, counters }: Parts, read: RunQuery, removals: number): Promise<boolean> {
   const rewriting = await read(() => workers.sayThatIsRewritten())
   let isCut = false
   try {
