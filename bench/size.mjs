@@ -1,6 +1,7 @@
 /*
  * Why: every package that comes along is one more to trust, to update and to ship. What installing the packed tarball adds to an app that
- * has Express, optional peers left out: packages, bytes on disk, and the tarball itself.
+ * has Express, optional peers left out: packages, bytes on disk, and the tarball itself, which may be larger than minified code would be:
+ * a stack trace has to show code that can be read.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -36,7 +37,7 @@ try {
   report('Installing it beside Express', [
     { what: 'packages added', ...figure(after.packages - before.packages), digits: 0, atMost: 10 },
     { what: 'added on disk', ...figure((after.bytes - before.bytes) / 1e6), unit: 'MB', atMost: 3 },
-    { what: 'own tarball', ...figure(size / 1e3), unit: 'kB', digits: 0, atMost: 250 },
+    { what: 'own tarball', ...figure(size / 1e3), unit: 'kB', digits: 0, atMost: 350 },
   ])
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -102,12 +102,19 @@ interface ErrorDetails {
   readonly cause?: unknown
 }
 
+/** Marks the errors of all copies of the package: a symbol of the registry is one symbol everywhere. */
+const brand = Symbol.for('conversion-webhook.error')
+
 /**
  * Everything the package throws, rejects with or hands to `next(error)`.
  * Tell kinds apart by `code` (`isConversionWebhookError` narrows): with two versions of the package in one app there are two classes.
  * The message never contains a parameter's text, a secret, a URL or a handler's error; that error is `cause`.
  */
 export class ConversionWebhookError extends Error {
+  static {
+    Object.defineProperty(this.prototype, brand, { value: true }) // on the prototype, where no print of an error shows it
+  }
+
   override readonly name = 'ConversionWebhookError'
   readonly code: ConversionErrorCode
   /** The HTTP status, as Express's error handler reads it; absent for construction errors. */
@@ -130,15 +137,30 @@ export class ConversionWebhookError extends Error {
   }
 }
 
-/** True for every error of this package, whichever copy of it made the error. */
-export function isConversionWebhookError(error: unknown): error is ConversionWebhookError {
-  return (
-    error instanceof Error &&
-    error.name === 'ConversionWebhookError' &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    Object.hasOwn(faults, error.code)
-  )
+type StatusOf<Code extends ConversionErrorCode> = (typeof faults)[Code] extends { readonly status: infer Status }
+  ? Status
+  : undefined
+
+type IssuesOf<Code extends ConversionErrorCode> = Code extends
+  'ERR_CONVERSION_CALLBACK_UNREADABLE' | 'ERR_CONVERSION_CALLBACK_REFUSED'
+  ? readonly Issue[]
+  : undefined
+
+/** An error of one of the codes, with the `status` and `issues` that this code has: comparing `code` narrows them. */
+export type ConversionError<Code extends ConversionErrorCode = ConversionErrorCode> = {
+  [Each in Code]: ConversionWebhookError & {
+    readonly code: Each
+    readonly status: StatusOf<Each>
+    readonly issues: IssuesOf<Each>
+  }
+}[Code]
+
+/**
+ * True for every error of this package, whichever copy or version of the package made the error. An error of a later version may have a
+ * code that this version's types do not list.
+ */
+export function isConversionWebhookError(error: unknown): error is ConversionError {
+  return typeof error === 'object' && error !== null && brand in error
 }
 
 /**
@@ -151,7 +173,7 @@ export function storageError(cause: unknown): ConversionWebhookError {
   return new ConversionWebhookError(isOurs ? 'ERR_CONVERSION_INTERNAL' : 'ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
 }
 
-/** The fault's title, as answers carry it. */
+/** The fault's title, as answers carry it; the code itself where only a later version of the package knows it. */
 export function titleOf(code: ConversionErrorCode): string {
-  return faults[code].title
+  return Object.hasOwn(faults, code) ? faults[code].title : code
 }

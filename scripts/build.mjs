@@ -1,76 +1,87 @@
 /*
  * dist: the code once, as CommonJS, which every Node loads without waiting: an entry a file, and what they share, since many small modules
  * cost more to load than to run. The ES modules hand on what these export, so that an app that uses both has one package, not two.
- * Dependencies stay imports, names stay readable in stack traces.
+ * Dependencies stay imports. Nothing but the inspector's page is minified: the code keeps its names, lines and comments, so that a stack
+ * trace shows a place that can be read, and an uncaught error prints one line of it.
  */
 import { execFileSync } from 'node:child_process'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { rollup } from 'rollup'
 import { dts } from 'rollup-plugin-dts'
+import ts from 'typescript'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const lib = join(root, 'lib')
 const dist = join(root, 'dist')
 const entries = ['index', 'sqlite', 'postgres', 'inspector', 'testing']
 
 const neighbour = (path) => `./${path.split('/')[1] ?? 'index'}.js`
-/** The package by its own name is the entry next door, and the page is a file that was built. */
-const neighbours = {
-  name: 'neighbours',
-  setup({ onResolve }) {
-    onResolve({ filter: /^conversion-webhook(\/|$)/ }, ({ path }) => ({ path: neighbour(path), external: true }))
-    onResolve({ filter: /^\.\.\/page\// }, ({ path }) => ({ path, external: true }))
+/** The package by its own name is the entry next door. */
+const paths = (id) => (/^conversion-webhook(\/|$)/.test(id) ? neighbour(id) : id)
+const external = (id) => !/^[./]/.test(id)
+
+/** TypeScript without its types, and otherwise as it was written. */
+const typescript = {
+  name: 'typescript',
+  resolveId(source, importer) {
+    if (importer === undefined || external(source)) return null
+    const file = resolve(importer, '..', source.replace(/\.js$/, '.ts'))
+    return existsSync(file) ? file : null
   },
+  load: (id) => ts.transpileModule(readFileSync(id, 'utf8'), { compilerOptions, fileName: id }).outputText,
+}
+const compilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.ESNext,
+  verbatimModuleSyntax: true,
 }
 
-const common = {
-  absWorkingDir: root,
-  minifySyntax: true,
-  minifyWhitespace: true,
-  platform: 'node',
-  target: 'node20',
-  logLevel: 'warning',
+async function bundle(names, output) {
+  const input = Object.fromEntries(names.map((name) => [name, join(lib, `${name}.ts`)]))
+  const bundled = await rollup({ input, external, plugins: [typescript], onwarn: fail })
+  const written = await bundled.write({ paths, minifyInternalExports: false, ...output })
+  await bundled.close()
+  return written.output
 }
-const bundled = { ...common, bundle: true, packages: 'external', plugins: [neighbours] }
-const files = (names) => names.map((name) => `lib/${name}.ts`)
+
+function fail({ message }) {
+  throw new Error(message)
+}
 
 rmSync(dist, { recursive: true, force: true })
 
-// Only ES modules can be split into what they share; each part becomes CommonJS by itself.
-const parts = join(dist, 'parts')
-const { metafile } = await build({
-  ...bundled,
-  entryPoints: files(entries),
-  outdir: parts,
-  format: 'esm',
-  splitting: true,
-  chunkNames: 'shared-[hash]',
-  metafile: true,
+const made = await bundle(entries, {
+  dir: join(dist, 'cjs'),
+  format: 'cjs',
+  esModule: true,
+  interop: 'default',
+  chunkFileNames: 'shared.js', // a number follows where there are several
 })
-const made = readdirSync(parts).map((name) => join(parts, name))
-await build({ ...common, entryPoints: made, outdir: 'dist/cjs', format: 'cjs' })
-rmSync(parts, { recursive: true })
+await bundle(['cli'], { dir: join(dist, 'esm'), format: 'es', banner: '#!/usr/bin/env node' })
+chmodSync(join(dist, 'esm/cli.js'), 0o755)
 
-// Nobody reads the stack of a command, or the source of the page.
-const command = { ...bundled, minify: true, banner: { js: '#!/usr/bin/env node' } }
-await build({ ...command, entryPoints: files(['cli']), outdir: 'dist/esm', format: 'esm' })
+// Only a browser reads the source of the page.
 await build({
-  ...bundled,
+  absWorkingDir: root,
   entryPoints: ['page.ts', 'page.css', 'page.html'].map((name) => `lib/inspector/page/${name}`),
   outdir: 'dist/page',
+  bundle: true,
   platform: 'browser',
   target: 'es2022',
   format: 'iife',
   minify: true,
   loader: { '.html': 'copy' },
+  logLevel: 'warning',
 })
+// uPlot is part of the page's script; its licence goes where it goes.
+copyFileSync(join(root, 'node_modules/uplot/LICENSE'), join(dist, 'page/uplot.LICENSE'))
 
-for (const [file, { exports }] of Object.entries(metafile.outputs)) {
-  const name = basename(file)
-  if (name.startsWith('shared-')) continue
-  writeFileSync(join(dist, 'esm', name), `export { ${exports.toSorted().join(', ')} } from '../cjs/${name}'\n`)
+for (const { isEntry, fileName, exports } of made) {
+  if (!isEntry) continue
+  writeFileSync(join(dist, 'esm', fileName), `export { ${exports.toSorted().join(', ')} } from '../cjs/${fileName}'\n`)
 }
 for (const [format, type] of [
   ['esm', 'module'],
@@ -89,17 +100,17 @@ const optionalTypes = {
 const declarations = join(dist, 'declarations')
 const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')]
 execFileSync(process.execPath, [...tsc, '--outDir', declarations], { stdio: 'inherit' })
-const bundle = await rollup({
+const declared = await rollup({
   input: Object.fromEntries(entries.map((name) => [name, join(declarations, `${name}.d.ts`)])),
   plugins: [dts(), optionalTypes],
-  external: (id) => !/^[./]/.test(id),
+  external,
 })
-await bundle.write({
+await declared.write({
   dir: join(dist, 'cjs'),
   entryFileNames: '[name].d.ts',
   chunkFileNames: 'shared-[hash].d.ts',
-  paths: (id) => (/^conversion-webhook(\/|$)/.test(id) ? neighbour(id) : id),
+  paths,
 })
-await bundle.close()
+await declared.close()
 for (const name of entries) writeFileSync(join(dist, 'esm', `${name}.d.ts`), `export * from '../cjs/${name}.js'\n`)
 rmSync(declarations, { recursive: true })

@@ -64,7 +64,7 @@ describe.each(Object.entries(frameworks))('under %s', (name, mount) => {
     expect(html.status).toBe(200)
     expect(html.headers['content-type']).toBe('text/html; charset=utf-8')
     const linked = [...html.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link)
-    expect(linked).toEqual(['data:,', 'uplot.css', 'page.css', 'uplot.js', 'page.js'])
+    expect(linked).toEqual(['data:,', 'page.css', 'page.js'])
     for (const link of linked.slice(1)) {
       const { status, headers, body } = await call(`/${link ?? ''}`)
       expect([link, status, body.length > 500]).toEqual([link, 200, true])
@@ -110,7 +110,7 @@ test('HEAD is the same without a body, other methods are told so', async () => {
 })
 
 describe('who may see it', () => {
-  const everything = ['/', '/page.js', '/uplot.css']
+  const everything = ['/', '/page.js', '/page.css']
 
   test.each([
     ['false', () => false],

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -99,13 +99,25 @@ afterAll(() => {
 })
 
 describe('the packed package', () => {
-  test('is at most 250 KB and holds what it needs and nothing else', () => {
-    expect(packed.size).toBeLessThanOrEqual(250_000)
+  test('is at most 350 KB and holds what it needs and nothing else', () => {
+    expect(packed.size).toBeLessThanOrEqual(350_000)
     const paths = packed.files.map(({ path }) => path)
     expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist/esm/index.js', 'dist/cjs/index.d.ts']))
     expect(
       paths.filter((path) => !/^(dist|docs)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path)),
     ).toEqual([])
+  })
+
+  test('is code that can be read, but for what only a browser reads', () => {
+    const code = packed.files.map(({ path }) => path).filter((path) => /^dist\/(?!page\/).*\.js$/.test(path))
+    expect(code).toEqual(expect.arrayContaining(['dist/cjs/index.js', 'dist/cjs/sqlite.js', 'dist/esm/cli.js']))
+    for (const path of code) {
+      const lines = readFileSync(join(root, path), 'utf8').split('\n')
+      // An error that nobody catches shows the line that threw it.
+      expect(lines.filter((line) => line.length > 200 && line.includes('throw '))).toEqual([])
+      expect([path, lines.filter((line) => line.length > 1_000)]).toEqual([path, []])
+      if (lines.length > 100) expect([path, lines.some((line) => line.startsWith('/** '))]).toEqual([path, true])
+    }
   })
 })
 
@@ -123,6 +135,24 @@ describe('installed beside Express 5', () => {
 
   test.each(['require.cjs', 'import.mjs', 'sqlite.mjs', 'tools.mjs'])('%s runs on every Node here', (sample) => {
     for (const node of nodes()) expect(run(node, [sample], app.folder)).toContain('works on')
+  })
+
+  test.each([
+    ['option', 'requireOptions'],
+    ['arguments', 'checkHandlers'],
+    ['schema', 'compileSchema'],
+    ['value', 'resolveFields'],
+    ['address', 'addressMatcher'],
+    ['folder', 'sqliteInbox'],
+    ['pool', 'postgresInbox'],
+    ['inspector', 'conversionInspector'],
+  ])('a wrong %s ends the app with a screen that names the place', (wrong, place) => {
+    const { status, stderr } = spawnSync(process.execPath, ['wrong.mjs', wrong], { cwd: app.folder, encoding: 'utf8' })
+    const lines = stderr.split('\n')
+    expect([status, lines.length > 40, lines.filter((line) => line.length > 200)]).toEqual([1, false, []])
+    expect(stderr).toMatch(
+      new RegExp(`ConversionWebhookError: .*[^]* at ${place} \\(.*/dist/cjs/\\w+\\.js:\\d+:\\d+\\)`),
+    )
   })
 
   test.each([

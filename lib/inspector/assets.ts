@@ -14,8 +14,6 @@ export const assets: ReadonlyMap<string, Asset> = new Map<string, Asset>([
   ['/', { type: 'text/html; charset=utf-8', file: () => require.resolve('../page/page.html') }],
   ['/page.js', { type: script, file: () => require.resolve('../page/page.js') }],
   ['/page.css', { type: styles, file: () => require.resolve('../page/page.css') }],
-  ['/uplot.js', { type: script, file: () => require.resolve('uplot/dist/uPlot.iife.min.js') }],
-  ['/uplot.css', { type: styles, file: () => require.resolve('uplot/dist/uPlot.min.css') }],
 ])
 
 export function readAsset({ file }: Asset): Promise<Buffer> {

@@ -11,7 +11,7 @@ for (const { conversionInspector } of [esm, cjs]) {
   const inspector = conversionInspector(memoryInbox(), { authorize: () => true })
   const server = createServer((req, res) => inspector(req, res))
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  for (const path of ['', 'page.js', 'page.css', 'uplot.js', 'uplot.css']) {
+  for (const path of ['', 'page.js', 'page.css']) {
     const response = await fetch(`http://127.0.0.1:${server.address().port}/${path}`)
     assert.equal(response.status, 200, path)
     assert.ok((await response.text()).length > 500, path)

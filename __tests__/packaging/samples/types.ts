@@ -9,9 +9,11 @@ import {
   parseCallback,
   type Conversion,
   type ConversionContext,
+  type ConversionError,
   type ConversionErrorCode,
   type ConversionHandlers,
   type ConversionWebhook,
+  type Issue,
   type SuccessConversion,
 } from 'conversion-webhook'
 
@@ -126,4 +128,29 @@ if (isConversionWebhookError(failure)) {
   expectTypeOf(failure.code).toEqualTypeOf<ConversionErrorCode>()
   // @ts-expect-error no such code
   if (failure.code === 'ERR_CONVERSION_NONE') failure
+  expectTypeOf(failure).toExtend<Error>()
+  expectTypeOf(failure.issues).toEqualTypeOf<readonly Issue[] | undefined>()
+  switch (failure.code) {
+    case 'ERR_CONVERSION_CALLBACK_REFUSED':
+    case 'ERR_CONVERSION_CALLBACK_UNREADABLE':
+      expectTypeOf(failure.issues).toEqualTypeOf<readonly Issue[]>()
+      expectTypeOf(failure.status).toEqualTypeOf<422 | 400>()
+      break
+    case 'ERR_CONVERSION_OPTION_UNKNOWN':
+      expectTypeOf(failure.issues).toEqualTypeOf<undefined>()
+      expectTypeOf(failure.status).toEqualTypeOf<undefined>()
+      break
+    default:
+      expectTypeOf(failure.issues).toEqualTypeOf<undefined>()
+  }
 }
+if (isConversionWebhookError(failure) && failure.code === 'ERR_CONVERSION_CALLBACK_REFUSED') {
+  expectTypeOf(failure.issues).toEqualTypeOf<readonly Issue[]>()
+  expectTypeOf(failure.status).toEqualTypeOf<422>()
+  expectTypeOf(failure.expose).toEqualTypeOf<boolean>()
+}
+// A function may take the errors of some codes.
+function tell(error: ConversionError<'ERR_CONVERSION_BODY_LATE' | 'ERR_CONVERSION_BODY_OVERSIZED'>): void {
+  expectTypeOf(error.status).toEqualTypeOf<408 | 413>()
+}
+if (isConversionWebhookError(failure) && failure.code === 'ERR_CONVERSION_BODY_LATE') tell(failure)

@@ -1,13 +1,6 @@
-import type uPlot from 'uplot'
+import uPlot from 'uplot'
 import type { DayCounts } from 'conversion-webhook'
 import { element, figure, make } from './dom.js'
-
-declare global {
-  interface Window {
-    /** From uplot.js. */
-    readonly uPlot: typeof uPlot
-  }
-}
 
 /** From the bottom of a bar to its top. */
 const statuses = ['success', 'pending', 'fail'] as const
@@ -59,7 +52,6 @@ function dataOf(days: readonly DayCounts[]): uPlot.AlignedData {
 
 function draw(): void {
   plot?.destroy()
-  const { uPlot } = window
   const theme = getComputedStyle(document.documentElement)
   const colour = (name: string): string => theme.getPropertyValue(`--${name}`).trim()
   const bars = uPlot.paths.bars?.({ size: [0.72, 36], radius: 0.12 })
