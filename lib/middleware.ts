@@ -11,6 +11,7 @@ import { scrubRequest } from './callback/redact.js'
 import { readRequest } from './callback/request.js'
 import { routeFinder, type Route, type WebhookRequest } from './callback/route.js'
 import { scopeOf } from './callback/scope.js'
+import { acceptVia } from './callback/via.js'
 import { debug } from './debug.js'
 import { ConversionWebhookError } from './errors.js'
 import {
@@ -68,13 +69,13 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     requireKnownPath(req, route)
     const nonCallback = findNonCallback(req, settings.isProduction)
     if (nonCallback) return { answer: nonCallbackAnswer(nonCallback) }
-    requireCaller(req, route, settings)
+    const via = requireCaller(req, route, settings)
     const query = readQuery(escapeHighBytes(route.query), rules.wireNames, { sent: route.query })
     const scope = scopeOf(req, settings)
     if (isAnswered) scrub(req) // before anything is awaited: a client that hangs up is logged at once
     const sent = await readRequest(req, query, rules.wireNames)
     if (sent === undefined) return { answer: emptyAnswer }
-    const taken = await take(sent, scope, settings, reporter)
+    const taken = await take({ ...sent, via }, scope, settings, reporter)
     if ('error' in taken) throw taken.error
     const { conversion, outcome, id } = taken
     return { conversion: { ...conversion, outcome, id } as RequestConversion }
@@ -134,7 +135,8 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
       const { scope = typeof settings.scope === 'string' ? settings.scope : '' } = requireOptions(options, ['scope'])
       requireScope(scope, settings.holdsSecret)
       try {
-        const { outcome, id } = await take(readInput(input, rules.wireNames), scope, settings, reporter)
+        const sent = { ...readInput(input, rules.wireNames), via: acceptVia }
+        const { outcome, id } = await take(sent, scope, settings, reporter)
         return { outcome, id }
       } catch (cause) {
         throw codedError(cause, reporter)

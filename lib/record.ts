@@ -3,6 +3,7 @@ import { isUnreadable } from './callback/issues.js'
 import { pairsRecord } from './callback/params.js'
 import type { Received } from './callback/received.js'
 import { read } from './callback/parse.js'
+import { bounded } from './callback/via.js'
 import { debug } from './debug.js'
 import {
   ConversionWebhookError,
@@ -32,7 +33,7 @@ export type Taken =
  */
 export async function take(sent: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
   const receivedAt = Date.now()
-  const received = settings.withoutCredential?.(sent) ?? sent
+  const received = bounded(settings.withoutCredential?.(sent) ?? sent)
   const result = read(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 

@@ -6,6 +6,7 @@ import { Identities, memoryRoom } from '../../lib/inbox/stores/identities.js'
 import { MemoryStore } from '../../lib/inbox/stores/memory-store.js'
 import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
+import { callbackOf, recordOf } from '../support/ledger.js'
 import { numbered, refused } from '../support/refused.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
@@ -56,6 +57,37 @@ describe.each(kinds)('%s: what is replayed after it was seen as refused', (_name
     const store = await replayedOnceListed()
     expect(await eraser(store)({ email })).toEqual({ erased: 0, waiting: [record.id] })
     expect(await store.quarantined(record.id)).toMatchObject({ state: 'waiting' })
+  })
+})
+
+describe.each(kinds)('%s: how a callback came', (_name, open) => {
+  const carrier = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const said = {
+    via: { by: 'request', method: 'GET', userAgent: 'Sender (mail to ann@example.com)' },
+    carrier,
+  } as const
+  const { via } = said
+  const record = recordOf({ ...callbackOf('success'), ...said })
+  const forget: readonly (readonly [string, (store: Store) => Promise<unknown>])[] = [
+    ['erased', (store) => eraser(store)({ email: 'ann@example.com' })],
+    ['pruned', (store) => pruner(store)({ olderThanDays: 0 })],
+  ]
+
+  test.each(forget)('is %s with the rest of the payload', async (_how, forgotten) => {
+    const store = open()
+    await store.change({ claim: record.id, apply: () => ({ record, result: undefined }) })
+    const kept = async () => (await store.record(record.id))?.deliveries.map(({ callback }) => callback)
+    expect(await kept()).toMatchObject([said])
+    await forgotten(store)
+    expect(JSON.stringify(await kept())).not.toMatch(/via|carrier|Sender|0af765/)
+  })
+
+  test('makes erase find a refused callback', async () => {
+    const store = open()
+    const callback = refused([['orderID', '1']], { received: { via } })
+    await store.change({ quarantined: callback.id, apply: () => ({ quarantined: callback, result: undefined }) })
+    expect(await store.quarantined(callback.id)).toMatchObject({ received: { via } })
+    expect(await eraser(store)({ email: 'ann@example.com' })).toEqual({ erased: 1, waiting: [] })
   })
 })
 

@@ -66,6 +66,8 @@ test('a detached callback is the same one', () => {
     extra,
     repairs: [{ parameter: 'referrer_name', kind: 'charset' as const }],
     scope: 'summer campaign',
+    via: { by: 'request', method: 'POST', contentType: 'application/json', userAgent: 'Sender of callbacks' } as const,
+    carrier: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   }
   const copy = detached(callback)
   expect(copy).toEqual(callback)

@@ -11,6 +11,7 @@ import type { Pair } from '../../lib/callback/received.js'
 import { routeFinder, type WebhookRequest } from '../../lib/callback/route.js'
 import { parameterNames, type ParameterName } from '../../lib/callback/schema.js'
 import { readValues } from '../../lib/callback/values.js'
+import { bounded, viaOf } from '../../lib/callback/via.js'
 import { addressFinder } from '../../lib/inbox/operators/addresses.js'
 import { callbackSchema, parseCallback, redactUrl } from '../../lib/index.js'
 import { maskAddresses, maskEmail, maskName } from '../../lib/inspector/mask.js'
@@ -256,7 +257,7 @@ const headers: Readonly<Record<string, Make>> = {
 test.each(Object.entries(headers))('a header with %s is read in linear time', (_what, make) => {
   expectLinear(
     (size) => requestOf({ headers: { authorization: make(size), 'x-webhook-secret': make(size) } }),
-    (req) => candidates(req, '').filter(matches),
+    (req) => candidates(req, '').filter(({ text }) => matches(text)),
     headerLimit,
   )
   expectLinear(
@@ -265,6 +266,11 @@ test.each(Object.entries(headers))('a header with %s is read in linear time', (_
     headerLimit,
   )
   expectLinear(make, bodyTypeOf, headerLimit)
+  expectLinear(
+    (size) => requestOf({ headers: { 'content-type': make(size), 'user-agent': make(size) } }),
+    (req) => bounded({ via: viaOf(req, undefined, undefined) }),
+    headerLimit,
+  )
 })
 
 const tokens: Readonly<Record<string, Make>> = {
@@ -279,7 +285,7 @@ const tokens: Readonly<Record<string, Make>> = {
 
 test.each(Object.entries(tokens))('a query with %s is searched for a token in linear time', (_what, make) => {
   const req = requestOf({})
-  expectLinear(make, (query) => candidates(req, query).filter(matches), headerLimit)
+  expectLinear(make, (query) => candidates(req, query).filter(({ text }) => matches(text)), headerLimit)
 })
 
 test.each(['%', '%2', '%41', secret.slice(0, -1), secret])('a scope of %s is searched in linear time', (piece) => {

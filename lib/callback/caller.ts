@@ -2,6 +2,7 @@ import { debug } from '../debug.js'
 import { ConversionWebhookError } from '../errors.js'
 import { candidates, type Matcher } from './credentials.js'
 import type { Route, WebhookRequest } from './route.js'
+import { viaOf, type Via } from './via.js'
 
 /** Who may call. */
 export interface CallerRules {
@@ -11,19 +12,21 @@ export interface CallerRules {
 }
 
 /**
- * The address, then the credential, before any parameter is decoded: of the query only `token` is looked for. Throws `ERR_CONVERSION_ADDRESS_REJECTED` and
- * `ERR_CONVERSION_CREDENTIAL_REJECTED`.
+ * The address, then the credential, before any parameter is decoded: of the query only `token` is looked for. Returns how the request came.
+ * Throws `ERR_CONVERSION_ADDRESS_REJECTED` and `ERR_CONVERSION_CREDENTIAL_REJECTED`.
  */
-export function requireCaller(req: WebhookRequest, route: Route, rules: CallerRules): void {
-  if (rules.isAllowed?.(req) === false) {
+export function requireCaller(req: WebhookRequest, route: Route, rules: CallerRules): Via {
+  const isAllowed = rules.isAllowed?.(req)
+  if (isAllowed === false) {
     debug.credentials('address not allowed')
     throw new ConversionWebhookError('ERR_CONVERSION_ADDRESS_REJECTED')
   }
   const { matchesSecret } = rules
-  if (matchesSecret === undefined || route.hasPathSecret) return
+  if (matchesSecret === undefined || route.secretIn) return viaOf(req, route.secretIn, isAllowed)
   const offered = candidates(req, route.query)
   // Each is compared, whatever the ones before it came to.
-  if (offered.filter(matchesSecret).length > 0) return
+  const [right] = offered.filter(({ text }) => matchesSecret(text))
+  if (right) return viaOf(req, right.place, isAllowed)
   debug.credentials('%d credentials, none right', offered.length)
   throw new ConversionWebhookError('ERR_CONVERSION_CREDENTIAL_REJECTED', {
     headers: { 'WWW-Authenticate': 'Basic realm="conversion webhook", charset="UTF-8", Bearer' },

@@ -5,6 +5,7 @@ import { collect, type WireNames } from './params.js'
 import type { Received } from './received.js'
 import { isParameterName, parameterNames, type ParameterTexts } from './schema.js'
 import { checkParameters } from './check.js'
+import { arrivalOf, type Arrival } from './via.js'
 
 /** What the platform said of the conversion. */
 export type ConversionStatus = 'success' | 'fail' | 'pending'
@@ -49,7 +50,7 @@ export type PendingConversion<Custom = string> = ConversionFields<Custom> & { re
 export type Conversion<Custom = string> = SuccessConversion<Custom> | FailConversion<Custom> | PendingConversion<Custom>
 
 /** A valid callback as it is recorded: texts only, so that it can be stored, and typed anew for each delivery. */
-export interface Callback {
+export interface Callback extends Arrival {
   readonly status: ConversionStatus
   readonly params: Readonly<Record<string, string>>
   readonly extra: Readonly<Record<string, string>>
@@ -112,7 +113,8 @@ export function interpret(received: Received, rules: ReadingRules, scope: string
 
   const refused = refusal(checkParameters(texts), rules.checkSchema?.({ ...foreign(extra), ...texts }))
   if (refused) return refused
-  return { ok: true, callback: { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt } }
+  const callback: Callback = { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt }
+  return { ok: true, callback: received.via || received.carrier ? { ...callback, ...arrivalOf(received) } : callback }
 }
 
 /** With `fields`, the documented name of a renamed parameter is a stranger's and must not pass for it. */

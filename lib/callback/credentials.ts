@@ -2,6 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { WireNames } from './params.js'
 import type { Pair, Received } from './received.js'
+import { withTexts, type CredentialPlace } from './via.js'
 
 /** The shortest secret that is accepted, in characters that can be seen; so every longer path segment might be one. */
 export const minSecretLength = 16
@@ -33,18 +34,28 @@ export function secretMatcher(secrets: readonly string[]): Matcher {
   }
 }
 
+/** A text that may be meant as the secret. */
+interface Candidate {
+  readonly text: string
+  readonly place: CredentialPlace
+}
+
 /** Every text outside the path that may be meant as the secret. Linear in the headers and the raw query. */
-export function candidates(req: IncomingMessage, query: string): string[] {
-  const found: string[] = []
+export function candidates(req: IncomingMessage, query: string): Candidate[] {
+  const found: Candidate[] = []
+  const add = (place: CredentialPlace, texts: readonly string[]): void => {
+    for (const text of texts) found.push({ text, place })
+  }
   const [, scheme = '', value = ''] = /^(Bearer|Basic) +(.*)$/is.exec(req.headers.authorization ?? '') ?? []
-  if (scheme.toLowerCase() === 'bearer') found.push(...headerReadings(value.trim()))
+  if (scheme.toLowerCase() === 'bearer') add('bearer', headerReadings(value.trim()))
   if (scheme.toLowerCase() === 'basic') {
     const pair = Buffer.from(value, 'base64').toString('utf8')
-    found.push(pair.slice(pair.indexOf(':') + 1))
+    add('basic', [pair.slice(pair.indexOf(':') + 1)])
   }
   const header = req.headers['x-webhook-secret']
-  if (typeof header === 'string') found.push(...headerReadings(header))
-  return [...found, ...tokensIn(query)]
+  if (typeof header === 'string') add('header', headerReadings(header))
+  add('query', tokensIn(query))
+  return found
 }
 
 /** Node reads the bytes of a header as latin1, and most clients send UTF-8. */
@@ -95,7 +106,7 @@ export function secretFinder(secrets: readonly string[]): (text: string) => bool
 export type CredentialRemover = (received: Received) => Received
 
 /**
- * Drops the parameter `token`, and masks the secrets where strangers' names and texts hold one. A text that holds one percent-encoded, such as
+ * Drops the parameter `token`, and masks the secrets where strangers' names, texts and headers hold one. A text that holds one percent-encoded, such as
  * the webhook's own URL, is masked whole.
  */
 export function credentialRemover(secrets: readonly string[], wireNames: WireNames): CredentialRemover {
@@ -108,9 +119,11 @@ export function credentialRemover(secrets: readonly string[], wireNames: WireNam
   const isOurs = (name: string) => wireNames.has(name)
   return (received) => {
     const { pairs, repairs, untyped } = received
-    if (pairs.every(([name]) => isOurs(name))) return received
+    const via = received.via && { via: withTexts(received.via, mask) }
+    if (pairs.every(([name]) => isOurs(name))) return { ...received, ...via }
     return {
       ...received,
+      ...via,
       pairs: pairs.flatMap((pair): Pair[] => {
         const [name, text] = pair
         if (name === tokenName) return []

@@ -1,5 +1,6 @@
 import type { Issue } from '../errors.js'
 import type { Repair } from './issues.js'
+import type { Arrival } from './via.js'
 
 /** A decoded parameter by its name on the wire. */
 export type Pair = readonly [name: string, text: string]
@@ -13,7 +14,7 @@ export interface Digest {
 }
 
 /** What arrived, decoded but not yet judged: what the quarantine keeps, and what a replay starts from. */
-export interface Received {
+export interface Received extends Arrival {
   readonly pairs: readonly Pair[]
   /** What went wrong while it was read. */
   readonly issues: readonly Issue[]

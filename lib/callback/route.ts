@@ -19,8 +19,8 @@ export interface WebhookRequest extends IncomingMessage {
 export interface Route {
   /** The text behind the first `?`, as it came: nothing of it is decoded before the caller is known. */
   readonly query: string
-  /** Whether the path held a right secret. */
-  readonly hasPathSecret: boolean
+  /** Where the path held a right secret. */
+  readonly secretIn?: 'path' | 'route' | undefined
   /** A bare server's path that may be somebody else's: nothing but another credential makes it ours. */
   readonly isDoubtful: boolean
 }
@@ -52,21 +52,21 @@ function findRoute(
   const mark = url.indexOf('?')
   const path = (mark === -1 ? url : url.slice(0, mark)).replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
   const query = mark === -1 ? '' : url.slice(mark + 1)
-  const ours = (hasPathSecret: boolean, isDoubtful = false): Route => ({ query, hasPathSecret, isDoubtful })
+  const ours = (secretIn?: 'path' | 'route', isDoubtful = false): Route => ({ query, secretIn, isDoubtful })
 
   const parameter = req.params?.secret
   const isSecretParameter = matches !== undefined && typeof parameter === 'string'
   if (isSecretParameter && !matches(parameter)) return undefined
 
   const isRoot = path === '/' || path === ''
-  if (isRoot || isRoute) return ours(isSecretParameter)
+  if (isRoot || isRoute) return ours(isSecretParameter ? 'route' : undefined)
   if (!hasNext) {
     const last = path.replace(/\/$/, '').split('/').pop() ?? ''
     const isSecret = matches?.(decodeSegment(last)) ?? false
-    return ours(isSecret, matches !== undefined && !isSecret)
+    return ours(isSecret ? 'path' : undefined, matches !== undefined && !isSecret)
   }
   const [, segment] = /^\/([^/]+)\/?$/.exec(path) ?? []
-  return segment !== undefined && matches?.(decodeSegment(segment)) === true ? ours(true) : undefined
+  return segment !== undefined && matches?.(decodeSegment(segment)) === true ? ours('path') : undefined
 }
 
 /** Whether this very function is a handler of the matched route; `req.route` alone may be left over from an earlier one. */

@@ -207,11 +207,14 @@ function isDeliveryKey(key: string): key is DeliveryKey {
 /** A record without anything personal: its identity, a hash of its people, what was delivered, and when. */
 export function emptied(record: ClaimRecord): ClaimRecord {
   const { referrerEmail: _referrer, refereeEmail: _referee, purchaseValue: _value, ...rest } = record
-  const deliveries = record.deliveries.map((delivery) => ({
-    ...delivery,
-    callback: { ...delivery.callback, params: {}, extra: {}, repairs: [] },
-    log: delivery.log.map(withoutMessage),
-  }))
+  const deliveries = record.deliveries.map(({ callback, ...delivery }) => {
+    const { status, scope, receivedAt } = callback
+    return {
+      ...delivery,
+      callback: { status, params: {}, extra: {}, repairs: [], scope, receivedAt },
+      log: delivery.log.map(withoutMessage),
+    }
+  })
   return { ...rest, isForgotten: true, deliveries }
 }
 

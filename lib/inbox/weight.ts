@@ -1,4 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
+import type { Via } from '../callback/via.js'
+import { textsOfArrival } from './operators/mentions.js'
 import type { ClaimRecord } from './records.js'
 
 /* Estimates of what records take in memory: two bytes a character, and some for every object. Rather too much than too little. */
@@ -34,8 +36,10 @@ export function weighsAs({ deliveries }: ClaimRecord, { deliveries: others }: Cl
   return true
 }
 
-function weightOfCallback({ params, extra, repairs }: Callback): number {
+function weightOfCallback(callback: Callback): number {
+  const { params, extra, repairs } = callback
   let weight = 0
+  for (const text of textsOfArrival(callback)) weight += weightOfText(text)
   for (const text of Object.values(params)) weight += weightOfText(text)
   for (const name of Object.keys(extra)) weight += weightOfText(name) + weightOfText(extra[name])
   for (const { parameter } of repairs) weight += weightOfText(parameter)
@@ -47,7 +51,7 @@ function weightOfText(text: string | undefined): number {
 }
 
 /** The same callback with strings of its own: one that was cut out of a request keeps the whole request in memory. */
-export function detached({ status, scope, receivedAt, params, extra, repairs }: Callback): Callback {
+export function detached({ status, scope, receivedAt, params, extra, repairs, via, carrier }: Callback): Callback {
   return {
     status,
     scope: own(scope),
@@ -55,6 +59,18 @@ export function detached({ status, scope, receivedAt, params, extra, repairs }: 
     params: ownTexts(params, {}),
     extra: ownTexts(extra, Object.create(null) as Record<string, string>),
     repairs: repairs.map(({ parameter, kind }) => ({ parameter: own(parameter), kind })),
+    ...(via && { via: ownVia(via) }),
+    ...(carrier !== undefined && { carrier: own(carrier) }),
+  }
+}
+
+function ownVia(via: Via): Via {
+  if (via.by === 'accept') return via
+  const { contentType, userAgent } = via
+  return {
+    ...via,
+    ...(contentType !== undefined && { contentType: own(contentType) }),
+    ...(userAgent !== undefined && { userAgent: own(userAgent) }),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Callback } from '../../callback/conversion.js'
+import type { Arrival } from '../../callback/via.js'
 import type { Texts } from './addresses.js'
 import type { QuarantinedCallback } from '../quarantine.js'
 import type { ClaimRecord, Delivery, LogEntry } from '../records.js'
@@ -47,6 +48,7 @@ export function textsOfQuarantined(quarantined: QuarantinedCallback): Texts {
     ...Object.keys(received.untyped ?? {}),
     ...received.repairs.map(({ parameter }) => parameter),
     ...[...issues, ...received.issues].flatMap(({ parameter, message }) => [parameter, message]),
+    ...textsOfArrival(received),
   ]
   return gathered([partsOfPairs(received.pairs), { emails: [], others }, log])
 }
@@ -56,9 +58,17 @@ export function textsOfRecorded({ parameter, recorded = '' }: Difference): Texts
   return gathered([partsOfPairs([[parameter, recorded]])])
 }
 
-function partsOfCallback({ params, extra, repairs, scope }: Callback): readonly Parts[] {
-  const others = [scope, ...Object.entries(extra).flat(), ...repairs.map(({ parameter }) => parameter)]
+function partsOfCallback(callback: Callback): readonly Parts[] {
+  const { params, extra, repairs, scope } = callback
+  const named = [...Object.entries(extra).flat(), ...repairs.map(({ parameter }) => parameter)]
+  const others = [scope, ...named, ...textsOfArrival(callback)]
   return [partsOfPairs(Object.entries(params)), { emails: [], others }]
+}
+
+/** What a stranger says beside the content of a callback. */
+export function textsOfArrival({ via, carrier }: Arrival): readonly string[] {
+  const texts = via?.by === 'request' ? [via.contentType, via.userAgent, carrier] : [carrier]
+  return texts.filter((text) => text !== undefined)
 }
 
 function partsOfPairs(pairs: Pairs): Parts {

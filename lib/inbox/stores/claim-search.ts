@@ -1,11 +1,12 @@
 import { fittingPeople, rivalIds } from '../claims.js'
 import { peopleKey, type People } from '../identity.js'
-import type { Condition } from './conditions.js'
+import { joined, raw, sql, type Sql } from './sql.js'
 
 /** The indexes of rivals, by what comes in them after the identity. */
 type Index = 'people' | 'referrer' | 'referee'
 
-interface Indexed extends Condition {
+interface Indexed {
+  readonly condition: Sql
   readonly index?: Index
 }
 
@@ -20,26 +21,22 @@ export function rivalsFor(
   people: People,
   agreeing: number,
   using: (index: Index) => string = () => '',
-): Condition {
+): Sql {
   /** The conditions are spelt as the partial indexes spell them. */
-  const select = ({ sql, values, index }: Indexed): Condition => {
-    const from = index === undefined ? table : `${table} ${using(index)}`
-    return {
-      sql: `SELECT id FROM ${from} WHERE id <> identity AND identity = ? AND ${sql}`,
-      values: [identity, ...values],
-    }
+  const select = ({ condition, index }: Indexed): Sql => {
+    const from = raw(index === undefined ? table : `${table} ${using(index)}`)
+    return sql`SELECT id FROM ${from} WHERE id <> identity AND identity = ${identity} AND ${condition}`
   }
-  const first = (condition: Indexed & { index: Index }): Condition => {
-    const { sql, values } = select(condition)
-    const ordered = `${sql} AND people IS NOT NULL ORDER BY ${orders[condition.index]} LIMIT ${String(agreeing)}`
-    return { sql: `SELECT id FROM (${ordered}) AS agreeing`, values }
+  const first = (indexed: Indexed & { index: Index }): Sql => {
+    const end = raw(`AND people IS NOT NULL ORDER BY ${orders[indexed.index]} LIMIT ${String(agreeing)}`)
+    return sql`SELECT id FROM (${select(indexed)} ${end}) AS agreeing`
   }
   const selects = [
-    select({ ...inList('people', fittingPeople(identity, people)), index: 'people' }),
-    select(inList('id', rivalIds(identity, peopleKey(identity, people)))),
+    select({ condition: inList('people', fittingPeople(identity, people)), index: 'people' }),
+    select({ condition: inList('id', rivalIds(identity, peopleKey(identity, people))) }),
     ...agreeingWith(people).map(first),
   ]
-  return { sql: selects.map(({ sql }) => sql).join(' UNION '), values: selects.flatMap(({ values }) => values) }
+  return joined(selects, ' UNION ')
 }
 
 /**
@@ -56,20 +53,25 @@ const orders: Readonly<Record<Index, string>> = {
 function agreeingWith({ referrerEmail, refereeEmail }: People): readonly (Indexed & { index: Index })[] {
   if (referrerEmail !== undefined && refereeEmail !== undefined) {
     // Those with one of the two are found by their people.
-    return [{ sql: 'referrer_email IS NULL AND referee_email IS NULL', values: [], index: 'referrer' }]
+    return [{ condition: raw('referrer_email IS NULL AND referee_email IS NULL'), index: 'referrer' }]
   }
   if (referrerEmail !== undefined) return sameOrNone('referrer', referrerEmail)
   if (refereeEmail !== undefined) return sameOrNone('referee', refereeEmail)
-  return [{ sql: 'people IS NOT NULL', values: [], index: 'people' }]
+  return [{ condition: raw('people IS NOT NULL'), index: 'people' }]
 }
 
 function sameOrNone(index: 'referrer' | 'referee', address: string): readonly (Indexed & { index: Index })[] {
+  const column = raw(`${index}_email`)
   return [
-    { sql: `${index}_email = ?`, values: [address], index },
-    { sql: `${index}_email IS NULL`, values: [], index },
+    { condition: sql`${column} = ${address}`, index },
+    { condition: sql`${column} IS NULL`, index },
   ]
 }
 
-function inList(column: string, values: readonly string[]): Condition {
-  return { sql: `${column} IN (${values.map(() => '?').join(', ')})`, values }
+function inList(column: string, values: readonly string[]): Sql {
+  const list = joined(
+    values.map((value) => sql`${value}`),
+    ', ',
+  )
+  return sql`${raw(column)} IN (${list})`
 }

@@ -1,13 +1,14 @@
 import type { DeliverySelection } from '../store.js'
-import { all, everything, is, isOfScope, type Condition } from './conditions.js'
 import type { DeliveryState } from '../vocabulary.js'
+import { all, everything, is, isOfScope } from './conditions.js'
+import { raw, sql, type Sql } from './sql.js'
 
 /** Which index answers a condition: by its first columns, which `received_at` follows. */
 export type ListedBy = 'order' | 'referrer' | 'referee' | 'scope' | 'state' | 'running'
 
 export interface DeliveryWay {
   readonly by: ListedBy
-  readonly where: Condition
+  readonly where: Sql
 }
 
 const settledOrWaiting: readonly DeliveryState[] = ['waiting', 'done', 'dead', 'withdrawn', 'refused']
@@ -22,34 +23,34 @@ export function deliveryWays(
   isRare = false,
 ): {
   readonly ways: readonly DeliveryWay[]
-  readonly filter: Condition | undefined
+  readonly filter: Sql | undefined
 } {
   const rest = [isOfScope('scope', scope), is('state', state)]
   if (orderId !== undefined) {
     const isOfEmail = email === undefined ? undefined : eitherIs(email)
     return {
-      ways: [{ by: 'order', where: { sql: 'order_id = ?', values: [orderId] } }],
+      ways: [{ by: 'order', where: sql`order_id = ${orderId}` }],
       filter: all([isOfEmail, ...rest]),
     }
   }
   if (email !== undefined && !isRare) {
     const by = (column: 'referrer' | 'referee'): DeliveryWay => ({
       by: column,
-      where: { sql: `${column}_email = ?`, values: [email] },
+      where: sql`${raw(column)}_email = ${email}`,
     })
     return { ways: [by('referrer'), by('referee')], filter: all(rest) }
   }
   const isInScope = isOfScope('scope', scope)
   const inState = (each: DeliveryState): DeliveryWay => {
     // As the partial indexes spell it.
-    const sql = each === 'running' ? `state = 'running'` : `state <> 'running' AND state = '${each}'`
+    const isInState = raw(each === 'running' ? `state = 'running'` : `state <> 'running' AND state = '${each}'`)
     const by = each === 'running' ? 'running' : isInScope ? 'scope' : 'state'
-    return { by, where: all([isInScope, { sql, values: [] }]) ?? everything }
+    return { by, where: all([isInScope, isInState]) ?? everything }
   }
   const states = state === undefined ? [...settledOrWaiting, 'running' as const] : [state]
   return { ways: states.map(inState), filter: email === undefined ? undefined : eitherIs(email) }
 }
 
-function eitherIs(email: string): Condition {
-  return { sql: 'referrer_email = ? OR referee_email = ?', values: [email, email] }
+function eitherIs(email: string): Sql {
+  return sql`referrer_email = ${email} OR referee_email = ${email}`
 }

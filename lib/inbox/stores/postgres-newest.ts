@@ -1,7 +1,7 @@
 import type { DeliverySelection, Position } from '../store.js'
-import { all, everything, type Condition } from './conditions.js'
+import { all, everything } from './conditions.js'
 import { deliveryWays } from './delivery-ways.js'
-import { numbered } from './postgres-sql.js'
+import { joined, raw, sql, type Sql } from './sql.js'
 
 /** What is asked of a table, newest first. */
 export interface Newest {
@@ -11,9 +11,9 @@ export interface Newest {
   /** An expression for the id of a row, as ids are compared. */
   readonly id: string
   /** Conditions that an index answers in the order of time, each apart from the others; rows are of any of them. */
-  readonly ways: readonly Condition[]
+  readonly ways: readonly Sql[]
   /** What the rows must be besides. */
-  readonly filter?: Condition | undefined
+  readonly filter?: Sql | undefined
   readonly before: Position | undefined
   readonly limit: number
 }
@@ -22,23 +22,24 @@ export interface Newest {
  * The keys and positions of the newest rows, as a query: from each way at most as many as are asked for, so that nothing else is read or
  * sorted. A row may be of two ways: people refer themselves. Absent where a value has a NUL, which nothing stored has and no parameter can hold.
  */
-export function newestOf({ table, key, id, ways, filter, before, limit }: Newest): Condition | undefined {
-  const isBefore = before && {
-    sql: `received_at <= ? AND (received_at < ? OR ${id} < ?)`,
-    values: [before.receivedAt, before.receivedAt, before.id],
-  }
+export function newestOf({ table, key, id, ways, filter, before, limit }: Newest): Sql | undefined {
+  const isBefore =
+    before &&
+    sql`received_at <= ${before.receivedAt} AND (received_at < ${before.receivedAt} OR ${raw(id)} < ${before.id})`
   const parts = ways.map((way) => all([way, filter, isBefore]) ?? everything)
   const values = parts.flatMap((part) => part.values)
   if (values.some((value) => typeof value === 'string' && value.includes('\0'))) return undefined
-  const order = `ORDER BY received_at DESC, position DESC LIMIT ${String(limit)}`
-  const selects = parts.map(
-    ({ sql }) => `(SELECT ${key}, received_at, ${id} AS position FROM ${table} WHERE ${sql} ${order})`,
+  const order = raw(`ORDER BY received_at DESC, position DESC LIMIT ${String(limit)}`)
+  const select = raw(`SELECT ${key}, received_at, ${id} AS position FROM ${table}`)
+  const selects = joined(
+    parts.map((part) => sql`(${select} WHERE ${part} ${order})`),
+    ' UNION ',
   )
-  return { sql: numbered(selects.length === 1 ? selects.join() : `${selects.join(' UNION ')} ${order}`), values }
+  return parts.length === 1 ? selects : sql`${selects} ${order}`
 }
 
 /** The keys of deliveries. */
-export function newestDeliveries(table: string, selection: DeliverySelection): Condition | undefined {
+export function newestDeliveries(table: string, selection: DeliverySelection): Sql | undefined {
   const { before, limit } = selection
   const { ways, filter } = deliveryWays(selection)
   const id = `(claim || ':' || event_key) COLLATE "C"`

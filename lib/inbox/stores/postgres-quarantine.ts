@@ -31,6 +31,7 @@ import {
   toSize,
   type Cell,
 } from './rows.js'
+import { withNumbers } from './sql.js'
 
 const bytesAt = quarantineColumns.indexOf('bytes')
 const columns = [...quarantineColumns, 'keys']
@@ -170,7 +171,7 @@ export class PostgresQuarantine {
     // Apart, since what is found by keys is little, and PostgreSQL guesses that it is much.
     const sought = `WITH sought AS MATERIALIZED (SELECT number, id, scope, state, received_at FROM ${this.#table} WHERE keys @> ARRAY[${keys.join()}]::bigint[])`
     const { rows } = await client.query(
-      `${isSought ? sought : ''} SELECT q.* FROM (${found.sql}) AS found JOIN ${this.#table} q ON q.number = found.number
+      `${isSought ? sought : ''} SELECT q.* FROM (${withNumbers(found)}) AS found JOIN ${this.#table} q ON q.number = found.number
        ORDER BY found.received_at DESC, found.position DESC`,
       [...found.values],
     )

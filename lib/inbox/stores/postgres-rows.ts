@@ -6,7 +6,7 @@ import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
 import { PostgresCounters } from './postgres-counters.js'
 import { newestDeliveries } from './postgres-newest.js'
-import { columnsOf, lockKey, lockKeySql, numbered } from './postgres-sql.js'
+import { columnsOf, lockKey, lockKeySql } from './postgres-sql.js'
 import {
   callbackCell,
   changedDeliveries,
@@ -21,6 +21,7 @@ import {
   type Cell,
   type Row,
 } from './rows.js'
+import { withNumbers } from './sql.js'
 
 export interface Written {
   readonly before: ClaimRecord | undefined
@@ -108,8 +109,8 @@ export class PostgresRows {
 
   /** The ids of the rivals that a callback may belong to, besides the first claim and the one that has the order. */
   async rivals(client: Queryable, identity: string, people: People, agreeing: number): Promise<readonly string[]> {
-    const { sql, values } = rivalsFor(`${this.#schema}.claims`, identity, people, agreeing)
-    const { rows } = await client.query(numbered(sql), [...values])
+    const query = rivalsFor(`${this.#schema}.claims`, identity, people, agreeing)
+    const { rows } = await client.query(withNumbers(query), [...query.values])
     return idsOf(rows)
   }
 
@@ -213,7 +214,7 @@ export class PostgresRows {
     const found = newestDeliveries(`${this.#schema}.deliveries`, selection)
     if (found === undefined) return []
     const { rows } = await client.query(
-      `SELECT d.*, c.identity, c.reserved_order FROM (${found.sql}) AS found
+      `SELECT d.*, c.identity, c.reserved_order FROM (${withNumbers(found)}) AS found
        JOIN ${this.#schema}.deliveries d ON d.claim = found.claim AND d.event_key = found.event_key
        JOIN ${this.#schema}.claims c ON c.id = found.claim ORDER BY found.received_at DESC, found.position DESC`,
       [...found.values],

@@ -46,9 +46,3 @@ export function lockKey(id: string): string {
 export function lockKeySql(column: string): string {
   return `('x' || left(${column}, 16))::bit(64)::bigint`
 }
-
-/** The same with numbered parameters. */
-export function numbered(sql: string): string {
-  let count = 0
-  return sql.replaceAll('?', () => `$${String(++count)}`)
-}

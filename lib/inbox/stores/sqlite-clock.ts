@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { insertInto, preparing } from './sqlite-sql.js'
+import { preparing, replaceIn } from './sqlite-sql.js'
 
 /** The clocks of a process. */
 export interface Clocks {
@@ -57,9 +57,11 @@ export class SqliteClock {
   beat(): void {
     const steady = Math.max(this.#steady(), this.#last()?.steady ?? -Infinity)
     this.#start = steady - this.#clocks.elapsed()
-    this.#sql(
-      insertInto('conversion_webhook_clock', ['number', 'steady', 'wall']).replace('INSERT', 'INSERT OR REPLACE'),
-    ).run(1, Math.round(steady), this.#clocks.wall())
+    this.#sql(replaceIn('conversion_webhook_clock', ['number', 'steady', 'wall'])).run(
+      1,
+      Math.round(steady),
+      this.#clocks.wall(),
+    )
     this.look()
   }
 

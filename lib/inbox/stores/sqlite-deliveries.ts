@@ -4,6 +4,7 @@ import type { DeliverySelection, StoredDelivery } from '../store.js'
 import { deliveryWays, type ListedBy } from './delivery-ways.js'
 import { text, toPlace, type Row } from './rows.js'
 import { inOrder, walk, type Listing, type Walked } from './sqlite-newest.js'
+import { raw, sql, withQuestionMarks } from './sql.js'
 import { preparing } from './sqlite-sql.js'
 import type { DeliveryState } from '../vocabulary.js'
 
@@ -48,8 +49,9 @@ export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelive
   /** Whether few deliveries are in a state, which its index tells. */
   #isRare(state: DeliveryState): boolean {
     return deliveryWays({ state, limit: rare, before: undefined }).ways.every(({ by, where }) => {
-      const found = `SELECT 1 FROM ${deliveries} INDEXED BY ${indexes[by]} WHERE ${where.sql} LIMIT ?`
-      return Number(this.#sql(`SELECT count(*) AS count FROM (${found})`).get(...where.values, rare)?.count) < rare
+      const from = raw(`${deliveries} INDEXED BY ${indexes[by]}`)
+      const counting = sql`SELECT count(*) AS count FROM (SELECT 1 FROM ${from} WHERE ${where} LIMIT ${rare})`
+      return Number(this.#sql(withQuestionMarks(counting)).get(...counting.values)?.count) < rare
     })
   }
 

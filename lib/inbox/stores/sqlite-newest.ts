@@ -1,15 +1,15 @@
 import type { StatementSync } from 'node:sqlite'
 import { PortionSize } from '../pace.js'
 import type { Position, Selection } from '../store.js'
-import type { Condition } from './conditions.js'
 import { text, type Row } from './rows.js'
+import { joined, raw, sql, withQuestionMarks, type Sql } from './sql.js'
 
 /** Where rows `t` are found newest first: what an index answers in the order of time, and the index is named so that no other is used. */
 export interface Way {
   readonly from: string
   /** The column that the index has the times in. */
   readonly time: string
-  readonly where: Condition
+  readonly where: Sql
 }
 
 /** What a walk asks for. */
@@ -18,7 +18,7 @@ export interface Walk {
   /** An expression for the id of a row `t`. */
   readonly id: string
   /** What the rows of the ways must be besides; absent where all are wanted. */
-  readonly filter: Condition | undefined
+  readonly filter: Sql | undefined
   readonly before: Position | undefined
   readonly limit: number
   /** From each way no more rows are looked at. */
@@ -35,16 +35,22 @@ export interface Walked {
 }
 
 /** Walks through rows newest first. A row may be of two ways: people refer themselves. */
-export function walk(sql: (sql: string) => StatementSync, { ways, id, filter, before, limit, portion }: Walk): Walked {
+export function walk(
+  prepared: (sql: string) => StatementSync,
+  { ways, id, filter, before, limit, portion }: Walk,
+): Walked {
   const most = filter === undefined ? Math.min(limit, portion) : portion
-  const ofBefore = before === undefined ? [] : [before.receivedAt, before.receivedAt, before.id]
   const parts = ways.map(({ from, time, where }) => {
-    const isBefore = before === undefined ? '' : `AND ${time} <= ? AND (${time} < ? OR ${id} < ?)`
-    return `SELECT * FROM (SELECT t.number, ${time} AS received_at, ${id} AS id, ${filter?.sql ?? '1'} AS is_wanted
-      FROM ${from} WHERE ${where.sql} ${isBefore} ORDER BY ${time} DESC, ${id} DESC LIMIT ?)`
+    const [at, position] = [raw(time), raw(id)]
+    const isBefore =
+      before === undefined
+        ? raw('')
+        : sql`AND ${at} <= ${before.receivedAt} AND (${at} < ${before.receivedAt} OR ${position} < ${before.id})`
+    return sql`SELECT * FROM (SELECT t.number, ${at} AS received_at, ${position} AS id, ${filter ?? raw('1')} AS is_wanted
+      FROM ${raw(from)} WHERE ${where} ${isBefore} ORDER BY ${at} DESC, ${position} DESC LIMIT ${most})`
   })
-  const values = ways.flatMap(({ where }) => [...(filter?.values ?? []), ...where.values, ...ofBefore, most])
-  const rows = sql(`${parts.join(' UNION ')} ORDER BY received_at DESC, id DESC LIMIT ?`).all(...values, most)
+  const statement = sql`${joined(parts, ' UNION ')} ORDER BY received_at DESC, id DESC LIMIT ${most}`
+  const rows = prepared(withQuestionMarks(statement)).all(...statement.values)
   const wanted = rows.filter((row) => Number(row.is_wanted) === 1).slice(0, limit)
   const last = rows.at(-1)
   const isMore = last !== undefined && rows.length === most && wanted.length < limit

@@ -27,6 +27,7 @@ import {
 } from './rows.js'
 import { SqliteCounters } from './sqlite-counters.js'
 import { inOrder, walk, type Walked, type Way } from './sqlite-newest.js'
+import { raw, sql } from './sql.js'
 import { assign, insertInto, preparing } from './sqlite-sql.js'
 
 const quarantine = 'conversion_webhook_quarantine'
@@ -117,14 +118,14 @@ export class SqliteQuarantine {
       const ways = (state === undefined ? quarantineStates : [state]).map(isInState)
       return walk(this.#sql, { ways, id: 't.id', filter: undefined, before, limit, portion })
     }
-    const hasKey = `EXISTS (SELECT 1 FROM ${keys} k WHERE k.key = ? AND k.received_at = t.received_at AND k.number = t.number)`
+    const isOfRow = raw('k.received_at = t.received_at AND k.number = t.number')
     const filter = all([
       is('t.state', state),
       isOfScope('t.scope', scope),
-      ...more.map((key) => ({ sql: hasKey, values: [key] })),
+      ...more.map((key) => sql`EXISTS (SELECT 1 FROM ${raw(keys)} k WHERE k.key = ${key} AND ${isOfRow})`),
     ])
     const from = `${keys} k CROSS JOIN ${quarantine} t ON t.number = k.number`
-    const ways = [{ from, time: 'k.received_at', where: { sql: 'k.key = ?', values: [first] } }]
+    const ways = [{ from, time: 'k.received_at', where: sql`k.key = ${first}` }]
     return walk(this.#sql, { ways, id: 't.id', filter, before, limit, portion })
   }
 

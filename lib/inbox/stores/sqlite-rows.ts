@@ -20,8 +20,9 @@ import {
 import { rivalsFor } from './claim-search.js'
 import type { SqliteClock } from './sqlite-clock.js'
 import { SqliteCounters } from './sqlite-counters.js'
+import { withQuestionMarks } from './sql.js'
 import { SqliteDeliveries } from './sqlite-deliveries.js'
-import { assignChanged, assignExcluded, insertInto, preparing } from './sqlite-sql.js'
+import { assignChanged, assignExcluded, insertInto, preparing, replaceIn } from './sqlite-sql.js'
 
 const claims = 'conversion_webhook_claims'
 const deliveries = 'conversion_webhook_deliveries'
@@ -44,7 +45,7 @@ const statements = {
     DO UPDATE SET ${assignExcluded(claimColumns)} WHERE status IS NULL RETURNING number`,
   reserve: `INSERT INTO ${claims} (id, identity, holder) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET holder = excluded.holder`,
   removeDelivery: `DELETE FROM ${deliveries} WHERE claim = ? AND event_key = ?`,
-  putDelivery: insertInto(deliveries, deliveryColumns).replace('INSERT', 'INSERT OR REPLACE'),
+  putDelivery: replaceIn(deliveries, deliveryColumns),
 }
 
 /** A delivery whose next attempt is so much later, where that is a retry: a date stays what it is, and `0` is at once. */
@@ -120,9 +121,9 @@ export class SqliteRows {
   /** The ids of the rivals that a callback may belong to, besides the first claim and the one that has the order. */
   rivals(identity: string, people: People, agreeing = enough): readonly string[] {
     const using = (index: string): string => `INDEXED BY conversion_webhook_rivals_by_${index}`
-    const { sql, values } = rivalsFor(claims, identity, people, agreeing, using)
-    return this.#sql(sql)
-      .all(...values)
+    const query = rivalsFor(claims, identity, people, agreeing, using)
+    return this.#sql(withQuestionMarks(query))
+      .all(...query.values)
       .map(({ id }) => text(id))
   }
 

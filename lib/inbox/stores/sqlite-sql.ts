@@ -1,7 +1,13 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 
-export const insertInto = (table: string, columns: readonly string[]): string =>
-  `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
+export const insertInto = (table: string, columns: readonly string[]): string => `INSERT ${into(table, columns)}`
+
+/** In the place of a row that has the same key. */
+export const replaceIn = (table: string, columns: readonly string[]): string =>
+  `INSERT OR REPLACE ${into(table, columns)}`
+
+const into = (table: string, columns: readonly string[]): string =>
+  `INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
 
 export const assign = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ')
 
