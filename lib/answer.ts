@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { NonCallback } from './callback/non-callback.js'
-import type { ConversionWebhookError } from './errors.js'
-import { titleOf } from './errors.js'
+import { titleOf, type ConversionWebhookError } from './errors.js'
 import type { Outcome } from './inbox/vocabulary.js'
 
 /** An answer of the middleware. Without a body there is no content type either. */

@@ -5,7 +5,7 @@ export { conversionWebhook } from './middleware.js'
 export { ConversionWebhookError, isConversionWebhookError } from './errors.js'
 export { memoryInbox } from './inbox/memory-inbox.js'
 export { parseCallback } from './callback/parse.js'
-export { redactUrl } from './callback/redact.js'
+export { redactUrl } from './callback/route.js'
 
 export type { CallbackInput, ParseOptions, ParseResult } from './callback/parse.js'
 export type {

@@ -11,9 +11,8 @@ import {
   type Matcher,
 } from './callback/credentials.js'
 import type { ReadingRules } from './callback/conversion.js'
-import type { WebhookRequest } from './callback/route.js'
+import { aScope, isScope, scopeHoldsSecret, type WebhookRequest } from './callback/route.js'
 import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/reading-options.js'
-import { aScope, isScope, scopeHoldsSecret } from './callback/scope.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { Confirm } from './handlers.js'
 import type { Inbox } from './inbox/inbox.js'

@@ -1,8 +1,7 @@
-import { copyOf, type Conversion } from './callback/conversion.js'
+import { copyOf, readCallback, type Conversion } from './callback/conversion.js'
 import { isUnreadable } from './callback/issues.js'
 import { pairsRecord } from './callback/params.js'
 import type { Received } from './callback/received.js'
-import { read } from './callback/parse.js'
 import { bounded } from './callback/via.js'
 import { debug } from './debug.js'
 import {
@@ -34,7 +33,7 @@ export type Taken =
 export async function take(sent: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
   const receivedAt = Date.now()
   const received = bounded(settings.withoutCredential?.(sent) ?? sent)
-  const result = read(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
+  const result = readCallback(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 
   const { callback, conversion } = result
@@ -46,7 +45,7 @@ export async function take(sent: Received, scope: string, settings: Settings, re
 
 /** A refused callback once more, by today's options. */
 export function reread(received: Received, scope: string, receivedAt: number, settings: Settings): RereadResult {
-  const result = read(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
+  const result = readCallback(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
   return result.ok ? result : { ok: false, code: codeOf(result.issues), issues: result.issues }
 }
 

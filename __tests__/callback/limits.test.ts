@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { escapeHighBytes } from '../../lib/callback/encoding.js'
+import { escapeHighBytes } from '../../lib/util/decoding.js'
 import { jsonEntries } from '../../lib/callback/json.js'
 import { documentedNames, readQuery } from '../../lib/callback/params.js'
 import { readValues } from '../../lib/callback/values.js'

@@ -3,8 +3,8 @@ import type { Issue } from '../errors.js'
 import { limitIssues, type Repair } from './issues.js'
 import { collect, type WireNames } from './params.js'
 import type { Received } from './received.js'
-import { isParameterName, parameterNames, type ParameterTexts } from './schema.js'
-import { checkParameters } from './check.js'
+import { callbackSchema, isParameterName, parameterNames, type ParameterTexts } from './schema.js'
+import { validate, type SchemaError } from './validator.generated.js'
 import { arrivalOf, type Arrival } from './via.js'
 
 /** What the platform said of the conversion. */
@@ -76,12 +76,34 @@ const readings = parameterNames.map((name) => ({
   isEmail: name.endsWith('_email'),
 }))
 
+type ReadCallback =
+  | { readonly ok: true; readonly callback: Callback; readonly conversion: Conversion<unknown> }
+  | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
+
+/** From decoded pairs to a conversion, with the custom value parsed once so that a bad one refuses the callback. */
+export function readCallback(
+  received: Received,
+  rules: ReadingRules,
+  parseCustomValue: ((text: string) => unknown) | undefined,
+  scope: string,
+  receivedAt: number,
+): ReadCallback {
+  const result = interpret(received, rules, scope, receivedAt)
+  if (!result.ok) return result
+  try {
+    return { ok: true, callback: result.callback, conversion: toConversion(result.callback, parseCustomValue) }
+  } catch {
+    const message = 'referrer_customValue was refused by the parseCustomValue option'
+    return { ok: false, issues: [{ parameter: 'referrer_customValue', rule: 'customValue', message }] }
+  }
+}
+
 type Interpreted =
   | { readonly ok: true; readonly callback: Callback }
   | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
 
 /** From decoded pairs to a callback: sort, repair, trim, fold, map, check. Issues about reading come alone. */
-export function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number): Interpreted {
+function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number): Interpreted {
   const collected = collect(received, rules.wireNames)
   const unreadable = refusal(received.issues, collected.issues)
   if (unreadable) return unreadable
@@ -115,6 +137,40 @@ export function interpret(received: Received, rules: ReadingRules, scope: string
   if (refused) return refused
   const callback: Callback = { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt }
   return { ok: true, callback: received.via || received.carrier ? { ...callback, ...arrivalOf(received) } : callback }
+}
+
+/** Rules named for people instead of for JSON Schema. */
+const ruleNames: Readonly<Record<string, string>> = { not: 'placeholder', anyOf: 'identity' }
+
+/** Judges the ten parameters' texts with the validator generated from `callbackSchema`: one issue a parameter. */
+export function checkParameters(texts: ParameterTexts): readonly Issue[] {
+  if (validate(texts)) return []
+  const issues = new Map<string | undefined, Issue>()
+  for (const error of validate.errors ?? []) {
+    // The alternatives of `anyOf` report themselves too; the whole says it once.
+    if (error.schemaPath.startsWith('#/anyOf/')) continue
+    const issue = issueOf(error)
+    if (!issues.has(issue.parameter) || issue.rule === 'placeholder') issues.set(issue.parameter, issue)
+  }
+  return [...issues.values()]
+}
+
+function issueOf({ keyword, instancePath, params }: SchemaError): Issue {
+  const rule = ruleNames[keyword] ?? keyword
+  if (rule === 'identity') {
+    return { rule, message: 'orderID or referee_email must be present: without them conversions cannot be told apart' }
+  }
+  const parameter = instancePath.slice(1) || String(params.missingProperty)
+  if (rule === 'required') return { parameter, rule, message: `${parameter} is missing` }
+  if (rule === 'placeholder') {
+    return { parameter, rule, message: `${parameter} is a template of the sender that was not filled in` }
+  }
+  const description = isParameterName(parameter) ? callbackSchema.properties[parameter] : undefined
+  return {
+    parameter,
+    rule,
+    message: `${parameter} ${description && 'description' in description ? description.description : 'is not valid'}`,
+  }
 }
 
 /** With `fields`, the documented name of a renamed parameter is a stranger's and must not pass for it. */

@@ -1,4 +1,4 @@
-import { utf8Decoder, type Decoder } from './encoding.js'
+import { utf8Decoder, type Decoder } from '../util/decoding.js'
 import type { Issue } from '../errors.js'
 import { readWithinLimits } from './reading.js'
 import type { Pair, Received } from './received.js'

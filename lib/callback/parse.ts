@@ -1,9 +1,9 @@
 import { types } from 'node:util'
-import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
+import { readCallback, type Conversion } from './conversion.js'
 import type { Issue } from '../errors.js'
 import { readQuery, type WireNames } from './params.js'
 import type { Received } from './received.js'
-import { aScope, isScope, scopeHoldsSecret } from './scope.js'
+import { aScope, isScope, scopeHoldsSecret } from './route.js'
 import {
   documentedRules,
   invalid,
@@ -42,7 +42,7 @@ export function parseCallback<Custom = string>(
   const rules = isPlain ? documentedRules : readingRules(options)
   requireScope(scope)
   if (!types.isDate(receivedAt) || Number.isNaN(receivedAt.getTime())) throw invalid('receivedAt must be a valid Date.')
-  const result = read(readInput(input, rules.wireNames), rules, parseCustomValue, scope, receivedAt.getTime())
+  const result = readCallback(readInput(input, rules.wireNames), rules, parseCustomValue, scope, receivedAt.getTime())
   return result.ok ? { ok: true, conversion: result.conversion as Conversion<Custom> } : result
 }
 
@@ -52,28 +52,6 @@ const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 're
 export function requireScope(scope: unknown, holdsSecret?: (text: string) => boolean): asserts scope is string {
   if (!isScope(scope)) throw invalid(`scope must be ${aScope}.`)
   if (holdsSecret?.(scope) === true) throw invalid(scopeHoldsSecret)
-}
-
-type ParsedCallback =
-  | { readonly ok: true; readonly callback: Callback; readonly conversion: Conversion<unknown> }
-  | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
-
-/** From decoded pairs to a conversion, with the custom value parsed once so that a bad one refuses the callback. */
-export function read(
-  received: Received,
-  rules: ReadingRules,
-  parseCustomValue: ((text: string) => unknown) | undefined,
-  scope: string,
-  receivedAt: number,
-): ParsedCallback {
-  const result = interpret(received, rules, scope, receivedAt)
-  if (!result.ok) return result
-  try {
-    return { ok: true, callback: result.callback, conversion: toConversion(result.callback, parseCustomValue) }
-  } catch {
-    const message = 'referrer_customValue was refused by the parseCustomValue option'
-    return { ok: false, issues: [{ parameter: 'referrer_customValue', rule: 'customValue', message }] }
-  }
 }
 
 /** Decoded pairs from any input; what is none of the known forms holds no parameters. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Decoded } from './encoding.js'
+import type { Decoded } from '../util/decoding.js'
 import type { Issue } from '../errors.js'
 import { distinctRepairs, limitIssues, type Repair } from './issues.js'
 import type { Digest, Pair, Received } from './received.js'

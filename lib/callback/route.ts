@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { decodeSegment, type Matcher } from './credentials.js'
+import { ConversionWebhookError } from '../errors.js'
+import { requireSync } from '../util/require-sync.js'
+import { decodeSegment, minSecretLength, redacted, type Matcher } from './credentials.js'
 
 /**
  * What the frameworks put on a request; all of it is absent in a bare `http` server.
@@ -75,4 +77,81 @@ function isRouteOf({ route }: WebhookRequest, self: unknown): boolean {
   return route.stack.some(
     (layer: unknown) => typeof layer === 'object' && layer !== null && 'handle' in layer && layer.handle === self,
   )
+}
+
+export const aScope = 'a text without NUL characters'
+
+/** A scope is recorded as it is, and PostgreSQL's texts hold no NUL. */
+export function isScope(value: unknown): value is string {
+  return typeof value === 'string' && !value.includes('\0')
+}
+
+/** How a request gets its scope. */
+export interface ScopeRules {
+  readonly scope: string | ((req: WebhookRequest) => unknown) | undefined
+  /** Absent where no secret is configured. */
+  readonly holdsSecret: ((text: string) => boolean) | undefined
+}
+
+/**
+ * The scope of a request: the option's text, what its function returns, or the route parameters other than `secret` in path order,
+ * percent-encoded and joined by `/`. Throws `ERR_CONVERSION_SCOPE_FAILED` where the function throws or returns no such text, and where the
+ * scope holds a secret: it would be recorded and shown.
+ */
+export function scopeOf(req: WebhookRequest, { scope: option, holdsSecret }: ScopeRules): string {
+  if (typeof option === 'string') return option
+  try {
+    const scope = option === undefined ? routeScope(req) : requireSync('scope', option(req))
+    if (!isScope(scope)) {
+      throw new TypeError(`scope must return ${aScope}, not ${typeof scope === 'string' ? 'that' : typeof scope}.`)
+    }
+    if (holdsSecret?.(scope) === true) throw new TypeError(scopeHoldsSecret)
+    return scope
+  } catch (cause) {
+    throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
+  }
+}
+
+export const scopeHoldsSecret =
+  'The scope holds a secret. Where it comes from the path, the secret stands in the place of another route parameter: put it behind that one (/webhook/:campaign/<secret>), or name the parameter secret.'
+
+/** A wildcard of Express 5 is a list of segments; an optional parameter may be absent. */
+function routeScope({ params }: WebhookRequest): string {
+  return Object.entries(params ?? {})
+    .filter(([name]) => name !== 'secret')
+    .flatMap(([, value]) => (Array.isArray(value) ? (value as unknown[]) : [value]))
+    .filter((value) => typeof value === 'string')
+    .map(encodeURIComponent)
+    .join('/')
+}
+
+/** Takes query and path secret from the URLs that access logs print. */
+export function scrubRequest(req: WebhookRequest, matches: Matcher | undefined): void {
+  const parameter = req.params?.secret
+  /** The parameter of a route such as `/hooks/cb-:secret` is a part of its segment. */
+  const part = typeof parameter === 'string' && matches?.(parameter) === true ? parameter : undefined
+  const isSecret = (segment: string): boolean => {
+    const text = decodeSegment(segment)
+    return matches?.(text) === true || (part !== undefined && text.includes(part))
+  }
+  for (const name of ['url', 'originalUrl', 'baseUrl'] as const) {
+    const url = req[name]
+    if (url !== undefined) req[name] = scrubUrl(url, isSecret)
+  }
+}
+
+/** A URL without its query, its user and every path segment that `isSecret` picks. */
+function scrubUrl(url: string, isSecret: (segment: string) => boolean): string {
+  const whole = url.slice(0, url.search(/[?#]|$/))
+  const [origin = ''] = /^[a-z][a-z0-9+.-]*:\/\/[^/]*/i.exec(whole) ?? []
+  const segments = whole.slice(origin.length).split('/')
+  return origin.replace(/\/\/.*@/, '//') + segments.map((segment) => (isSecret(segment) ? redacted : segment)).join('/')
+}
+
+/**
+ * A request URL that may be logged: without its query, and with every path segment of 16 characters or more (the shortest secret)
+ * as `[redacted]`. For loggers that write before the webhook answers; what it answers itself it scrubs itself (`scrubUrl`).
+ */
+export function redactUrl(url: string): string {
+  return scrubUrl(url, (segment) => decodeSegment(segment).length >= minSecretLength)
 }

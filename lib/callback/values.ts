@@ -1,4 +1,4 @@
-import type { Decoder } from './encoding.js'
+import type { Decoder } from '../util/decoding.js'
 import { notAText, numericNames, type WireNames } from './params.js'
 import type { Received } from './received.js'
 import { LimitReached, readWithinLimits, type Reading } from './reading.js'
