@@ -2,38 +2,6 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import { root } from './markdown.js'
 
-/*
- * What a snippet of the documents may take for granted: the app and the shop around it. Its own imports come before these.
- */
-const preamble = `
-import type { Express } from 'express'
-import type { IncomingMessage } from 'node:http'
-import type * as Webhook from 'conversion-webhook'
-
-interface Order {
-  readonly number: string | number
-  readonly email: string
-  readonly state: string
-  readonly paid_at: number
-  readonly total_cents: number
-}
-
-declare global {
-  const app: Express
-  const express: typeof import('express')
-  const conversionWebhook: typeof Webhook.conversionWebhook
-  const orders: { find(number: string): Promise<Order | undefined> }
-  function grantReward(email: string | undefined, note?: string): Promise<void>
-  function isAdmin(req: IncomingMessage): boolean
-  function takeBack(orderId: string | undefined, idempotencyKey: string): Promise<void>
-  function payReward(
-    email: string | undefined,
-    amount: number,
-    options: { idempotencyKey: string; signal?: AbortSignal },
-  ): Promise<void>
-}
-`
-
 const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
   config: { compilerOptions: object }
 }
@@ -54,9 +22,7 @@ const options: ts.CompilerOptions = {
 
 /** A program over files that exist only here, by path from the root. */
 export function compile(files: Readonly<Record<string, string>>): ts.Program {
-  const virtual = new Map(
-    Object.entries({ 'snippets/preamble.d.ts': preamble, ...files }).map(([name, text]) => [join(root, name), text]),
-  )
+  const virtual = new Map(Object.entries(files).map(([name, text]) => [join(root, name), text]))
   const real = ts.createCompilerHost(options)
   const host: ts.CompilerHost = {
     ...real,
@@ -95,7 +61,7 @@ export function parseFaults(code: string): string[] {
 
 /** The names in the package's public surface, and the members of its interfaces, as the compiler sees them. */
 export function publicSurface() {
-  const program = compile({})
+  const program = compile({ 'snippets/surface.ts': "import 'conversion-webhook'\n" })
   const checker = program.getTypeChecker()
   const source = program.getSourceFile(join(root, 'lib/index.ts'))
   const symbol = source && checker.getSymbolAtLocation(source)

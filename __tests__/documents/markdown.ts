@@ -1,26 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const root = join(__dirname, '../..')
 
-/** The documents that are held to the code, by path from the root. */
-export const documents = [
-  'README.md',
-  'CONTRIBUTING.md',
-  'CHANGELOG.md',
-  'docs/setup.md',
-  'docs/guide.md',
-  'docs/rewards.md',
-  'docs/operations.md',
-  'docs/reference.md',
-  'docs/errors.md',
-  'docs/security.md',
-  'docs/durability.md',
-  'docs/testing.md',
-  'docs/cli.md',
-  'docs/inspector.md',
-  'docs/performance.md',
-] as const
+/** The documents that are held to the code, by path from the root: all of them, so that a new one is held too. */
+export const documents: readonly string[] = globSync(['*.md', 'docs/*.md'], { cwd: root }).sort()
 
 export function readDocument(path: string): string {
   return readFileSync(join(root, path), 'utf8')
@@ -28,6 +12,8 @@ export function readDocument(path: string): string {
 
 export interface Snippet {
   readonly language: string
+  /** The word after the language: how a test runs the snippet. `kinds.ts` has all of them. */
+  readonly mark: string
   readonly code: string
   /** Of the first line of the code in its document. */
   readonly line: number
@@ -35,16 +21,19 @@ export interface Snippet {
 
 /** The fenced blocks of a document. */
 export function snippets(markdown: string): Snippet[] {
-  return [...markdown.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(({ 1: language = '', 2: code = '', index }) => ({
-    language,
-    code,
-    line: markdown.slice(0, index).split('\n').length + 1,
-  }))
+  return [...markdown.matchAll(/^```(\w*)(?: (.*))?\n([\s\S]*?)^```$/gm)].map(
+    ({ 1: language = '', 2: mark = '', 3: code = '', index }) => ({
+      language,
+      mark,
+      code,
+      line: markdown.slice(0, index).split('\n').length + 1,
+    }),
+  )
 }
 
 /** The document without its fenced blocks, in which nothing is a heading or a link. */
 export function prose(markdown: string): string {
-  return markdown.replace(/^```\w*\n[\s\S]*?^```$/gm, '')
+  return markdown.replace(/^```.*\n[\s\S]*?^```$/gm, '')
 }
 
 export interface Section {

@@ -54,7 +54,7 @@ export interface Shop {
 }
 
 const dayMs = 86_400_000
-const printedTable = snippets(readDocument('docs/rewards.md')).find(({ code }) => code.startsWith('CREATE TABLE'))
+const printedTable = snippets(readDocument('docs/rewards.md')).find(({ language }) => language === 'sql')
 
 function sqliteDatabase(file: string): Database {
   const db = openFile(file)
@@ -92,7 +92,7 @@ export async function openShop(recipe: Recipe, at: string, numberType: string): 
     `CREATE TABLE orders (number ${numberType} PRIMARY KEY, email TEXT, state TEXT, paid_at ${paidAt}, total_cents INTEGER)`,
   )
   await database.run(printedTable?.code ?? '')
-  const running = recipe.name.startsWith('examples/') ? await runExample(recipe, at) : runSnippet(recipe, at, database)
+  const running = recipe.name.startsWith('examples/') ? await runExample(recipe, at) : runSnippet(recipe, at)
   const { inbox } = running
 
   const rest = () =>
@@ -162,13 +162,14 @@ interface Running {
   stop(): Promise<void>
 }
 
-/** Runs a snippet as printed; only its files, its URL and what the documents take for granted are the test's. */
-function runSnippet({ code }: Recipe, at: string, database: Database): Running {
+/** Runs a snippet as printed; only its files, its URL and its server are the test's. */
+function runSnippet({ code }: Recipe, at: string): Running {
   const { outputText } = ts.transpileModule(code, {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
   })
   const made: webhooks.ConversionWebhook[] = []
   const closing: (() => unknown)[] = []
+  const app = { use: () => app, listen: () => undefined }
   const modules: Readonly<Record<string, unknown>> = {
     'conversion-webhook': {
       ...webhooks,
@@ -181,6 +182,7 @@ function runSnippet({ code }: Recipe, at: string, database: Database): Running {
     },
     'conversion-webhook/sqlite': { sqliteInbox: () => sqliteInbox(at) },
     'conversion-webhook/postgres': { postgresInbox: () => postgresInbox({ connectionString: at }) },
+    express: () => app, // callbacks come by `accept`, so that no port is needed
     'node:sqlite': {
       DatabaseSync: function open() {
         const db = openFile(at)
@@ -196,18 +198,8 @@ function runSnippet({ code }: Recipe, at: string, database: Database): Running {
       },
     },
   }
-  const orders = {
-    async find(number: string) {
-      return (await database.run('SELECT * FROM orders WHERE number = ?', [number]))[0]
-    },
-  }
   // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- our own document
-  new Function('require', 'exports', 'app', 'orders', outputText)(
-    (name: string) => modules[name],
-    {},
-    { use: () => undefined },
-    orders,
-  )
+  new Function('require', 'exports', outputText)((name: string) => modules[name], {})
   const [webhook] = made
   if (webhook === undefined) throw new Error('The recipe makes no webhook.')
   return {

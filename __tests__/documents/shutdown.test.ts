@@ -16,16 +16,13 @@ afterAll(() => {
   folder.remove()
 })
 
-/** What the reader has already, on a free port that it says. */
+/** A free port, which the app tells. */
 const prelude = `
-import express from 'express'
+import { Server } from 'node:net'
 process.env.CONVERSION_WEBHOOK_SECRET = 'a-secret-of-the-tests'
-const grantReward = (email?: string) => void email
-const app = express()
-const { listen } = app
-app.listen = () => {
-  const server = listen.call(app, 0, '127.0.0.1', () => process.send?.(server.address()))
-  return server
+const { listen } = Server.prototype
+Server.prototype.listen = function () {
+  return listen.call(this, 0, '127.0.0.1', () => process.send?.(this.address()))
 }
 `
 
