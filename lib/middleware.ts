@@ -25,7 +25,7 @@ import type { Inbox } from './inbox/inbox.js'
 import type { ConversionEvent, Outcome } from './inbox/ledger.js'
 import { codedError, reread, take } from './intake.js'
 import { createReporter } from './observers.js'
-import { resolveOptions, type ConversionWebhookOptions } from './options.js'
+import { optionNames, resolveOptions, type ConversionWebhookOptions } from './options.js'
 
 /** The middleware, for Express, Connect and `http.createServer`. */
 export interface ConversionWebhook<Custom = string, Commit = undefined> {
@@ -56,7 +56,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   handlers: ConversionHandlers<NoInfer<Custom>, NoInfer<Commit>>,
   options: ConversionWebhookOptions<Custom, Commit> = {},
 ): ConversionWebhook<Custom, Commit> {
-  checkHandlers(handlers)
+  checkHandlers(handlers, optionNames)
   const reporter = createReporter(handlers)
   const settings = resolveOptions(options, reporter)
   const { inbox, rules, matchesSecret, parseCustomValue } = settings

@@ -1,17 +1,10 @@
 import { types } from 'node:util'
 import { toConversion, interpret, type Callback, type Conversion, type ReadingRules } from './conversion.js'
-import type { Issue } from '../errors.js'
+import { invalidOption, type Issue } from '../errors.js'
 import { readQuery, type WireNames } from './params.js'
 import type { Received } from './received.js'
 import { aScope, isScope, scopeHoldsSecret } from './scope.js'
-import {
-  documentedRules,
-  invalid,
-  readingOptionNames,
-  readingRules,
-  requireOptions,
-  type ReadingOptions,
-} from './rules.js'
+import { documentedRules, readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './rules.js'
 import { entriesOf, readValues } from './values.js'
 
 /** A callback in any form: a query string (with or without `?`, or the URL that it ends), or values that were parsed already. */
@@ -41,7 +34,8 @@ export function parseCallback<Custom = string>(
   const isPlain = [fields, statuses, schema, parseCustomValue].every((option) => option === undefined)
   const rules = isPlain ? documentedRules : readingRules(options)
   requireScope(scope)
-  if (!types.isDate(receivedAt) || Number.isNaN(receivedAt.getTime())) throw invalid('receivedAt must be a valid Date.')
+  if (!types.isDate(receivedAt) || Number.isNaN(receivedAt.getTime()))
+    throw invalidOption('receivedAt', 'be a valid Date')
   const result = read(readInput(input, rules.wireNames), rules, parseCustomValue, scope, receivedAt.getTime())
   return result.ok ? { ok: true, conversion: result.conversion as Conversion<Custom> } : result
 }
@@ -50,8 +44,8 @@ const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 're
 
 /** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no scope, or one that holds a secret. */
 export function requireScope(scope: unknown, holdsSecret?: (text: string) => boolean): asserts scope is string {
-  if (!isScope(scope)) throw invalid(`scope must be ${aScope}.`)
-  if (holdsSecret?.(scope) === true) throw invalid(scopeHoldsSecret)
+  if (!isScope(scope)) throw invalidOption('scope', `be ${aScope}`)
+  if (holdsSecret?.(scope) === true) throw scopeHoldsSecret()
 }
 
 type Read =

@@ -40,8 +40,7 @@ export abstract class BaseInbox implements Operators {
 
   attach(host: InboxHost): void {
     if (this.host !== undefined) {
-      const message = 'This inbox belongs to another webhook: make one inbox for each, or mount the one webhook twice.'
-      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED', { message })
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED')
     }
     this.host = host
     this.slots = new Slots(host.concurrency)
@@ -72,8 +71,7 @@ export abstract class BaseInbox implements Operators {
   protected requireAttached<T>(attached: T | undefined): T {
     if (this.#closed !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
     if (attached === undefined) {
-      const message = 'The inbox belongs to no webhook yet.'
-      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { message })
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { values: { why: 'unattached' } })
     }
     return attached
   }

@@ -1,6 +1,6 @@
 import type { Callback, Conversion, ConversionStatus } from '../callback/conversion.js'
 import type { Digest } from '../callback/received.js'
-import type { ConversionErrorCode, Issue } from '../errors.js'
+import type { ConversionErrorCode, Issue, PlainCode } from '../errors.js'
 import type { Erased, Pruned } from './forgetting.js'
 import type { HistoryEntry } from './history.js'
 import type { Difference } from './claims.js'
@@ -121,7 +121,7 @@ export type Verdict =
   /** To be tried again, by `confirm`'s wish (held) or after a failure. `until`: the date that `confirm` answered, in milliseconds since 1970. */
   | {
       readonly state: 'waiting'
-      readonly code: ConversionErrorCode
+      readonly code: PlainCode
       readonly error?: unknown
       readonly until?: number
     }
