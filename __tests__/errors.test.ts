@@ -58,3 +58,21 @@ describe('isConversionWebhookError', () => {
     expect(Object.getOwnPropertySymbols(new ConversionWebhookError('ERR_CONVERSION_PATH_UNKNOWN'))).toEqual([])
   })
 })
+
+describe('the message of a code', () => {
+  test('is made of named values, which the types ask for', () => {
+    const values = { name: 'secrets', near: 'secret' }
+    const { message } = new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { values })
+    expect(message).toBe('There is no option secrets; did you mean secret?')
+    // @ts-expect-error values of another code
+    expect(new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { values }).status).toBeUndefined()
+    // @ts-expect-error a sentence instead of values
+    expect(new ConversionWebhookError('ERR_CONVERSION_PATH_UNKNOWN', { message: 'Not here' }).message).toBe('Not found')
+  })
+
+  test('is the title where the values are missing, or there is nothing more to say', () => {
+    // @ts-expect-error the values are missing
+    expect(new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN').message).toBe('No option has this name')
+    expect(new ConversionWebhookError('ERR_CONVERSION_PATH_UNKNOWN').message).toBe('Not found')
+  })
+})

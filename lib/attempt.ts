@@ -45,11 +45,11 @@ export class Host implements InboxHost {
     const verdict = settlesWithin(handlerTimeoutMs, attempt).then(async (isInTime): Promise<Verdict> => {
       if (isInTime) return attempt
       const error = new ConversionWebhookError('ERR_CONVERSION_HANDLER_LATE', {
-        message: `The handler of ${job.event} did not finish within ${String(handlerTimeoutMs)} ms.`,
+        values: { event: job.event, ms: handlerTimeoutMs },
       })
       controller.abort(error)
       this.#reporter.error('handler', error, failedDelivery(job))
-      return { state: 'waiting', code: error.code, error }
+      return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE', error }
     })
     const abort = (reason: Error): void => {
       controller.abort(reason)

@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { kindOf } from './util/kind-of.js'
 
 /**
  * What `confirm` may answer.
@@ -58,11 +59,4 @@ function readOrder(order: unknown): string {
   throw new TypeError(
     `confirm answered { order: ${kindOf(order)} }; order is a string of 1 to ${String(maxOrderLength)} characters, a whole number or a bigint.`,
   )
-}
-
-/** A type; of a number or a boolean its value too, which is nobody's secret. */
-function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  return typeof value === 'string' ? 'a string' : typeof value
 }

@@ -1,8 +1,10 @@
+import { types } from 'node:util'
 import type { Conversion, FailConversion, PendingConversion, SuccessConversion } from './callback/conversion.js'
 import type { ConfirmAnswer } from './confirm.js'
 import { ConversionWebhookError } from './errors.js'
 import type { ConversionObservers } from './observers.js'
-import { closestName } from './util/closest-name.js'
+import { closestName, shown } from './util/closest-name.js'
+import { kindOf } from './util/kind-of.js'
 import type { ConversionEvent, Previous } from './inbox/vocabulary.js'
 
 /** What a handler gets besides the conversion. */
@@ -62,30 +64,32 @@ const handlerNames = {
   goalComplete: 'onGoalComplete',
 } as const satisfies Record<ConversionEvent, keyof EventHandlers>
 
-const observerNames = ['onRefused', 'onConflict', 'onDead', 'onError']
+/** What the first argument may hold. */
+export const knownNames: readonly string[] = [
+  ...Object.values(handlerNames),
+  ...['onRefused', 'onConflict', 'onDead', 'onError'],
+]
 
 function isEvent(event: unknown): event is ConversionEvent {
   return typeof event === 'string' && Object.hasOwn(handlerNames, event)
 }
 
-/** Throws a coded error for anything but an object of handlers and observers. */
-export function checkHandlers(handlers: unknown): asserts handlers is ConversionHandlers<never, never> {
+/** Throws a coded error for anything but an object of handlers and observers. `optionNames`: what belongs into the second argument. */
+export function checkHandlers(
+  handlers: unknown,
+  optionNames: readonly string[],
+): asserts handlers is ConversionHandlers<never, never> {
   if (typeof handlers !== 'object' || handlers === null || Array.isArray(handlers)) {
-    throw new ConversionWebhookError('ERR_CONVERSION_HANDLERS_INVALID', {
-      message: 'conversionWebhook takes an object of handlers first, such as { onSuccess(conversion) { … } }.',
-    })
+    throw new ConversionWebhookError('ERR_CONVERSION_HANDLERS_INVALID', { values: { got: kindOf(handlers) } })
   }
   if ('method' in handlers && 'url' in handlers && 'headers' in handlers) {
-    throw new ConversionWebhookError('ERR_CONVERSION_FACTORY_UNCALLED', {
-      message: "conversionWebhook was mounted uncalled: write app.use('/webhook', conversionWebhook({ … })).",
-    })
+    throw new ConversionWebhookError('ERR_CONVERSION_FACTORY_UNCALLED')
   }
-  const known: readonly string[] = [...Object.values(handlerNames), ...observerNames]
   const names = namesIn(handlers)
   for (const name of names) {
-    if (!known.includes(name)) {
+    if (!knownNames.includes(name)) {
       throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_UNKNOWN', {
-        message: `There is no handler or observer ${name}; did you mean ${closestName(name, known)}?`,
+        values: { name: shown(name), near: closestName(name, knownNames), isOption: optionNames.includes(name) },
       })
     }
     const value = (handlers as Readonly<Record<string, unknown>>)[name]
@@ -108,19 +112,15 @@ function namesIn(handlers: object): readonly string[] {
     level = next
   }
   if (names.size === 0) {
-    throw new ConversionWebhookError('ERR_CONVERSION_HANDLERS_INVALID', {
-      message:
-        'The first argument of conversionWebhook has no handler: is it a promise, or an instance of another class?',
-    })
+    const got = types.isPromise(handlers) ? 'a promise' : 'an object of a class without handlers'
+    throw new ConversionWebhookError('ERR_CONVERSION_HANDLERS_INVALID', { values: { got } })
   }
   return [...names]
 }
 
 function checkFunction(name: string, value: unknown): void {
   if (typeof value === 'function') return
-  throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_INVALID', {
-    message: `${name} must be a function of (conversion, context), not ${value === null ? 'null' : typeof value}.`,
-  })
+  throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_INVALID', { values: { name, got: kindOf(value) } })
 }
 
 /** Each event's own type, forgotten: the event says which conversion it is. */
@@ -140,16 +140,13 @@ export class Handlers {
   /** Throws `ERR_CONVERSION_EVENT_UNKNOWN`, `ERR_CONVERSION_HANDLER_INVALID` or `ERR_CONVERSION_HANDLER_DUPLICATE`. */
   on(event: unknown, handler: unknown): void {
     if (!isEvent(event)) {
-      const name = String(event)
-      throw new ConversionWebhookError('ERR_CONVERSION_EVENT_UNKNOWN', {
-        message: `There is no event ${name}; did you mean ${closestName(name, Object.keys(handlerNames))}?`,
-      })
+      const name = typeof event === 'string' ? shown(event) : kindOf(event)
+      const near = closestName(name, Object.keys(handlerNames))
+      throw new ConversionWebhookError('ERR_CONVERSION_EVENT_UNKNOWN', { values: { name, near } })
     }
     checkFunction(`The handler of ${event}`, handler)
     if (this.#handlers.has(event)) {
-      throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_DUPLICATE', {
-        message: `${event} has a handler already: call both from one function, so that both succeed or are tried again together.`,
-      })
+      throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_DUPLICATE', { values: { event } })
     }
     this.#handlers.set(event, handler as AnyHandler)
   }

@@ -23,7 +23,7 @@ import type { RequestConversion } from './express.js'
 import type { Inbox } from './inbox/inbox.js'
 import { codedError, take } from './record.js'
 import { createReporter } from './observers.js'
-import { resolveOptions, type ConversionWebhookOptions } from './options.js'
+import { optionNames, resolveOptions, type ConversionWebhookOptions } from './options.js'
 import type { ConversionEvent, Outcome } from './inbox/vocabulary.js'
 
 /** The middleware, for Express, Connect and `http.createServer`. */
@@ -55,7 +55,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   handlers: ConversionHandlers<NoInfer<Custom>, NoInfer<Commit>>,
   options: ConversionWebhookOptions<Custom, Commit> = {},
 ): ConversionWebhook<Custom, Commit> {
-  checkHandlers(handlers)
+  checkHandlers(handlers, optionNames)
   const reporter = createReporter(handlers)
   const settings = resolveOptions(options, reporter)
   const { inbox, rules, matchesSecret } = settings

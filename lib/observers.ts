@@ -1,6 +1,7 @@
 import type { Conversion, ConversionStatus } from './callback/conversion.js'
 import type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors.js'
 import type { ConversionEvent, Difference } from './inbox/vocabulary.js'
+import { faults, messageOf } from './faults.js'
 
 /** Functions that are told and never asked: what they return is ignored, and their own failure is logged. */
 export interface ConversionObservers<Custom = string> {
@@ -71,7 +72,8 @@ export interface Reporter {
   conflict(conflict: ConflictingCallback<unknown>): void
   dead(dead: DeadDelivery<unknown>): void
   error(stage: ErrorStage, error: unknown, delivery?: FailedDelivery): void
-  warn(code: ConversionWarningCode, message: string): void
+  /** `values`: what the message of the code is made of. */
+  warn(code: ConversionWarningCode, values?: object): void
 }
 
 /** Never throws, whatever an error does when it is printed. */
@@ -85,15 +87,15 @@ function print(message: string, error: unknown): void {
 
 export function createReporter(observers: ConversionObservers<never>): Reporter {
   const warned = new Set<string>()
-  const warn = (code: ConversionWarningCode, message: string): void => {
+  const warn = (code: ConversionWarningCode, values?: object): void => {
     if (warned.has(code)) return
     warned.add(code)
-    process.emitWarning(message, { type: 'ConversionWebhookWarning', code })
+    process.emitWarning(messageOf(faults[code], values), { type: 'ConversionWebhookWarning', code })
   }
   /** Whatever an observer does, it ends here. */
   const tell = (name: string, observe: () => unknown): void => {
     const failed = (error: unknown): void => {
-      warn('WRN_CONVERSION_OBSERVER_FAILED', `${name} failed; an observer must not throw.`)
+      warn('WRN_CONVERSION_OBSERVER_FAILED', { name })
       print(`conversion-webhook: ${name} failed:`, error)
     }
     try {

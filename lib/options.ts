@@ -13,10 +13,11 @@ import {
 import type { ReadingRules } from './callback/conversion.js'
 import { aScope, isScope, scopeHoldsSecret, type WebhookRequest } from './callback/route.js'
 import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/reading-options.js'
-import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
-import type { Confirm } from './handlers.js'
+import { ConversionWebhookError, invalidOption } from './errors.js'
+import { knownNames, type Confirm } from './handlers.js'
 import type { Inbox } from './inbox/inbox.js'
 import { memoryInbox } from './inbox/memory-inbox.js'
+import { kindOf } from './util/kind-of.js'
 import type { Reporter } from './observers.js'
 
 /** A function of the request, whichever framework's request type it names. */
@@ -106,7 +107,7 @@ const numbers = {
   closeTimeoutMs: { fallback: 10_000, max: maxTimeoutMs },
 } as const
 
-const optionNames: readonly string[] = [
+export const optionNames: readonly string[] = [
   ...readingOptionNames,
   ...['secret', 'allowFrom', 'confirm', 'inbox', 'scope', 'respond', 'scrubUrl'],
   ...Object.keys(numbers),
@@ -114,20 +115,21 @@ const optionNames: readonly string[] = [
 
 /** Every option checked and every default filled in, once. Throws `ERR_CONVERSION_OPTION_…`, `…_SECRET_…`, `…_SCHEMA_…`, `…_INBOX_…`. */
 export function resolveOptions(options: unknown, reporter: Reporter): Settings {
-  requireOptions(options, optionNames)
+  requireOptions(options, optionNames, knownNames)
   const given = options as ConversionWebhookOptions<unknown, unknown>
   const isProduction = process.env.NODE_ENV === 'production'
-  if (given.confirm !== undefined && typeof given.confirm !== 'function') throw invalid('confirm must be a function.')
+  if (given.confirm !== undefined && typeof given.confirm !== 'function')
+    throw invalidOption('confirm', 'be a function', given.confirm)
   if (given.scope !== undefined && typeof given.scope !== 'function' && !isScope(given.scope)) {
-    throw invalid(`scope must be ${aScope}, or a function of the request that returns one.`)
+    throw invalidOption('scope', `be ${aScope}, or a function of the request that returns one`)
   }
   const rules = readingRules(given)
   const secrets = resolveSecrets(given.secret, isProduction, reporter)
   if (secrets && rules.wireNames.has(tokenName)) {
-    throw invalid(`fields: while there is a secret, ${tokenName} is the parameter that may carry it.`)
+    throw invalidOption('fields', `leave ${tokenName} alone: while there is a secret, this parameter may carry it`)
   }
   const holdsSecret = secrets && secretFinder(secrets)
-  if (typeof given.scope === 'string' && holdsSecret?.(given.scope) === true) throw invalid(scopeHoldsSecret)
+  if (typeof given.scope === 'string' && holdsSecret?.(given.scope) === true) throw scopeHoldsSecret()
   return Object.freeze({
     isProduction,
     rules,
@@ -149,13 +151,9 @@ export function resolveOptions(options: unknown, reporter: Reporter): Settings {
   })
 }
 
-function invalid(message: string, code: ConversionErrorCode = 'ERR_CONVERSION_OPTION_INVALID'): ConversionWebhookError {
-  return new ConversionWebhookError(code, { message })
-}
-
 function toBoolean(name: string, value: unknown): boolean {
   if (value === undefined) return true
-  if (typeof value !== 'boolean') throw invalid(`${name} must be true or false.`)
+  if (typeof value !== 'boolean') throw invalidOption(name, 'be true or false', value)
   return value
 }
 
@@ -163,39 +161,28 @@ function toNumber(name: keyof typeof numbers, value: unknown): number {
   const { fallback, max } = numbers[name]
   if (value === undefined) return fallback
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= max) return value
-  throw invalid(`${name} must be a whole number from 1 to ${String(max)}.`)
+  throw invalidOption(name, `be a whole number from 1 to ${String(max)}`, value)
 }
 
 function resolveSecrets(option: unknown, isProduction: boolean, reporter: Reporter): readonly string[] | undefined {
   if (option === false) return undefined
   const given: unknown = option === undefined ? process.env.CONVERSION_WEBHOOK_SECRET : option
   if (given === undefined) {
-    const ways =
-      'set the environment variable CONVERSION_WEBHOOK_SECRET, pass the secret option, or pass secret: false if you protect this mount yourself'
-    if (isProduction) {
-      throw invalid(`Without a secret anybody can report conversions: ${ways}.`, 'ERR_CONVERSION_SECRET_MISSING')
-    }
-    reporter.warn(
-      'WRN_CONVERSION_SECRET_MISSING',
-      `Without a secret anybody can report conversions; in production this throws. Please ${ways}.`,
-    )
+    if (isProduction) throw new ConversionWebhookError('ERR_CONVERSION_SECRET_MISSING')
+    reporter.warn('WRN_CONVERSION_SECRET_MISSING')
     return undefined
   }
   // A text may hold several, so that the variable handed over by hand means what it means by default.
   const listed: readonly unknown[] = typeof given === 'string' ? given.split(',') : [given].flat()
   if (!listed.every((secret) => typeof secret === 'string')) {
-    throw invalid('secret must be a text, a list of texts, or false.')
+    throw invalidOption('secret', 'be a text, a list of texts, or false')
   }
   const secrets = listed.map((secret) => secret.trim()) // a file ends with a line break, a variable may hold spaces
   if (secrets.length === 0 || secrets.includes('')) {
-    throw invalid(
-      `A secret is empty; it needs at least ${String(minSecretLength)} characters.`,
-      'ERR_CONVERSION_SECRET_EMPTY',
-    )
+    throw new ConversionWebhookError('ERR_CONVERSION_SECRET_EMPTY', { values: { min: minSecretLength } })
   }
   if (!secrets.every(isLongEnough)) {
-    const message = `A secret needs at least ${String(minSecretLength)} characters that can be seen: node -p "crypto.randomBytes(24).toString('base64url')" makes a good one.`
-    throw invalid(message, 'ERR_CONVERSION_SECRET_SHORT')
+    throw new ConversionWebhookError('ERR_CONVERSION_SECRET_SHORT', { values: { min: minSecretLength } })
   }
   return secrets
 }
@@ -213,14 +200,11 @@ function resolveAllowFrom(option: unknown, reporter: Reporter): ((req: WebhookRe
     }
   }
   const list: readonly unknown[] = [option].flat()
-  if (list.length === 0) throw invalid('allowFrom is an empty list: nobody could call.')
+  if (list.length === 0) throw invalidOption('allowFrom', 'name somebody: with an empty list nobody could call')
   const matches = addressMatcher(list)
   return (req) => {
     if (trustsEverybody(req)) {
-      reporter.warn(
-        'WRN_CONVERSION_PROXY_TRUSTED',
-        "With 'trust proxy' true, allowFrom believes any X-Forwarded-For; name your proxies instead.",
-      )
+      reporter.warn('WRN_CONVERSION_PROXY_TRUSTED')
     }
     return matches(req.ip ?? req.socket.remoteAddress)
   }
@@ -234,13 +218,10 @@ function trustsEverybody({ app }: WebhookRequest): boolean {
 function resolveInbox(option: unknown, isProduction: boolean, reporter: Reporter): Inbox {
   const inbox = option === undefined ? memoryInbox() : option
   if (!isInbox(inbox)) {
-    throw invalid('inbox must be an inbox, such as memoryInbox().', 'ERR_CONVERSION_INBOX_INVALID')
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { values: { why: 'option', got: kindOf(inbox) } })
   }
   if (isProduction && !inbox.isDurable) {
-    reporter.warn(
-      'WRN_CONVERSION_INBOX_VOLATILE',
-      'The memory inbox forgets with the process, and a handler that fails gets no second try.',
-    )
+    reporter.warn('WRN_CONVERSION_INBOX_VOLATILE')
   }
   return inbox
 }

@@ -1,4 +1,4 @@
-import { ConversionWebhookError } from './errors.js'
+import { invalidOption } from './errors.js'
 import { DurableInbox } from './inbox/durable-inbox.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { PostgresPool } from './inbox/stores/postgres-client.js'
@@ -40,13 +40,13 @@ export interface PostgresInboxOptions {
 export function postgresInbox(options: PostgresInboxOptions): Inbox<PostgresCommit> {
   const { connectionString, pool, schema = 'conversion_webhook' } = options
   if ((connectionString === undefined) === (pool === undefined)) {
-    throw invalid('postgresInbox takes either a connectionString or a pool.')
+    throw invalidOption('postgresInbox', 'get either a connectionString or a pool')
   }
   if (connectionString !== undefined && typeof connectionString !== 'string') {
-    throw invalid('connectionString must be a text.')
+    throw invalidOption('connectionString', 'be a text', connectionString)
   }
   if (typeof schema !== 'string' || !/^[a-z_][a-z0-9_]{0,48}$/.test(schema)) {
-    throw invalid('schema must be a name of lower-case letters, digits and _, of at most 49 characters.')
+    throw invalidOption('schema', 'be a name of lower-case letters, digits and _, of at most 49 characters')
   }
   const drivers = requireDrivers()
   const onError = (error: unknown): void => {
@@ -57,8 +57,4 @@ export function postgresInbox(options: PostgresInboxOptions): Inbox<PostgresComm
   )
   const inbox = new DurableInbox<PostgresClient, PostgresCommit>(store)
   return inbox
-}
-
-function invalid(message: string): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { message })
 }

@@ -49,7 +49,7 @@ export function reread(received: Received, scope: string, receivedAt: number, se
   return result.ok ? result : { ok: false, code: codeOf(result.issues), issues: result.issues }
 }
 
-function codeOf(issues: readonly Issue[]): ConversionErrorCode {
+function codeOf(issues: readonly Issue[]): 'ERR_CONVERSION_CALLBACK_UNREADABLE' | 'ERR_CONVERSION_CALLBACK_REFUSED' {
   return isUnreadable(issues) ? 'ERR_CONVERSION_CALLBACK_UNREADABLE' : 'ERR_CONVERSION_CALLBACK_REFUSED'
 }
 

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { ConversionWebhookError } from './errors.js'
+import { invalidOption } from './errors.js'
 import { DurableInbox } from './inbox/durable-inbox.js'
 import type { Inbox } from './inbox/inbox.js'
 import { openSqlite } from './inbox/stores/sqlite-open.js'
@@ -26,8 +26,7 @@ export type SqliteCommit = <T>(fn: (db: DatabaseSync) => T extends PromiseLike<u
  */
 export function sqliteInbox(file: string): Inbox<SqliteCommit> {
   if (typeof file !== 'string' || file === '') {
-    const message = 'sqliteInbox takes the path of a file, such as conversions.db.'
-    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { message })
+    throw invalidOption('sqliteInbox', 'get the path of a file, such as conversions.db', file)
   }
   return new DurableInbox<DatabaseSync, SqliteCommit>(new SqliteStore(openSqlite(file)))
 }

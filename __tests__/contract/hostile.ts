@@ -77,7 +77,7 @@ export function describeHostile(kind: Kind): void {
     await expect(operator(name)(query)).rejects.toMatchObject({
       code: 'ERR_CONVERSION_QUERY_INVALID',
       message: expect.stringMatching(
-        new RegExp(`every name is one of .*${near}.*the nearest to the unknown one is ${near}\\.$`),
+        new RegExp(`every name must be one of .*${near}.*the nearest to the unknown one is ${near}\\.$`),
       ) as string,
     })
   })
@@ -89,7 +89,7 @@ export function describeHostile(kind: Kind): void {
     for (const email of [...texts, `${'j'.repeat(640)}@example.com`, [], ['jane@example.com', 'john'], many]) {
       await expect(inbox.erase({ email })).rejects.toMatchObject({
         code: 'ERR_CONVERSION_QUERY_INVALID',
-        message: 'email is an e-mail address, or an array of 1 to 1000 of them.',
+        message: 'Invalid query: email must be an e-mail address, or an array of 1 to 1000 of them.',
       })
     }
     expect(await inbox.erase({ email: many.slice(1) })).toEqual({ erased: 0, waiting: [] })

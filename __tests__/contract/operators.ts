@@ -68,7 +68,7 @@ export function describeOperators(kind: Kind): void {
     const { inbox } = await start()
     await expect(inbox.stats({ days: days as number })).rejects.toMatchObject({
       code: 'ERR_CONVERSION_QUERY_INVALID',
-      message: 'In a query days is a whole number from 1 to 366.',
+      message: 'Invalid query: days must be a whole number from 1 to 366.',
     })
   })
 

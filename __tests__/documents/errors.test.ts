@@ -1,4 +1,4 @@
-import { faults } from '../../lib/errors.js'
+import { faults } from '../../lib/faults.js'
 import { documents, prose, readDocument, sections } from './markdown.js'
 
 const markdown = readDocument('docs/errors.md')
@@ -11,7 +11,7 @@ function opening(code: string, { status, title }: { readonly status?: number; re
   return `${when}: "${title}".`
 }
 
-test('docs/errors.md has the codes of lib/errors.ts, in the same order, and no others', () => {
+test('docs/errors.md has the codes of lib/faults.ts, in the same order, and no others', () => {
   expect(documented.map(({ title }) => title)).toEqual(codes.map(([code]) => code))
 })
 

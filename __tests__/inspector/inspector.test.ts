@@ -206,9 +206,9 @@ describe('it is not built', () => {
     [[], 'ERR_CONVERSION_INBOX_INVALID', 'conversionInspector(webhook.inbox)'],
     [[{}], 'ERR_CONVERSION_INBOX_INVALID', 'conversionInspector(webhook.inbox)'],
     [[conversionWebhook({}, { secret: false })], 'ERR_CONVERSION_INBOX_INVALID', 'conversionInspector(webhook.inbox)'],
-    [[memoryInbox(), { authorise: () => true }], 'ERR_CONVERSION_OPTION_UNKNOWN', 'its one is authorize'],
-    [[memoryInbox(), { authorize: true }], 'ERR_CONVERSION_OPTION_INVALID', 'authorize is a function'],
-    [[memoryInbox(), null], 'ERR_CONVERSION_OPTION_INVALID', 'are an object'],
+    [[memoryInbox(), { authorise: () => true }], 'ERR_CONVERSION_OPTION_UNKNOWN', 'did you mean authorize'],
+    [[memoryInbox(), { authorize: true }], 'ERR_CONVERSION_OPTION_INVALID', 'authorize must be a function'],
+    [[memoryInbox(), null], 'ERR_CONVERSION_OPTION_INVALID', 'must be an object'],
   ])('with %p', (args, code, message) => {
     expect(() => built(...args)).toThrow(
       expect.objectContaining({ code, message: expect.stringContaining(message) as string }) as Error,

@@ -163,7 +163,7 @@ describe.each(Object.entries(frameworks))('the secret under %s', (_name, mount) 
     }
     expect(told).toHaveLength(12)
     expect(JSON.stringify(told)).not.toContain(secret)
-    expect(told[0]).toMatchObject({ stage: 'scope', error: { message: /^The scope holds a secret/ } })
+    expect(told[0]).toMatchObject({ stage: 'scope', error: { message: /^scope must hold no secret/ } })
   })
 
   test('no secret is recorded or shown, wherever else a sender repeats it', async () => {

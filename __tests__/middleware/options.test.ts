@@ -50,7 +50,9 @@ describe('handlers', () => {
   ])('%s is none of them', (name, near) => {
     const code = 'ERR_CONVERSION_HANDLER_UNKNOWN'
     const message =
-      name === 'secret' ? /no handler or observer secret; did you mean/ : new RegExp(`did you mean ${near}\\?`)
+      name === 'secret'
+        ? /^secret is an option, and options come second: conversionWebhook\(\{ .* \}, \{ secret \}\)\.$/
+        : new RegExp(`did you mean ${near}\\?`)
     expectFault(() => make({ [name]: () => undefined }, { secret: false }), code, message)
   })
 
@@ -58,7 +60,7 @@ describe('handlers', () => {
     '%s must be a function, or left out',
     (name) => {
       for (const value of [null, 'log', {}, 0]) {
-        const message = new RegExp(`^${name} must be a function of .*, not (null|string|object|number)\\.$`)
+        const message = new RegExp(`^${name} must be a function of .*, not (null|a string|an object|0)\\.$`)
         expectFault(() => make({ [name]: value }, { secret: false }), 'ERR_CONVERSION_HANDLER_INVALID', message)
       }
       expect(() => make({ [name]: undefined }, { secret: false })).not.toThrow()
@@ -107,7 +109,7 @@ describe('handlers of a class', () => {
     ['a map', new Map()],
     ['a date', new Date()],
   ])('are not those of %s', (_what, handlers) => {
-    const message = /has no handler: is it a promise, or an instance of another class\?$/
+    const message = /takes an object of handlers first.*, not (a promise|an object of a class without handlers)\.$/
     expectFault(() => make(handlers, { secret: false }), 'ERR_CONVERSION_HANDLERS_INVALID', message)
   })
 
@@ -163,8 +165,8 @@ describe('options', () => {
     expectFault(() => make({}, { secret: false, [name]: true }), 'ERR_CONVERSION_OPTION_UNKNOWN', new RegExp(message))
   })
 
-  const number = /^\w+ must be a whole number from 1 to \d+\.$/
-  const boolean = /^(respond|scrubUrl) must be true or false\.$/
+  const number = /^\w+ must be a whole number from 1 to \d+, not .+\.$/
+  const boolean = /^(respond|scrubUrl) must be true or false, not .+\.$/
 
   test.each<[string, unknown[], RegExp]>([
     ['handlerTimeoutMs', [0, -1, 1.5, Number.NaN, Infinity, '30', null, 2_147_483_648], number],
@@ -174,33 +176,41 @@ describe('options', () => {
     ['maxHoldMs', [0, '7d', 2 ** 53], number],
     ['respond', [0, 'false', null, () => true], boolean],
     ['scrubUrl', [1, 'true', null], boolean],
-    ['confirm', [true, 'hold', null], /^confirm must be a function\.$/],
-    ['parseCustomValue', [JSON, 'json', null], /^parseCustomValue must be a function\.$/],
+    ['confirm', [true, 'hold', null], /^confirm must be a function, not (true|a string|null)\.$/],
+    [
+      'parseCustomValue',
+      [JSON, 'json', null],
+      /^parseCustomValue must be a function, not (an object|a string|null)\.$/,
+    ],
     [
       'scope',
       [7, null, ['summer'], true, 'a\0'],
       /^scope must be a text without NUL characters, or a function of the request/,
     ],
-    ['statuses', [null, 7, ['approved']], /^statuses maps foreign words to statuses/],
+    ['statuses', [null, 7, ['approved']], /^statuses must map foreign words to statuses/],
     [
       'statuses',
       [{ approved: 'ok' }, { approved: undefined }],
       /^statuses\.approved must be success, fail or pending\.$/,
     ],
-    ['statuses', [{ Success: 'fail' }], /^statuses\.Success: success is a status already/],
-    ['statuses', [{ Done: 'success', 'done ': 'fail' }], /^statuses\.done : done has two meanings\.$/],
-    ['allowFrom', [[]], /^allowFrom is an empty list: nobody could call\.$/],
+    ['statuses', [{ Success: 'fail' }], /^statuses\.Success must be left out: it is a status already/],
+    [
+      'statuses',
+      [{ Done: 'success', 'done ': 'fail' }],
+      /^statuses\.done {2}must mean what the same word in other letters means\.$/,
+    ],
+    ['allowFrom', [[]], /^allowFrom must name somebody: with an empty list nobody could call\.$/],
     [
       'fields',
       [null, 7, ['orderID'], { orderID: '' }, { orderID: [7] }, { orderID: [] }],
-      /^fields maps documented names to wire names/,
+      /^fields must map documented names to wire names/,
     ],
-    ['fields', [{ orderId: 'order' }], /^fields: orderId is none of the ten parameters\.$/],
+    ['fields', [{ orderId: 'order' }], /^fields must name parameters as they are documented: orderID, not orderId\.$/],
     ['fields', [{ orderID: 'conversion' }, { orderID: 'a', referee_name: ['b', 'a'] }], /stands for two parameters\.$/],
     [
       'allowFrom',
       ['localhost', '203.0.113.0/33', '::/129', '1.2.3', '1.2.3.4/', ['::1', ''], [7], null, {}, true],
-      /^allowFrom takes/,
+      /^allowFrom must list IPv4/,
     ],
   ])('%s refuses what cannot work', (name, values, message) => {
     for (const value of values) {
@@ -224,7 +234,11 @@ describe('options', () => {
   )
 
   test.each([[null], ['memory'], [memoryInbox], [{ accept: () => undefined }]])('inbox %p is none', (inbox) => {
-    expectFault(() => make({}, { secret: false, inbox }), 'ERR_CONVERSION_INBOX_INVALID', /such as memoryInbox\(\)\.$/)
+    expectFault(
+      () => make({}, { secret: false, inbox }),
+      'ERR_CONVERSION_INBOX_INVALID',
+      /such as memoryInbox\(\), not (null|a string|a function|an object)\.$/,
+    )
   })
 
   test('one inbox belongs to one webhook', () => {
@@ -239,7 +253,7 @@ describe('options', () => {
   })
 
   test('the parameter that may carry the secret carries nothing else', () => {
-    const message = /^fields: while there is a secret, token is the parameter that may carry it\.$/
+    const message = /^fields must leave token alone: while there is a secret, this parameter may carry it\.$/
     const fields = { orderID: 'token' }
     expectFault(() => make({}, { secret, fields }), 'ERR_CONVERSION_OPTION_INVALID', message)
     expect(() => make({}, { secret: false, fields })).not.toThrow()
@@ -311,7 +325,7 @@ describe('the secret', () => {
   })
 
   test('stands in no scope', () => {
-    const message = /^The scope holds a secret\. Where it comes from the path/
+    const message = /^scope must hold no secret\. Where it comes from the path/
     expectFault(() => make({}, { secret, scope: `spring/${secret}` }), 'ERR_CONVERSION_OPTION_INVALID', message)
     expect(() => make({}, { secret: false, scope: `spring/${secret}` })).not.toThrow()
   })

@@ -1,6 +1,6 @@
 import type ipaddr from 'ipaddr.js'
 import type net from 'node:net'
-import { ConversionWebhookError } from '../errors.js'
+import { invalidOption } from '../errors.js'
 
 type Ip = typeof ipaddr
 type Net = typeof net
@@ -30,9 +30,8 @@ function parseRange(ip: Ip, isIP: Net['isIP'], entry: unknown): Range {
   const width = { 4: 32, 6: 128 }[isIP(base)]
   const prefix = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN
   if (width === undefined || prefix === undefined || !(prefix <= width) || rest.length > 0) {
-    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', {
-      message: `allowFrom takes IPv4 and IPv6 addresses and CIDR ranges such as "203.0.113.0/24", or a function of the request.`,
-    })
+    const ranges = 'IPv4 and IPv6 addresses and CIDR ranges such as "203.0.113.0/24"'
+    throw invalidOption('allowFrom', `list ${ranges}, or be a function of the request`)
   }
   const address = ip.parse(base)
   const isMapped = address instanceof ip.IPv6 && address.isIPv4MappedAddress() && prefix >= 96

@@ -1,5 +1,6 @@
+import { invalidOption, type Issue } from '../errors.js'
+import { closestName, shown } from '../util/closest-name.js'
 import { utf8Decoder, type Decoder } from '../util/decoding.js'
-import type { Issue } from '../errors.js'
 import { readWithinLimits } from './reading.js'
 import type { Pair, Received } from './received.js'
 import { isParameterName, parameterNames, type ParameterName, type ParameterTexts } from './schema.js'
@@ -144,9 +145,13 @@ export function wireNamesOf(fields: Readonly<Record<string, string | readonly st
   const names = new Map(documentedNames)
   for (const documented of Object.keys(fields)) names.delete(documented)
   for (const [documented, wire] of Object.entries(fields)) {
-    if (!isParameterName(documented)) throw new TypeError(`${documented} is none of the ten parameters`)
+    if (!isParameterName(documented)) {
+      const near = closestName(documented, parameterNames)
+      throw invalidOption('fields', `name parameters as they are documented: ${near}, not ${shown(documented)}`)
+    }
     for (const name of [wire].flat()) {
-      if (names.has(name)) throw new TypeError(`${name} stands for two parameters`)
+      if (names.has(name))
+        throw invalidOption('fields', `give each name one meaning: ${shown(name)} stands for two parameters`)
       names.set(name, documented)
     }
   }

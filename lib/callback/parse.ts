@@ -1,12 +1,11 @@
 import { types } from 'node:util'
 import { readCallback, type Conversion } from './conversion.js'
-import type { Issue } from '../errors.js'
+import { invalidOption, type Issue } from '../errors.js'
 import { readQuery, type WireNames } from './params.js'
 import type { Received } from './received.js'
 import { aScope, isScope, scopeHoldsSecret } from './route.js'
 import {
   documentedRules,
-  invalid,
   readingOptionNames,
   readingRules,
   requireOptions,
@@ -41,7 +40,9 @@ export function parseCallback<Custom = string>(
   const isPlain = [fields, statuses, schema, parseCustomValue].every((option) => option === undefined)
   const rules = isPlain ? documentedRules : readingRules(options)
   requireScope(scope)
-  if (!types.isDate(receivedAt) || Number.isNaN(receivedAt.getTime())) throw invalid('receivedAt must be a valid Date.')
+  if (!types.isDate(receivedAt) || Number.isNaN(receivedAt.getTime())) {
+    throw invalidOption('receivedAt', 'be a valid Date')
+  }
   const result = readCallback(readInput(input, rules.wireNames), rules, parseCustomValue, scope, receivedAt.getTime())
   return result.ok ? { ok: true, conversion: result.conversion as Conversion<Custom> } : result
 }
@@ -50,8 +51,8 @@ const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 're
 
 /** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no scope, or one that holds a secret. */
 export function requireScope(scope: unknown, holdsSecret?: (text: string) => boolean): asserts scope is string {
-  if (!isScope(scope)) throw invalid(`scope must be ${aScope}.`)
-  if (holdsSecret?.(scope) === true) throw invalid(scopeHoldsSecret)
+  if (!isScope(scope)) throw invalidOption('scope', `be ${aScope}`)
+  if (holdsSecret?.(scope) === true) throw scopeHoldsSecret()
 }
 
 /** Decoded pairs from any input; what is none of the known forms holds no parameters. */

@@ -1,6 +1,6 @@
-import { ConversionWebhookError, type Issue } from '../errors.js'
+import { ConversionWebhookError, invalidOption, type Issue } from '../errors.js'
+import { closestName, shown } from '../util/closest-name.js'
 import { fieldsOf } from '../util/fields-of.js'
-import { closestName } from '../util/closest-name.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
 import { documentedNames, wireNamesOf } from './params.js'
 import { callbackSchema, type ParameterName } from './schema.js'
@@ -33,20 +33,22 @@ export const documentedRules: ReadingRules = { wireNames: documentedNames, statu
 
 export const readingOptionNames: readonly string[] = ['schema', 'fields', 'statuses', 'parseCustomValue']
 
-/** As much of a name as an error repeats. */
-const maxNameLength = 60
-
 /**
  * The options, each read once. Throws `ERR_CONVERSION_OPTION_INVALID` for what is no object that can be read, and
- * `ERR_CONVERSION_OPTION_UNKNOWN` for a name that is none of these.
+ * `ERR_CONVERSION_OPTION_UNKNOWN` for a name that is none of these. `handlerNames`: what belongs into the first argument.
  */
-export function requireOptions(options: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
+export function requireOptions(
+  options: unknown,
+  names: readonly string[],
+  handlerNames: readonly string[] = [],
+): Readonly<Record<string, unknown>> {
   const fields = fieldsOf(options)
-  if (fields === undefined) throw invalid('The second argument is an object of options.')
+  if (fields === undefined) throw invalidOption('The second argument', 'be an object of options', options)
   for (const name of Object.keys(fields)) {
     if (names.includes(name)) continue
-    const message = `There is no option ${name.slice(0, maxNameLength)}; did you mean ${closestName(name, names)}?`
-    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { message })
+    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', {
+      values: { name: shown(name), near: closestName(name, names), isHandler: handlerNames.includes(name) },
+    })
   }
   return fields
 }
@@ -54,7 +56,7 @@ export function requireOptions(options: unknown, names: readonly string[]): Read
 /** Checks the options and compiles the schema. Throws `ERR_CONVERSION_OPTION_INVALID` or `ERR_CONVERSION_SCHEMA_INVALID`. */
 export function readingRules({ fields, statuses, schema, parseCustomValue }: ReadingOptions<unknown>): ReadingRules {
   if (parseCustomValue !== undefined && typeof parseCustomValue !== 'function') {
-    throw invalid('parseCustomValue must be a function.')
+    throw invalidOption('parseCustomValue', 'be a function', parseCustomValue)
   }
   return {
     wireNames: fields === undefined ? documentedNames : resolveFields(fields),
@@ -63,34 +65,29 @@ export function readingRules({ fields, statuses, schema, parseCustomValue }: Rea
   }
 }
 
-export function invalid(message: string): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { message })
-}
-
 function resolveFields(fields: unknown) {
   const isNames = (value: unknown) => {
     const names: readonly unknown[] = [value].flat()
     return names.length > 0 && names.every((name) => typeof name === 'string' && name !== '')
   }
   if (!isRecord(fields) || !Object.values(fields).every(isNames)) {
-    throw invalid("fields maps documented names to wire names, such as { orderID: 'order_no' }.")
+    throw invalidOption('fields', "map documented names to wire names, such as { orderID: 'order_no' }")
   }
-  try {
-    return wireNamesOf(fields as Readonly<Record<string, string | readonly string[]>>)
-  } catch (error) {
-    throw invalid(`fields: ${(error as Error).message}.`)
-  }
+  return wireNamesOf(fields as Readonly<Record<string, string | readonly string[]>>)
 }
 
 function resolveStatuses(statuses: unknown): ReadonlyMap<string, ConversionStatus> {
   const known: readonly unknown[] = callbackSchema.properties.conversion.enum
-  if (!isRecord(statuses)) throw invalid("statuses maps foreign words to statuses, such as { approved: 'success' }.")
+  if (!isRecord(statuses))
+    throw invalidOption('statuses', "map foreign words to statuses, such as { approved: 'success' }")
   const words = new Map<string, ConversionStatus>()
   for (const [foreign, status] of Object.entries(statuses)) {
     const word = foreign.trim().toLowerCase()
-    if (!known.includes(status)) throw invalid(`statuses.${foreign} must be success, fail or pending.`)
-    if (known.includes(word)) throw invalid(`statuses.${foreign}: ${word} is a status already and keeps its meaning.`)
-    if ((words.get(word) ?? status) !== status) throw invalid(`statuses.${foreign}: ${word} has two meanings.`)
+    if (!known.includes(status)) throw invalidOption(`statuses.${shown(foreign)}`, 'be success, fail or pending')
+    if (known.includes(word))
+      throw invalidOption(`statuses.${shown(foreign)}`, 'be left out: it is a status already, which keeps its meaning')
+    if ((words.get(word) ?? status) !== status)
+      throw invalidOption(`statuses.${shown(foreign)}`, 'mean what the same word in other letters means')
     words.set(word, status as ConversionStatus)
   }
   return words
@@ -115,9 +112,7 @@ interface AjvModule {
 /** The only place that needs ajv's compiler, which takes longer to load than all of this package: hence not before it is used. */
 function compileSchema(schema: unknown) {
   if (!isRecord(schema) || schema.$async === true) {
-    throw new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', {
-      message: 'schema must be a synchronous JSON Schema object, such as { required: ["orderID"] }.',
-    })
+    throw new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', { values: {} })
   }
   const is2020 = String(schema.$schema).includes('2020-12')
   const { default: Ajv } = (is2020 ? require('ajv/dist/2020.js') : require('ajv')) as AjvModule
@@ -130,10 +125,8 @@ function compileSchema(schema: unknown) {
     return (texts: Readonly<Record<string, string>>): readonly Issue[] =>
       validate(texts) === true ? [] : (validate.errors ?? []).map((error) => issueOf(error, named))
   } catch (error) {
-    throw new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', {
-      message: `schema does not compile: ${(error as Error).message}`,
-      cause: error,
-    })
+    const said = (error as Error).message
+    throw new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', { values: { said }, cause: error })
   }
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ConversionWebhookError } from '../errors.js'
+import { ConversionWebhookError, invalidOption } from '../errors.js'
 import { requireSync } from '../util/require-sync.js'
 import { decodeSegment, minSecretLength, redacted, type Matcher } from './credentials.js'
 
@@ -105,15 +105,19 @@ export function scopeOf(req: WebhookRequest, { scope: option, holdsSecret }: Sco
     if (!isScope(scope)) {
       throw new TypeError(`scope must return ${aScope}, not ${typeof scope === 'string' ? 'that' : typeof scope}.`)
     }
-    if (holdsSecret?.(scope) === true) throw new TypeError(scopeHoldsSecret)
+    if (holdsSecret?.(scope) === true) throw scopeHoldsSecret()
     return scope
   } catch (cause) {
     throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
   }
 }
 
-export const scopeHoldsSecret =
-  'The scope holds a secret. Where it comes from the path, the secret stands in the place of another route parameter: put it behind that one (/webhook/:campaign/<secret>), or name the parameter secret.'
+/** Recorded and shown, a scope would give the secret away. */
+export function scopeHoldsSecret(): ConversionWebhookError {
+  const must =
+    'hold no secret. Where it comes from the path, the secret stands in the place of another route parameter: put it behind that one (/webhook/:campaign/<secret>), or name the parameter secret'
+  return invalidOption('scope', must)
+}
 
 /** A wildcard of Express 5 is a list of segments; an optional parameter may be absent. */
 function routeScope({ params }: WebhookRequest): string {

@@ -41,8 +41,7 @@ export abstract class AttachedInbox implements Operators {
 
   attach(host: InboxHost): void {
     if (this.#host !== undefined) {
-      const message = 'This inbox belongs to another webhook: make one inbox for each, or mount the one webhook twice.'
-      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED', { message })
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_ATTACHED')
     }
     this.#host = host
     this.slots = new Slots(host.concurrency)
@@ -76,8 +75,7 @@ export abstract class AttachedInbox implements Operators {
   /** The webhook. Throws `ERR_CONVERSION_INBOX_INVALID` where there is none yet. */
   protected get host(): InboxHost {
     if (this.#host !== undefined) return this.#host
-    const message = 'The inbox belongs to no webhook yet.'
-    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { message })
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { values: { why: 'unattached' } })
   }
 
   /** Throws `ERR_CONVERSION_INBOX_CLOSED` after the end, and `ERR_CONVERSION_INBOX_INVALID` where there is no webhook yet. */

@@ -7,9 +7,7 @@ class TransactionEnded extends ConversionWebhookError {
 
 /** The error of an effect that ended its transaction, with what the effect threw where it threw. */
 export function transactionEnded(details: { readonly cause?: unknown } = {}): ConversionWebhookError {
-  const message =
-    'The function given to commit ended the transaction that it runs in. What it did may be committed, so nothing repeats it: look at it, then replay.'
-  return new TransactionEnded('ERR_CONVERSION_COMMIT_INVALID', { message, ...details })
+  return new TransactionEnded('ERR_CONVERSION_COMMIT_INVALID', { values: { why: 'ended' }, ...details })
 }
 
 export function isTransactionEnded(error: unknown): error is ConversionWebhookError {

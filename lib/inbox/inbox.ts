@@ -1,5 +1,5 @@
 import type { Callback, Conversion } from '../callback/conversion.js'
-import type { ConversionErrorCode, Issue } from '../errors.js'
+import type { ConversionErrorCode, Issue, PlainCode } from '../errors.js'
 import type { Operators } from './operators.js'
 import type { QuarantinedCallback, RefusedRecord } from './quarantine.js'
 import type { Contradiction, ConversionEvent, Outcome, Previous } from './vocabulary.js'
@@ -117,7 +117,7 @@ export type Verdict =
   /** To be tried again, by `confirm`'s wish (held) or after a failure. `until`: the date that `confirm` answered, in milliseconds since 1970. */
   | {
       readonly state: 'waiting'
-      readonly code: ConversionErrorCode
+      readonly code: PlainCode
       readonly error?: unknown
       readonly until?: number
     }

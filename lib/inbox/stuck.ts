@@ -31,9 +31,9 @@ export async function giveUpOn({ job, delivering, slot }: Late, { host, slots, r
   slot.giveAway()
   running.delete(delivering)
   const { event } = job
-  const message = `The handler of ${event} runs on, ${String(host.handlerTimeoutMs)} ms after its signal was aborted. Its conversion waits for its end, and nothing else does. Give what it calls a time limit, or pass it context.signal.`
-  host.onError(new ConversionWebhookError('ERR_CONVERSION_HANDLER_STUCK', { message }), job)
+  const values = { event, ms: host.handlerTimeoutMs }
+  host.onError(new ConversionWebhookError('ERR_CONVERSION_HANDLER_STUCK', { values }), job)
   if (!slots.isExhausted) return
-  const stopped = `${String(slots.stuck)} handlers are stuck, as many as may be, so this process delivers nothing more until one of them ends. Callbacks are still recorded by a durable inbox. Find out what the handlers wait for, then restart the process.`
-  host.onError(new ConversionWebhookError('ERR_CONVERSION_DELIVERY_STOPPED', { message: stopped }))
+  const { stuck } = slots
+  host.onError(new ConversionWebhookError('ERR_CONVERSION_DELIVERY_STOPPED', { values: { stuck } }))
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ConversionWebhookError, type ConversionErrorCode, type Operators } from 'conversion-webhook'
+import { ConversionWebhookError, type Operators } from 'conversion-webhook'
 import { isLocal } from './local.js'
 
 export interface ConversionInspectorOptions<Req = IncomingMessage> {
@@ -11,15 +11,15 @@ export interface ConversionInspectorOptions<Req = IncomingMessage> {
   readonly authorize?: ((req: Req) => boolean | Promise<boolean>) | undefined
 }
 
+/** As much of a name as an error repeats. */
+const shownLength = 60
+
 const operators = ['list', 'get', 'replay', 'stats'] as const satisfies (keyof Operators)[]
 
 export function requireInbox(inbox: unknown): asserts inbox is Operators {
   const candidate = Object(inbox) as Partial<Record<string, unknown>>
   if (operators.some((name) => typeof candidate[name] !== 'function')) {
-    throw fault(
-      'ERR_CONVERSION_INBOX_INVALID',
-      'conversionInspector takes an inbox: conversionInspector(webhook.inbox).',
-    )
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { values: { why: 'inspector' } })
   }
 }
 
@@ -28,26 +28,23 @@ export function resolveAuthorize<Req extends IncomingMessage>(
   options: ConversionInspectorOptions<Req>,
 ): (req: Req) => Promise<boolean> {
   if (typeof options !== 'object' || (options as unknown) === null) {
-    throw fault('ERR_CONVERSION_OPTION_INVALID', 'The options of conversionInspector are an object: { authorize }.')
+    const values = { option: 'The second argument of conversionInspector', must: 'be an object: { authorize }' }
+    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { values })
   }
   const unknown = Object.keys(options).find((name) => name !== 'authorize')
   if (unknown !== undefined) {
-    throw fault('ERR_CONVERSION_OPTION_UNKNOWN', `conversionInspector has no option ${unknown}; its one is authorize.`)
+    const values = { name: unknown.slice(0, shownLength), near: 'authorize' }
+    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { values })
   }
   const { authorize } = options
   if (authorize === undefined) {
     if (process.env.NODE_ENV !== 'production') return (req) => Promise.resolve(isLocal(req))
-    const message =
-      'In production conversionInspector needs authorize: (req) => whether this person may see conversions.'
-    throw fault('ERR_CONVERSION_AUTHORIZE_MISSING', message)
+    throw new ConversionWebhookError('ERR_CONVERSION_AUTHORIZE_MISSING')
   }
   if (typeof authorize !== 'function') {
-    throw fault('ERR_CONVERSION_OPTION_INVALID', 'authorize is a function of the request that returns true or false.')
+    const values = { option: 'authorize', must: 'be a function of the request that returns true or false' }
+    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { values })
   }
   // Not all users have types: only true is true.
   return async (req) => ((await authorize(req)) as unknown) === true
-}
-
-function fault(code: ConversionErrorCode, message: string): ConversionWebhookError {
-  return new ConversionWebhookError(code, { message })
 }

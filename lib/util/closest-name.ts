@@ -1,3 +1,11 @@
+/** As much of a name as an error repeats. */
+const shownLength = 60
+
+/** A name that somebody gave, for an error. */
+export function shown(name: string): string {
+  return name.slice(0, shownLength)
+}
+
 /** No name of ours is nearly so long. */
 const maxLength = 100
 

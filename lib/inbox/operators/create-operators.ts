@@ -7,7 +7,7 @@ import { eraser, pruner } from './prune-and-erase.js'
 import { historyOf } from './history.js'
 import { claimOfConflict, quarantineStates, receivedAtOf, scopeOf, type QuarantinedCallback } from '../quarantine.js'
 import { Pace } from '../pace.js'
-import { badQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
+import { invalidQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
 import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, type ClaimRecord } from '../records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
@@ -239,8 +239,8 @@ const queryNames: readonly string[] = [
 
 function checkedQuery(asked: unknown): InboxQuery & { readonly limit: number } {
   const { state, limit = 50, before, ...texts } = fieldsOfQuery(asked, queryNames)
-  if (state !== undefined && !isState(state)) throw badQuery(`state is one of ${states.join(', ')}`)
-  if (!isWholeNumber(limit, 1, maxLimit)) throw badQuery(`limit is a whole number from 1 to ${String(maxLimit)}`)
+  if (state !== undefined && !isState(state)) throw invalidQuery('state', `be one of ${states.join(', ')}`)
+  if (!isWholeNumber(limit, 1, maxLimit)) throw invalidQuery('limit', `be a whole number from 1 to ${String(maxLimit)}`)
   if (before !== undefined) requireId(before)
   return {
     state,

@@ -18,7 +18,7 @@ export function pruner(store: Store) {
   return async (options: { readonly olderThanDays: number }): Promise<Pruned> => {
     const { olderThanDays } = fieldsOfQuery(options, ['olderThanDays'])
     if (typeof olderThanDays !== 'number' || !(olderThanDays >= 0)) {
-      throw invalidQuery('olderThanDays is a number of days, 0 or more.')
+      throw invalidQuery('olderThanDays', 'be a number of days, 0 or more')
     }
     const before = Date.now() - olderThanDays * dayMs
     const prune = (record: ClaimRecord) =>

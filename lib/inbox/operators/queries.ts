@@ -7,12 +7,11 @@ import { closestName } from '../../util/closest-name.js'
 /** The fields of an operator's argument; none where there is no argument. Throws for what is no object, and for names that are none of these. */
 export function fieldsOfQuery(argument: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
   const fields = argument === undefined ? {} : fieldsOf(argument)
-  if (fields === undefined) throw invalidQuery('An operator takes an object that can be read.')
+  if (fields === undefined) throw invalidQuery('the argument', 'be an object that can be read')
   const unknown = Object.keys(fields).find((name) => !names.includes(name))
   if (unknown === undefined) return fields
-  throw badQuery(
-    `every name is one of ${names.join(', ')}; the nearest to the unknown one is ${closestName(unknown, names)}`,
-  )
+  const near = closestName(unknown, names)
+  throw invalidQuery('every name', `be one of ${names.join(', ')}; the nearest to the unknown one is ${near}`)
 }
 
 export function isWholeNumber(value: unknown, min: number, max: number): value is number {
@@ -21,20 +20,16 @@ export function isWholeNumber(value: unknown, min: number, max: number): value i
 
 export function optionalText(name: string, value: unknown): string | undefined {
   if (value === undefined || typeof value === 'string') return value
-  throw badQuery(`${name} is a text`)
+  throw invalidQuery(name, 'be a text')
 }
 
 export function requireId(id: unknown): asserts id is string {
   if (typeof id === 'string' && !id.includes('\0')) return // PostgreSQL cannot even be asked for a NUL
-  throw invalidQuery('An id is a text without NUL characters.')
+  throw invalidQuery('an id', 'be a text without NUL characters')
 }
 
-export function badQuery(message: string): ConversionWebhookError {
-  return invalidQuery(`In a query ${message}.`)
-}
-
-export function invalidQuery(message: string): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { message })
+export function invalidQuery(name: string, must: string): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { values: { name, must } })
 }
 
 /** In UTF-16 units, of which a character has two at most: an e-mail parameter has 320 characters at most. */
@@ -45,7 +40,7 @@ const maxAddresses = 1_000
 export function requireAddresses(email: unknown): readonly string[] {
   const addresses = typeof email === 'string' ? [email] : itemsOf(email)
   if (addresses !== undefined && addresses.length > 0 && addresses.every(isAddress)) return addresses
-  throw invalidQuery(`email is an e-mail address, or an array of 1 to ${String(maxAddresses)} of them.`)
+  throw invalidQuery('email', `be an e-mail address, or an array of 1 to ${String(maxAddresses)} of them`)
 }
 
 function itemsOf(list: unknown): readonly unknown[] | undefined {

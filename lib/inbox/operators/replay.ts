@@ -1,4 +1,4 @@
-import { ConversionWebhookError } from '../../errors.js'
+import { ConversionWebhookError, type ReplayFault } from '../../errors.js'
 import { replayed, withdrawOvertaken } from '../delivery.js'
 import { otherHolders, type Holder } from '../holders.js'
 import { identityOf, peopleOf } from '../identity.js'
@@ -51,8 +51,8 @@ async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Pr
       if (record === undefined) throw unknownRecord()
       const delivery = findDelivery(record, key)
       if (delivery === undefined) throw unknownRecord()
-      if (!['dead', 'refused', 'waiting'].includes(delivery.state)) throw impossible(`it is ${delivery.state}`)
-      if (isEmptied(delivery.callback)) throw impossible('what was received of it has been dropped')
+      if (!['dead', 'refused', 'waiting'].includes(delivery.state)) throw impossible({ state: delivery.state })
+      if (isEmptied(delivery.callback)) throw impossible({ why: 'emptied' })
       const next = replayed(record, delivery, holders, Date.now())
       if (next.takes === true) requireRest(otherHolders(ordersOf(record), record.id, holders))
       return { record: withDelivery(record, key, next), result: undefined }
@@ -63,7 +63,7 @@ async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Pr
 
 /** An order is not moved away from a claim of which a delivery runs: it may be paying. */
 function requireRest(others: readonly Holder[]): void {
-  if (others.some(({ isRunning }) => isRunning)) throw impossible('the claim that has the order is being delivered')
+  if (others.some(({ isRunning }) => isRunning)) throw impossible({ why: 'holderRuns' })
 }
 
 async function replayQuarantined(store: Store, id: string): Promise<string | undefined> {
@@ -95,9 +95,9 @@ function replayInto(store: Store, claim: string, { id, callback }: ConflictRecor
     apply: ({ quarantined, record }) => {
       if (quarantined?.kind !== 'conflict') throw unknownRecord()
       const done = { ...quarantined, ...replayedAgain(quarantined), state: 'done' as const }
-      if (record === undefined) throw impossible('the claim that it is of has been dropped')
+      if (record === undefined) throw impossible({ why: 'claimGone' })
       const decided = recordDecided(record, callback)
-      if (decided === undefined) throw impossible('it contradicts the claim that it is of by now')
+      if (decided === undefined) throw impossible({ why: 'contradicts' })
       return { quarantined: done, record: withdrawOvertaken(decided, Date.now()), result: claim }
     },
   })
@@ -127,15 +127,15 @@ function replayAsClaim(store: Store, { id, callback, identity }: ConflictRecord)
 
 /** The log of what is replayed. Throws where it was replayed already. */
 function replayedAgain({ state, log }: QuarantinedCallback) {
-  if (state === 'done') throw impossible('it was replayed already')
+  if (state === 'done') throw impossible({ why: 'again' })
   return { log: logged(log, { at: Date.now(), what: 'replayed' }) }
 }
 
 /** Throws where a refused callback cannot be read again, or too much waits for that already. */
 async function requireReplayable(store: Store, { received, state }: RefusedRecord): Promise<void> {
-  if (received.digest) throw impossible('only its length and hash were kept')
+  if (received.digest) throw impossible({ why: 'digest' })
   if (state !== 'refused' || mayWait(await store.waitingInQuarantine(), store.quarantineBudget)) return
-  throw impossible('half of what the quarantine may hold waits already for a process with handlers')
+  throw impossible({ why: 'tooMany' })
 }
 
 /**
@@ -199,8 +199,6 @@ export function unknownRecord(): ConversionWebhookError {
   return new ConversionWebhookError('ERR_CONVERSION_RECORD_UNKNOWN')
 }
 
-function impossible(reason: string): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_REPLAY_IMPOSSIBLE', {
-    message: `This cannot be replayed: ${reason}.`,
-  })
+function impossible(values: ReplayFault): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_REPLAY_IMPOSSIBLE', { values })
 }

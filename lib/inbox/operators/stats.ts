@@ -1,4 +1,4 @@
-import { badQuery, fieldsOfQuery, isWholeNumber } from './queries.js'
+import { invalidQuery, fieldsOfQuery, isWholeNumber } from './queries.js'
 import type { DailyCount, Store } from '../store.js'
 import type { DayCounts, InboxStats, Operators } from '../operators.js'
 
@@ -10,7 +10,7 @@ export function statistician(store: Store): Operators['stats'] {
   return async (options): Promise<InboxStats> => {
     const { days } = fieldsOfQuery(options, ['days'])
     if (days !== undefined && !isWholeNumber(days, 1, maxDays)) {
-      throw badQuery(`days is a whole number from 1 to ${String(maxDays)}`)
+      throw invalidQuery('days', `be a whole number from 1 to ${String(maxDays)}`)
     }
     const now = Date.now()
     const firstDay = days === undefined ? undefined : Math.floor(now / dayMs) - days + 1

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { PoolClient } from 'pg'
-import { ConversionWebhookError } from '../../errors.js'
+import { ConversionWebhookError, type CommitFault } from '../../errors.js'
 import type { PostgresConnection } from './postgres-client.js'
 import { Unanswered, type Callback } from './postgres-unanswered.js'
 import { Savepoints } from './postgres-savepoints.js'
@@ -32,20 +32,12 @@ export type PostgresClient = [PoolClient] extends [0] // which only `any` does
 
 const forwarded = ['error', 'notice', 'notification', 'drain', 'end']
 
-const endsOurs = 'The function given to commit sent COMMIT or ROLLBACK: return to commit, throw to roll back.'
-const overlaps = 'Transactions in the function given to commit overlap: await one before the next begins.'
-const isOpen = 'The function given to commit left a transaction open: await what it begins.'
-const hasSettled = 'The function given to commit has settled: its client takes no more statements.'
-const cannotNest =
-  'The function given to commit sent a statement that cannot be part of its transaction: another isolation level or mode, AND CHAIN, ' +
-  'PREPARE TRANSACTION, a savepoint of the package, or one that begins or ends a transaction among others in one string.'
-
 /** A client over a connection on which a transaction of ours is open. Nothing that is sent through it, but several statements in one string, ends that. */
 export function commitClient(connection: PostgresConnection) {
   const unanswered = new Unanswered()
   const savepoints = new Savepoints((text) => unanswered.track(connection.query(text)))
   const send = (connection.query as (...args: unknown[]) => unknown).bind(connection)
-  let fault: string | undefined
+  let fault: CommitFault | undefined
   let mayHaveEnded = false
   let isClosed = false
 
@@ -54,7 +46,7 @@ export function commitClient(connection: PostgresConnection) {
     const found = typeof text === 'string' ? controlOf(text) : undefined
     const control = isSubmittable && found ? 'refuse' : found // nothing else can be sent in its place
     fault ??= faultOf(control)
-    const invalid = isClosed ? hasSettled : fault
+    const invalid = isClosed ? 'settled' : fault
     if (invalid !== undefined && isSubmittable) throw invalidCommit(invalid) // it has no promise to reject
     if (invalid !== undefined) return answer(Promise.reject(invalidCommit(invalid)), callback)
     if (control !== undefined && control !== 'refuse') return answer(savepoints[control](), callback)
@@ -65,17 +57,17 @@ export function commitClient(connection: PostgresConnection) {
     return result
   }
 
-  function faultOf(control: ReturnType<typeof controlOf>): string | undefined {
-    if (control === 'refuse') return cannotNest
-    if (control === 'begin' && savepoints.isChanging) return overlaps
-    if ((control === 'commit' || control === 'rollback') && savepoints.depth === 0) return endsOurs
+  function faultOf(control: ReturnType<typeof controlOf>): CommitFault | undefined {
+    if (control === 'refuse') return 'cannotNest'
+    if (control === 'begin' && savepoints.isChanging) return 'overlaps'
+    if ((control === 'commit' || control === 'rollback') && savepoints.depth === 0) return 'endsOurs'
     return undefined
   }
 
   const own = Object.assign(new EventEmitter(), {
     query,
     connect(callback?: (error: unknown, client: unknown, done: () => void) => void) {
-      const error = isClosed ? invalidCommit(hasSettled) : undefined
+      const error = isClosed ? invalidCommit('settled') : undefined
       if (callback === undefined) return error ? Promise.reject(error) : Promise.resolve(client)
       process.nextTick(callback, error, error ? undefined : client, ignore)
       return undefined
@@ -113,16 +105,16 @@ export function commitClient(connection: PostgresConnection) {
     /** Whether something was sent that could have ended the transaction, unseen. */
     mayHaveEnded: (): boolean => mayHaveEnded,
     /** Closes the client; what `fn` did wrong, if anything. One that failed may leave a transaction open. */
-    close: (hasFailed: boolean): string | undefined => {
+    close: (hasFailed: boolean): CommitFault | undefined => {
       isClosed = true
       for (const [event, forward] of forwards) emitterOf(connection).off(event, forward)
-      return fault ?? (savepoints.depth > 0 && !hasFailed ? isOpen : undefined)
+      return fault ?? (savepoints.depth > 0 && !hasFailed ? 'open' : undefined)
     },
   }
 }
 
-export function invalidCommit(message: string, details: { readonly cause?: unknown } = {}): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { message, ...details })
+export function invalidCommit(why: CommitFault, details: { readonly cause?: unknown } = {}): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { values: { why }, ...details })
 }
 
 /** The forms of pg's own `query`: text or config, values, callback; or an object that submits itself, as cursors do. */

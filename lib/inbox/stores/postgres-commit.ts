@@ -13,9 +13,6 @@ const asksOften = 20
 const askAgainMs = 1_000
 const hasEndedWithinMs = 2_000
 
-const isAborted =
-  'A statement of the function given to commit failed, and the function went on: nothing can be committed.'
-
 /** SQLSTATE codes. */
 const inFailedTransaction = '25P02'
 const noTransaction = '25P01'
@@ -128,7 +125,7 @@ async function leave(connection: Queryable, connections: Connections): Promise<F
     return undefined
   } catch (error) {
     const hasFailed = codeOf(error) === inFailedTransaction
-    return { error: hasFailed ? invalidCommit(isAborted, { cause: error }) : storageError(error) }
+    return { error: hasFailed ? invalidCommit('failed', { cause: error }) : storageError(error) }
   }
 }
 

@@ -42,11 +42,10 @@ export function requireDrivers() {
   } catch (cause) {
     const isOld = cause instanceof Error && 'code' in cause && cause.code === 'ERR_REQUIRE_ESM'
     if (isOld) {
-      const message = `postgresInbox needs Node 22.13 or later, as pg-boss 12 does; this is ${process.version}.`
-      throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { message, cause })
+      const values = { what: 'postgresInbox, as pg-boss 12,', needs: '22.13', has: process.version }
+      throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { values, cause })
     }
-    const message = 'postgresInbox needs two packages more: npm install pg-boss@12 pg@8'
-    throw new ConversionWebhookError('ERR_CONVERSION_DRIVER_MISSING', { message, cause })
+    throw new ConversionWebhookError('ERR_CONVERSION_DRIVER_MISSING', { cause })
   }
 }
 

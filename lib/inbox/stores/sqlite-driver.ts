@@ -7,20 +7,21 @@ export function requireDriver(): typeof Driver.DatabaseSync {
   try {
     return (require('node:sqlite') as typeof Driver).DatabaseSync
   } catch (cause) {
-    const message = `sqliteInbox needs Node 22.13 or later, for its module node:sqlite; this is ${process.version}.`
-    throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { message, cause })
+    const values = { what: 'sqliteInbox', needs: '22.13', has: process.version }
+    throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { values, cause })
   }
 }
 
 /** Node before 22.15 takes a URI for the path of another file, and the beginning of a path for the whole, up to a NUL. */
 export function requireKnownPath(Database: typeof Driver.DatabaseSync, file: string): void {
   if (file.includes('\0')) {
-    const message = 'The path of an inbox holds no NUL character.'
-    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { message })
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', {
+      values: { why: 'its path holds a NUL character' },
+    })
   }
   if (!file.startsWith('file:') || takesUris(Database)) return
-  const message = `A file: URI needs Node 22.15 or later; this is ${process.version}. Give sqliteInbox the path of the file.`
-  throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { message })
+  const values = { what: 'A file: URI instead of the path of a file', needs: '22.15', has: process.version }
+  throw new ConversionWebhookError('ERR_CONVERSION_NODE_UNSUPPORTED', { values })
 }
 
 function takesUris(Database: typeof Driver.DatabaseSync): boolean {

@@ -49,8 +49,7 @@ function attempt(run: () => unknown): Failure | undefined {
     const value = run()
     if (!isThenable(value)) return undefined
     if (types.isPromise(value)) value.catch(() => undefined)
-    const message = 'The function given to commit must be synchronous: it runs inside a SQLite transaction.'
-    throw new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { message })
+    throw new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { values: { why: 'promise' } })
   } catch (error) {
     return { error }
   }

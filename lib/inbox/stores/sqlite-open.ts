@@ -22,8 +22,8 @@ export function openSqlite(file: string): Driver.DatabaseSync {
     db.exec(`PRAGMA busy_timeout = ${String(busyTimeoutAtStartMs)}`)
     const mode = db.prepare('PRAGMA journal_mode = WAL').get()?.journal_mode
     if (mode !== 'wal') {
-      const message = `The inbox needs a file that SQLite can log ahead of; its journal mode is ${String(mode)} instead of wal.`
-      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { message })
+      const why = `it needs a file that SQLite can log ahead of, and the journal mode is ${String(mode)} instead of wal`
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { values: { why } })
     }
     // FULL: a commit is on the disk when it returns. secure_delete: what is erased is overwritten.
     // cache_size: 16 MiB, so that the inner pages of all indexes of a million conversions stay in memory.

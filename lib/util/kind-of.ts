@@ -1,0 +1,21 @@
+import { types } from 'node:util'
+
+/** What kind of thing a value is, for an error that says what came; of a number or a boolean its value, which is nobody's secret. */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') {
+    return String(value)
+  }
+  if (isArray(value)) return 'an array'
+  if (types.isPromise(value)) return 'a promise'
+  if (types.isDate(value)) return 'a Date'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** A proxy that was revoked throws. */
+function isArray(value: unknown): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
+}
