@@ -1,11 +1,14 @@
 import { globSync } from 'node:fs'
 import { prose, readDocument, root, snippets } from './markdown.js'
 
-/* The pages below docs/: each is in the index, and each starts with what it is for and a snippet. */
+/* The pages below docs/ for users: each is in the index, and each starts with what it is for and a snippet. */
+
+/** The index itself, and what is for people who change the package. */
+const others = ['README.md', 'design.md']
 
 const pages = globSync('docs/*.md', { cwd: root })
   .map((path) => path.replace('docs/', ''))
-  .filter((page) => page !== 'README.md')
+  .filter((page) => !others.includes(page))
   .sort()
 
 test('the index names every page, once', () => {
