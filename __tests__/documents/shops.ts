@@ -199,7 +199,11 @@ function runSnippet({ code }: Recipe, at: string): Running {
     },
   }
   // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- our own document
-  new Function('require', 'exports', outputText)((name: string) => modules[name], {})
+  new Function('require', 'exports', 'console', outputText)(
+    (name: string) => modules[name],
+    {},
+    { log: () => undefined },
+  )
   const [webhook] = made
   if (webhook === undefined) throw new Error('The recipe makes no webhook.')
   return {

@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { compile, faultsOf, parseFaults } from './compiler.js'
 import { joined } from './joined.js'
-import { found, kinds, ofKind } from './kinds.js'
+import { found, kinds, ofKind, type Kind } from './kinds.js'
+import { root } from './markdown.js'
 import { findRecipes } from './recipes.js'
 import { secret, workspace } from './workspace.js'
 
@@ -9,6 +12,23 @@ import { secret, workspace } from './workspace.js'
 
 test('every snippet is of a kind that is run, or that says why not', () => {
   expect(found.filter(({ kind }) => !Object.hasOwn(kinds, kind)).map(({ name, kind }) => [name, kind])).toEqual([])
+})
+
+test('what another test runs stands where that test finds it', () => {
+  const placesOf = (kind: Kind) => ofKind(kind).map(({ document }) => document)
+  expect({ install: placesOf('sh install'), sql: placesOf('sql') }).toEqual({
+    install: ['README.md'],
+    sql: ['docs/rewards.md'],
+  })
+})
+
+test('what is not run names scripts and files of the repository', () => {
+  const lines = ofKind('sh clone').flatMap(({ code }) => code.trim().split('\n'))
+  const unknown = lines.filter((line) => {
+    const [, file] = /^node (\S+)/.exec(line) ?? []
+    return file === undefined ? !/^npm (ci|run|start|test|pack)\b/.test(line) : !existsSync(join(root, file))
+  })
+  expect(unknown).toEqual([])
 })
 
 test('no snippet declares what its reader does not have', () => {
