@@ -38,7 +38,9 @@ export function readAnswer(answer: unknown, asked: Asked): Confirmed {
   if (typeof answer === 'object' && answer !== null && 'order' in answer) {
     return { say: 'yes', order: readOrder(answer.order) }
   }
-  throw new TypeError(`confirm answered ${kindOf(answer)}; it answers true, false, 'hold', a Date or { order }.`)
+  throw new TypeError(
+    `confirm answered ${kindOf(answer)}: return true or false${hintAt(answer)}; or 'hold', a Date or { order }.`,
+  )
 }
 
 function readDate(until: number, { now, isDurable }: Asked): Confirmed {
@@ -59,4 +61,11 @@ function readOrder(order: unknown): string {
   throw new TypeError(
     `confirm answered { order: ${kindOf(order)} }; order is a string of 1 to ${String(maxOrderLength)} characters, a whole number or a bigint.`,
   )
+}
+
+/** How what came becomes true or false: SQLite answers 1 and 0, and a query that finds nothing null or undefined. */
+function hintAt(answer: unknown): string {
+  if (typeof answer === 'number' || typeof answer === 'bigint') return ', such as row.paid === 1'
+  if (answer === null) return ', such as row !== null'
+  return answer === undefined ? ', and look for a forgotten return' : ''
 }

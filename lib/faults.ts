@@ -47,8 +47,9 @@ const replayFaults = {
 
 /** Why something is no inbox that can be used. */
 const inboxFaults = {
-  option: 'inbox must be an inbox, such as memoryInbox()',
+  option: 'inbox must be an inbox that was made, such as memoryInbox() or sqliteInbox(file)',
   inspector: 'conversionInspector takes an inbox: conversionInspector(webhook.inbox)',
+  deliveries: 'deliveries takes an inbox: deliveries(webhook.inbox)',
   unattached: 'The inbox belongs to no webhook yet: pass it to conversionWebhook first',
 } as const
 
@@ -86,7 +87,10 @@ export const faults = {
   },
   ERR_CONVERSION_EVENT_UNKNOWN: {
     title: 'No event has this name',
-    message: ({ name, near }: Name) => `There is no event ${name}; did you mean ${near}?`,
+    message: ({ name, near, observer }: Name & { readonly observer: string | undefined }) =>
+      observer === undefined
+        ? `There is no event ${name}; did you mean ${near}?`
+        : `There is no event ${name}: ${observer} is an observer, and observers stand in the first argument of conversionWebhook.`,
   },
   ERR_CONVERSION_OPTION_UNKNOWN: {
     title: 'No option has this name',
@@ -109,10 +113,12 @@ export const faults = {
   },
   ERR_CONVERSION_SCHEMA_INVALID: {
     title: 'The schema option does not compile',
-    message: (fault: { readonly said?: string } | Name) => {
+    message: (fault: { readonly said?: string; readonly got?: string } | { readonly cannot: string } | Name) => {
       if ('name' in fault) return `schema names ${fault.name}, which no callback has: did you mean ${fault.near}?`
+      if ('cannot' in fault) return `schema cannot work: ${fault.cannot}.`
       if (fault.said !== undefined) return `schema does not compile: ${fault.said}`
-      return 'schema must be a synchronous JSON Schema object, such as { required: ["orderID"] }.'
+      const got = fault.got === undefined ? '' : `, not ${fault.got}`
+      return `schema must be a synchronous JSON Schema object, such as { required: ["orderID"] }${got}.`
     },
   },
   ERR_CONVERSION_SECRET_MISSING: {

@@ -64,11 +64,10 @@ const handlerNames = {
   goalComplete: 'onGoalComplete',
 } as const satisfies Record<ConversionEvent, keyof EventHandlers>
 
+const observerNames = ['onRefused', 'onConflict', 'onDead', 'onError']
+
 /** What the first argument may hold. */
-export const knownNames: readonly string[] = [
-  ...Object.values(handlerNames),
-  ...['onRefused', 'onConflict', 'onDead', 'onError'],
-]
+export const knownNames: readonly string[] = [...Object.values(handlerNames), ...observerNames]
 
 function isEvent(event: unknown): event is ConversionEvent {
   return typeof event === 'string' && Object.hasOwn(handlerNames, event)
@@ -142,7 +141,10 @@ export class Handlers {
     if (!isEvent(event)) {
       const name = typeof event === 'string' ? shown(event) : kindOf(event)
       const near = closestName(name, Object.keys(handlerNames))
-      throw new ConversionWebhookError('ERR_CONVERSION_EVENT_UNKNOWN', { values: { name, near } })
+      const observer = observerNames.find(
+        (known) => known.toLowerCase().replace(/^on/, '') === name.toLowerCase().replace(/^on/, ''),
+      )
+      throw new ConversionWebhookError('ERR_CONVERSION_EVENT_UNKNOWN', { values: { name, near, observer } })
     }
     checkFunction(`The handler of ${event}`, handler)
     if (this.#handlers.has(event)) {

@@ -1,4 +1,6 @@
+import { requireOptions } from './callback/reading-options.js'
 import { invalidOption } from './errors.js'
+import { fieldsOf } from './util/fields-of.js'
 import { DurableInbox } from './inbox/durable-inbox.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { PostgresPool } from './inbox/stores/postgres-client.js'
@@ -29,6 +31,8 @@ export interface PostgresInboxOptions {
   readonly schema?: string | undefined
 }
 
+const optionNames: readonly string[] = ['connectionString', 'pool', 'schema'] satisfies (keyof PostgresInboxOptions)[]
+
 /**
  * An inbox in PostgreSQL, for several processes or machines: what was answered with 200 is committed, and is delivered by any process that
  * has handlers. Needs the packages pg-boss 12 and pg 8. Connects when it is first used, and makes its tables itself.
@@ -38,12 +42,18 @@ export interface PostgresInboxOptions {
  * @example app.use('/webhook', conversionWebhook(handlers, { inbox: postgresInbox({ connectionString: process.env.DATABASE_URL }) }))
  */
 export function postgresInbox(options: PostgresInboxOptions): Inbox<PostgresCommit> {
+  const fields = fieldsOf(options)
+  if (fields === undefined) throw invalidOption('The argument of postgresInbox', 'be an object of options', options)
+  requireOptions(fields, optionNames)
   const { connectionString, pool, schema = 'conversion_webhook' } = options
+  if ('connectionString' in fields && pool === undefined && typeof connectionString !== 'string') {
+    throw invalidOption('connectionString', 'be a text', connectionString)
+  }
   if ((connectionString === undefined) === (pool === undefined)) {
     throw invalidOption('postgresInbox', 'get either a connectionString or a pool')
   }
-  if (connectionString !== undefined && typeof connectionString !== 'string') {
-    throw invalidOption('connectionString', 'be a text', connectionString)
+  if (pool !== undefined && typeof (pool as Partial<PostgresPool> | null)?.connect !== 'function') {
+    throw invalidOption('pool', 'be a pool of the package pg', pool)
   }
   if (typeof schema !== 'string' || !/^[a-z_][a-z0-9_]{0,48}$/.test(schema)) {
     throw invalidOption('schema', 'be a name of lower-case letters, digits and _, of at most 49 characters')

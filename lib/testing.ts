@@ -1,5 +1,7 @@
+import { meantParameter } from './callback/schema-mistakes.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { ParameterName } from './callback/schema.js'
+import { ConversionWebhookError, invalidOption } from './errors.js'
 
 export type { ParameterName } from './callback/schema.js'
 import type { InboxRow } from './inbox/operators.js'
@@ -28,6 +30,11 @@ export type ParamOverrides = Readonly<
  * @example await request(app).get('/webhook').query(sampleParams({ orderID: 'A-1', goal_complete: 0 }))
  */
 export function sampleParams(overrides: ParamOverrides = {}): Record<string, string> {
+  for (const name of Object.keys(overrides)) {
+    const near = meantParameter(name)
+    if (near !== undefined)
+      throw invalidOption('sampleParams', `name parameters as they are documented: ${near}, not ${name}`)
+  }
   const params: Record<string, string | number | undefined> = { ...documented, ...overrides }
   return Object.fromEntries(
     Object.entries(params).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
@@ -50,6 +57,9 @@ export function callbackUrl(base: string | URL, params: Readonly<Record<string, 
  * @example const [row] = await deliveries(webhook.inbox)
  */
 export async function deliveries(inbox: Inbox, { timeoutMs = 5_000 } = {}): Promise<readonly InboxRow[]> {
+  if (typeof (inbox as Partial<Inbox> | undefined)?.stats !== 'function') {
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { values: { why: 'deliveries' } })
+  }
   const giveUpAt = performance.now() + timeoutMs
   for (;;) {
     const { waiting, running } = (await inbox.stats()).deliveries

@@ -189,7 +189,7 @@ describe('issues', () => {
 
   test('of a schema too, and those about no parameter once', () => {
     const schema = {
-      properties: { orderID: { minLength: 9, pattern: '^x', enum: ['y'] } },
+      properties: { conversion: {}, orderID: { minLength: 9, pattern: '^x', enum: ['y'] } },
       additionalProperties: false,
       propertyNames: { pattern: '^(?:conversion|orderID)$' },
     }

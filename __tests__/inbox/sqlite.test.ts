@@ -69,7 +69,7 @@ describeSqlite('opening', () => {
     writeFileSync(folder.file('text.db'), 'This is no database. '.repeat(100))
     expect(codeOf(() => open('text.db'))).toBe('ERR_CONVERSION_INBOX_CORRUPT')
     expect(codeOf(() => open('missing/inbox.db'))).toBe('ERR_CONVERSION_INBOX_UNAVAILABLE')
-    expect(() => sqliteInbox(':memory:')).toThrow('journal mode is memory instead of wal')
+    expect(() => sqliteInbox(':memory:')).toThrow('a database in memory is lost with the process')
   })
 
   test('refuses the tables of a later version, and leaves them alone', async () => {

@@ -81,7 +81,7 @@ test('hold is answered with 503 in memory, until a repeat finds it confirmed', a
 const error = new Error('the shop does not answer')
 
 function notAnAnswer(what: string): TypeError {
-  return new TypeError(`confirm answered ${what}; it answers true, false, 'hold', a Date or { order }.`)
+  return new TypeError(`confirm answered ${what}; or 'hold', a Date or { order }.`)
 }
 
 function notAnOrder(what: string): TypeError {
@@ -102,10 +102,10 @@ test.each([
     },
     error,
   ],
-  ['no answer', undefined, notAnAnswer('undefined')],
-  ['a truthy answer', 1, notAnAnswer('1')],
-  ['a misspelt answer', 'holds', notAnAnswer('a string')],
-  ['null', null, notAnAnswer('null')],
+  ['no answer', undefined, notAnAnswer('undefined: return true or false, and look for a forgotten return')],
+  ['a truthy answer', 1, notAnAnswer('1: return true or false, such as row.paid === 1')],
+  ['a misspelt answer', 'holds', notAnAnswer('a string: return true or false')],
+  ['null', null, notAnAnswer('null: return true or false, such as row !== null')],
   ['an order that the shop does not know', { order: undefined }, notAnOrder('undefined')],
   ['an order with digits lost', { order: 2 ** 53 }, notAnOrder('9007199254740992')],
   ['a blank order', { order: ' ' }, notAnOrder('a string')],

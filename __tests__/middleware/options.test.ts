@@ -237,7 +237,7 @@ describe('options', () => {
     expectFault(
       () => make({}, { secret: false, inbox }),
       'ERR_CONVERSION_INBOX_INVALID',
-      /such as memoryInbox\(\), not (null|a string|a function|an object)\.$/,
+      /such as memoryInbox\(\) or sqliteInbox\(file\), not (null|a string|a function|an object)\.$/,
     )
   })
 

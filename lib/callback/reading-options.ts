@@ -1,9 +1,11 @@
 import { ConversionWebhookError, invalidOption, type Issue } from '../errors.js'
 import { closestName, shown } from '../util/closest-name.js'
 import { fieldsOf } from '../util/fields-of.js'
+import { kindOf } from '../util/kind-of.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
-import { documentedNames, wireNamesOf } from './params.js'
-import { callbackSchema, type ParameterName } from './schema.js'
+import { documentedNames, wireNamesOf, type WireNames } from './params.js'
+import { findMistake, type SchemaMistake } from './schema-mistakes.js'
+import { callbackSchema, isParameterName, type ParameterName } from './schema.js'
 
 /** A JSON Schema as an object; ajv judges whether it is one. */
 export type JsonSchema = Readonly<Record<string, unknown>>
@@ -58,12 +60,17 @@ export function readingRules({ fields, statuses, schema, parseCustomValue }: Rea
   if (parseCustomValue !== undefined && typeof parseCustomValue !== 'function') {
     throw invalidOption('parseCustomValue', 'be a function', parseCustomValue)
   }
+  const wireNames = fields === undefined ? documentedNames : resolveFields(fields)
   return {
-    wireNames: fields === undefined ? documentedNames : resolveFields(fields),
+    wireNames,
     statuses: statuses === undefined ? noStatuses : resolveStatuses(statuses),
-    checkSchema: schema === undefined ? undefined : compileSchema(schema),
+    checkSchema: schema === undefined ? undefined : compileSchema(schema, wireNames),
   }
 }
+
+const fieldsMap = "map documented names to wire names, such as { orderID: 'order_no' }"
+const statusesMap = "map foreign words to statuses, such as { approved: 'success' }"
+const otherWay = ', and not the other way round'
 
 function resolveFields(fields: unknown) {
   const isNames = (value: unknown) => {
@@ -71,18 +78,22 @@ function resolveFields(fields: unknown) {
     return names.length > 0 && names.every((name) => typeof name === 'string' && name !== '')
   }
   if (!isRecord(fields) || !Object.values(fields).every(isNames)) {
-    throw invalidOption('fields', "map documented names to wire names, such as { orderID: 'order_no' }")
+    throw invalidOption('fields', fieldsMap)
   }
+  const isReversed = Object.entries(fields).some(
+    ([documented, wire]) => !isParameterName(documented) && typeof wire === 'string' && isParameterName(wire),
+  )
+  if (isReversed) throw invalidOption('fields', `${fieldsMap}${otherWay}`)
   return wireNamesOf(fields as Readonly<Record<string, string | readonly string[]>>)
 }
 
 function resolveStatuses(statuses: unknown): ReadonlyMap<string, ConversionStatus> {
   const known: readonly unknown[] = callbackSchema.properties.conversion.enum
-  if (!isRecord(statuses))
-    throw invalidOption('statuses', "map foreign words to statuses, such as { approved: 'success' }")
+  if (!isRecord(statuses)) throw invalidOption('statuses', statusesMap)
   const words = new Map<string, ConversionStatus>()
   for (const [foreign, status] of Object.entries(statuses)) {
     const word = foreign.trim().toLowerCase()
+    if (!known.includes(status) && known.includes(word)) throw invalidOption('statuses', `${statusesMap}${otherWay}`)
     if (!known.includes(status)) throw invalidOption(`statuses.${shown(foreign)}`, 'be success, fail or pending')
     if (known.includes(word))
       throw invalidOption(`statuses.${shown(foreign)}`, 'be left out: it is a status already, which keeps its meaning')
@@ -110,24 +121,38 @@ interface AjvModule {
 }
 
 /** The only place that needs ajv's compiler, which takes longer to load than all of this package: hence not before it is used. */
-function compileSchema(schema: unknown) {
-  if (!isRecord(schema) || schema.$async === true) {
-    throw new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', { values: {} })
-  }
+function compileSchema(schema: unknown, wireNames: WireNames) {
+  if (!isRecord(schema)) throw invalidSchema({ got: kindOf(schema) })
+  if ('~standard' in schema) throw invalidSchema({ got: 'a schema of a library: of Zod, pass z.toJSONSchema(schema)' })
+  if (schema.$async === true) throw invalidSchema({ got: 'one with $async' })
   const is2020 = String(schema.$schema).includes('2020-12')
   const { default: Ajv } = (is2020 ? require('ajv/dist/2020.js') : require('ajv')) as AjvModule
+  const validate = compile(() =>
+    new Ajv({ allErrors: true, strictTypes: false, strictRequired: false }).compile(schema),
+  )
+  const mistake = findMistake(schema, wireNames)
+  if (mistake !== undefined) throw invalidSchema(mistake)
+  const named = new Set([
+    ...Object.keys(callbackSchema.properties),
+    ...Object.keys(isRecord(schema.properties) ? schema.properties : {}),
+  ])
+  return (texts: Readonly<Record<string, string>>): readonly Issue[] =>
+    validate(texts) === true ? [] : (validate.errors ?? []).map((error) => issueOf(error, named))
+}
+
+function compile<T>(run: () => T): T {
   try {
-    const validate = new Ajv({ allErrors: true, strictTypes: false, strictRequired: false }).compile(schema)
-    const named = new Set([
-      ...Object.keys(callbackSchema.properties),
-      ...Object.keys(isRecord(schema.properties) ? schema.properties : {}),
-    ])
-    return (texts: Readonly<Record<string, string>>): readonly Issue[] =>
-      validate(texts) === true ? [] : (validate.errors ?? []).map((error) => issueOf(error, named))
+    return run()
   } catch (error) {
-    const said = (error as Error).message
-    throw new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', { values: { said }, cause: error })
+    throw invalidSchema({ said: (error as Error).message }, error)
   }
+}
+
+function invalidSchema(
+  values: SchemaMistake | { readonly said: string } | { readonly got: string },
+  cause?: unknown,
+): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', { values, ...(cause !== undefined && { cause }) })
 }
 
 /** Only names that the schema itself knows are repeated; any other name came from the sender. */

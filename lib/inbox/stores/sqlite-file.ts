@@ -1,4 +1,4 @@
-import { closeSync, openSync, readlinkSync, realpathSync } from 'node:fs'
+import { closeSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /** As many links as Linux follows. */
@@ -26,6 +26,22 @@ function make(path: string, links: number): void {
     if (links === 0) throw error
     // What is there may be a link to a file that is not.
     make(resolve(realpathSync(dirname(path)), readlinkSync(path)), links - 1)
+  }
+}
+
+/** What is wrong with a path that SQLite cannot open, where SQLite itself says no more than that; undefined where nothing is seen. */
+export function whyNotOpened(file: string): string | undefined {
+  const path = pathOf(file)
+  if (path === undefined) return undefined
+  try {
+    const folder = dirname(path)
+    const found = statSync(folder, { throwIfNoEntry: false })
+    if (found === undefined) return `the folder ${folder} does not exist. Make it first`
+    if (!found.isDirectory()) return `${folder} is no folder`
+    const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+    return isFolder ? `${path} is a folder. Give sqliteInbox the path of a file` : undefined
+  } catch {
+    return undefined // this process may not even look
   }
 }
 

@@ -1,7 +1,7 @@
 import type * as Driver from 'node:sqlite'
 import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
 import { requireDriver, requireKnownPath } from './sqlite-driver.js'
-import { makePrivately } from './sqlite-file.js'
+import { makePrivately, whyNotOpened } from './sqlite-file.js'
 import { migrate } from './sqlite-schema.js'
 
 /** While it waits for a lock the driver blocks the process, so it does not wait, and is asked again. */
@@ -10,6 +10,9 @@ const busyTimeoutAtStartMs = 5_000
 
 /** SQLite's result codes for a file that is not what it should be. */
 const damaged: readonly number[] = [11, 26]
+
+const inMemory =
+  'a database in memory is lost with the process. Give sqliteInbox the path of a file, or use memoryInbox()'
 
 /** Opens a file with the durability that the inbox promises, and brings its tables up to date. */
 export function openSqlite(file: string): Driver.DatabaseSync {
@@ -22,7 +25,10 @@ export function openSqlite(file: string): Driver.DatabaseSync {
     db.exec(`PRAGMA busy_timeout = ${String(busyTimeoutAtStartMs)}`)
     const mode = db.prepare('PRAGMA journal_mode = WAL').get()?.journal_mode
     if (mode !== 'wal') {
-      const why = `it needs a file that SQLite can log ahead of, and the journal mode is ${String(mode)} instead of wal`
+      const isInMemory = mode === 'memory'
+      const why = isInMemory
+        ? inMemory
+        : `it needs a file that SQLite can log ahead of, and the journal mode is ${String(mode)} instead of wal`
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { values: { why } })
     }
     // FULL: a commit is on the disk when it returns. secure_delete: what is erased is overwritten.
@@ -34,11 +40,15 @@ export function openSqlite(file: string): Driver.DatabaseSync {
   } catch (cause) {
     db?.close()
     if (isConversionWebhookError(cause)) throw cause
-    const isDamaged = damaged.includes(resultCode(cause))
-    throw new ConversionWebhookError(isDamaged ? 'ERR_CONVERSION_INBOX_CORRUPT' : 'ERR_CONVERSION_INBOX_UNAVAILABLE', {
-      cause,
-    })
+    if (damaged.includes(resultCode(cause))) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CORRUPT', { cause })
+    const why = whyNotOpened(file) ?? messageOf(cause)
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { values: { why }, cause })
   }
+}
+
+/** Errors of the driver may be of another realm. */
+function messageOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error)
 }
 
 /** A second connection to the file of another one, for reading only. */

@@ -1,0 +1,73 @@
+import { documentedNames, type WireNames } from './params.js'
+import { isParameterName, parameterNames, type ParameterName } from './schema.js'
+
+/* Schemas that compile and then refuse every callback, or judge nothing: found when the webhook is made, not when money is lost. */
+
+/** Fields of the conversion, by the parameter that each is made of. */
+const fieldsOfConversion: ReadonlyMap<string, ParameterName> = new Map([
+  ['status', 'conversion'],
+  ['goalComplete', 'goal_complete'],
+  ['referrer', 'referrer_email'],
+  ['referee', 'referee_email'],
+  ['conversions', 'referrer_converts'],
+  ['customValue', 'referrer_customValue'],
+])
+
+/**
+ * The parameter that is meant by a name that no callback has: the same in other letters, a field of the conversion, or the wire name of a
+ * renamed parameter. Undefined for the ten documented names, and for other names, which may be parameters of the shop's own.
+ */
+export function meantParameter(name: string, wireNames: WireNames = documentedNames): ParameterName | undefined {
+  if (isParameterName(name)) return undefined
+  const inOtherLetters = parameterNames.find((known) => known.toLowerCase() === name.toLowerCase())
+  return wireNames.get(name) ?? inOtherLetters ?? fieldsOfConversion.get(name)
+}
+
+export type SchemaMistake = { readonly name: string; readonly near: string } | { readonly cannot: string }
+
+/** The first mistake in a schema that compiles. */
+export function findMistake(
+  schema: Readonly<Record<string, unknown>>,
+  wireNames: WireNames,
+): SchemaMistake | undefined {
+  for (const part of partsOf(schema)) {
+    const properties = Object.entries(isObject(part.properties) ? part.properties : {})
+    const required = Array.isArray(part.required) ? part.required.filter((name) => typeof name === 'string') : []
+    for (const name of [...required, ...properties.map(([property]) => property)]) {
+      const near = meantParameter(name, wireNames)
+      if (near !== undefined) return { name, near }
+    }
+    for (const [name, property] of properties) {
+      const found = isObject(property) ? findNumber(property) : undefined
+      if (found !== undefined)
+        return { cannot: `${name} has ${found}, and every parameter is a text: use pattern or enum` }
+    }
+  }
+  const { additionalProperties, patternProperties, properties } = schema
+  const mayHaveConversion = (isObject(properties) && 'conversion' in properties) || patternProperties !== undefined
+  if (additionalProperties !== false || mayHaveConversion) return undefined
+  return { cannot: 'additionalProperties is false, and properties leaves conversion out, which every callback has' }
+}
+
+const listsOfParts = ['allOf', 'anyOf', 'oneOf']
+const singleParts = ['if', 'then', 'else', 'not']
+
+/** A schema and those in it that judge the same object. */
+function* partsOf(schema: Readonly<Record<string, unknown>>): Generator<Readonly<Record<string, unknown>>> {
+  yield schema
+  const inner = [...singleParts.map((key) => schema[key]), ...listsOfParts.map((key) => schema[key]).flat()]
+  for (const part of inner) if (isObject(part)) yield* partsOf(part)
+}
+
+const numeric = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']
+
+/** What a property's schema says of numbers. */
+function findNumber(property: Readonly<Record<string, unknown>>): string | undefined {
+  const types: readonly unknown[] = [property.type ?? 'string'].flat()
+  if (!types.includes('string')) return `the type ${String(types[0])}`
+  return numeric.find((keyword) => keyword in property)
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
