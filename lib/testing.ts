@@ -6,7 +6,7 @@ import { ConversionWebhookError, invalidOption } from './errors.js'
 export type { ParameterName } from './callback/schema.js'
 import type { InboxRow } from './inbox/operators.js'
 
-/** The platform's own documented example. */
+/** The example callback of the platform's documentation. */
 const documented: Readonly<Record<ParameterName, string>> = {
   conversion: 'success',
   referrer_name: 'Robert Downy',
@@ -25,7 +25,7 @@ export type ParamOverrides = Readonly<
 >
 
 /**
- * The ten parameters of the platform's documented example, with some of them changed, others added, and those left out that are undefined.
+ * The ten parameters of the platform's documented example, merged with `overrides`. An override of `undefined` leaves its parameter out.
  *
  * @example await request(app).get('/webhook').query(sampleParams({ orderID: 'A-1', goal_complete: 0 }))
  */
@@ -42,8 +42,8 @@ export function sampleParams(overrides: ParamOverrides = {}): Record<string, str
 }
 
 /**
- * The URL that the platform calls, encoded as PHP's `http_build_query` does. A path (`/webhook/<secret>`) stays a path. Where the
- * base has a query, the parameters follow it.
+ * The URL that the platform calls: `base`, with the parameters encoded as PHP's `http_build_query` does. If `base` has a query, they are
+ * appended to it.
  */
 export function callbackUrl(base: string | URL, params: Readonly<Record<string, string>> = sampleParams()): string {
   const text = String(base)
@@ -51,8 +51,8 @@ export function callbackUrl(base: string | URL, params: Readonly<Record<string, 
 }
 
 /**
- * Resolves when nothing of an inbox waits or runs any more, with its newest 50 rows. Rejects after `timeoutMs` (5,000), naming what is
- * left: a handler that fails is tried again later and later, which no test should wait for.
+ * Resolves with the newest 50 rows of an inbox once no delivery waits or runs. Rejects after `timeoutMs` (5,000) with the deliveries that
+ * are left: a failing handler is retried for longer than a test should wait.
  *
  * @example const [row] = await deliveries(webhook.inbox)
  */
@@ -75,5 +75,5 @@ async function describe(inbox: Inbox, timeoutMs: number): Promise<string> {
     const why = lastError ? `, ${lastError.code}: ${lastError.message ?? ''}` : ''
     return `${event ?? 'a refused callback'} ${state}, attempt ${String(attempts)}${why}`
   })
-  return [`Deliveries are left after ${String(timeoutMs)} ms:`, ...lines].join('\n  ')
+  return [`Deliveries still wait or run after ${String(timeoutMs)} ms:`, ...lines].join('\n  ')
 }

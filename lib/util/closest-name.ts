@@ -6,7 +6,7 @@ export function shown(name: string): string {
   return name.slice(0, shownLength)
 }
 
-/** No name of ours is nearly so long. */
+/** Longer than every known name. Bounds the work for a long input. */
 const maxLength = 100
 
 /** The known name with the fewest edits to the given one, for "did you mean". */
@@ -16,7 +16,7 @@ export function closestName(name: string, known: readonly string[]): string {
   return ranked.sort((a, b) => a.edits - b.edits)[0]?.candidate ?? ''
 }
 
-/** Levenshtein's distance, a row at a time. */
+/** Levenshtein distance, computed row by row. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (const [i, char] of a.split('').entries()) {

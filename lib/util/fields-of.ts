@@ -1,5 +1,5 @@
 /**
- * A copy of an argument's own fields, so that each is read once; undefined where it is no object, or one that throws when it is read.
+ * A copy of an object's own fields, so that each getter runs once. Undefined if the argument is no object, or if reading a field throws.
  */
 export function fieldsOf(argument: unknown): Readonly<Record<string, unknown>> | undefined {
   try {

@@ -1,7 +1,7 @@
-/** A queue that may be left from any place: finding the first costs the same, however many have left. */
+/** A first-in, first-out queue from which any item can be deleted. `shift` stays fast however many items were deleted. */
 export class Line<Item> {
   readonly #items = new Set<Item>()
-  // An iterator of a set goes on where it was, and what it has passed is gone: whoever is in the line is ahead of it.
+  // A set's iterator keeps its position, so it never walks over the deleted items before it again.
   readonly #next = this.#items.values()
 
   add(item: Item): void {
@@ -12,9 +12,9 @@ export class Line<Item> {
     return this.#items.delete(item)
   }
 
-  /** Takes the first out of the line. */
+  /** Removes and returns the first item. */
   shift(): Item | undefined {
-    if (this.#items.size === 0) return undefined // asked then, the iterator would end for good
+    if (this.#items.size === 0) return undefined // next() on an empty set would end the iterator for good
     const { value } = this.#next.next()
     if (value !== undefined) this.#items.delete(value)
     return value

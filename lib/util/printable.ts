@@ -1,13 +1,13 @@
 const unseen = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Cs}\u200B\u2060\uFEFF]/gu
 
 /**
- * A text from outside, for people to look at: control characters, and format characters that turn or hide what stands beside them, become
- * visible, so that no name can rewrite a line of the terminal or the page.
+ * Makes a string from outside safe to show: control characters, and format characters that reorder or hide their neighbours, become
+ * `<U+202E>`. Otherwise a name could rewrite a line of the terminal or the page.
  */
 export function printable(text: string): string {
   let shown = ''
   let end = 0
-  // `replace` with a function keeps all matches until its end, and takes four times as long for many.
+  // `replace` with a function collects all matches first, which is four times slower for many.
   for (const { 0: character, index } of text.matchAll(unseen)) {
     const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')
     shown += `${text.slice(end, index)}<U+${code}>`
@@ -21,8 +21,8 @@ const boundary = /[\s<>"'(),;:]/u
 const sign = /[@＠﹫]|%(?:25)*40/u
 
 /**
- * A text from outside, for a place of `max` UTF-16 units: its beginning, as `mask` shows it, and how long it is. Cut before it is masked, so
- * that the work is bounded; what the cut leaves of an address is dropped, since no mask knows it any more.
+ * Masks a string from outside and cuts it to `max` UTF-16 units; a cut string ends in its full length. Cutting comes first, so that the
+ * work is bounded. An address that the cut would split is dropped whole, since no mask recognises half of one.
  */
 export function shorten(text: string, max: number, mask: (text: string) => string = unmasked): string {
   if (text.length <= max) return mask(text)
@@ -33,7 +33,7 @@ function unmasked(text: string): string {
   return text
 }
 
-/** Where a text ends that may have `max` UTF-16 units and half of no letter and no address: half an address is neither masked nor found. */
+/** Where to cut a string of more than `max` UTF-16 units so that no surrogate pair and no address is split. */
 export function endBefore(text: string, max: number): number {
   const isCut = (at: number) => at > 0 && !boundary.test(text.charAt(at - 1))
   let start = max

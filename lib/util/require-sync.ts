@@ -1,8 +1,8 @@
 import { types } from 'node:util'
 
-/** What a function of an option answered. It has to be there at once: a promise throws, and its own rejection is heard. */
+/** Returns the result of an option's function; throws if it is a promise, and handles the rejection, which would end the process. */
 export function requireSync(option: string, answer: unknown): unknown {
   if (!types.isPromise(answer)) return answer
   answer.catch(() => undefined)
-  throw new TypeError(`${option} must answer at once, not with a promise.`)
+  throw new TypeError(`${option} must return its result, not a promise.`)
 }

@@ -1,4 +1,4 @@
-/** Whether a promise that never rejects settles in time. With `isUnref` a process that has nothing else to do does not wait for that. */
+/** Whether a promise settles within `ms`. The promise must never reject. With `isUnref` the timer does not keep the process alive. */
 export function settlesWithin(ms: number, promise: Promise<unknown>, { isUnref = false } = {}): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms, false)
