@@ -17,7 +17,7 @@ import { ConversionWebhookError, invalidOption } from './errors.js'
 import { knownNames, type Confirm } from './handlers.js'
 import type { Inbox } from './inbox/inbox.js'
 import { memoryInbox } from './inbox/memory-inbox.js'
-import { kindOf } from './util/kind-of.js'
+import { isFunction, kindOf } from './util/kind-of.js'
 import type { Reporter } from './observers.js'
 
 /** A function of the request, whichever framework's request type it names. */
@@ -74,97 +74,106 @@ export interface ConversionWebhookOptions<Custom = string, Commit = undefined> e
   readonly closeTimeoutMs?: number | undefined
 }
 
+/** What an option's check knows besides the option's value. */
+interface Place {
+  readonly name: string
+  readonly isProduction: boolean
+  readonly reporter: Reporter
+}
+
+type Check<Checked> = (value: unknown, place: Place) => Checked
+
+/** What setTimeout can count to: more would fire at once. */
+const maxTimeoutMs = 2_147_483_647
+const dayMs = 86_400_000
+
+/** Each option with its check and its default; those of `ReadingOptions` have theirs in `readingRules`. An option without a line does not compile. */
+const checks = {
+  secret: readSecrets,
+  allowFrom: readAllowFrom,
+  confirm: readConfirm,
+  inbox: readInbox,
+  scope: readScope,
+  respond: flag(true),
+  scrubUrl: flag(true),
+  handlerTimeoutMs: wholeNumber(30_000, maxTimeoutMs),
+  maxAttempts: wholeNumber(12, 1_000),
+  concurrency: wholeNumber(10, 10_000),
+  maxHoldMs: wholeNumber(7 * dayMs, Number.MAX_SAFE_INTEGER),
+  closeTimeoutMs: wholeNumber(10_000, maxTimeoutMs),
+} satisfies Readonly<Record<Exclude<keyof ConversionWebhookOptions, keyof ReadingOptions>, Check<unknown>>>
+
+type Checked = { readonly [Name in keyof typeof checks]: ReturnType<(typeof checks)[Name]> }
+
+export const optionNames: readonly string[] = [...readingOptionNames, ...Object.keys(checks)]
+
 /** The options after checks and defaults. */
-export interface Settings {
+export interface Settings extends Omit<Checked, 'secret' | 'allowFrom'> {
   readonly isProduction: boolean
   readonly rules: ReadingRules
   readonly parseCustomValue: ((text: string) => unknown) | undefined
-  readonly confirm: ((conversion: never, context: never) => unknown) | undefined
   /** Absent where nothing but the path decides. */
   readonly matchesSecret: Matcher | undefined
   readonly withoutCredential: CredentialRemover | undefined
   readonly holdsSecret: ((text: string) => boolean) | undefined
   readonly isAllowed: ((req: WebhookRequest) => boolean) | undefined
-  readonly inbox: Inbox
-  readonly scope: string | ((req: WebhookRequest) => unknown) | undefined
-  readonly respond: boolean
-  readonly scrubUrl: boolean
-  readonly handlerTimeoutMs: number
-  readonly maxAttempts: number
-  readonly concurrency: number
-  readonly maxHoldMs: number
-  readonly closeTimeoutMs: number
 }
-
-/** What setTimeout can count to: more would fire at once. */
-const maxTimeoutMs = 2_147_483_647
-
-const numbers = {
-  handlerTimeoutMs: { fallback: 30_000, max: maxTimeoutMs },
-  maxAttempts: { fallback: 12, max: 1_000 },
-  concurrency: { fallback: 10, max: 10_000 },
-  maxHoldMs: { fallback: 7 * 24 * 60 * 60 * 1_000, max: Number.MAX_SAFE_INTEGER },
-  closeTimeoutMs: { fallback: 10_000, max: maxTimeoutMs },
-} as const
-
-export const optionNames: readonly string[] = [
-  ...readingOptionNames,
-  ...['secret', 'allowFrom', 'confirm', 'inbox', 'scope', 'respond', 'scrubUrl'],
-  ...Object.keys(numbers),
-]
 
 /** Every option checked and every default filled in, once. Throws `ERR_CONVERSION_OPTION_…`, `…_SECRET_…`, `…_SCHEMA_…`, `…_INBOX_…`. */
 export function resolveOptions(options: unknown, reporter: Reporter): Settings {
-  requireOptions(options, optionNames, knownNames)
-  const given = options as ConversionWebhookOptions<unknown, unknown>
+  const given = requireOptions(options, optionNames, knownNames)
   const isProduction = process.env.NODE_ENV === 'production'
-  if (given.confirm !== undefined && typeof given.confirm !== 'function')
-    throw invalidOption('confirm', 'be a function', given.confirm)
-  if (given.scope !== undefined && typeof given.scope !== 'function' && !isScope(given.scope)) {
-    throw invalidOption('scope', `be ${aScope}, or a function of the request that returns one`)
-  }
-  const rules = readingRules(given)
-  const secrets = resolveSecrets(given.secret, isProduction, reporter)
+  const { secret: secrets, allowFrom: isAllowed, ...checked } = checkedBy(given, { isProduction, reporter })
+  const { parseCustomValue, ...rules } = readingRules(given)
   if (secrets && rules.wireNames.has(tokenName)) {
     throw invalidOption('fields', `leave ${tokenName} alone: while there is a secret, this parameter may carry it`)
   }
   const holdsSecret = secrets && secretFinder(secrets)
-  if (typeof given.scope === 'string' && holdsSecret?.(given.scope) === true) throw scopeHoldsSecret()
+  if (typeof checked.scope === 'string' && holdsSecret?.(checked.scope) === true) throw scopeHoldsSecret()
   return Object.freeze({
+    ...checked,
     isProduction,
     rules,
-    parseCustomValue: given.parseCustomValue,
-    confirm: given.confirm,
+    parseCustomValue,
     matchesSecret: secrets && secretMatcher(secrets),
     withoutCredential: secrets && credentialRemover(secrets, rules.wireNames),
     holdsSecret,
-    isAllowed: resolveAllowFrom(given.allowFrom, reporter),
-    inbox: resolveInbox(given.inbox, isProduction, reporter),
-    scope: given.scope,
-    respond: toBoolean('respond', given.respond),
-    scrubUrl: toBoolean('scrubUrl', given.scrubUrl),
-    handlerTimeoutMs: toNumber('handlerTimeoutMs', given.handlerTimeoutMs),
-    maxAttempts: toNumber('maxAttempts', given.maxAttempts),
-    concurrency: toNumber('concurrency', given.concurrency),
-    maxHoldMs: toNumber('maxHoldMs', given.maxHoldMs),
-    closeTimeoutMs: toNumber('closeTimeoutMs', given.closeTimeoutMs),
+    isAllowed,
   })
 }
 
-function toBoolean(name: string, value: unknown): boolean {
-  if (value === undefined) return true
-  if (typeof value !== 'boolean') throw invalidOption(name, 'be true or false', value)
-  return value
+function checkedBy(given: Readonly<Record<string, unknown>>, place: Omit<Place, 'name'>): Checked {
+  const entries = Object.entries(checks).map(([name, check]) => [name, check(given[name], { ...place, name })])
+  return Object.fromEntries(entries) as Checked
 }
 
-function toNumber(name: keyof typeof numbers, value: unknown): number {
-  const { fallback, max } = numbers[name]
-  if (value === undefined) return fallback
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= max) return value
-  throw invalidOption(name, `be a whole number from 1 to ${String(max)}`, value)
+function flag(fallback: boolean): Check<boolean> {
+  return (value, { name }) => {
+    if (value === undefined) return fallback
+    if (typeof value !== 'boolean') throw invalidOption(name, 'be true or false', value)
+    return value
+  }
 }
 
-function resolveSecrets(option: unknown, isProduction: boolean, reporter: Reporter): readonly string[] | undefined {
+function wholeNumber(fallback: number, max: number): Check<number> {
+  return (value, { name }) => {
+    if (value === undefined) return fallback
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= max) return value
+    throw invalidOption(name, `be a whole number from 1 to ${String(max)}`, value)
+  }
+}
+
+function readConfirm(value: unknown): ((conversion: never, context: never) => unknown) | undefined {
+  if (value === undefined || isFunction(value)) return value
+  throw invalidOption('confirm', 'be a function', value)
+}
+
+function readScope(value: unknown): string | ((req: WebhookRequest) => unknown) | undefined {
+  if (value === undefined || isFunction(value) || isScope(value)) return value
+  throw invalidOption('scope', `be ${aScope}, or a function of the request that returns one`)
+}
+
+function readSecrets(option: unknown, { isProduction, reporter }: Place): readonly string[] | undefined {
   if (option === false) return undefined
   const given: unknown = option === undefined ? process.env.CONVERSION_WEBHOOK_SECRET : option
   if (given === undefined) {
@@ -187,12 +196,12 @@ function resolveSecrets(option: unknown, isProduction: boolean, reporter: Report
   return secrets
 }
 
-function resolveAllowFrom(option: unknown, reporter: Reporter): ((req: WebhookRequest) => boolean) | undefined {
+function readAllowFrom(option: unknown, { reporter }: Place): ((req: WebhookRequest) => boolean) | undefined {
   if (option === undefined) return undefined
-  if (typeof option === 'function') {
+  if (isFunction(option)) {
     return (req) => {
       try {
-        return requireSync('allowFrom', (option as (req: WebhookRequest) => unknown)(req)) === true
+        return requireSync('allowFrom', option(req)) === true
       } catch (error) {
         reporter.error('allowFrom', error)
         return false
@@ -215,7 +224,7 @@ function trustsEverybody({ app }: WebhookRequest): boolean {
   return Reflect.apply(app.get, app, ['trust proxy']) === true
 }
 
-function resolveInbox(option: unknown, isProduction: boolean, reporter: Reporter): Inbox {
+function readInbox(option: unknown, { isProduction, reporter }: Place): Inbox {
   const inbox = option === undefined ? memoryInbox() : option
   if (!isInbox(inbox)) {
     throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { values: { why: 'option', got: kindOf(inbox) } })

@@ -1,7 +1,7 @@
 import { ConversionWebhookError, invalidOption, type Issue } from '../errors.js'
 import { closestName, shown } from '../util/closest-name.js'
 import { fieldsOf } from '../util/fields-of.js'
-import { kindOf } from '../util/kind-of.js'
+import { isFunction, kindOf } from '../util/kind-of.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
 import { documentedNames, wireNamesOf, type WireNames } from './params.js'
 import { findMistake, type SchemaMistake } from './schema-mistakes.js'
@@ -33,7 +33,11 @@ const noStatuses: ReadonlyMap<string, ConversionStatus> = new Map()
 /** The rules of a webhook without options. */
 export const documentedRules: ReadingRules = { wireNames: documentedNames, statuses: noStatuses }
 
-export const readingOptionNames: readonly string[] = ['schema', 'fields', 'statuses', 'parseCustomValue']
+const names = { schema: true, fields: true, statuses: true, parseCustomValue: true } satisfies Record<
+  keyof ReadingOptions,
+  true
+>
+export const readingOptionNames: readonly string[] = Object.keys(names)
 
 /**
  * The options, each read once. Throws `ERR_CONVERSION_OPTION_INVALID` for what is no object that can be read, and
@@ -56,8 +60,13 @@ export function requireOptions(
 }
 
 /** Checks the options and compiles the schema. Throws `ERR_CONVERSION_OPTION_INVALID` or `ERR_CONVERSION_SCHEMA_INVALID`. */
-export function readingRules({ fields, statuses, schema, parseCustomValue }: ReadingOptions<unknown>): ReadingRules {
-  if (parseCustomValue !== undefined && typeof parseCustomValue !== 'function') {
+export function readingRules({
+  fields,
+  statuses,
+  schema,
+  parseCustomValue,
+}: Readonly<Partial<Record<keyof ReadingOptions, unknown>>>) {
+  if (parseCustomValue !== undefined && !isFunction(parseCustomValue)) {
     throw invalidOption('parseCustomValue', 'be a function', parseCustomValue)
   }
   const wireNames = fields === undefined ? documentedNames : resolveFields(fields)
@@ -65,7 +74,8 @@ export function readingRules({ fields, statuses, schema, parseCustomValue }: Rea
     wireNames,
     statuses: statuses === undefined ? noStatuses : resolveStatuses(statuses),
     checkSchema: schema === undefined ? undefined : compileSchema(schema, wireNames),
-  }
+    parseCustomValue,
+  } satisfies ReadingRules & { readonly parseCustomValue: unknown }
 }
 
 const fieldsMap = "map documented names to wire names, such as { orderID: 'order_no' }"

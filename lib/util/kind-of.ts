@@ -19,3 +19,7 @@ function isArray(value: unknown): boolean {
     return false
   }
 }
+
+export function isFunction(value: unknown): value is (...given: readonly unknown[]) => unknown {
+  return typeof value === 'function'
+}
