@@ -36,7 +36,7 @@ test('no snippet declares what its reader does not have', () => {
 })
 
 describe('TypeScript in the documents', () => {
-  const typed = found.filter(({ language }) => language === 'ts')
+  const typed = ofKind('ts', 'ts app', 'ts shop')
   const fileOf = (name: string) => `snippets/${name.replaceAll(/[/:]/g, '-')}.ts`
   const program = compile(
     Object.fromEntries(
