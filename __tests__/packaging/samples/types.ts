@@ -117,7 +117,8 @@ app.use('/typed', conversionWebhook({}, { respond: false }), (req, res) => {
   // Any webhook may have set it, so nobody knows what its parseCustomValue made; a check narrows it.
   expectTypeOf(req.conversion?.referrer.customValue).toEqualTypeOf<unknown>()
   expectTypeOf(req.conversion?.referrer.email).toEqualTypeOf<string | undefined>()
-  if (req.conversion?.status === 'success') expectTypeOf(req.conversion.purchaseValue).toEqualTypeOf<number | undefined>()
+  if (req.conversion?.status === 'success')
+    expectTypeOf(req.conversion.purchaseValue).toEqualTypeOf<number | undefined>()
   res.end()
 })
 
