@@ -1,8 +1,11 @@
 import type { Conversion } from './callback/conversion.js'
 import type { Outcome } from './inbox/vocabulary.js'
 
-/** The conversion of a request, with what became of it. */
-export type RequestConversion<Custom = string> = Conversion<Custom> & {
+/**
+ * The conversion of a request, with what became of it. The custom value is unknown, since the `parseCustomValue` of any webhook of the app
+ * may have made it; `RequestConversion<string>` is that of a webhook without one.
+ */
+export type RequestConversion<Custom = unknown> = Conversion<Custom> & {
   readonly outcome: Exclude<Outcome, 'refused' | 'conflict'>
   /** The identity's id: the same for every callback about this conversion. */
   readonly id: string

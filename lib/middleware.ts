@@ -76,7 +76,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     const taken = await take({ ...sent, via }, scope, settings, reporter)
     if ('error' in taken) throw taken.error
     const { conversion, outcome, id } = taken
-    return { conversion: { ...conversion, outcome, id } as RequestConversion }
+    return { conversion: { ...conversion, outcome, id } }
   }
 
   function scrub(req: WebhookRequest): void {

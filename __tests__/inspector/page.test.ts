@@ -19,6 +19,7 @@ describeInBrowser('the page', () => {
   let isAllowed: boolean
   let isBroken: boolean
   let inbox: Inbox<undefined>
+  let accept: (sent: Record<string, string>) => Promise<unknown>
   let report: (orderID: string, changes?: object) => Promise<unknown>
   let url: string
   let told: (string | undefined)[]
@@ -39,8 +40,9 @@ describeInBrowser('the page', () => {
     }
     const handlers = { onSuccess, onError: () => undefined }
     const webhook = conversionWebhook(handlers, { secret: false, inbox, scope: 'spring' })
+    accept = (sent) => webhook.accept(sent).catch(() => undefined)
     report = (orderID, changes = {}) =>
-      webhook.accept(params({ conversion: 'success', orderID, goal_complete: '0', ...changes })).catch(() => undefined)
+      accept(params({ conversion: 'success', orderID, goal_complete: '0', ...changes }))
     await report('ROBERT', { referrer_name: 'Robert Downy', referrer_email: 'robert@example.com' })
     await report('FAILS', { referrer_name: 'Eva', referrer_email: 'eva@example.com' })
     await report('ROBERT', { referrer_name: 'Robert Downy', referrer_email: 'robert@example.com', purchaseValue: '7' })
@@ -190,6 +192,22 @@ describeInBrowser('the page', () => {
     await page.getByRole('button', { name: 'Cancel' }).click()
     expect(await page.evaluate(() => document.activeElement?.id)).toBe('replay')
     expect(told).toEqual(['ROBERT'])
+  })
+
+  test.each([
+    ['accepted', '7', 'done', 'Delivery'],
+    ['refused', '$8', 'refused', 'Refused callback'],
+  ])('of a callback that was %s, parameters that are none of the ten come last', async (_what, purchaseValue, state, name) => {
+    const strangers = { campaign: 'spring', _utm: 'mail' }
+    const documented = params({ conversion: 'success', orderID: 'MIXED', goal_complete: '0', purchaseValue })
+    const mixed = { campaign: 'spring', ...Object.fromEntries(Object.entries(documented).reverse()), _utm: 'mail' }
+    await accept(mixed)
+    const { page } = await open()
+    await rowOf(page, 'MIXED', state).getByRole('button').first().click()
+    const dialog = page.getByRole('dialog', { name })
+    await dialog.waitFor()
+    const shown = await dialog.locator('h3', { hasText: 'Received' }).locator('+ dl dt').allTextContents()
+    expect(shown).toEqual([...Object.keys(documented), ...Object.keys(strangers)])
   })
 
   test('a refused callback says what is wrong with it', async () => {

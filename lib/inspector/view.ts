@@ -21,21 +21,27 @@ const partBytes = {
   history: 384 * 1024,
 }
 
-/** How the texts of each parameter are masked, in the order in which they are shown. An order id can be an address. */
+/** How the texts of each parameter are masked, in the order of the platform's document. An order id can be an address. */
 const masks: ReadonlyMap<string, (text: string) => string> = new Map([
   ['conversion', maskAddresses],
-  ['orderID', maskAddresses],
-  ['purchaseValue', maskAddresses],
-  ['goal_complete', maskAddresses],
   ['referrer_name', maskName],
   ['referrer_email', maskEmail],
-  ['referrer_converts', maskAddresses],
-  ['referrer_customValue', maskName],
   ['referee_name', maskName],
   ['referee_email', maskEmail],
+  ['orderID', maskAddresses],
+  ['purchaseValue', maskAddresses],
+  ['referrer_converts', maskAddresses],
+  ['referrer_customValue', maskName],
+  ['goal_complete', maskAddresses],
 ])
 
 const names = [...masks.keys()]
+
+/** The place of a parameter; a refused callback's may be strangers, which come last, in the order in which they were sent. */
+function placeOf(name: string): number {
+  const place = names.indexOf(name)
+  return place === -1 ? names.length : place
+}
 
 /** What a parameter says; what the texts of a stranger mean nobody knows. */
 function said(name: string, text: string, max: number, isUnmasked: boolean): string {
@@ -91,7 +97,7 @@ export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
   const { kind, state, params, conversion, startedAt, issues = [], differs = [], history } = entry
   const claims = ranked(entry.claims)
   const shownClaims = fitting(claims, partBytes.claims, (claim) => claimView(claim, entry, isUnmasked))
-  const received = Object.entries(params).sort(([a], [b]) => names.indexOf(a) - names.indexOf(b))
+  const received = Object.entries(params).sort(([a], [b]) => placeOf(a) - placeOf(b))
   const strangers = Object.entries(conversion?.extra ?? {})
   const tell = (text: string): string => told(text, textLength, isUnmasked)
   const newest = fitting([...history].reverse(), partBytes.history, (each) => historyView(each, claims, isUnmasked))

@@ -114,6 +114,11 @@ expectTypeOf<ConversionContext>().toHaveProperty('id')
 app.use('/typed', conversionWebhook({}, { respond: false }), (req, res) => {
   expectTypeOf(req.conversion?.outcome).toEqualTypeOf<'accepted' | 'duplicate' | 'stale' | undefined>()
   expectTypeOf(req.conversion?.id).toEqualTypeOf<string | undefined>()
+  // Any webhook may have set it, so nobody knows what its parseCustomValue made; a check narrows it.
+  expectTypeOf(req.conversion?.referrer.customValue).toEqualTypeOf<unknown>()
+  expectTypeOf(req.conversion?.referrer.email).toEqualTypeOf<string | undefined>()
+  if (req.conversion?.status === 'success')
+    expectTypeOf(req.conversion.purchaseValue).toEqualTypeOf<number | undefined>()
   res.end()
 })
 
