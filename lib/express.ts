@@ -1,10 +1,10 @@
 import type { Conversion } from './callback/conversion.js'
 import type { Outcome } from './inbox/vocabulary.js'
 
-/** The conversion of a request, with what became of it. */
+/** The conversion of a request, with the outcome of its callback. */
 export type RequestConversion<Custom = string> = Conversion<Custom> & {
   readonly outcome: Exclude<Outcome, 'refused' | 'conflict'>
-  /** The identity's id: the same for every callback about this conversion. */
+  /** The claim's id: the same for every callback of this claim. */
   readonly id: string
 }
 
