@@ -3,7 +3,7 @@ import type { NonCallback } from './callback/non-callback.js'
 import { titleOf, type ConversionWebhookError } from './errors.js'
 import type { Outcome } from './inbox/vocabulary.js'
 
-/** An answer of the middleware. Without a body there is no content type either. */
+/** An answer of the middleware. `type` is the content type, absent if there is no body. */
 export interface Answer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
@@ -11,7 +11,7 @@ export interface Answer {
   readonly body?: string
 }
 
-/** Nothing was a callback, and nothing went wrong. */
+/** The answer to a request that is not a callback and not a mistake. */
 export const emptyAnswer: Answer = { status: 204 }
 
 export function nonCallbackAnswer(nonCallback: NonCallback): Answer {
@@ -22,13 +22,13 @@ export function outcomeAnswer(outcome: Exclude<Outcome, 'refused' | 'conflict'>)
   return { status: 200, type: 'application/json', body: `{"outcome":"${outcome}"}` }
 }
 
-/** RFC 9457. It says what the code's table says and which rules were broken; never a text that came with the callback. */
+/** Problem details (RFC 9457): the title of the code and the broken rules, never a string that came with the callback. */
 export function problemAnswer({ code, status = 500, issues, headers = {} }: ConversionWebhookError): Answer {
   const problem = { type: `urn:conversion-webhook:${code}`, status, title: titleOf(code), code, issues }
   return { status, headers, type: 'application/problem+json', body: JSON.stringify(problem) }
 }
 
-/** Answers, unless something else has done so meanwhile. */
+/** Sends the answer, unless the app has answered already. */
 export function send(res: ServerResponse, { status, headers, type, body = '' }: Answer): void {
   if (res.headersSent || res.writableEnded) return
   res.writeHead(status, {

@@ -13,7 +13,7 @@ import { reread } from './record.js'
 import { settlesWithin } from './util/settles-within.js'
 import type { Contradiction } from './inbox/vocabulary.js'
 
-/** What an inbox asks of the webhook that it belongs to: one attempt at one delivery, and whom to tell of what came of it. */
+/** The webhook as its inbox sees it: makes one attempt at one delivery, and calls the observers. */
 export class Host implements InboxHost {
   readonly hasConfirm: boolean
   readonly concurrency: number
@@ -69,7 +69,7 @@ export class Host implements InboxHost {
       if (confirm !== undefined && isSuccess(job)) {
         stage = 'confirm'
         const answer = await this.#confirm(confirm as AnyHandler, conversion, context)
-        // Asked for too long, the attempt has failed already: it neither reserves the order nor starts a handler beside the next one.
+        // If `confirm` took too long, the attempt has failed already: it must not reserve the order, nor run a handler beside the retry's.
         if (isLate()) return late
         if (answer.say !== 'yes') return verdictOf(answer)
         stage = 'inbox'
@@ -102,7 +102,7 @@ export class Host implements InboxHost {
 
   #typed({ event, callback }: Job): Conversion<unknown> {
     const conversion = toConversion(copyOf(callback), this.#settings.parseCustomValue)
-    // A pending may have said so, for the success that completes the goal now.
+    // A pending before the success may have said `goal_complete=1`, so the success itself need not.
     return event === 'goalComplete' && conversion.status === 'success'
       ? { ...conversion, goalComplete: true }
       : conversion
@@ -112,7 +112,7 @@ export class Host implements InboxHost {
     try {
       return toConversion(copyOf(callback), this.#settings.parseCustomValue)
     } catch {
-      return undefined // `parseCustomValue` does not take its string any more
+      return undefined // `parseCustomValue` has changed since, and throws for this string
     }
   }
 
@@ -141,14 +141,14 @@ export class Host implements InboxHost {
   }
 }
 
-/** What a failed attempt is recorded with, by what failed. */
+/** The code that a failed attempt is recorded with, by the stage that failed. */
 const failures = {
   confirm: 'ERR_CONVERSION_CONFIRM_FAILED',
   inbox: 'ERR_CONVERSION_INBOX_UNAVAILABLE',
   handler: 'ERR_CONVERSION_HANDLER_FAILED',
 } as const satisfies Partial<Record<ErrorStage, ConversionErrorCode>>
 
-/** The verdict on an attempt whose time ran out while it was confirmed. */
+/** The verdict on an attempt whose time ran out before its handler was called. */
 const late: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
 
 function contextOf({ event, id, attempt, previous }: Job, signal: AbortSignal, commits?: Commits): ConversionContext {
@@ -160,7 +160,7 @@ function failedDelivery({ id, event, attempt, callback }: Job): FailedDelivery {
   return { id, event, attempt, ...(orderId !== undefined && { orderId }) }
 }
 
-/** What an answer of `confirm` that is no yes makes of the attempt. */
+/** The verdict on an attempt that `confirm` did not answer with a yes. */
 function verdictOf(answer: Exclude<Confirmed, { say: 'yes' }>): Verdict {
   if (answer.say === 'no') return { state: 'refused' }
   const { until } = answer

@@ -3,20 +3,19 @@ import type { Attempt } from './inbox/inbox.js'
 type Commit = NonNullable<Attempt['commit']>
 
 /**
- * `context.commit` of one attempt. A handler that forgets to await it would end the attempt before its effect is recorded, so the attempt
- * waits for it, and fails where it does.
+ * `context.commit` of one attempt. The attempt waits for each commit that its handler began, and fails if one fails: a handler that
+ * forgets to await a commit would otherwise end the attempt before the effect is recorded.
  */
 export class Commits {
-  /** Those that have not settled, with what the handler got. */
+  /** The commits that have not settled, each with the promise that the handler got. */
   readonly #underWay = new Map<Promise<unknown>, Promise<unknown>>()
 
-  /** What the handler calls. */
   readonly commit: Commit
 
   constructor(commit: Commit) {
     this.commit = (fn) => {
       const committing = commit(fn)
-      const given = committing.then((value) => value) // is still unhandled where nobody looks at it
+      const given = committing.then((value) => value) // its own promise, so that Node reports a rejection that the handler ignores
       this.#underWay.set(committing, given)
       const forget = () => this.#underWay.delete(committing)
       committing.then(forget, forget)
@@ -24,7 +23,7 @@ export class Commits {
     }
   }
 
-  /** Runs a handler to its end and to that of every commit it began. Rejects with its own error first. */
+  /** Runs a handler, then waits for every commit that it began. Rejects with the handler's own error rather than a commit's. */
   async endOf(handler: () => unknown): Promise<void> {
     try {
       await handler()
@@ -36,7 +35,7 @@ export class Commits {
   }
 
   async #settled(): Promise<void> {
-    for (const given of this.#underWay.values()) given.catch(() => undefined) // its failure is the attempt's
+    for (const given of this.#underWay.values()) given.catch(() => undefined) // the attempt fails with this rejection: it is not unhandled
     await Promise.all(this.#underWay.keys())
   }
 }

@@ -3,14 +3,16 @@ import { kindOf } from './util/kind-of.js'
 
 /**
  * What `confirm` may answer.
- * - `true`: pay; the order is the one that the callback names. `{ order }`: pay, and this is the order's own number in the shop, so that
- *   `1001`, `01001` and `1001.0` are one order. One webhook answers either the one or the other.
- * - `false`: the delivery ends unpaid, in state `refused`.
- * - `'hold'`: ask again later, with the backoff of a retry. A `Date`: ask again then, at most 400 days from now; durable inboxes only.
+ * - `true`: pay. The order is the one that the callback names.
+ * - `{ order }`: pay. `order` is the shop's own number of the order, so that `1001`, `01001` and `1001.0` are one order. A webhook answers
+ *   either always `true` or always `{ order }`.
+ * - `false`: do not pay. The delivery ends in state `refused`.
+ * - `'hold'`: ask again later, with the backoff of a retry.
+ * - a `Date`: ask again then, at most 400 days from now. Durable inboxes only.
  */
 export type ConfirmAnswer = boolean | 'hold' | Date | { readonly order: string | number | bigint }
 
-/** What an answer means. */
+/** An answer of `confirm`, checked. */
 export type Confirmed =
   /** `order` as a string; absent for `true`. */
   | { readonly say: 'yes'; readonly order?: string }
@@ -22,14 +24,14 @@ const maxOrderLength = 255
 const dayMs = 86_400_000
 const maxDays = 400
 
-/** What an answer is read by. */
+/** What the check of a date needs. */
 export interface Asked {
   readonly now: number
-  /** Whether the inbox asks again by itself; only then it can wait for a date. */
+  /** Whether the inbox retries by itself: only then can a delivery wait for a date. */
   readonly isDurable: boolean
 }
 
-/** Reads an answer of `confirm`. Throws a TypeError for anything that is none: money must not depend on a typo. */
+/** Checks an answer of `confirm`. Throws a TypeError for any other value, so that a typo in an answer pays nobody. */
 export function readAnswer(answer: unknown, asked: Asked): Confirmed {
   if (answer === true) return { say: 'yes' }
   if (answer === false) return { say: 'no' }
@@ -63,7 +65,7 @@ function readOrder(order: unknown): string {
   )
 }
 
-/** How what came becomes true or false: SQLite answers 1 and 0, and a query that finds nothing null or undefined. */
+/** How to make a boolean of a frequent wrong answer: SQLite has 1 and 0 for booleans, and a query without a hit gives null or undefined. */
 function hintAt(answer: unknown): string {
   if (typeof answer === 'number' || typeof answer === 'bigint') return ', such as row.paid === 1'
   if (answer === null) return ', such as row !== null'

@@ -1,8 +1,8 @@
 import type createDebug from 'debug'
 
 /**
- * One namespace a step of the way: `DEBUG=conversion-webhook:*` shows every decision.
- * Lines hold codes, counts and the first characters of an id; never a parameter's text, a secret, a URL or an address.
+ * One namespace per step of processing: `DEBUG=conversion-webhook:*` shows every decision.
+ * Lines hold codes, counts and the first characters of an id; never the value of a parameter, a secret, a URL or an address.
  */
 export const debug = {
   route: namespace('route'),
@@ -14,7 +14,7 @@ export const debug = {
   answer: namespace('answer'),
 }
 
-/** The package is loaded with the first line: it takes longer than all of ours, and an Express app has it anyway. */
+/** Loads the package `debug` for the first line: importing it here would take longer than importing the rest of this package. */
 function namespace(name: string): (format: string, ...values: readonly (string | number | undefined)[]) => void {
   let log: createDebug.Debugger | undefined
   return (format, ...values) => {
@@ -23,7 +23,7 @@ function namespace(name: string): (format: string, ...values: readonly (string |
   }
 }
 
-/** Enough of an id to follow one conversion through the lines. */
+/** The first 8 characters of an id, enough to follow one conversion through the lines. */
 export function shortId(id: string): string {
   return id.slice(0, 8)
 }

@@ -2,12 +2,12 @@ import type { Conversion } from './callback/conversion.js'
 import type { Outcome } from './inbox/vocabulary.js'
 
 /**
- * The conversion of a request, with what became of it. The custom value is unknown, since the `parseCustomValue` of any webhook of the app
- * may have made it; `RequestConversion<string>` is that of a webhook without one.
+ * The conversion of a request, with the outcome of its callback. The custom value is unknown, since the `parseCustomValue` of any webhook of
+ * the app may have made it. `RequestConversion<string>` is that of a webhook without one.
  */
 export type RequestConversion<Custom = unknown> = Conversion<Custom> & {
   readonly outcome: Exclude<Outcome, 'refused' | 'conflict'>
-  /** The identity's id: the same for every callback about this conversion. */
+  /** The claim's id: the same for every callback of this claim. */
   readonly id: string
 }
 

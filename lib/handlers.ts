@@ -7,43 +7,49 @@ import { closestName, shown } from './util/closest-name.js'
 import { kindOf } from './util/kind-of.js'
 import type { ConversionEvent, Previous } from './inbox/vocabulary.js'
 
-/** What a handler gets besides the conversion. */
+/** The second argument of handlers and of `confirm`. */
 export type ConversionContext<Commit = undefined> = {
   readonly event: ConversionEvent
-  /** The idempotency key: the same for every repeat, retry, replay and restart of this delivery. Ends in `:reversal` for a claw-back. */
+  /**
+   * The idempotency key: the same for every repeat, retry, replay and restart of this delivery.
+   * Ends in `:reversal` for a fail that takes back a delivered success.
+   */
   readonly id: string
   /** 1 for the first attempt. */
   readonly attempt: number
-  /** What was recorded before this callback; absent for the first one. A fail with `previous.status === 'success'` takes a delivered success back. */
+  /**
+   * The status before this callback; absent for the first callback of a conversion.
+   * A fail with `previous.status === 'success'` takes back a success that was delivered.
+   */
   readonly previous?: Previous
   /**
-   * Aborts at `handlerTimeoutMs`, and when `close()` has waited long enough. Hand it to what the handler calls: a handler that runs on is
-   * stuck, and nothing of its conversion is delivered until it ends.
+   * Aborts after `handlerTimeoutMs`, and when `close()` has waited `closeTimeoutMs`. Pass it to every call that the handler waits for:
+   * until a handler that ignores it ends, nothing else of its conversion is delivered.
    */
   readonly signal: AbortSignal
 } & ([Commit] extends [undefined] ? unknown : { readonly commit: Commit })
 
 /**
- * Runs for one delivery; it is done when the function returns or its promise resolves, and is tried again when it throws, rejects or
- * takes longer than `handlerTimeoutMs`. What it returns is ignored.
+ * Called once per attempt at a delivery. The delivery is done when the function returns or its promise resolves. The delivery is retried
+ * when the function throws, rejects or runs longer than `handlerTimeoutMs`. The return value is ignored.
  */
 export type ConversionHandler<C, Commit = undefined> = (conversion: C, context: ConversionContext<Commit>) => unknown
 
 export interface EventHandlers<Custom = string, Commit = undefined> {
-  /** A conversion succeeded. May come together with `goalComplete`: register the one you pay for. */
+  /** A conversion succeeded. `goalComplete` may be delivered as well: pay in one of the two handlers only. */
   readonly onSuccess?: ConversionHandler<SuccessConversion<Custom>, Commit> | undefined
-  /** A conversion failed; with `context.previous.status === 'success'` one that had been delivered as a success. */
+  /** A conversion failed. With `context.previous.status === 'success'`, its success had been delivered: take the reward back. */
   readonly onFail?: ConversionHandler<FailConversion<Custom>, Commit> | undefined
   readonly onPending?: ConversionHandler<PendingConversion<Custom>, Commit> | undefined
-  /** The conversion completes the referrer's goal, once an identity. May come together with `success`: register the one you pay for. */
+  /** A conversion completed the referrer's goal; once per claim. `success` is delivered as well: pay in one of the two handlers only. */
   readonly onGoalComplete?: ConversionHandler<SuccessConversion<Custom>, Commit> | undefined
 }
 
-/** The first argument of `conversionWebhook`: handlers, which deliveries wait for, and observers, which nothing waits for. */
+/** The first argument of `conversionWebhook`. A delivery waits for its handler; nothing waits for an observer. */
 export interface ConversionHandlers<Custom = string, Commit = undefined>
   extends EventHandlers<Custom, Commit>, ConversionObservers<Custom> {}
 
-/** The conversion that an event's handler gets. */
+/** The type of conversion that the handler of each event gets. */
 export interface ConversionByEvent<Custom = string> {
   success: SuccessConversion<Custom>
   fail: FailConversion<Custom>
@@ -51,7 +57,10 @@ export interface ConversionByEvent<Custom = string> {
   goalComplete: SuccessConversion<Custom>
 }
 
-/** Asked before `success` and `goalComplete` reach their handlers: does this order exist, is it this friend's, is it paid? It only reads. */
+/**
+ * Called in each attempt at `success` and `goalComplete`, before the handler: does this order exist, is it this friend's, is it paid?
+ * Must only read, since a retry asks again.
+ */
 export type Confirm<Custom = string, Commit = undefined> = (
   conversion: SuccessConversion<Custom>,
   context: ConversionContext<Commit>,
@@ -73,7 +82,7 @@ function isEvent(event: unknown): event is ConversionEvent {
   return typeof event === 'string' && Object.hasOwn(handlerNames, event)
 }
 
-/** Throws a coded error for anything but an object of handlers and observers. `optionNames`: what belongs into the second argument. */
+/** Throws a coded error unless the argument is an object of handlers and observers. `optionNames` belong into the second argument. */
 export function checkHandlers(
   handlers: unknown,
   optionNames: readonly string[],
@@ -97,8 +106,8 @@ export function checkHandlers(
 }
 
 /**
- * The names that handlers may have: all of a plain object, and of an instance of a class, which may have fields and methods of its own,
- * inherited ones too, those that begin like a handler's.
+ * The names to check. A plain object must hold nothing but handlers and observers. An instance of a class may have other fields and
+ * methods, so only those whose names begin with `on` and a capital letter are checked, inherited ones too.
  */
 function namesIn(handlers: object): readonly string[] {
   const prototype: unknown = Object.getPrototypeOf(handlers)
@@ -122,10 +131,10 @@ function checkFunction(name: string, value: unknown): void {
   throw new ConversionWebhookError('ERR_CONVERSION_HANDLER_INVALID', { values: { name, got: kindOf(value) } })
 }
 
-/** Each event's own type, forgotten: the event says which conversion it is. */
+/** A handler of any event: `context.event` says which type the conversion has. */
 export type AnyHandler = (conversion: Conversion<unknown>, context: ConversionContext) => unknown
 
-/** The handlers of one webhook, one an event. */
+/** The handlers of one webhook, at most one per event. */
 export class Handlers {
   readonly #handlers = new Map<ConversionEvent, AnyHandler>()
 
@@ -157,7 +166,6 @@ export class Handlers {
     return this.#handlers.has(event)
   }
 
-  /** Runs the handler of an event, if there is one. */
   handle(conversion: Conversion<unknown>, context: ConversionContext): unknown {
     return this.#handlers.get(context.event)?.(conversion, context)
   }

@@ -3,22 +3,25 @@ import type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors
 import type { ConversionEvent, Difference } from './inbox/vocabulary.js'
 import { faults, messageOf } from './faults.js'
 
-/** Functions that are told and never asked: what they return is ignored, and their own failure is logged. */
+/** Functions that nothing waits for: their return value is ignored, and their throw or rejection is logged. */
 export interface ConversionObservers<Custom = string> {
-  /** An authenticated callback was refused (400, 422). Its texts are personal data: think before logging them. */
+  /** An authenticated callback was refused (400, 422). Its parameters are personal data: think before logging them. */
   readonly onRefused?: ((refused: RefusedCallback) => unknown) | undefined
   /**
-   * A callback contradicts the claim that it belongs to (409), or a delivery was refused because another claim has the order
-   * (`ERR_CONVERSION_ORDER_TAKEN`). Nothing was delivered; a person may look at it, and replay it.
+   * A callback contradicts what is recorded or may be somebody else's (409), or a delivery was refused because another claim has the order
+   * (`ERR_CONVERSION_ORDER_TAKEN`). No handler is called unless a person replays the callback or the delivery.
    */
   readonly onConflict?: ((conflict: ConflictingCallback<Custom>) => unknown) | undefined
-  /** A delivery used up its attempts and is tried no more until somebody replays it. Durable inboxes only. */
+  /** A delivery has used up its attempts or its time to be held. It is not tried again until somebody replays it. Durable inboxes only. */
   readonly onDead?: ((dead: DeadDelivery<Custom>) => unknown) | undefined
-  /** Something failed that no caller is told of: a handler, `confirm`, `scope`, the inbox, the package itself. @defaultValue prints to stderr */
+  /**
+   * A handler, `confirm`, `scope`, `allowFrom`, the inbox or the package itself failed. The answer to the sender never says why; this does.
+   * @defaultValue prints to stderr
+   */
   readonly onError?: ((failure: Failure) => unknown) | undefined
 }
 
-/** What failed, and in which attempt where it is a `confirm` or handler that failed, was late, or is stuck. */
+/** What failed. The fields of `FailedDelivery` are present where an attempt at a delivery failed, was late or is stuck. */
 export interface Failure extends Partial<FailedDelivery> {
   readonly stage: ErrorStage
   readonly error: unknown
@@ -30,7 +33,7 @@ export interface FailedDelivery {
   readonly id: string
   readonly event: ConversionEvent
   readonly attempt: number
-  /** Personal data where registrations pass an address; absent where the callback has none. */
+  /** Absent if the callback has none. Personal data if your registrations pass an e-mail address as order id. */
   readonly orderId?: string
 }
 
@@ -40,21 +43,24 @@ export interface RefusedCallback {
   readonly code: ConversionErrorCode
   readonly status: number
   readonly issues: readonly Issue[]
-  /** What was received, by wire name, without the credential. */
+  /** The received parameters by wire name, without the credential. */
   readonly params: Readonly<Record<string, string>>
   readonly scope: string
   readonly receivedAt: Date
-  /** Its place in the quarantine; absent where it could not be recorded. */
+  /** What `get` and `replay` take; absent if the callback could not be recorded in the quarantine. */
   readonly id?: string
 }
 
 export interface ConflictingCallback<Custom = string> {
-  /** What `get` and `replay` take: the callback in quarantine, or the refused delivery. */
+  /** What `get` and `replay` take: the id of the callback in quarantine, or of the refused delivery. */
   readonly id: string
   readonly conversion: Conversion<Custom>
-  /** What is recorded of the claim that it contradicts, or that has the order. */
+  /** The state of the claim that the callback contradicts, or that has the order. */
   readonly recorded: { readonly status: ConversionStatus; readonly goalComplete: boolean }
-  /** Why: the parameters that contradict, or else those that only one of the two states. E-mail addresses as they are compared. */
+  /**
+   * The parameters that contradict each other; if none do, those that only the claim or only the callback states.
+   * E-mail addresses are trimmed and in lower case, as they are compared.
+   */
   readonly differs: readonly Difference[]
 }
 
@@ -66,7 +72,7 @@ export interface DeadDelivery<Custom = string> {
   readonly error: unknown
 }
 
-/** Tells observers, and warns: each code once. */
+/** Calls observers, and emits each warning code once. */
 export interface Reporter {
   refused(refused: RefusedCallback): void
   conflict(conflict: ConflictingCallback<unknown>): void
@@ -76,7 +82,7 @@ export interface Reporter {
   warn(code: ConversionWarningCode, values?: object): void
 }
 
-/** Never throws, whatever an error does when it is printed. */
+/** Never throws: printing an error runs its getters, which may throw. */
 function print(message: string, error: unknown): void {
   try {
     console.error(message, error)
@@ -92,7 +98,7 @@ export function createReporter(observers: ConversionObservers<never>): Reporter 
     warned.add(code)
     process.emitWarning(messageOf(faults[code], values), { type: 'ConversionWebhookWarning', code })
   }
-  /** Whatever an observer does, it ends here. */
+  /** Calls an observer; logs its throw or rejection and never passes it on. */
   const tell = (name: string, observe: () => unknown): void => {
     const failed = (error: unknown): void => {
       warn('WRN_CONVERSION_OBSERVER_FAILED', { name })

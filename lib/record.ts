@@ -17,7 +17,7 @@ import type { ErrorStage, Reporter } from './observers.js'
 import type { Settings } from './options.js'
 import type { Outcome } from './inbox/vocabulary.js'
 
-/** What became of a callback, whichever way it came. */
+/** The outcome of a callback that came by HTTP or by `webhook.accept`. */
 export type Taken =
   | {
       readonly outcome: Exclude<Outcome, 'refused' | 'conflict'>
@@ -27,8 +27,8 @@ export type Taken =
   | { readonly outcome: 'refused' | 'conflict'; readonly id: string; readonly error: ConversionWebhookError }
 
 /**
- * Steps 5 and 6, the same for HTTP and `webhook.accept`: check, then record by the ledger or keep in the quarantine, and tell the
- * observers. Rejects with a coded error where nothing could be recorded, or a handler failed in memory.
+ * Checks a callback, records it by the ledger or keeps it in the quarantine, and calls the observers: the same for HTTP and
+ * `webhook.accept`. Rejects with a coded error if nothing could be recorded, or if a handler failed in memory.
  */
 export async function take(sent: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
   const receivedAt = Date.now()
@@ -43,7 +43,7 @@ export async function take(sent: Received, scope: string, settings: Settings, re
   return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }
 }
 
-/** A refused callback once more, by today's options. */
+/** Parses and checks a refused callback again, with the current options. */
 export function reread(received: Received, scope: string, receivedAt: number, settings: Settings): RereadResult {
   const result = readCallback(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
   return result.ok ? result : { ok: false, code: codeOf(result.issues), issues: result.issues }
@@ -84,7 +84,7 @@ async function refuse(
   return { outcome: 'refused', id, error }
 }
 
-/** An inbox that rejects without a code could not record. */
+/** Gives each rejection of the inbox a code, so that a storage failure is answered with 503. */
 async function recording<T>(record: () => Promise<T>): Promise<T> {
   try {
     return await record()
@@ -93,7 +93,7 @@ async function recording<T>(record: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Codes whose answer says nothing of the reason, and the stage under which `onError` is told of it. */
+/** Codes whose answer does not reveal the cause; `onError` gets the cause with this stage. */
 const stages: Partial<Record<ConversionErrorCode, ErrorStage>> = {
   ERR_CONVERSION_SCOPE_FAILED: 'scope',
   ERR_CONVERSION_INBOX_UNAVAILABLE: 'inbox',
@@ -101,7 +101,7 @@ const stages: Partial<Record<ConversionErrorCode, ErrorStage>> = {
   ERR_CONVERSION_INTERNAL: 'internal',
 }
 
-/** The coded error of whatever went wrong on the way of a callback: the only place that maps errors, and that tells `onError` of them. */
+/** Gives any error that ends the processing of a callback a code. Only this function maps these errors and reports them to `onError`. */
 export function codedError(cause: unknown, reporter: Reporter): ConversionWebhookError {
   const error = isConversionWebhookError(cause)
     ? cause
