@@ -4,7 +4,8 @@ import { isLocal } from './local.js'
 
 export interface ConversionInspectorOptions<Req = IncomingMessage> {
   /**
-   * Whether this request may see and replay conversions: asked for every request, and only `true` lets it in. A throw or a rejection is a 500.
+   * Whether this request may see and replay conversions. Called for every request; any result but `true` is answered with 403, a throw or a
+   * rejection with 500.
    * Required in production.
    * @defaultValue only this machine: a loopback address, a loopback name in the Host header, and no proxy in between
    */
@@ -23,16 +24,19 @@ export function requireInbox(inbox: unknown): asserts inbox is Operators {
   }
 }
 
-/** Checks the options; the function that resolves with whether a request may go on. */
+/** Checks the options. Returns the function that decides whether a request is authorized. */
 export function resolveAuthorize<Req extends IncomingMessage>(
   options: ConversionInspectorOptions<Req>,
 ): (req: Req) => Promise<boolean> {
   if (typeof options !== 'object' || (options as unknown) === null) {
-    throw fault('ERR_CONVERSION_OPTION_INVALID', 'The options of conversionInspector are an object: { authorize }.')
+    throw fault('ERR_CONVERSION_OPTION_INVALID', 'The options of conversionInspector must be an object: { authorize }.')
   }
   const unknown = Object.keys(options).find((name) => name !== 'authorize')
   if (unknown !== undefined) {
-    throw fault('ERR_CONVERSION_OPTION_UNKNOWN', `conversionInspector has no option ${unknown}; its one is authorize.`)
+    throw fault(
+      'ERR_CONVERSION_OPTION_UNKNOWN',
+      `conversionInspector has no option ${unknown}; its only option is authorize.`,
+    )
   }
   const { authorize } = options
   if (authorize === undefined) {
@@ -42,9 +46,12 @@ export function resolveAuthorize<Req extends IncomingMessage>(
     throw fault('ERR_CONVERSION_AUTHORIZE_MISSING', message)
   }
   if (typeof authorize !== 'function') {
-    throw fault('ERR_CONVERSION_OPTION_INVALID', 'authorize is a function of the request that returns true or false.')
+    throw fault(
+      'ERR_CONVERSION_OPTION_INVALID',
+      'authorize must be a function of the request that returns true or false.',
+    )
   }
-  // Not all users have types: only true is true.
+  // JavaScript callers may return anything, such as an unchecked object: only `true` authorizes.
   return async (req) => ((await authorize(req)) as unknown) === true
 }
 
