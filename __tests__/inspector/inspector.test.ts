@@ -160,11 +160,14 @@ describe('who may see it', () => {
     ['localhost', { 'X-Forwarded-For': '203.0.113.7' }, 403],
     ['localhost', { Forwarded: 'for=203.0.113.7' }, 403],
     ['localhost', { Via: '1.1 proxy' }, 403],
-  ])('without authorize only requests of this machine: Host %p, %j is answered with %i', async (host, headers, status) => {
-    const { call, post } = await start({})
-    expect((await call('/', { headers: { Host: host, ...headers } })).status).toBe(status)
-    expect((await post('overview', {}, { Host: host, ...headers })).status).toBe(status)
-  })
+  ])(
+    'without authorize only requests of this machine: Host %p, %j is answered with %i',
+    async (host, headers, status) => {
+      const { call, post } = await start({})
+      expect((await call('/', { headers: { Host: host, ...headers } })).status).toBe(status)
+      expect((await post('overview', {}, { Host: host, ...headers })).status).toBe(status)
+    },
+  )
 
   test('without authorize no request without a Host header', async () => {
     const { port } = await start({})
