@@ -1,8 +1,8 @@
 /*
- * Why: node:sqlite is synchronous, so what prune and erase do keeps callbacks waiting. For how long, in a SQLite file of so many conversions
- * (`node bench/forgetting.mjs 1000000`), each settled half a minute after the one before: the longest turn of the event loop, and the
- * longest wait of a callback, of which one comes every 20 ms. What the disk of this machine adds shows in the row where nothing else is done;
- * where others use the machine, the most processor time of one turn says more.
+ * Why: node:sqlite is synchronous, so callbacks wait while prune and erase run. Measures the longest turn of the event loop, and the longest
+ * wait of a callback (one comes every 20 ms), in a SQLite file of a given number of conversions, settled half a minute apart:
+ * `node bench/forgetting.mjs 1000000`. The row where nothing else is done shows the share of this machine's disk. On a shared machine the
+ * most processor time of one turn is the better measure.
  */
 import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,7 @@
 /*
- * Why: an inbox is kept for years, and nothing that a shop or a person waits for may grow with it. Medians in milliseconds of everything that
- * is asked of an inbox with 1,000, 100,000 and 1,000,000 conversions, a full quarantine beside them, and the plans of what is not flat.
- * Fewer: `npm run bench:growth -- --rows 1000,10000`.
+ * Why: an inbox is kept for years, and no operation may become slower with it. Prints the median milliseconds of every operation on an inbox
+ * with 1,000, 100,000 and 1,000,000 conversions and a full quarantine, and the query plans of operations that become slower.
+ * With fewer conversions: `npm run bench:growth -- --rows 1000,10000`.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
@@ -9,11 +9,11 @@ import { join } from 'node:path'
 import { startPostgres } from '../scripts/postgres.mjs'
 import { asJson, measure, mustMeet, rowCounts, tell } from './support/report.mjs'
 
-/** Times from the fewest conversions to the most. */
+/** The highest ratio of a time with the most conversions to the time with the fewest. */
 const goals = { accept: 1.3, claim: 1.3, 'newest page': 2 }
 const flat = 2
 
-/** A file or a server for each number of conversions, while they are measured. */
+/** Each database is measured with one file or one server for each number of conversions. */
 const databases = {
   async SQLite() {
     const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-growth-'))

@@ -1,7 +1,7 @@
 /*
- * Why: a receiver must disappear in what its framework costs. Requests a second of an app with the package, over the same app with a
- * middleware that only calls next(), and of the same app with a validation library. A server is a fresh process; this one sends the load
- * over keep-alive connections, each callback with an order of its own. Variants take turns, and each ratio is of one turn.
+ * Why: the package must cost little beside its framework. Measures requests a second of an app with the package, of the same app with a
+ * middleware that only calls next(), and of the same app with a validation library. Each server is a fresh process. This process sends the
+ * load over keep-alive connections, each callback with an order of its own. Variants take turns, and each ratio is of one turn.
  */
 import { connections, requestRate } from './support/load.mjs'
 import { report, spread, tell } from './support/report.mjs'
@@ -16,7 +16,7 @@ const results = []
 for (let turn = 0; turn < turns; turn++) {
   const result = {}
   for (const [framework, variants] of apps) {
-    // Every other turn backwards, so that a machine that slows down favours nobody.
+    // Every other turn runs backwards, so that a machine that slows down favours no variant.
     for (const variant of turn % 2 ? variants.toReversed() : variants)
       result[`${framework} ${variant}`] = await requestRate(framework, variant)
   }

@@ -1,13 +1,13 @@
 /*
- * Why: a package that an app imports is paid for at every start of every process, function and test file. Milliseconds and heap of
- * importing the main entry, in fresh processes, less what an empty import takes; and a look at what must not be loaded with it.
+ * Why: importing the package delays every start of every process, function and test file. Measures milliseconds and heap of importing the
+ * main entry, in fresh processes, minus those of an empty import. Fails if modules are loaded that are only needed later.
  */
 import { measure, report, spread, tell } from './support/report.mjs'
 
 const processes = 15
 const formats = ['esm', 'cjs']
 
-/** What importing costs a process beyond importing next to nothing. */
+/** Milliseconds and heap of importing the package, minus those of importing an empty module. */
 async function cost(format, nodeArgs) {
   const bare = await measure('import-once.mjs', [format, 'node:path'], { nodeArgs })
   const ours = await measure('import-once.mjs', [format, 'conversion-webhook'], { nodeArgs })

@@ -1,8 +1,8 @@
 /*
- * Why: node:sqlite is synchronous, so while a query runs the process does nothing else. For how long in one go, for everything that an operator
- * may ask of a SQLite file of so many conversions (`node bench/operators.mjs 1000000`) with a full quarantine: the longest turn of the event
- * loop of several runs, the most processor time that one turn took, and how long the whole took. A tenth of all conversions are of one
- * address, half of them of one scope. What the machine adds by itself, where others use it too, shows in the row where nothing is done.
+ * Why: node:sqlite is synchronous, so while a query runs the process does nothing else. Measures every operator on a SQLite file of a given
+ * number of conversions with a full quarantine (`node bench/operators.mjs 1000000`): the longest turn of the event loop in several runs, the
+ * most processor time of one turn, and the time of the whole operation. A tenth of all conversions have one address, half of them one scope.
+ * The row where nothing is done shows the share of other programs on this machine.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -23,7 +23,7 @@ const goalMs = 50
 const yearOfDays = 366
 const nearlyAll = 0.9
 
-/** Makes a file with its conversions of a year, and a full quarantine. */
+/** Fills a file with the conversions of a year and a full quarantine. */
 async function seed(file) {
   const first = sqliteInbox(file)
   await first.stats() // makes the tables
@@ -40,7 +40,7 @@ async function seed(file) {
   await webhook.close()
 }
 
-/** The turns while something is done, and how long that takes in milliseconds. */
+/** Measures the turns of the event loop while `work` runs, and its milliseconds. */
 async function watch(work) {
   const turns = watchTurns()
   await wait(2)
@@ -51,7 +51,7 @@ async function watch(work) {
   return { ...turns.stop(), takes }
 }
 
-/** Seeding takes memory, and a process that gives much of it back pauses for that: so another one does it. */
+/** Fills the file in another process: freeing that much memory would pause this one while it measures. */
 function seedElsewhere(file) {
   const { status } = spawnSync(process.execPath, [import.meta.filename, String(rows), file], { stdio: 'inherit' })
   if (status !== 0) throw new Error(`no file was made: ${status}`)
@@ -136,7 +136,7 @@ try {
   console.log(`\nWhat operators take in one go, in a SQLite file of ${rows} conversions, ${megabytes} MB`)
   console.log(`${process.version}, ${process.platform} ${process.arch}, ${cpus().length} cores\n`)
   const inbox = sqliteInbox(file)
-  conversionWebhook({}, { secret: false, inbox }) // rows have their conversion, nothing is delivered
+  conversionWebhook({}, { secret: false, inbox }) // with a webhook, rows have their `conversion`; without handlers nothing is delivered
   console.table(await measure(inbox))
   await inbox.close()
 } finally {

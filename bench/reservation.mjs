@@ -1,7 +1,7 @@
 /*
- * Why: before a handler pays, its claim must have the order, and after `confirm` that takes one grouped commit a delivery more. What `confirm`
- * and its reservation cost a paid delivery, recorded and delivered, on SQLite and PostgreSQL: with `true`, which reserves one key, and with an
- * order of another number, which reserves two. The `confirm` itself does nothing.
+ * Why: before a handler pays, its claim must reserve the order, which takes one more grouped commit for each delivery. Measures what `confirm`
+ * and the reservation add to recording and delivering a conversion, on SQLite and PostgreSQL: with `true`, which reserves one key, and with
+ * an order of another number, which reserves two. The `confirm` of the benchmark does nothing else.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,7 +32,7 @@ for (const [name, run] of Object.entries(inboxes)) {
   const results = []
   for (let turn = 0; turn < turns; turn++) {
     const result = {}
-    // Every other turn backwards, so that a machine that slows down favours nobody.
+    // Every other turn runs backwards, so that a machine that slows down favours no variant.
     for (const what of turn % 2 ? variants.toReversed() : variants) result[what] = await run(what, turn)
     results.push(result)
     tell(`${name}, turn ${turn + 1} of ${turns}`)

@@ -1,7 +1,7 @@
 /*
- * Why: how much one PostgreSQL carries. Callbacks a second, recorded and paid through `commit` in one, two and four processes beside each
- * other; what of the processors the server takes for each; and the bytes that each leaves on its disk. Server and processes share the
- * machine, so a server of its own carries more.
+ * Why: to know how much load one PostgreSQL server carries. Measures callbacks a second, recorded and paid through `commit` by one, two and
+ * four processes in parallel; the server's processor time for each callback; and the bytes that each leaves on the server's disk. Server and
+ * processes share this machine, so a server on a machine of its own carries more.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -13,10 +13,10 @@ import { report, spread, start, tell } from './support/report.mjs'
 const turns = 3
 const processCounts = [1, 2, 4]
 const callbacks = 2_000 // of each process
-const before = 500 // until what is measured is compiled
-const ticksPerSecond = 100 // of Linux, whatever the machine
+const before = 500 // warm-up: until V8 has compiled the measured code
+const ticksPerSecond = 100 // the unit of /proc/<pid>/stat, the same on every Linux machine
 
-/** Seconds of processor time that a PostgreSQL server has used; NaN where the system does not tell. */
+/** Seconds of processor time that a PostgreSQL server has used; NaN if the system has no /proc. */
 function secondsOf(port) {
   try {
     const processes = readdirSync('/proc')
@@ -40,7 +40,7 @@ function readProcess(id) {
     const command = readFileSync(`/proc/${id}/cmdline`, 'utf8')
     return { id, parent, own: at(14) + at(15), ended: at(16) + at(17), command }
   } catch {
-    return undefined // it has ended meanwhile
+    return undefined // the process has ended meanwhile
   }
 }
 

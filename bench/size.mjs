@@ -1,7 +1,7 @@
 /*
- * Why: every package that comes along is one more to trust, to update and to ship. What installing the packed tarball adds to an app that
- * has Express, optional peers left out: packages, bytes on disk, and the tarball itself, which may be larger than minified code would be:
- * a stack trace has to show code that can be read.
+ * Why: every dependency is one more package to trust, to update and to ship. Measures what installing the packed tarball adds to an app with
+ * Express and without the optional peers: packages, bytes on disk, and the tarball itself. The code is not minified, so that stack traces
+ * show readable code.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'

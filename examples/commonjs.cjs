@@ -1,10 +1,10 @@
-// The same in CommonJS, with a handler for each event and one that is registered later.
+// Express in CommonJS, with a handler for each event. The handler of goalComplete is registered later.
 const express = require('express')
 const { conversionWebhook } = require('conversion-webhook')
 
 const webhook = conversionWebhook({
   onSuccess: ({ orderId, purchaseValue }) => console.log('success', orderId, purchaseValue),
-  // With previous.status 'success' something was delivered that has to be taken back.
+  // If previous.status is 'success', the success was delivered, and its reward has to be taken back.
   onFail: ({ orderId }, { previous }) => console.log('fail', orderId, 'after', previous?.status),
   onPending: ({ orderId }) => console.log('pending', orderId),
 })

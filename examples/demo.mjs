@@ -1,4 +1,4 @@
-/* The script of `npm start -- --demo`: what is sent, and what must come of it. */
+/* The callbacks that `npm start -- --demo` sends, with the answers and the handlers that each must have. */
 
 const order = {
   referrer_name: 'Robert Downy',
@@ -71,7 +71,7 @@ const script = [
   },
 ]
 
-/** Sends the script to a URL, waits for the deliveries, prints a row each, and gives the exit code: 1 where anything came out differently. */
+/** Sends the callbacks, waits for their deliveries and prints a row for each. Resolves with the exit code: 1 if a row is not as expected. */
 export async function runDemo({ url, ran, settled }) {
   const rows = []
   for (const { what, send, secret, answer, runs } of script) {
@@ -94,7 +94,7 @@ export async function runDemo({ url, ran, settled }) {
   console.log(
     wrong === 0
       ? `\n${rows.length} callbacks, all answered as they should be.`
-      : `\n${wrong} of ${rows.length} came out wrong.`,
+      : `\n${wrong} of ${rows.length} callbacks had another answer or other handlers than expected.`,
   )
   return wrong === 0 ? 0 : 1
 }

@@ -1,4 +1,4 @@
-// The smallest use: mount it in Express, and register the event that you pay for.
+// The smallest app: mounts the webhook in Express, with a handler for the event that it pays for.
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
 

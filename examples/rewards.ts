@@ -1,7 +1,7 @@
 /*
- * A shop on SQLite that pays rewards by the recipe of docs/rewards.md: each entry is written in the transaction that marks its delivery
- * done, so that it is there exactly once, whatever crashes. Kill it with -9 while you send callbacks, and start it again. Node 24 runs it
- * as it is: `node examples/rewards.ts`.
+ * A shop on SQLite that pays rewards by the recipe of docs/rewards.md. The transaction that marks a delivery done also writes the reward, so
+ * that each reward is written exactly once, even after a crash. Kill the process with -9 while you send callbacks, and start it again.
+ * Node 24 runs this file without a build: `node examples/rewards.ts`.
  */
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
@@ -21,7 +21,7 @@ const dayMs = 86_400_000
 const fold = (email: unknown) => String(email).trim().normalize('NFC').toLowerCase()
 const claimOf = (id: string) => id.slice(0, id.lastIndexOf(':'))
 
-/** Without the variable a new one at each start: a secret that stands in an example is none. */
+/** A new secret at each start unless the variable is set: a fixed one in an example would be public. */
 const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')
 const file = process.env.FILE ?? 'rewards.db'
 const inbox = sqliteInbox(file)
@@ -38,7 +38,7 @@ shop.exec(`
 `)
 const find = shop.prepare('SELECT number, email, state, paid_at FROM orders WHERE number = ?')
 
-/** Two orders of a friend, one whose goods cannot come back any more, and one paid today. */
+/** Two orders of a referee: 7001 is past its refund window, 7002 was paid today. */
 const sell = shop.prepare("INSERT OR IGNORE INTO orders VALUES (?, 'friend@shop.example', 'paid', ?, ?)")
 sell.run('7001', Date.now() - 40 * dayMs, 12_000)
 sell.run('7002', Date.now(), 8000)
@@ -71,7 +71,7 @@ const webhook = conversionWebhook(
       await commit((db) => db.prepare(sql).run(claimOf(id)))
       console.log(`${String(orderId)}: taken back`)
     },
-    onDead: ({ id, error }) => console.error('tried in vain:', id, error),
+    onDead: ({ id, error }) => console.error('all attempts failed:', id, error),
   },
   {
     secret,
@@ -92,7 +92,7 @@ const webhook = conversionWebhook(
 
 const app = express()
 app.use('/webhook', webhook)
-// Names and addresses, for this machine only: the server listens on loopback.
+// This answer holds names and addresses. Only this machine can ask for it, since the server listens on loopback.
 app.get('/inbox', async (_req, res) => {
   res.json({ stats: await inbox.stats(), newest: await inbox.list({ limit: 10 }) })
 })
@@ -101,10 +101,10 @@ const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
   console.log(`Callbacks go to http://localhost:${String(port)}/webhook/${secret}`)
 })
 
-// Answer what is on its way, let handlers end, then close the file.
+// Answer the requests that have arrived, let handlers end, then close the file.
 process.once('SIGTERM', () => {
   server.prependListener('request', (_req, res) => {
-    res.shouldKeepAlive = false // or a client that asks again and again holds us
+    res.shouldKeepAlive = false // or a client that keeps sending requests would keep the server open
   })
   server.close(() => {
     void webhook.close().then(() => {
@@ -113,6 +113,6 @@ process.once('SIGTERM', () => {
     })
   })
   setTimeout(() => {
-    server.closeAllConnections() // nor does one that never finishes its request
+    server.closeAllConnections() // a client that never finishes its request would keep the server open too
   }, 2_000).unref()
 })

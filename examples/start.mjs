@@ -1,6 +1,6 @@
 /*
- * `npm start`: an app that receives callbacks into the file conversions.db, and a curl line to send one. `npm start -- --demo` sends a
- * scripted set itself, prints what was answered and which handlers ran, and ends.
+ * `npm start`: an app that receives callbacks into the file conversions.db, and prints a curl line to send one. `npm start -- --demo` sends a
+ * fixed set of callbacks itself, prints the answers and which handlers ran, and ends.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -16,7 +16,7 @@ const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString
 const folder = isDemo ? mkdtempSync(resolve(tmpdir(), 'conversion-webhook-demo-')) : '.'
 const inbox = sqliteInbox(resolve(folder, process.env.FILE ?? 'conversions.db'))
 
-/** The events whose handlers ran, in order; the demo reads and empties it. */
+/** The events whose handlers ran, in order. The demo reads and empties this array after each callback. */
 const ran = []
 const handler = (conversion, { event, previous }) => {
   ran.push(previous?.status === 'success' && event === 'fail' ? 'fail (takes the success back)' : event)
@@ -49,7 +49,7 @@ app.use('/webhook', webhook)
 const wanted = isDemo ? 0 : (process.env.PORT ?? 3000)
 const server = app.listen(wanted, '127.0.0.1', async (error) => {
   if (error) {
-    console.error(`Port ${wanted} cannot be used (${error.code}): PORT=0 npm start takes a free one.`)
+    console.error(`Port ${wanted} cannot be used (${error.code}): PORT=0 npm start takes a free port.`)
     process.exitCode = 1
     return
   }
@@ -70,7 +70,7 @@ Ctrl-C ends it.
 `)
 })
 
-/** Handlers run after the answer: resolves when all of them have. */
+/** Resolves when all handlers have ended, since they run after the answer. */
 async function settled() {
   for (;;) {
     const { waiting, running } = (await inbox.stats()).deliveries

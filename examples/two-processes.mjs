@@ -1,6 +1,6 @@
 /*
- * Two Express processes on one PostgreSQL: send a callback to either, and either delivers it, once, by the recipe of docs/rewards.md.
- * Brings its own server, or takes yours: DATABASE_URL=postgres://… node examples/two-processes.mjs
+ * Two Express processes on one PostgreSQL database. Send a callback to either of them: one of the two delivers it, once, by the recipe of
+ * docs/rewards.md. Starts a server of its own unless you name yours: DATABASE_URL=postgres://… node examples/two-processes.mjs
  */
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -70,10 +70,10 @@ async function serve() {
   })
   process.once('disconnect', () => {
     server.prependListener('request', (_req, res) => {
-      res.shouldKeepAlive = false // or a client that asks again and again holds us
+      res.shouldKeepAlive = false // or a client that keeps sending requests would keep the server open
     })
     server.close(() => void webhook.close().then(() => shop.end()))
-    setTimeout(() => server.closeAllConnections(), 2_000).unref() // nor does one that never finishes its request
+    setTimeout(() => server.closeAllConnections(), 2_000).unref() // nor may a client that never finishes its request
   })
 }
 
@@ -92,13 +92,13 @@ async function startBoth() {
       order_number text NOT NULL, kind text NOT NULL, claim text NOT NULL, email text NOT NULL, cents integer NOT NULL,
       PRIMARY KEY (order_number, kind)
     );
-    -- An order of a friend, whose goods cannot come back any more.
+    -- An order of a referee, past its refund window.
     INSERT INTO orders VALUES ('7001', 'friend@shop.example', 'paid', now() - interval '40 days', 12000)
     ON CONFLICT DO NOTHING;
   `)
   await client.end()
 
-  // One secret for both; without the variable a new one at each start.
+  // Both processes have the same secret: a new one at each start unless the variable is set.
   const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')
   const env = { ...process.env, DATABASE_URL: url, CONVERSION_WEBHOOK_SECRET: secret }
   const children = [1, 2].map(() => fork(fileURLToPath(import.meta.url), { env }))

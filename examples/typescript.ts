@@ -1,18 +1,18 @@
 /*
- * TypeScript: campaigns as scopes, a typed custom value, and observers. It gives points, not money: that needs `confirm`, as in
- * `rewards.ts`. Node 24 runs it as it is: `node examples/typescript.ts`.
+ * TypeScript: campaigns as scopes, a typed custom value, and observers. This app gives points. An app that gives money needs `confirm`, as in
+ * `rewards.ts`. Node 24 runs this file without a build: `node examples/typescript.ts`.
  */
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
 
-/** What the shop passed as custom value for each referrer: `tier:gold`. */
+/** The custom value that the shop passes for each referrer: `tier:gold`. */
 interface Tier {
   readonly tier: string
 }
 
-/** Without the variable a new one at each start: a secret that stands in an example is none. */
+/** A new secret at each start unless the variable is set: a fixed one in an example would be public. */
 const secret = process.env.CONVERSION_WEBHOOK_SECRET ?? randomBytes(24).toString('base64url')
 
 const webhook = conversionWebhook(
@@ -39,10 +39,10 @@ const server = app.listen(process.env.PORT ?? 3000, () => {
   console.log(`Callbacks go to http://localhost:${String(port)}/webhook/spring/${secret}`)
 })
 
-// No new requests, then the handlers that still run, then the end.
+// Stop accepting requests, wait for the handlers that still run, then end.
 process.once('SIGTERM', () => {
   server.prependListener('request', (_req, res) => {
-    res.shouldKeepAlive = false // or a client that asks again and again holds us
+    res.shouldKeepAlive = false // or a client that keeps sending requests would keep the server open
   })
   server.close(() => {
     void webhook.close().then(() => {
@@ -50,6 +50,6 @@ process.once('SIGTERM', () => {
     })
   })
   setTimeout(() => {
-    server.closeAllConnections() // nor does one that never finishes its request
+    server.closeAllConnections() // a client that never finishes its request would keep the server open too
   }, 2_000).unref()
 })

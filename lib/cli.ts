@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import type { Io } from './cli/io.js'
 import { run } from './cli/program.js'
 
-/** A second Ctrl-C does not wait for what still runs. */
+/** Exit code after a second Ctrl-C, which ends the process while the command still runs. */
 const endedByInterrupt = 130
 
 const interruption = new AbortController()
@@ -12,7 +12,7 @@ function interrupt(): void {
 }
 process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
 
-// A reader that went away, as in `… | head`, ends the command quietly.
+// When the reader of a pipe is gone, as in `… | head`, the command ends without an error.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') interruption.abort()

@@ -1,8 +1,8 @@
 /*
- * dist: the code once, as CommonJS, which every Node loads without waiting: an entry a file, and what they share, since many small modules
- * cost more to load than to run. The ES modules hand on what these export, so that an app that uses both has one package, not two.
- * Dependencies stay imports. Nothing but the inspector's page is minified: the code keeps its names, lines and comments, so that a stack
- * trace shows a place that can be read, and an uncaught error prints one line of it.
+ * Builds dist. The code is bundled once, as CommonJS, which every Node loads synchronously: one file for each entry and one for shared code,
+ * since many small modules load slowly. The ES modules re-export the CommonJS ones, so that an app that uses both formats loads the package
+ * once. Dependencies stay imports. Only the inspector's page is minified: stack traces of the rest show readable code, and an uncaught error
+ * prints one short line of it.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -19,11 +19,11 @@ const dist = join(root, 'dist')
 const entries = ['index', 'sqlite', 'postgres', 'inspector', 'testing']
 
 const neighbour = (path) => `./${path.split('/')[1] ?? 'index'}.js`
-/** The package by its own name is the entry next door. */
+/** Imports of the package by its own name become imports of the entry beside this one. */
 const paths = (id) => (/^conversion-webhook(\/|$)/.test(id) ? neighbour(id) : id)
 const external = (id) => !/^[./]/.test(id)
 
-/** TypeScript without its types, and otherwise as it was written. */
+/** Strips the types of TypeScript and changes nothing else. */
 const typescript = {
   name: 'typescript',
   resolveId(source, importer) {
@@ -58,12 +58,12 @@ const made = await bundle(entries, {
   format: 'cjs',
   esModule: true,
   interop: 'default',
-  chunkFileNames: 'shared.js', // a number follows where there are several
+  chunkFileNames: 'shared.js', // rollup adds a number if there are several
 })
 await bundle(['cli'], { dir: join(dist, 'esm'), format: 'es', banner: '#!/usr/bin/env node' })
 chmodSync(join(dist, 'esm/cli.js'), 0o755)
 
-// Only a browser reads the source of the page.
+// The page is minified: only browsers load it.
 await build({
   absWorkingDir: root,
   entryPoints: ['page.ts', 'page.css', 'page.html'].map((name) => `lib/inspector/page/${name}`),
@@ -76,7 +76,7 @@ await build({
   loader: { '.html': 'copy' },
   logLevel: 'warning',
 })
-// uPlot is part of the page's script; its licence goes where it goes.
+// uPlot is bundled into the page's script, so its licence is shipped too.
 copyFileSync(join(root, 'node_modules/uplot/LICENSE'), join(dist, 'page/uplot.LICENSE'))
 
 for (const { isEntry, fileName, exports } of made) {
@@ -90,13 +90,13 @@ for (const [format, type] of [
   writeFileSync(join(dist, format, 'package.json'), `${JSON.stringify({ type })}\n`)
 }
 
-/** Where the types of an optional peer are not installed, what is taken from them is `any`, and no error of the user's. */
+/** If an app has not installed the types of an optional peer, they become `any` instead of an error in the app's type check. */
 const optionalTypes = {
   name: 'optional-types',
   renderChunk: (code) => code.replaceAll(/^import .* from 'pg';$/gm, '// @ts-ignore\n$&'),
 }
 
-// The declarations in the same way, with nothing that no entry leads to.
+// The declarations are bundled in the same way, without those that no entry uses.
 const declarations = join(dist, 'declarations')
 const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')]
 execFileSync(process.execPath, [...tsc, '--outDir', declarations], { stdio: 'inherit' })

@@ -1,7 +1,7 @@
 /*
  * Writes lib/callback/validator.generated.ts from callbackSchema, so that importing the package neither compiles a schema nor evaluates
  * code. `--check` writes nothing and fails when the file on disk is not what the schema gives.
- * esbuild strips the schema's types, so that this runs also where npm was not allowed to install the pinned Node.
+ * esbuild strips the schema's types, so that older Node versions can run this script too.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Ajv } from 'ajv'

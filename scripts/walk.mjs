@@ -1,8 +1,8 @@
 /*
- * Walks one callback through an instrumented build of `lib/` and prints the rooms that it enters, from the middleware to the handler's first
- * line. A room is a file, outside of `util/`, of which a function is given the callback: the request, or anything made of it that still names
- * its order. A climb is such a call into a room that the callback has left behind, by one that does not import it: an inbox that calls a function
- * which it was given. `--assert` fails where there are more rooms than the goal, or a climb; `--all` prints every call.
+ * Sends one callback through an instrumented build of `lib/` and prints the files that it passes, from the middleware to the handler's first
+ * line. A room is a file outside `util/` that has a function which gets the callback as an argument: the request, or a value made from it that
+ * holds its order number. A climb is a call back into an earlier room by a file that does not import that room, such as an inbox that calls a
+ * function it was given. `--assert` fails if there are more rooms than the goal, or a climb; `--all` prints every call.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, IncomingMessage } from 'node:http'
@@ -16,7 +16,7 @@ const order = 'walked-order'
 const secret = 'a secret of the walk'
 const query = `conversion=success&referrer_name=Robert+Downy&referrer_email=robert%40example.com&referee_name=Cristian+Bale&referee_email=cristian%40example.com&orderID=${order}&purchaseValue=1000&referrer_converts=2&goal_complete=0`
 
-/** What the instrumented functions tell: which file was entered, and from which. */
+/** The calls that the instrumented functions report: the file of the function, and the file of its caller. */
 class Walk {
   calls = []
   isRecording = false
@@ -42,7 +42,7 @@ class Walk {
 
 const deepest = 4
 
-/** Whether a value names the order of the callback, or holds something that does. */
+/** Whether a value holds the order number of the callback, at any depth. */
 function carries(value, depth = 0) {
   if (typeof value === 'string') return value.includes(order)
   if (typeof value !== 'object' || value === null || depth > deepest) return false
@@ -56,7 +56,7 @@ function isPlain(value) {
   return prototype === null || prototype === Object.prototype
 }
 
-/** The files of `lib/` as JavaScript. */
+/** Writes the files of `lib/` to a folder as instrumented JavaScript. */
 function compile(folder) {
   const config = ts.readConfigFile(join(root, 'tsconfig.build.json'), ts.sys.readFile).config
   const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, root)
@@ -76,7 +76,7 @@ function compile(folder) {
   })
 }
 
-/** Each function tells when it begins, waits, goes on and ends. */
+/** Makes each function report when it begins, awaits, resumes and ends. */
 function instrumented(text, file) {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
   const inserts = []
@@ -103,7 +103,7 @@ function instrumented(text, file) {
   }
   ts.forEachChild(source, visit)
   let done = text
-  // Of inserts at one place, the first one comes first.
+  // Inserts at the same position keep their order.
   for (const { at, what } of inserts
     .map((each, index) => ({ ...each, index }))
     .sort((a, b) => b.at - a.at || b.index - a.index)) {
@@ -112,13 +112,13 @@ function instrumented(text, file) {
   return done
 }
 
-/** The names that a parameter gives to what it is given. */
+/** The variable names that a parameter declares. */
 function boundBy(name) {
   if (ts.isIdentifier(name)) return [name.text]
   return name.elements.flatMap((element) => (ts.isOmittedExpression(element) ? [] : boundBy(element.name)))
 }
 
-/** Whom a file imports, types too, and whom those import. */
+/** All files that a file imports, directly or indirectly, including imports of types. */
 function importsOf() {
   const lib = join(root, 'lib')
   const direct = new Map()
@@ -138,7 +138,7 @@ function importsOf() {
   return new Map([...direct.keys()].map((file) => [file, reach(file)]))
 }
 
-/** Where the calls lead: the rooms in their order, and the climbs. */
+/** The rooms of the calls in their order, and the climbs. */
 function roomsOf(calls, imports) {
   const rooms = []
   const climbs = []
@@ -166,7 +166,7 @@ async function walkThrough(folder, openInbox) {
   await new Promise((resolve) => server.once('listening', resolve))
   const ask = (orderId) =>
     fetch(`http://127.0.0.1:${server.address().port}/${encodeURIComponent(secret)}?${query.replace(order, orderId)}`)
-  await ask('another') // what is made once
+  await ask('another') // a first callback, so that work that is done once does not count
   await new Promise((resolve) => setTimeout(resolve, 200))
   walk.isRecording = true
   const response = await ask(order)

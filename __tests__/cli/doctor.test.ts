@@ -7,7 +7,7 @@ import { conversionWebhook, type ConversionWebhook } from '../../lib/index.js'
 import { cli } from '../support/cli.js'
 import { certificateFile, closeServers, listen, listenSecurely } from '../support/servers.js'
 
-/* A good endpoint, and the same one behind every bad thing that can stand in front of it. */
+/* What `doctor` finds on a correctly deployed webhook, and on webhooks behind faulty proxies, caches and firewalls. */
 
 const secret = 'a-secret-of-the-tests'
 afterEach(closeServers)
@@ -26,7 +26,7 @@ async function examine(url: string, ...argv: string[]): Promise<Report> {
   return { exitCode, found: findings.map(({ check }) => check), whats: findings.map(({ what }) => what).join('\n') }
 }
 
-/** The webhook with something in front of it, or in its place. */
+/** An app with the webhook, or with other middleware in front of it or instead of it. */
 async function start(
   before: (app: Express) => unknown = () => undefined,
   options: object = { secret },
@@ -40,7 +40,7 @@ async function start(
   before(app)
   app.use('/webhook', webhook)
   const { url } = await listenAs(app as RequestListener)
-  /** Nothing that was asked reached anybody. */
+  /** Fails if a handler or observer was called. */
   const expectUntouched = async () => {
     expect(told).toEqual([])
     expect(Object.values((await webhook.inbox.stats()).callbacks)).toEqual([0, 0, 0, 0, 0])
@@ -48,7 +48,7 @@ async function start(
   return { url: `${url}/webhook/${secret}`, base: `${url}/webhook`, expectUntouched }
 }
 
-describe('nothing is found on a good endpoint, and nothing happens to it', () => {
+describe('on a correctly deployed webhook every check passes, and no handler runs', () => {
   test.each([
     ['the path', `/${secret}`, []],
     ['the query', `?token=${secret}`, []],
@@ -75,7 +75,7 @@ describe('nothing is found on a good endpoint, and nothing happens to it', () =>
     await expectUntouched()
   })
 
-  test('and people read what is as it should be', async () => {
+  test('and without --json each passed check is a line', async () => {
     const { url } = await start()
     const { out } = await cli(['doctor', url])
     expect(out.trim().split('\n')).toHaveLength(11)
@@ -84,7 +84,7 @@ describe('nothing is found on a good endpoint, and nothing happens to it', () =>
 })
 
 describe('on a bad endpoint it finds', () => {
-  test('a HEAD that somebody makes a GET of', async () => {
+  test('a proxy that turns HEAD into GET', async () => {
     const { url, expectUntouched } = await start((app) =>
       app.use((req, _res, next) => {
         if (req.method === 'HEAD') req.method = 'GET'
@@ -95,7 +95,7 @@ describe('on a bad endpoint it finds', () => {
     await expectUntouched()
   })
 
-  test('a prefetch that does not show', async () => {
+  test('a proxy that drops the headers of a prefetch', async () => {
     const { url, expectUntouched } = await start((app) =>
       app.use((req, _res, next) => {
         delete req.headers['sec-purpose']
@@ -103,13 +103,13 @@ describe('on a bad endpoint it finds', () => {
       }),
     )
     expect((await examine(url)).found).toEqual(['prefetch'])
-    await expectUntouched() // the body that would have been read is not sent then
+    await expectUntouched() // body-limit was skipped: its body would have been read as a callback
   })
 
   test.each([
     ['a hit', { 'X-Cache': 'Hit from cloudfront' }],
     ['an age', { Age: '12' }],
-    ['a header that lets others keep it', { 'Cache-Control': 'public, max-age=60' }],
+    ['a header that allows caching', { 'Cache-Control': 'public, max-age=60' }],
   ])('cached answers, by %s', async (_sign, headers) => {
     const { url } = await start((app) =>
       app.use((_req, res, next) => {
@@ -134,7 +134,7 @@ describe('on a bad endpoint it finds', () => {
     await expectUntouched()
   })
 
-  test('a secret that is never asked for', async () => {
+  test('a webhook that needs no secret', async () => {
     const { base } = await start(undefined, { secret: false })
     expect((await examine(base, '--user', `me:${secret}`)).found).toEqual(['secret-missing', 'secret-ignored'])
   })
@@ -163,7 +163,7 @@ describe('on a bad endpoint it finds', () => {
     await expectUntouched()
   })
 
-  test('a firewall that dislikes a second question mark, long queries and foreign letters', async () => {
+  test('a firewall that refuses a second question mark, long queries and letters beyond ASCII', async () => {
     const { url } = await start((app) =>
       app.use((req, res, next) => {
         const isFine = req.url.length < 2_000 && req.url.split('?').length === 2 && !/%[89A-F]/i.test(req.url)
@@ -174,7 +174,7 @@ describe('on a bad endpoint it finds', () => {
     expect((await examine(url)).found).toEqual(['second-question-mark', 'long-query', 'non-ascii'])
   })
 
-  test('a certificate that nobody trusts', async () => {
+  test('a self-signed certificate', async () => {
     const { url } = await start(undefined, undefined, listenSecurely)
     const { found, whats } = await examine(url)
     expect([found, whats]).toEqual([['visit'], 'nothing answers: DEPTH_ZERO_SELF_SIGNED_CERT'])
@@ -182,7 +182,7 @@ describe('on a bad endpoint it finds', () => {
 
   test.each([
     ['nowhere', {}],
-    ['to what is no URL', { Location: 'http://[' }],
+    ['to an invalid URL', { Location: 'http://[' }],
   ])('a redirect that leads %s', async (_where, headers) => {
     const { url } = await start((app) => app.use((_req, res) => res.writeHead(302, headers).end()))
     const { found, whats } = await examine(url)
@@ -191,10 +191,10 @@ describe('on a bad endpoint it finds', () => {
   })
 
   test.each([
-    [401, 'the secret is not the app'],
-    [403, 'something in front of it answers'],
-    [503, 'something in front of it answers'],
-  ])('whoever answers with %i instead', async (status, what) => {
+    [401, 'the secret is not the one of the app'],
+    [403, 'something in front of the webhook answers'],
+    [503, 'something in front of the webhook answers'],
+  ])('another server that answers with %i', async (status, what) => {
     const { url } = await start((app) => app.use((_req, res) => res.status(status).end()))
     const { found, whats } = await examine(url)
     expect(found).toEqual(['visit'])
@@ -212,10 +212,10 @@ describe('on a bad endpoint it finds', () => {
   test('a secret that is not the one of the app', async () => {
     const { base } = await start()
     const { whats } = await examine(`${base}/another-secret-than-that`)
-    expect(whats).toContain('answered with 404: the secret is not the app')
+    expect(whats).toContain('answered with 404: the secret is not the one of the app')
   })
 
-  test('nobody at all', async () => {
+  test('a port on which nothing listens', async () => {
     const listening = await listen(() => undefined)
     await listening.close()
     const { url } = listening
@@ -224,14 +224,14 @@ describe('on a bad endpoint it finds', () => {
   })
 })
 
-test('it ends when it is interrupted, and says that it did not finish', async () => {
+test('doctor ends with 1 when it is interrupted', async () => {
   const { url } = await start()
   const { exitCode, out } = await cli(['doctor', url], { interrupted: AbortSignal.abort() })
   expect({ exitCode, out }).toEqual({ exitCode: 1, out: '' })
 })
 
-test('http is a finding where it is not this machine', async () => {
+test('http is a finding unless the host is this machine', async () => {
   const { url } = await start()
-  const remote = url.replace('127.0.0.1', '0.0.0.0') // reaches this machine, and does not look like it
+  const remote = url.replace('127.0.0.1', '0.0.0.0') // reaches this machine, but is no loopback name
   expect((await examine(remote)).found).toEqual(['https'])
 })

@@ -32,7 +32,7 @@ async function start(argv: readonly string[] = [], setting: Setting = {}) {
 
 type Started = Awaited<ReturnType<typeof start>>
 
-/** Opens the printed URL, as a browser does; gives the cookie. */
+/** Opens the printed URL, as a browser does, and resolves with the cookie. */
 async function enter({ get, entrance }: Started, headers: object = {}) {
   const { status, headers: said } = await get(entrance, headers)
   expect([status, said.location]).toEqual([302, '/'])
@@ -41,7 +41,7 @@ async function enter({ get, entrance }: Started, headers: object = {}) {
 }
 
 describeListen('the inspector behind listen', () => {
-  test('opens by the printed URL, once, for the browser that brought it', async () => {
+  test('the printed URL works once, and the cookie lets only that browser in', async () => {
     const started = await start()
     const { get, entrance, port } = started
     const { status, headers } = await get(entrance)
@@ -57,12 +57,12 @@ describeListen('the inspector behind listen', () => {
     expect(among.status).toBe(200)
     const again = await get(entrance)
     expect([again.status, again.headers['set-cookie']]).toEqual([403, undefined])
-    expect(again.body).toContain('This URL has been used.')
+    expect(again.body).toContain('This URL has been used')
     const mine = await get(entrance, { Cookie })
     expect([mine.status, mine.headers.location]).toEqual([302, '/'])
   })
 
-  test('says to everybody else, on every path, what to do, and shows nothing', async () => {
+  test('every request without the cookie gets a 403 that says what to do', async () => {
     const started = await start()
     const Cookie = await enter(started)
     const cookie = Cookie.slice(0, -1)
@@ -82,12 +82,12 @@ describeListen('the inspector behind listen', () => {
       const { status, headers: said, body } = await started.get(path, headers)
       expect([path, status, said['content-type']]).toEqual([path, 403, 'text/html; charset=utf-8'])
       expect(said['content-security-policy']).toMatch(/^default-src 'none'/)
-      expect(body).toMatch(/Open that URL.*start it again: it prints a new one/)
+      expect(body).toMatch(/Open the URL that listen printed.*start it again: listen prints a new one/)
       expect(body).not.toContain(started.entrance.slice('/?token='.length))
     }
   })
 
-  test('asks for the cookie with each question, too', async () => {
+  test('every request of the API needs the cookie too', async () => {
     const started = await start()
     const asPage = { 'Content-Type': 'application/json', 'X-Conversion-Inspector': '1' }
     const ask = (headers: object) =>
@@ -103,20 +103,20 @@ describeListen('the inspector behind listen', () => {
     ['GET', { Purpose: 'prefetch' }],
     ['GET', { 'X-Moz': 'prefetch' }],
     ['GET', { 'X-Purpose': 'preview' }],
-  ])('is not opened, and its URL not used up, by %s with %j', async (method, headers) => {
+  ])('%s with %j is refused and leaves the token usable', async (method, headers) => {
     const started = await start()
     const { status, headers: said } = await started.get(started.entrance, headers, method)
     expect([status, said['set-cookie']]).toEqual([403, undefined])
     await enter(started)
   })
 
-  test('a wrong token does not use the right one up', async () => {
+  test('a wrong token leaves the right one usable', async () => {
     const started = await start()
     expect((await started.get('/?token=wrong')).status).toBe(403)
     await enter(started)
   })
 
-  test('lets in nobody who comes through a tunnel, whatever host is named', async () => {
+  test('refuses requests through a tunnel, whatever host they name', async () => {
     const { port } = await start()
     const tunnel = createServer().on('connection', (socket) => {
       socket.removeAllListeners('data')
@@ -133,16 +133,16 @@ describeListen('the inspector behind listen', () => {
   test.each([
     ['another host, as DNS rebinding names it', { Host: 'evil.example' }],
     ['a proxy', { 'X-Forwarded-For': '203.0.113.7' }],
-  ])('lets in nobody through %s, with token or cookie', async (_what, headers) => {
+  ])('refuses requests through %s, with token or cookie', async (_what, headers) => {
     const started = await start()
     const refused = await started.get(started.entrance, headers)
     expect([refused.status, refused.headers['set-cookie']]).toEqual([403, undefined])
-    expect(refused.body).toContain('under the host name that listen printed, and through no proxy')
+    expect(refused.body).toContain('under the host name that listen printed, and not through a proxy')
     const Cookie = await enter(started)
     expect((await started.get('/', { ...headers, Cookie })).status).toBe(403)
   })
 
-  test('the URL and the cookie are new each time, and two on one host do not clash', async () => {
+  test('each start has a new token and cookie, and two on one host do not overwrite the cookie of the other', async () => {
     const [one, other] = [await start(), await start()]
     expect(one.entrance).not.toBe(other.entrance)
     expect((await other.get(one.entrance)).status).toBe(403)
@@ -178,26 +178,26 @@ describeListenInBrowser('a browser at listen', () => {
   }, 60_000)
   afterAll(() => browser.close())
 
-  test('opens the printed URL, sees what is sent, and has no token in its history', async () => {
+  test('opens the printed URL, shows what is received, and has no token in its history', async () => {
     const { inspector, callbacks, end } = await start()
     await cli(['send', callbacks, '--seed', '1'])
     const { page, context, complaints } = await openPage(browser, inspector)
     await page.getByText('DEMO-1-1').first().waitFor()
     expect(page.url()).toBe(new URL('/', inspector).href)
-    expect(await page.evaluate('[document.referrer, document.cookie, history.length]')).toEqual(['', '', 2]) // about:blank is one
+    expect(await page.evaluate('[document.referrer, document.cookie, history.length]')).toEqual(['', '', 2]) // one of the two is about:blank
     expect(complaints).toEqual([])
     await page.goto(inspector) // once more, in the same browser
     await page.getByText('DEMO-1-1').first().waitFor()
     expect(page.url()).toBe(new URL('/', inspector).href)
 
     const { page: stranger, context: other } = await openPage(browser, inspector)
-    await stranger.getByText('This URL has been used.').waitFor()
+    await stranger.getByText('This URL has been used').waitFor()
     await context.close()
     await other.close()
     await end()
   })
 
-  test('is let in by a link on a page of another site, too', async () => {
+  test('is let in too when it follows a link on a page of another site', async () => {
     const { inspector, callbacks, end } = await start()
     await cli(['send', callbacks, '--seed', '1'])
     const terminal = await listen((_req, res) => {

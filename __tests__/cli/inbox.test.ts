@@ -70,14 +70,14 @@ describeDurable.each([
     expect(states([...first, ...rest])).toEqual(['conflict', 'dead', 'done', 'refused'])
   })
 
-  test('is listed for people, who learn how to go on', async () => {
+  test('is listed as a table, and the option for the next page is printed', async () => {
     const { out, err } = await cli(['inbox', 'list', storage, '--limit', '2'])
     expect(out).toMatch(/^received \(UTC\) +state +event +order +scope +attempts +id +last error\n(.+\n){2}$/)
     expect(err).toMatch(/^\* another claim has the order; .+\nOlder ones: --before \S+\n$/)
-    expect((await cli(['inbox', 'list', storage, '--order', 'NONE'])).out).toBe('Nothing is recorded that fits.\n')
+    expect((await cli(['inbox', 'list', storage, '--order', 'NONE'])).out).toBe('No record matches.\n')
   })
 
-  test('shows everything of one, and no text of others gets at the terminal', async () => {
+  test('show prints everything about one row, with control characters made visible', async () => {
     const id = await idOf('dead')
     expect(await ask<InboxEntry>('show', id)).toMatchObject({ id, state: 'dead', params: { orderID: 'DEAD' } })
     const { out } = await cli(['inbox', 'show', storage, id], { isTerminal: true, env: { NO_COLOR: '1' } })
@@ -88,35 +88,38 @@ describeDurable.each([
     expect(refused).toMatch(/refused +ERR_CONVERSION_CALLBACK_REFUSED\n +purchaseValue must be a plain decimal/)
   })
 
-  test('counts', async () => {
+  test('stats counts callbacks and deliveries', async () => {
     const callbacks = { accepted: 2, duplicate: 0, stale: 0, conflict: 1, refused: 1 }
     expect(await ask('stats')).toMatchObject({ callbacks, deliveries: { done: 1, dead: 1 } })
     const { out } = await cli(['inbox', 'stats', storage, '--days', '2'])
     expect(out).toMatch(/accepted +2\n[^]*dead +1\n[^]*\d{4}-\d\d-\d\d +0 +0 +0\n\d{4}-\d\d-\d\d +2 +0 +0\n$/)
   })
 
-  test('marks for replay, which a process with handlers picks up', async () => {
+  test('replay marks a delivery, and a process with handlers runs it', async () => {
     const id = await idOf('dead')
     expect(await ask('replay', id)).toEqual({ marked: [id], moves: [] })
     expect(await ask('show', id)).toMatchObject({ state: 'waiting', attempts: 0 })
   })
 
-  test('reports what still waits instead of erasing it', async () => {
+  test('erase prints the deliveries that still wait instead of erasing them', async () => {
     const argv = ['inbox', 'erase', storage, '--email', 'example@gmail.com', '--yes']
     const { exitCode, out, err } = await cli(argv)
     expect(exitCode).toBe(1)
-    expect(out).toMatch(/^Erased \d\.\nNot yet, since a delivery waits: \S+\n$/)
+    expect(out).toMatch(/^Erased \d\.\nNot erased yet, since a delivery waits: \S+\n$/)
     expect(err).toBe('conversion-webhook: erase again when these deliveries have settled\n')
   })
 
   test.each([['prune', ['--older-than-days', '0']] as const, ['erase', ['--email', 'odd@example.com']] as const])(
-    '%s asks before it drops anything',
+    '%s asks before it deletes anything',
     async (command, argv) => {
       const all = ['inbox', command, storage, ...argv]
       const rows = () => ask<InboxRow[]>('list', '--state', 'refused')
       expect(await rows()).toHaveLength(1)
       const alone = await cli(all)
-      expect([alone.exitCode, alone.err]).toEqual([2, 'conversion-webhook: nobody can be asked here: add --yes\n'])
+      expect([alone.exitCode, alone.err]).toEqual([
+        2,
+        'conversion-webhook: the input is no terminal, so nobody can confirm: add --yes\n',
+      ])
       const declined = await cli(all, { answer: 'no' })
       expect([declined.exitCode, declined.err]).toEqual([1, 'conversion-webhook: nothing was changed\n'])
       expect(declined.questions).toEqual([expect.stringMatching(/\? \(yes\/no\) $/)])
@@ -127,23 +130,23 @@ describeDurable.each([
     },
   )
 
-  test('prunes what it is told to', async () => {
+  test('prune deletes the parameters of settled conversions', async () => {
     expect(await ask<object>('prune', '--older-than-days', '0', '--yes')).toEqual({
       pruned: expect.any(Number) as number,
     })
     expect(await ask('show', await idOf('done'))).toMatchObject({ params: {} })
     const { out } = await cli(['inbox', 'show', storage, await idOf('done')])
-    expect(out).toContain('nothing any more')
+    expect(out).toContain('nothing is kept')
   })
 
-  test.each(['show', 'replay'])('%s says when there is no such id', async (command) => {
+  test.each(['show', 'replay'])('%s fails for an unknown id', async (command) => {
     const { exitCode, err, out } = await cli(['inbox', command, storage, 'nothing:success'])
     expect({ exitCode, out }).toEqual({ exitCode: 1, out: '' })
     expect(err).toMatch(/^conversion-webhook: nothing is recorded under this id/i)
   })
 })
 
-describeDurable('people read', () => {
+describeDurable('the output says', () => {
   const file = () => folder.file('people.db')
   const told = async (...argv: string[]) => (await cli(['inbox', ...argv])).out
   const open = (onSuccess: () => void) =>
@@ -158,13 +161,17 @@ describeDurable('people read', () => {
     while ((await webhook.inbox.list())[0]?.attempts !== 1) await new Promise(setImmediate)
     await webhook.close()
     const [row] = JSON.parse(await told('list', file(), '--json')) as InboxRow[]
-    expect(await told('replay', file(), row?.id ?? '')).toBe('Marked 1. A process with handlers picks it up.\n')
+    expect(await told('replay', file(), row?.id ?? '')).toBe(
+      'Marked 1. A process with handlers makes the next attempt.\n',
+    )
     const shown = await told('show', file(), row?.id ?? '')
     expect(shown).toMatch(/\nscope +spring\n/)
     expect(shown).toMatch(/\nnext attempt +\d{4}-\d\d-\d\d \S+\n/)
     expect(shown).toMatch(/ duplicate +2 times\n/)
     expect(await told('stats', file())).toMatch(/Oldest waiting: \d+ s\n$/)
-    expect(await told('prune', file(), '--older-than-days', '9', '--yes')).toBe('Dropped the contents of 0.\n')
+    expect(await told('prune', file(), '--older-than-days', '9', '--yes')).toBe(
+      'Deleted the parameters of 0 records.\n',
+    )
     expect((await cli(['inbox', 'list', file()], { isTerminal: true })).out).toContain('\x1b[33mwaiting\x1b[39m')
   })
 
@@ -181,11 +188,11 @@ describeDurable('people read', () => {
     expect(await told('stats', held)).toMatch(/waiting +0\n +held +1\n[^]*Oldest waiting: none\n$/)
   })
 
-  test('that nothing is left of what was erased', async () => {
+  test('that the parameters of an erased conversion are gone', async () => {
     const webhook = open(() => undefined)
     while ((await webhook.inbox.stats()).deliveries.done < 1) {
       const waiting = await webhook.inbox.list({ state: 'waiting' })
-      for (const { id } of waiting) await webhook.inbox.replay(id).catch(() => undefined) // it may run by now
+      for (const { id } of waiting) await webhook.inbox.replay(id).catch(() => undefined) // a running delivery cannot be replayed
       await new Promise(setImmediate)
     }
     await webhook.close()
@@ -195,7 +202,7 @@ describeDurable('people read', () => {
       erased: 1,
       waiting: [],
     })
-    expect(await told('show', file(), row?.id ?? '')).toContain('\nReceived\nnothing any more\n')
+    expect(await told('show', file(), row?.id ?? '')).toContain('\nReceived\nnothing is kept\n')
     expect(await told('stats', file())).toContain('Oldest waiting: none')
   })
 })
@@ -237,7 +244,7 @@ describeDurable('an order that several claim', () => {
     await webhook.close()
   })
 
-  test('is marked in the list, which says what the mark means', async () => {
+  test('is marked in the list, and a line explains the mark', async () => {
     const { out, err } = await cli(['inbox', 'list', file()])
     expect(
       [...out.matchAll(/^\S+ \S+ +(done|refused|conflict)(\*?) /gm)].map(([, state = '', mark = '']) => state + mark),
@@ -251,7 +258,7 @@ describeDurable('an order that several claim', () => {
     expect((await cli(['inbox', 'list', file(), '--state', 'done'])).err).toBe('')
   })
 
-  test('is shown with its claims, which one has it, and whose each entry of the history is', async () => {
+  test('is shown with its claims, the one that has it first, and each entry of the history names its claim', async () => {
     const shown = await told('show', file(), `${rival}:success`)
     expect(shown).toContain(`\norder         another claim has it: ${winner}\n`)
     expect(shown).toContain(
@@ -273,7 +280,7 @@ describeDurable('an order that several claim', () => {
     )
   })
 
-  test('is shown with what makes a conflict one, both values', async () => {
+  test('of a conflict is shown with the recorded and the received value of each difference', async () => {
     const shown = await told('show', file(), conflict)
     expect(shown).toContain(
       [
@@ -286,14 +293,14 @@ describeDurable('an order that several claim', () => {
     )
   })
 
-  test('moves by a replay of what was refused for it and of a conflict, and people are told from where to where', async () => {
+  test('moves by the replay of a refused delivery or a conflict, and the output names both claims', async () => {
     const moved = (id: string) =>
       [
-        'Marked 1. A process with handlers picks it up.',
-        'The order moves to another claim once confirm says yes, or at once where there is no confirm:',
+        'Marked 1. A process with handlers makes the next attempt.',
+        'The order moves to another claim when confirm says yes, or immediately if there is no confirm:',
         `  from  ${winner}`,
         `  to    ${id}`,
-        'Take back by hand what was paid for the claim that had it.',
+        'If the claim that had the order was paid, take that payment back yourself.',
         '',
       ].join('\n')
     expect(await told('replay', file(), `${rival}:success`)).toBe(moved(`${rival}:success`))
@@ -304,7 +311,7 @@ describeDurable('an order that several claim', () => {
     expect(JSON.parse(await told('replay', file(), reversal, '--json'))).toEqual({ marked: [reversal], moves: [] })
   })
 
-  test('is said in JSON, too, from where to where it moves', async () => {
+  test('moves, and --json names both claims', async () => {
     const other = folder.file('moves.db')
     const inbox = sqliteInbox(other)
     const webhook = conversionWebhook({ onSuccess: () => undefined }, { secret: false, inbox })
@@ -319,8 +326,8 @@ describeDurable('an order that several claim', () => {
   })
 })
 
-describeDurable('what strangers sent', () => {
-  test('is listed by its beginning and its length, and shown whole', async () => {
+describeDurable('a long order id', () => {
+  test('is cut in the list, with its full length, and shown whole', async () => {
     const file = folder.file('long.db')
     const webhook = conversionWebhook({}, { secret: false, inbox: sqliteInbox(file) })
     const orderID = 'A'.repeat(10_000)
@@ -339,7 +346,7 @@ describeDurable('what strangers sent', () => {
   })
 })
 
-describeDurable('what is no inbox is not made one', () => {
+describeDurable('a storage without an inbox is an error and stays unchanged:', () => {
   test('a file that is not there', async () => {
     const file = folder.file('typo.db')
     const { exitCode, err } = await cli(['inbox', 'list', file])
@@ -374,7 +381,7 @@ describeDurable('what is no inbox is not made one', () => {
     ])
     const gone = await cli(['inbox', 'stats', 'postgres://nobody:secret@127.0.0.1:1/none'])
     expect(gone.exitCode).toBe(1)
-    expect(gone.err).toMatch(/^conversion-webhook: the database cannot be asked: .*ECONNREFUSED.*\n$/)
+    expect(gone.err).toMatch(/^conversion-webhook: the database cannot be queried: .*ECONNREFUSED.*\n$/)
     expect(gone.err).not.toContain('secret')
   })
 })

@@ -37,7 +37,7 @@ describeListen('listen', () => {
     return listening
   }
 
-  test('what is sent to the URL that it prints is logged, delivered and in the file', async () => {
+  test('callbacks to the printed URL are logged, delivered and stored in the file', async () => {
     const { callbacks, end, log } = await start(['--secret', secret])
     expect(new URL(callbacks).pathname).toBe(`/webhook/${secret}`)
     expect((await cli(['send', callbacks, '--seed', '1', '--repeat', '2', '--goal', '1'])).exitCode).toBe(0)
@@ -60,7 +60,7 @@ describeListen('listen', () => {
     })
   })
 
-  test('the log holds nothing personal and no secret', async () => {
+  test('the log holds no name, address or secret', async () => {
     const { callbacks, end } = await start(['--secret', secret])
     await cli(['send', callbacks, '--burst', '5'])
     await cli(['send', callbacks, '--broken'])
@@ -98,24 +98,24 @@ describeListen('listen', () => {
     },
   )
 
-  test('whoever sends half a request cannot keep it from ending', async () => {
+  test('a client that sends half a request cannot keep listen from ending', async () => {
     const { port, end } = await start()
     const socket = connect(port, '127.0.0.1')
     ends.push(() => Promise.resolve(socket.destroy()))
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost:')
-    await once(socket, 'data') // the second one is on its way
+    await once(socket, 'data') // the first is answered: half of the second has been sent
     const closed = once(socket, 'close')
     expect((await end()).exitCode).toBe(0)
     await closed
   })
 
-  test('whoever keeps a connection and asks again and again cannot keep it from ending', async () => {
+  test('clients that send request after request on kept connections cannot keep listen from ending', async () => {
     const { callbacks, end } = await start()
     const { before, after } = await answersAround(callbacks, async () => expect((await end()).exitCode).toBe(0))
     expect(after).toBeLessThan(before)
   })
 
-  test('people read the same, and what to do next', async () => {
+  test('without --json it prints the URLs and what to do next', async () => {
     const interruption = new AbortController()
     const { out, err } = await cli(['listen', '--port', '0', '--file', file(), '--secret', secret], {
       interrupted: interruption.signal,
@@ -142,7 +142,7 @@ describeListen('listen', () => {
     ['without one', {}, true],
     ['with an empty one', { CONVERSION_WEBHOOK_SECRET: ' ' }, true],
     ['with one', { CONVERSION_WEBHOOK_SECRET: secret }, false],
-  ])('people learn %s in the environment whether the secret stays', async (_what, env, isNew) => {
+  ])('%s in the environment it prints whether the next start has another secret', async (_what, env, isNew) => {
     const argv = ['listen', '--port', '0', '--host', hasIpv6 ? '::1' : '127.0.0.1', '--file', file()]
     const { exitCode, out } = await cli(argv, {
       interrupted: AbortSignal.abort(),
@@ -150,7 +150,7 @@ describeListen('listen', () => {
     })
     expect(exitCode).toBe(0)
     expect(out).toMatch(/\n {2}callbacks {2}http:\/\/(\[::1\]|127\.0\.0\.1):\d+\/webhook\/\S{16,}\nTry it/) // no inspector
-    expect(out.includes('The secret is new each time')).toBe(isNew)
+    expect(out.includes('Each start makes a new secret')).toBe(isNew)
   })
 
   async function callThen(text: string, then: () => void) {
@@ -172,7 +172,7 @@ describeListen('listen', () => {
     await endRandom()
   })
 
-  test('a wrong secret, another path and another mount are not found', async () => {
+  test('a wrong secret and paths outside the mount are answered with 404', async () => {
     const { port, end } = await start(['--secret', secret], { env: { NODE_ENV: 'production' } })
     for (const path of ['/webhook/another-secret-than-that', '/webhooks', '/', '/webhook/a/b']) {
       expect((await send(port, path)).status).toBe(404)
@@ -181,7 +181,7 @@ describeListen('listen', () => {
     await end()
   })
 
-  test('the inspector is there, but not in production, where everything needs authorization', async () => {
+  test('the inspector is served, except in production', async () => {
     const development = await start(['--secret', secret])
     expect(development.inspector).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{43}$/)
     await development.end()
@@ -190,7 +190,7 @@ describeListen('listen', () => {
     await production.end()
   })
 
-  test('a port that is taken is said so', async () => {
+  test('a port that is in use is an error that names --port', async () => {
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as AddressInfo
@@ -205,13 +205,13 @@ describeListen('listen', () => {
   test.each([
     [['--host', 'no.such.host.invalid'], 2, /cannot be used/],
     [['--secret', 'short'], 1, /ERR_CONVERSION_SECRET_SHORT/],
-  ])('%j cannot work, and says why', async (argv, code, message) => {
+  ])('%j fails, and the error says why', async (argv, code, message) => {
     const { exitCode, err } = await cli(['listen', '--port', '0', '--file', file(), ...argv])
     expect(exitCode).toBe(code)
     expect(err).toMatch(message)
   })
 
-  test('what the storage cannot do is a line of the log, and is recorded when it can', async () => {
+  test('a failure of the storage is a line of the log, and callbacks are recorded when the storage works again', async () => {
     const { callbacks, end, log } = await start(['--secret', secret])
     const other = openFile(file())
     other.exec('BEGIN IMMEDIATE')
@@ -229,7 +229,7 @@ describeListen('listen', () => {
     ])
   })
 
-  test('without a log it receives and delivers all the same', async () => {
+  test('with --quiet it receives and delivers without a log', async () => {
     const { callbacks, end } = await start(['--secret', secret, '--quiet'])
     await cli(['send', callbacks, '--goal', '1'])
     while ((await inbox<InboxStats>('stats')).deliveries.done < 2) await new Promise(setImmediate)
@@ -237,7 +237,7 @@ describeListen('listen', () => {
     expect(out.trim().split('\n')).toHaveLength(1)
   })
 
-  test('on every address, it prints a URL that leads here', async () => {
+  test('with --host 0.0.0.0 it prints a URL of localhost', async () => {
     const { callbacks, end } = await start(['--host', '0.0.0.0'])
     expect(new URL(callbacks).hostname).toBe('localhost')
     expect((await cli(['send', callbacks.replace('localhost', '127.0.0.1')])).exitCode).toBe(0)
@@ -245,7 +245,7 @@ describeListen('listen', () => {
   })
 })
 
-/** The real command, in a process of its own. */
+/** These tests run the built command in a child process. */
 describeListen('the command', () => {
   const command = join(__dirname, '../../dist/esm/cli.js')
   const children: ChildProcess[] = []
@@ -330,7 +330,7 @@ describeListen('the command', () => {
     })
   }, 120_000)
 
-  test('a second Ctrl-C does not wait for what still runs', async () => {
+  test('a second Ctrl-C ends the process while the command still runs', async () => {
     const { child, exited, port } = await start('--port', '0')
     const hanging = spawn(
       process.execPath,
@@ -348,14 +348,14 @@ describeListen('the command', () => {
     )
     children.push(hanging)
     await once(hanging.stdout, 'data')
-    expect((await send(Number(port), `/webhook/${secret}`)).status).toBe(204) // so the other one has arrived, too
+    expect((await send(Number(port), `/webhook/${secret}`)).status).toBe(204) // the request before it has arrived too
     child.kill('SIGINT')
     const waitForEnd = setInterval(() => child.kill('SIGINT'), 50)
     expect(await exited).toEqual([130, null])
     clearInterval(waitForEnd)
   })
 
-  test('prints help where it is installed, and ends when its reader does', async () => {
+  test('the installed command prints help, and ends when the reader of its output is gone', async () => {
     expect(existsSync(command)).toBe(true)
     const child = spawn(process.execPath, [command, '--help'], { stdio: ['ignore', 'pipe', 'inherit'] })
     children.push(child)

@@ -4,7 +4,7 @@ import { Log } from '../../lib/cli/log.js'
 import { parseCallback, type ConflictingCallback } from '../../lib/index.js'
 import { params } from '../support/callbacks.js'
 
-/** A log, and the lines that it has written so far. */
+/** A log, and the lines that it has printed so far. */
 function start() {
   const lines: Record<string, unknown>[] = []
   const out = { write: (text: string) => lines.push(JSON.parse(text) as Record<string, unknown>) }
@@ -19,7 +19,7 @@ function conflict(id: string): ConflictingCallback {
   return { id, conversion: read.conversion, recorded: { status: 'success', goalComplete: false }, differs }
 }
 
-/** An answer that nothing but its status is known of. */
+/** An answer of which only the status is known. */
 function answer(log: Log, status: number): void {
   const req = new IncomingMessage(new Socket())
   const res = new ServerResponse(req)
@@ -28,7 +28,7 @@ function answer(log: Log, status: number): void {
   res.emit('finish')
 }
 
-test('a conflict is told with the names of what differs, and its answer is no line of its own', () => {
+test('a conflict is one line with the names of the parameters that differ, and its answer prints no other line', () => {
   const { log, lines } = start()
   log.handlers.onConflict?.(conflict('4c50:conflict:77'))
   answer(log, 409)
@@ -38,7 +38,7 @@ test('a conflict is told with the names of what differs, and its answer is no li
   expect(JSON.stringify(lines)).not.toContain('@')
 })
 
-test('a delivery whose order another claim has is told as refused, and hides no answer that comes later', () => {
+test('a delivery whose order another claim has is printed as refused, and later answers are still printed', () => {
   const { log, lines } = start()
   log.handlers.onConflict?.(conflict('4c50:success'))
   answer(log, 400)

@@ -14,7 +14,7 @@ let folder: ReturnType<typeof temporaryFolder>
 beforeEach(() => (folder = temporaryFolder()))
 afterEach(() => folder.remove())
 
-/** Everything in the folder of a file, byte for byte. */
+/** The bytes of every file in a folder. */
 function contents(file: string) {
   const at = dirname(file)
   return readdirSync(at).map((name) => [name, statSync(join(at, name)).mtimeMs, readFileSync(join(at, name), 'base64')])
@@ -23,11 +23,11 @@ function contents(file: string) {
 const refusal = (file: string) => ({
   exitCode: 2,
   out: '',
-  err: `conversion-webhook: ${file} was not made by listen, so an app may use it, and listen would deliver to nobody what waits in it: give listen a file of its own with --file\n`,
+  err: `conversion-webhook: ${file} was not made by listen. An app may use it, and listen would settle the app's deliveries without running its handlers: give listen a file of its own with --file\n`,
   questions: [],
 })
 
-/** Ends by itself where it starts after all. */
+/** Runs listen on a file that it should refuse, and interrupts it in case it starts. */
 const listenTo = (file: string) => cli(['listen', '--port', '0', '--file', file], { interrupted: AbortSignal.abort() })
 
 /** An app's inbox in which five rewards wait. */
@@ -47,8 +47,8 @@ async function waiting(file: string): Promise<number> {
   return deliveries.waiting
 }
 
-describeListen('listen takes nobody’s rewards', () => {
-  test('its file is not the one that apps have', async () => {
+describeListen('listen refuses the file of an app', () => {
+  test('the default file is not the one that the examples use', async () => {
     const { out } = await cli(['listen', '--help'])
     expect(out).toMatch(/--file <path> .*\(default:\s+"conversion-webhook-listen\.db"\)/)
   })
@@ -62,7 +62,7 @@ describeListen('listen takes nobody’s rewards', () => {
     expect(await waiting(file)).toBe(5)
   })
 
-  test('so is that of an app that runs', async () => {
+  test('the file of a running app is refused', async () => {
     const file = folder.file('conversions.db')
     const app = await appWithFiveWaiting(file)
     expect(await listenTo(file)).toEqual(refusal(file))
@@ -70,7 +70,7 @@ describeListen('listen takes nobody’s rewards', () => {
     await app.close()
   })
 
-  test('so is a database without an inbox, also one that has only begun', async () => {
+  test('a database without an inbox is refused, even one without tables', async () => {
     const file = folder.file('orders.db')
     const db = openFile(file)
     db.exec('PRAGMA journal_mode = WAL')
@@ -81,9 +81,9 @@ describeListen('listen takes nobody’s rewards', () => {
     db.close()
   })
 
-  test('a file that an app begins at the same moment is one or the other’s', () => {
+  test('a file that an app has opened and not written yet is marked and accepted', () => {
     const file = folder.file('new.db')
-    const db = openFile(file) // empty until its first commit
+    const db = openFile(file) // the file is empty until the app's first commit
     expect(statSync(file).size).toBe(0)
     expect(claimFile(file)).toBe(file)
     expect(claimFile(file)).toBe(file)
@@ -101,7 +101,7 @@ describeListen('listen takes nobody’s rewards', () => {
     expect(readFileSync(file, 'utf8')).toBe(text)
   })
 
-  test('a folder, and a file in one that is not there, cannot be used', async () => {
+  test('a folder, and a file in a missing folder, cannot be used', async () => {
     mkdirSync(folder.file('folder'))
     for (const [name, why] of [
       ['folder', 'EISDIR'],
@@ -115,7 +115,7 @@ describeListen('listen takes nobody’s rewards', () => {
     }
   })
 
-  test('an empty file is taken, and one that listen made again, by two of them at once', async () => {
+  test('an empty file and a file that listen made are accepted, by two processes at once', async () => {
     const file = folder.file('listen.db')
     writeFileSync(file, '')
     const both = await Promise.all([1, 2].map(() => startListening(['--file', file])))
@@ -125,7 +125,7 @@ describeListen('listen takes nobody’s rewards', () => {
     expect((await again.end()).exitCode).toBe(0)
   })
 
-  test('it stays listen’s after everything in it was erased', async () => {
+  test('the file stays marked after everything in it was erased', async () => {
     const file = folder.file('listen.db')
     const first = await startListening(['--file', file])
     await cli(['send', first.callbacks, '--set', 'referee_email=eva@example.com'])
@@ -136,7 +136,7 @@ describeListen('listen takes nobody’s rewards', () => {
     expect((await second.end()).exitCode).toBe(0)
   })
 
-  test('nobody else reads it', async () => {
+  test('only its owner can read the file', async () => {
     const file = folder.file('listen.db')
     await (await startListening(['--file', file])).end()
     expect(statSync(file).mode & 0o777).toBe(0o600)

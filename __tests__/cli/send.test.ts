@@ -34,7 +34,7 @@ async function startShop() {
   return { base: `${url}/webhook`, url: `${url}/webhook/${secret}`, webhook, told, send }
 }
 
-/** What reaches a server, as it was sent. */
+/** Starts a server and records each request as it was sent. */
 async function startWitness(status = 200) {
   const seen: { req: IncomingMessage; body: string }[] = []
   const { url } = await listen((req, res) => {
@@ -82,7 +82,7 @@ test("a referrer's n-th conversion completes the goal", async () => {
   expect(referrers[3]).not.toBe(referrers[0])
 })
 
-test('repeats in any order come to every conversion once', async () => {
+test('repeats in random order make each conversion once', async () => {
   const { send, told } = await startShop()
   const argv = ['--burst', '200', '--repeat', '3', '--out-of-order', '--goal', '2', '--parallel', '8']
   const { sent, answers, latencyMs, callbacks } = await send(...argv)
@@ -119,7 +119,7 @@ test.each([
   ['POST', undefined, 'application/x-www-form-urlencoded'],
   ['PUT', 'form', 'application/x-www-form-urlencoded'],
   ['POST', 'json', 'application/json'],
-])('%s %s is what it says', async (method, format, type) => {
+])('%s %s is sent with that method and format', async (method, format, type) => {
   const { url, seen } = await startWitness()
   const argv = ['send', `${url}/hook?a=1`, '--method', method, '--set', 'orderID=A&B 1', '--set', 'x=y=z']
   const { exitCode } = await cli(format === undefined ? argv : [...argv, '--format', format])
@@ -154,14 +154,14 @@ test('the credential can stand in the URL', async () => {
   expect(told).toHaveLength(1)
 })
 
-test('a wrong secret is shown, and ends with 1', async () => {
+test('a wrong secret is printed, and the exit code is 1', async () => {
   const { base, told } = await startShop()
   const { exitCode, out } = await cli(['send', base, '--user', 'me:another secret than this'])
   expect({ exitCode, told }).toEqual({ exitCode: 1, told: [] })
   expect(out).toMatch(/^401 ERR_CONVERSION_CREDENTIAL_REJECTED {2}/)
 })
 
-test('where nobody answers, that is said, and ends with 1', async () => {
+test('a refused connection is printed, and the exit code is 1', async () => {
   const listening = await listen(() => undefined)
   await listening.close()
   const { url } = listening
@@ -170,12 +170,12 @@ test('where nobody answers, that is said, and ends with 1', async () => {
   expect(out).toContain('no answer: ECONNREFUSED        30\n')
 })
 
-test('an answer that does not come in time is none', async () => {
+test('an answer after the time limit counts as none', async () => {
   const { url } = await listen(() => undefined)
   expect((await cli(['send', url, '--timeout', '20'])).out).toMatch(/^no answer: ETIMEDOUT {2}/)
 })
 
-test('an answer that never ends is none', async () => {
+test('an answer that never ends counts as none', async () => {
   const { url } = await listen((_req, res) => {
     res.writeHead(200)
     const drip = setInterval(() => res.write('x'), 5)
@@ -186,7 +186,7 @@ test('an answer that never ends is none', async () => {
   expect((await cli(['send', url, '--timeout', '60'])).out).toMatch(/^no answer: ETIMEDOUT {2}/)
 })
 
-test('a redirect is an answer and not followed; what an answer says is not trusted', async () => {
+test('a redirect is not followed, and only a plain word of an answer is printed', async () => {
   for (const body of ['{"outcome":"\x1b[31mred"}', '{"outcome":5}', 'null', 'x'.repeat(1_000_000)]) {
     const { url } = await listen((_req, res) => res.writeHead(302, { Location: '/x' }).end(body))
     const { exitCode, out } = await cli(['send', url])
@@ -205,7 +205,7 @@ describe('a long run', () => {
     expect(out).toMatch(/latency in ms: median [\d.]+, 95 % [\d.]+, 99 % [\d.]+, longest [\d.,]+\n.*--seed 1\n$/)
   })
 
-  test('shows none elsewhere', async () => {
+  test('shows no progress outside a terminal', async () => {
     const { url } = await startWitness()
     expect((await cli(['send', url, ...argv])).err).toBe('')
   })
@@ -218,7 +218,7 @@ describe('a long run', () => {
     expect(seen).toHaveLength(21)
   })
 
-  test('ends when it is interrupted, and says what it has sent', async () => {
+  test('ends when it is interrupted, and prints how much it has sent', async () => {
     const interruption = new AbortController()
     const { url } = await listen((_req, res) => {
       interruption.abort()
@@ -231,7 +231,7 @@ describe('a long run', () => {
 })
 
 describe('broken requests', () => {
-  test('get what they must get from a webhook, and deliver nothing', async () => {
+  test('get the expected answers from the webhook, and no handler runs', async () => {
     const { url, webhook, told } = await startShop()
     const { exitCode, out } = await cli(['send', url, '--broken'])
     expect(out).not.toContain('✗')
@@ -239,7 +239,7 @@ describe('broken requests', () => {
     expect((await webhook.inbox.stats()).callbacks).toMatchObject({ accepted: 0, refused: 13 })
   })
 
-  test('are findings where they get anything else', async () => {
+  test('exit with 1 when an answer is unexpected', async () => {
     const { url } = await startWitness()
     const { exitCode, out } = await cli(['send', url, '--broken', '--json'])
     const { results } = JSON.parse(out) as { results: { kind: string; isAsExpected: boolean }[] }
@@ -248,7 +248,7 @@ describe('broken requests', () => {
     expect(results.map(({ kind }) => kind)).not.toContain('forged') // there is no credential to forge
   })
 
-  test('are told apart by what they should have got', async () => {
+  test('print the expected answer beside an unexpected one', async () => {
     const { url } = await startWitness()
     const { out } = await cli(['send', url, '--broken', 'placeholder'], { isTerminal: true })
     expect(out).toBe(
@@ -258,7 +258,7 @@ describe('broken requests', () => {
     expect(interrupted).toMatchObject({ exitCode: 1, out: '' })
   })
 
-  test('come one kind at a time, too', async () => {
+  test('can be of one kind only', async () => {
     const { url } = await startShop()
     const { exitCode, out } = await cli(['send', url, '--broken', 'bad-goal'])
     expect(exitCode).toBe(0)

@@ -15,7 +15,7 @@ test('makes a new strong secret each time, and the URL that carries it', async (
   expect(one.environment).toBe(`CONVERSION_WEBHOOK_SECRET=${one.secret}`)
 })
 
-test('people get the same, with what to do with it', async () => {
+test('without --json it prints the URL and the environment variable, with what to do with them', async () => {
   const { out, exitCode } = await cli(['url', 'https://shop.example/hooks', '--secret', 'a secret / of mine'])
   expect(exitCode).toBe(0)
   expect(out).toContain('\n  https://shop.example/hooks/a%20secret%20%2F%20of%20mine\n')
@@ -35,16 +35,16 @@ test.each(['https://shop.example', 'http://localhost:3000', 'http://127.0.0.1/x'
 )
 
 test.each([
-  ['https://shop.example/webhook?campaign=1', 'without ? and #'],
-  ['https://shop.example/webhook#top', 'without ? and #'],
-  ['https://me:pass@shop.example/webhook', 'holds no credential'],
-])('%s is no base', async (base, message) => {
+  ['https://shop.example/webhook?campaign=1', 'must not have a ? or #'],
+  ['https://shop.example/webhook#top', 'must not have a ? or #'],
+  ['https://me:pass@shop.example/webhook', 'must not hold a user or password'],
+])('%s is refused as base', async (base, message) => {
   const { err, exitCode, out } = await cli(['url', base])
   expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' })
   expect(err).toContain(message)
 })
 
-test('a short secret is refused, as the webhook would', async () => {
+test('refuses a secret of fewer than 16 characters, as the webhook does', async () => {
   expect((await cli(['url', 'https://shop.example', '--secret', 'fifteen letters'])).exitCode).toBe(2)
   expect((await cli(['url', 'https://shop.example', '--secret', 'sixteen letters!'])).exitCode).toBe(0)
 })

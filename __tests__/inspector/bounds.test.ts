@@ -4,12 +4,12 @@ import { memoryInbox, type HistoryEntry, type InboxClaim, type InboxEntry, type 
 import { send } from '../support/client.js'
 import { closeServers, listen } from '../support/servers.js'
 
-/* What strangers sent, as long as anything can be, in answers that have an end. */
+/* Every answer of the inspector stays below its size limit, even if every recorded string has its maximum length. */
 
 afterEach(closeServers)
 
 const mebibyte = 1024 * 1024
-/** JSON needs six bytes for each character. */
+/** A control character: JSON needs six bytes for it. */
 const hostile = '\u0001'.repeat(15_000)
 
 const row = (number: number, text: string): InboxRow => ({
@@ -69,7 +69,7 @@ test.each([false, true])('a page of rows ends below 1 MiB and goes on by before 
   expect(new Set(seen).size).toBe(120)
 })
 
-test('a cell says how long its text is, and the entry has all of it', async () => {
+test('a cell cuts a long string and says its length, and the entry has all of it', async () => {
   const orderID = 'A'.repeat(15_000)
   const ask = await start([{ ...row(0, ''), params: { orderID } }])
   const { answer } = await ask('rows', {})
@@ -78,7 +78,7 @@ test('a cell says how long its text is, and the entry has all of it', async () =
   expect(entry.params).toEqual([['orderID', orderID]])
 })
 
-test('an entry ends below 1 MiB, with the newest of its history, and says what is left out', async () => {
+test('an entry ends below 1 MiB, with the newest of its history and the number of entries left out', async () => {
   const history = Array.from({ length: 5_000 }, (_, number): HistoryEntry => {
     return { at: new Date(number), what: 'failed', attempt: number, message: '\u0001'.repeat(1_000) }
   })
@@ -93,7 +93,7 @@ test('an entry ends below 1 MiB, with the newest of its history, and says what i
   expect(answer.olderHistory).toBe(5_000 - length)
 })
 
-test('an entry with a hundred claims ends below 1 MiB, and has the one that has the order', async () => {
+test('an entry with a hundred claims ends below 1 MiB, and holds the claim that has the order', async () => {
   const address = '\u0001'.repeat(320)
   const claims = Array.from({ length: 100 }, (_, number): InboxClaim => {
     return {
@@ -128,7 +128,7 @@ test('an entry with a hundred claims ends below 1 MiB, and has the one that has 
   expect(answer.history.at(-1)).toMatchObject({ claim: 1 })
 })
 
-test('a short history is whole', async () => {
+test('a short history is complete', async () => {
   const ask = await start([row(0, 'x')], [{ at: new Date(0), what: 'recorded' }])
   const { answer } = await ask('entry', { id: 'row-0' })
   expect([answer.history.length, answer.olderHistory]).toEqual([1, 0])

@@ -2,7 +2,7 @@ import { conversionWebhook, memoryInbox, type Inbox } from '../../lib/index.js'
 import { entryView, rowView } from '../../lib/inspector/view.js'
 import { params } from '../support/callbacks.js'
 
-/* What the page is told of an order that several claim: Anna has it, a rival was refused, a third one and a fail are conflicts. */
+/* The API's answers about an order with several claims: Anna has it, a rival was refused, a third callback and a fail are conflicts. */
 
 const anna = 'anna@shop.example'
 const rivalEmail = 'rival@shop.example'
@@ -41,7 +41,7 @@ async function viewOf(id: string, isUnmasked = false) {
   return entryView(entry, isUnmasked)
 }
 
-test('a row says which claim has its order, where it is another one', async () => {
+test('a row names the claim that has its order, if it is another one', async () => {
   const rows = (await inbox.list()).map((row) => rowView(row, false))
   const takenBy = Object.fromEntries(rows.map((row) => [row.id, row.takenBy]))
   expect(takenBy).toEqual({
@@ -52,7 +52,7 @@ test('a row says which claim has its order, where it is another one', async () =
   })
 })
 
-test('an entry has all claims of the order, the one that has it first, and says which is its own', async () => {
+test('an entry has all claims of the order, first the one that has it, and marks its own', async () => {
   const { claims, otherClaims, code } = await viewOf(`${rival}:success`, true)
   expect(code).toBe('ERR_CONVERSION_ORDER_TAKEN')
   expect(claims).toEqual([
@@ -78,14 +78,14 @@ test('an entry has all claims of the order, the one that has it first, and says 
   expect(otherClaims).toBe(0)
 })
 
-test('a conflict says why it is one, with both values', async () => {
+test('a conflict has each differing parameter with both values', async () => {
   expect((await viewOf(conflict, true)).differs).toEqual([
     { parameter: 'referrer_email', recorded: anna, received: third },
   ])
   expect((await viewOf(`${rival}:success`)).differs).toEqual([])
 })
 
-test('the history says which claim each entry is about', async () => {
+test('each entry of the history has the number of its claim', async () => {
   const { history } = await viewOf(conflict)
   const told = history.map(({ what, claim }) => (claim === undefined ? what : `${what} ${String(claim)}`))
   expect(told.sort()).toEqual([
@@ -100,7 +100,7 @@ test('the history says which claim each entry is about', async () => {
   ])
 })
 
-test('the addresses of claims and differences are masked until they are asked for', async () => {
+test('the addresses of claims and differences are masked unless unmask is true', async () => {
   for (const id of [`${winner}:success`, `${rival}:success`, conflict, fail]) {
     expect(JSON.stringify(await viewOf(id))).not.toMatch(/anna|rival@|third|friend/)
   }
@@ -111,7 +111,7 @@ test('the addresses of claims and differences are masked until they are asked fo
   expect(claims[1]).toMatchObject({ referrer: 'r•••@s•••.example', referee: 'f•••@s•••.example' })
 })
 
-test('an order id that is an address is masked where it differs, too', async () => {
+test('an order id that is an address is masked among the differences too', async () => {
   const entry = await inbox.get(conflict)
   if (entry === undefined) throw new Error('nothing is recorded')
   const differs = [{ parameter: 'orderID', recorded: friend }]
@@ -120,7 +120,7 @@ test('an order id that is an address is masked where it differs, too', async () 
   ])
 })
 
-test('a replay of what the order was refused to, and of a conflict that is a success, moves the order', async () => {
+test('the replay of a delivery refused for its order, or of a conflicting success, moves the order', async () => {
   const replay = async (id: string) => (await viewOf(id)).replay
   expect(await replay(`${rival}:success`)).toBe('moves')
   expect(await replay(conflict)).toBe('moves')
@@ -128,7 +128,7 @@ test('a replay of what the order was refused to, and of a conflict that is a suc
   expect(await replay(`${winner}:success`)).toBe('again')
 })
 
-test('a replay of a conflict that leaves an address out records it for the claim that it agrees with', async () => {
+test('the replay of a conflict that leaves an address out records it for the claim that it agrees with', async () => {
   const entry = await inbox.get(fail)
   if (entry === undefined) throw new Error('nothing is recorded')
   const view = entryView({ ...entry, agreesWith: winner }, false)

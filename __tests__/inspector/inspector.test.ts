@@ -58,7 +58,7 @@ async function start(options: ConversionInspectorOptions = { authorize: () => tr
 const problemOf = ({ body }: Reply) => JSON.parse(body) as { status: number; code?: string }
 
 describe.each(Object.entries(frameworks))('under %s', (name, mount) => {
-  test('the page and everything that it is made of come from here, guarded', async () => {
+  test('the page and its files are served with their security headers, and load nothing else', async () => {
     const { call } = await start(undefined, mount)
     const html = await call('/')
     expect(html.status).toBe(200)
@@ -78,7 +78,7 @@ describe.each(Object.entries(frameworks))('under %s', (name, mount) => {
     expect(html.body).not.toMatch(/<style|style=|<script(?! src)|\son\w+=/)
   })
 
-  test('questions are answered, and other paths are somebody else’s', async () => {
+  test('questions are answered, and other paths are passed on', async () => {
     const { ask, call } = await start(undefined, mount)
     const { callbacks } = await ask<Overview>('overview')
     expect(callbacks).toMatchObject({ accepted: 2, conflict: 1, refused: 1 })
@@ -88,7 +88,7 @@ describe.each(Object.entries(frameworks))('under %s', (name, mount) => {
   })
 })
 
-test('a path without its last slash leads to the one with it, on this host only', async () => {
+test('a path without a slash at its end redirects to the path with one, never to another host', async () => {
   const { port, call } = await start()
   const { status, headers } = await send(port, '/admin?x=1')
   expect([status, headers.location]).toEqual([302, './admin/?x=1'])
@@ -99,7 +99,7 @@ test('a path without its last slash leads to the one with it, on this host only'
   expect(said.location ?? './').toMatch(/^\.\//)
 })
 
-test('HEAD is the same without a body, other methods are told so', async () => {
+test('HEAD is answered like GET without a body, other methods with 405', async () => {
   const { call } = await start()
   const [got, head] = [await call('/'), await call('/', { method: 'HEAD' })]
   expect([head.status, head.body, head.headers['content-length']]).toEqual([200, '', got.headers['content-length']])
@@ -117,7 +117,7 @@ describe('who may see it', () => {
     ['a promise of false', () => Promise.resolve(false)],
     ['nothing', () => undefined as never],
     ['an object', () => ({ id: 1 }) as never],
-  ])('nobody whom authorize answers with %s', async (_what, authorize) => {
+  ])('no request for which authorize returns %s', async (_what, authorize) => {
     const { call, post } = await start({ authorize })
     for (const path of everything) expect((await call(path)).status).toBe(403)
     for (const api of ['overview', 'rows', 'entry', 'replay']) {
@@ -129,7 +129,7 @@ describe('who may see it', () => {
   test.each([
     ['throws', () => raise()],
     ['rejects', () => Promise.reject(new Error('S3CRET'))],
-  ])('nobody when authorize %s, and nobody learns why', async (_how, authorize) => {
+  ])('no request when authorize %s, and the answer does not hold the error', async (_how, authorize) => {
     const { call, post } = await start({ authorize })
     for (const reply of [await call('/'), await post('rows')]) {
       expect(reply.status).toBe(500)
@@ -141,7 +141,7 @@ describe('who may see it', () => {
     throw new Error('S3CRET')
   }
 
-  test('whoever authorize lets in, by the request', async () => {
+  test('every request for which authorize returns true', async () => {
     const { call } = await start({ authorize: ({ headers }) => headers['x-user'] === 'admin' })
     expect((await call('/')).status).toBe(403)
     expect((await call('/', { headers: { 'X-User': 'admin' } })).status).toBe(200)
@@ -160,13 +160,16 @@ describe('who may see it', () => {
     ['localhost', { 'X-Forwarded-For': '203.0.113.7' }, 403],
     ['localhost', { Forwarded: 'for=203.0.113.7' }, 403],
     ['localhost', { Via: '1.1 proxy' }, 403],
-  ])('without authorize this machine: Host %p, %j is answered with %i', async (host, headers, status) => {
-    const { call, post } = await start({})
-    expect((await call('/', { headers: { Host: host, ...headers } })).status).toBe(status)
-    expect((await post('overview', {}, { Host: host, ...headers })).status).toBe(status)
-  })
+  ])(
+    'without authorize only requests of this machine: Host %p, %j is answered with %i',
+    async (host, headers, status) => {
+      const { call, post } = await start({})
+      expect((await call('/', { headers: { Host: host, ...headers } })).status).toBe(status)
+      expect((await post('overview', {}, { Host: host, ...headers })).status).toBe(status)
+    },
+  )
 
-  test('without authorize nobody who says no host', async () => {
+  test('without authorize no request without a Host header', async () => {
     const { port } = await start({})
     const socket = connect(port, '127.0.0.1')
     socket.end('GET /admin/ HTTP/1.0\r\n\r\n')
@@ -175,7 +178,7 @@ describe('who may see it', () => {
     socket.destroy()
   })
 
-  test('without authorize nobody from another address', async () => {
+  test('without authorize no request from another address', async () => {
     const server = createServer((req, res) => {
       Object.defineProperty(req.socket, 'remoteAddress', { value: '192.0.2.7' })
       conversionInspector(memoryInbox())(req, res)
@@ -187,7 +190,7 @@ describe('who may see it', () => {
   })
 })
 
-describe('it is not built', () => {
+describe('the factory throws', () => {
   const built = (...args: unknown[]) => (conversionInspector as (...given: unknown[]) => unknown)(...args)
 
   test('in production without authorize', () => {
@@ -216,7 +219,7 @@ describe('it is not built', () => {
   })
 })
 
-describe('who may ask', () => {
+describe('the API answers', () => {
   test.each([
     ['another origin', { Origin: 'https://evil.example' }],
     ['another port of this host', { Origin: 'http://127.0.0.1:1' }],
@@ -237,13 +240,13 @@ describe('who may ask', () => {
     expect(await inbox.list({ state: 'refused' })).toHaveLength(1)
   })
 
-  test('but its own page, by all that browsers say of it', async () => {
+  test('its own page, with the headers that browsers add', async () => {
     const { port, post } = await start()
     const headers = { Origin: `http://127.0.0.1:${String(port)}`, 'Sec-Fetch-Site': 'same-origin' }
     expect((await post('overview', {}, headers)).status).toBe(200)
   })
 
-  test('no page of another origin is ever allowed to', async () => {
+  test('no CORS preflight of another origin', async () => {
     const { call } = await start()
     const preflight = { Origin: 'https://evil.example', 'Access-Control-Request-Method': 'POST' }
     const { status, headers } = await call('/api/replay', { method: 'OPTIONS', headers: preflight })
@@ -252,7 +255,7 @@ describe('who may ask', () => {
   })
 })
 
-describe('what cannot be answered', () => {
+describe('a question that cannot be answered', () => {
   test.each([
     ['rows', '{', 400],
     ['rows', '[]', 400],
@@ -275,14 +278,14 @@ describe('what cannot be answered', () => {
     expect(problemOf(reply).status).toBe(status)
   })
 
-  test('a replay of what is done is a 409', async () => {
+  test('the replay of a done delivery is answered with 409', async () => {
     const { inbox, post } = await start()
     const [row] = await inbox.list({ state: 'done' })
     const reply = await post('replay', { id: row?.id })
     expect(problemOf(reply)).toMatchObject({ status: 409, code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
   })
 
-  test('an inbox that fails is a 503 that says nothing of it', async () => {
+  test('a failing inbox is answered with 503, without the error', async () => {
     const fail = () => Promise.reject(new Error('S3CRET'))
     const inspector = conversionInspector({
       ...memoryInbox(),
@@ -300,7 +303,7 @@ describe('what cannot be answered', () => {
   })
 })
 
-test('a request that somebody else has answered meanwhile stays answered', async () => {
+test('a request that other code answers before authorize does is left alone', async () => {
   const inspector = conversionInspector(memoryInbox(), {
     authorize: () => new Promise((resolve) => setImmediate(resolve, true)),
   })
@@ -312,7 +315,7 @@ test('a request that somebody else has answered meanwhile stays answered', async
   expect(await send(port, '/page.js')).toMatchObject({ status: 503, body: 'too slow' })
 })
 
-test('a question that a body parser has read is understood', async () => {
+test('a question that a body parser has read is answered', async () => {
   const app = express()
     .use(express.json())
     .use('/admin', conversionInspector(memoryInbox(), { authorize: () => true }))
@@ -322,7 +325,7 @@ test('a question that a body parser has read is understood', async () => {
   expect(status).toBe(200)
 })
 
-test('a question that breaks off leaves nothing behind', async () => {
+test('after a question that breaks off the next request is answered', async () => {
   const { port, call } = await start()
   await new Promise<void>((resolve) => {
     const asking = request({
@@ -339,8 +342,8 @@ test('a question that breaks off leaves nothing behind', async () => {
   expect((await call('/')).status).toBe(200)
 })
 
-describe('what is told', () => {
-  test('rows are masked until they are asked for otherwise', async () => {
+describe('in an answer', () => {
+  test('rows are masked unless unmask is true', async () => {
     const { ask } = await start()
     const { rows, hasMore } = await ask<Rows>('rows', { search: 'DONE', state: 'done' })
     expect(hasMore).toBe(false)
@@ -360,7 +363,7 @@ describe('what is told', () => {
     expect(open[0]?.referrer).toEqual({ name: 'Robert', email: 'robert@example.com' })
   })
 
-  test('nothing that is masked is anywhere in an answer', async () => {
+  test('no masked value appears in another place', async () => {
     const { ask, inbox } = await start()
     const answers: unknown[] = [await ask('overview'), await ask('rows')]
     for (const { id } of await inbox.list()) answers.push(await ask('entry', { id }))
@@ -368,7 +371,7 @@ describe('what is told', () => {
   })
 
   test.each(['constructor', '__proto__', 'toString', 'valueOf', 'eva@example.com', 'Referrer_Name'])(
-    'a stranger named %s is masked like all of them, and so is an address in its name',
+    'the value of an unknown parameter named %s is masked, and so is an address in its name',
     async (name) => {
       const { ask, inbox, report } = await start()
       await report('STRANGE', Object.fromEntries([[name, 'Evelyn']]))
@@ -378,7 +381,7 @@ describe('what is told', () => {
     },
   )
 
-  test('a row says until when confirm holds it', async () => {
+  test('a row has the time until which confirm holds it', async () => {
     const { inbox } = await start()
     const [row] = await inbox.list({ limit: 1 })
     if (row === undefined) throw new Error('no row')
@@ -387,7 +390,7 @@ describe('what is told', () => {
     expect(rowView({ ...row, heldUntil: new Date(heldUntil) }, false)).toMatchObject({ heldUntil })
   })
 
-  test('an entry says everything that is known', async () => {
+  test('an entry has everything that is recorded', async () => {
     const { ask, inbox } = await start()
     const [failed] = await inbox.list({ state: 'waiting' })
     const entry = await ask<EntryView>('entry', { id: failed?.id })
@@ -408,7 +411,7 @@ describe('what is told', () => {
     expect(await ask('entry', { id: done?.id, unmask: true })).toMatchObject({ canReplay: false, repairs: [] })
   })
 
-  test('repairs are told', async () => {
+  test('an entry has the repairs', async () => {
     const { ask, inbox, report } = await start()
     await report('PLUS', { referee_email: 'eva plus@example.com' })
     const [row] = await inbox.list({ orderId: 'PLUS' })
@@ -417,7 +420,7 @@ describe('what is told', () => {
     })
   })
 
-  test('a search finds orders and addresses, and an address that is an order once', async () => {
+  test('a search finds order ids and addresses, and a row that matches as both only once', async () => {
     const { ask, report } = await start()
     await report('eva@example.com', { referee_email: 'eva@example.com' })
     const found = async (search: string) =>
@@ -444,7 +447,7 @@ describe('what is told', () => {
     expect([seen.length, new Set(seen).size]).toEqual([124, 124])
   })
 
-  test('the overview keeps up with today while it remembers the days before', async () => {
+  test('the overview counts today each time and caches past days', async () => {
     const { ask, report } = await start()
     const today = async () => (await ask<Overview>('overview')).perDay.map(({ success }) => success)
     const before = await today()
@@ -453,7 +456,7 @@ describe('what is told', () => {
     expect((await today()).at(-1)).toBe(3)
   })
 
-  test('the overview counts anew when a day has begun', async () => {
+  test('the overview counts all days again after midnight', async () => {
     const days = ['2026-01-01', '2026-01-01', '2026-01-02', '2026-01-02']
     const asked: unknown[] = []
     const overviews = new Overviews({
@@ -480,7 +483,7 @@ describe('what is told', () => {
     ])
   })
 
-  test('a replay is done', async () => {
+  test('a replay marks the delivery', async () => {
     const { ask, inbox, told, mend } = await start()
     mend()
     const [failed] = await inbox.list({ state: 'waiting' })

@@ -47,17 +47,17 @@ test.each([
   ['robert@example.com/0151234567', 'r•••@e•••.com•••'],
   ['robert@example.4915123456789', 'r•••@e••••••'],
   ['robert@example.xn--p1ai?', 'r•••@e•••.xn--p1ai?'],
-])('so is what is nearly one: %p', (text, masked) => {
+])('unusual spellings of an address are masked too: %p', (text, masked) => {
   expect(maskAddresses(text)).toBe(masked)
 })
 
-describe('whatever stands around an address', () => {
+describe('whatever characters are around an address', () => {
   const letters = fc.constantFrom(...Array.from('abzAZ09._+-"\'():;,<>%é漢𝒜'))
   const some = fc.string({ unit: letters, minLength: 1, maxLength: 12 })
   const address = fc.tuple(some, fc.constantFrom('@', '%40'), some).map((texts) => texts.join(''))
   const around = fc.string({ unit: fc.constantFrom(...Array.from('ab @.,"%4')), maxLength: 12 })
 
-  test('a masked text does not hold it', () => {
+  test('a masked string does not hold it', () => {
     fc.assert(
       fc.property(around, address, around, (before, text, after) => {
         expect(maskAddresses(`${before} ${text} ${after}`)).not.toContain(text)
@@ -67,7 +67,7 @@ describe('whatever stands around an address', () => {
     )
   })
 
-  test('and a shortened one holds neither it nor its local part', () => {
+  test('a shortened string holds neither the address nor its local part', () => {
     fc.assert(
       fc.property(
         fc.nat(60),
@@ -90,7 +90,7 @@ test.each([
   ['x'.repeat(15_000), `${'x'.repeat(200)}… (15,000 characters)`],
   [`${'x'.repeat(199)}😀😀`, `${'x'.repeat(199)}… (203 characters)`],
   [`${'x'.repeat(190)} robert.downy@example.com`, `${'x'.repeat(190)} … (215 characters)`],
-])('a long text is shown as its beginning and its length', (text, shown) => {
+])('a long string is shown as its beginning and its length', (text, shown) => {
   expect(shorten(text, 200)).toBe(shown)
 })
 

@@ -74,14 +74,16 @@ describeInBrowser('the page', () => {
       .locator('dd')
       .innerText()
 
-  test('shows what was sent, complains of nothing and asks no other host', async () => {
+  test('shows what was received, without errors and without requests to other hosts', async () => {
     const { page, complaints } = await open()
     expect(await tile(page, 'callbacks', 'accepted')).toBe('2')
     expect(await tile(page, 'callbacks', 'conflict')).toBe('1')
     expect(await tile(page, 'callbacks', 'refused')).toBe('1')
     expect(await tile(page, 'deliveries', 'done')).toBe('1')
     expect(await tile(page, 'deliveries', 'waiting')).toBe('1')
-    expect(await page.locator('#oldest').innerText()).toMatch(/^The oldest that waits came \d+ seconds? ago\.$/)
+    expect(await page.locator('#oldest').innerText()).toMatch(
+      /^The oldest waiting delivery was received \d+ seconds? ago\.$/,
+    )
     expect(await rows(page).count()).toBe(4)
     expect(await page.locator('#day').innerText()).toBe('Last 30 days: 2 success, 0 pending, 0 fail')
     expect(await page.locator('#days tr').first().locator('td').allTextContents()).toEqual(['2', '0', '0'])
@@ -90,7 +92,7 @@ describeInBrowser('the page', () => {
     expect(await page.content()).not.toMatch(/robert@|Downy|eva@/)
   })
 
-  test('follows what happens, without being loaded again', async () => {
+  test('shows new rows without a reload', async () => {
     const { page } = await open()
     await report('LATER', { conversion: 'fail' })
     await rowOf(page, 'LATER', 'done').waitFor()
@@ -101,7 +103,7 @@ describeInBrowser('the page', () => {
   test('says when the connection or the authorization is lost', async () => {
     const { page } = await open()
     isAllowed = false
-    await page.getByText('Not authorized any more').waitFor()
+    await page.getByText('No longer authorized').waitFor()
     isAllowed = true
     await page.getByText('Live', { exact: true }).waitFor()
     await closeServers()
@@ -132,15 +134,15 @@ describeInBrowser('the page', () => {
       await page.getByText('1 shown.').waitFor()
       expect(await rowOf(page, 'FAILS', 'waiting').count()).toBe(1)
       await find('nobody')
-      await page.getByText('Nothing is recorded that fits.').waitFor()
+      await page.getByText('No record matches.').waitFor()
       await search.fill('')
       await page.getByLabel('State').selectOption('refused')
       await page.getByText('1 shown.').waitFor()
       expect(await rowOf(page, 'REFUSED', 'refused').count()).toBe(1)
-      expect(new URL(page.url()).search).toBe('') // what is searched for is in no log
+      expect(new URL(page.url()).search).toBe('') // so the search is in no access log
     })
 
-    test('names are shown when they are asked for, and masked again', async () => {
+    test('a button unmasks names, and masks them again', async () => {
       const { page } = await open()
       const unmask = page.getByRole('button', { name: 'Show names and addresses' }).first()
       expect(await rowOf(page, 'ROBERT', 'done').innerText()).toContain('r•••@e•••.com')
@@ -153,7 +155,7 @@ describeInBrowser('the page', () => {
       await rowOf(page, 'ROBERT', 'done').getByText('r•••@e•••.com').waitFor()
     })
 
-    test('one conversion tells its history, and is replayed', async () => {
+    test('a delivery shows its history and is replayed', async () => {
       const { page, complaints } = await open()
       const opener = rowOf(page, 'FAILS', 'waiting').getByRole('button')
       await use(page, opener)
@@ -181,7 +183,7 @@ describeInBrowser('the page', () => {
     })
   })
 
-  test('what cannot be replayed has no button for it, and a replay can be thought over', async () => {
+  test('a row that cannot be replayed has no replay button, and a replay can be cancelled', async () => {
     const { page } = await open()
     await rowOf(page, 'ROBERT', 'done').getByRole('button').click()
     await page.getByRole('dialog').waitFor()
@@ -197,32 +199,35 @@ describeInBrowser('the page', () => {
   test.each([
     ['accepted', '7', 'done', 'Delivery'],
     ['refused', '$8', 'refused', 'Refused callback'],
-  ])('of a callback that was %s, parameters that are none of the ten come last', async (_what, purchaseValue, state, name) => {
-    const strangers = { campaign: 'spring', _utm: 'mail' }
-    const documented = params({ conversion: 'success', orderID: 'MIXED', goal_complete: '0', purchaseValue })
-    const mixed = { campaign: 'spring', ...Object.fromEntries(Object.entries(documented).reverse()), _utm: 'mail' }
-    await accept(mixed)
-    const { page } = await open()
-    await rowOf(page, 'MIXED', state).getByRole('button').first().click()
-    const dialog = page.getByRole('dialog', { name })
-    await dialog.waitFor()
-    const shown = await dialog.locator('h3', { hasText: 'Received' }).locator('+ dl dt').allTextContents()
-    expect(shown).toEqual([...Object.keys(documented), ...Object.keys(strangers)])
-  })
+  ])(
+    'of a callback that was %s, parameters that are none of the ten come last',
+    async (_what, purchaseValue, state, name) => {
+      const strangers = { campaign: 'spring', _utm: 'mail' }
+      const documented = params({ conversion: 'success', orderID: 'MIXED', goal_complete: '0', purchaseValue })
+      const mixed = { campaign: 'spring', ...Object.fromEntries(Object.entries(documented).reverse()), _utm: 'mail' }
+      await accept(mixed)
+      const { page } = await open()
+      await rowOf(page, 'MIXED', state).getByRole('button').first().click()
+      const dialog = page.getByRole('dialog', { name })
+      await dialog.waitFor()
+      const shown = await dialog.locator('h3', { hasText: 'Received' }).locator('+ dl dt').allTextContents()
+      expect(shown).toEqual([...Object.keys(documented), ...Object.keys(strangers)])
+    },
+  )
 
-  test('a refused callback says what is wrong with it', async () => {
+  test('a refused callback shows its issues', async () => {
     const { page } = await open()
     await rowOf(page, 'REFUSED', 'refused').getByRole('button').click()
     const dialog = page.getByRole('dialog', { name: 'Refused callback' })
     await dialog.getByText('purchaseValue must be a plain decimal number').waitFor()
     await dialog.getByText('$7').waitFor()
     await inbox.prune({ olderThanDays: 0 })
-    await dialog.getByText('It has been pruned or erased.').waitFor()
+    await dialog.getByText('This record has been pruned or erased.').waitFor()
     expect(await page.getByText('$7').count()).toBe(0)
     expect(await page.getByText('Live', { exact: true }).count()).toBe(1)
   })
 
-  test('a conflict says why it is one and who has the order, and its replay says that the order moves', async () => {
+  test('a conflict shows what differs and which claim has the order, and its replay warns that the order moves', async () => {
     await report('ROBERT', { referrer_email: 'eva@example.com' })
     const { page, complaints } = await open()
     const row = rowOf(page, 'ROBERT', 'conflict').first()
@@ -248,7 +253,7 @@ describeInBrowser('the page', () => {
     expect(complaints).toEqual([])
   })
 
-  test('hostile names are text, masked or not, and turn nothing', async () => {
+  test('hostile names are shown as text, masked or not, and reorder nothing', async () => {
     for (const [order, name] of Object.entries(hostile))
       await report(order, { referrer_name: name, referee_name: name })
     const { page, complaints } = await open()
@@ -270,10 +275,10 @@ describeInBrowser('the page', () => {
     expect([alerts, complaints]).toEqual([0, []])
   })
 
-  test('older rows come when they are asked for, and stay while new ones arrive', async () => {
+  test('a button loads older rows, which stay while new ones arrive', async () => {
     for (let number = 0; number < 60; number++) await report(`N-${String(number)}`)
     const { page } = await open()
-    await page.getByText('50 shown, there are older ones.').waitFor()
+    await page.getByText('50 shown, older ones exist.').waitFor()
     await page.getByRole('button', { name: 'Older' }).click()
     await page.getByText('64 shown.').waitFor()
     await report('NEW')
@@ -283,7 +288,7 @@ describeInBrowser('the page', () => {
     expect(await page.getByRole('button', { name: 'Older' }).isVisible()).toBe(false)
   })
 
-  test('the focus stays on its row while others come', async () => {
+  test('the focus stays on its row while new rows arrive', async () => {
     const { page } = await open()
     const opener = rowOf(page, 'ROBERT', 'done').getByRole('button')
     await opener.focus()
@@ -305,7 +310,7 @@ describeInBrowser('the page', () => {
     expect(await page.getByRole('dialog').evaluate((dialog) => dialog.scrollWidth <= dialog.clientWidth)).toBe(true)
   })
 
-  test('what people look for stands out in light and in dark', async () => {
+  test('every text has the contrast of WCAG AA in light and in dark', async () => {
     for (const colorScheme of ['light', 'dark'] as const) {
       const { page } = await open({ colorScheme })
       const ratios = await page.evaluate(contrasts)
@@ -369,7 +374,7 @@ describeInBrowser('the page', () => {
     })
   })
 
-  test('without authorization there is nothing at all', async () => {
+  test('without authorization the page is not served', async () => {
     isAllowed = false
     const { page, complaints, context } = await openPage(browser, `${url}/`)
     opened.push(context)
@@ -387,7 +392,7 @@ async function tabTo(page: Page, what: ReturnType<Page['locator']>): Promise<voi
   throw new Error('Tab does not lead there')
 }
 
-/** Runs in the page: how much every text stands out from what is behind it, as WCAG 2.2 defines it. */
+/** Runs in the page: the contrast ratio of every text and its background, as WCAG 2.2 defines it. */
 function contrasts(): { text: string; ratio: number }[] {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
   const rgb = (colour: string): [number, number, number, number] => {

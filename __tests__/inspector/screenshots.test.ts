@@ -10,7 +10,7 @@ import { closeServers, listen } from '../support/servers.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
 /*
- * The pictures of the README: `npm run screenshots`. Their data is a month of dummy callbacks, whose times are moved in the file.
+ * Takes the pictures of the README: `npm run screenshots`. The data is dummy callbacks; their times are spread over a month in the file.
  */
 
 const folder = temporaryFolder()
@@ -28,7 +28,7 @@ const pictures = {
 const testPictures = browserPath !== undefined && hasSqlite ? test : test.skip
 
 testPictures(
-  'the pictures show what there is',
+  'the pictures of the README are taken',
   async () => {
     const file = folder.file('conversions.db')
     const inbox = sqliteInbox(file)
@@ -66,7 +66,7 @@ testPictures(
     const images = join(__dirname, '../../docs/images')
     for (const [name, options] of Object.entries(pictures)) {
       const { page } = await openPage(browser, url, options)
-      await page.getByText('50 shown, there are older ones.').waitFor()
+      await page.getByText('50 shown, older ones exist.').waitFor()
       expect(await page.locator('#callbacks dd').allTextContents()).toEqual(['260', '40', '0', '0', '1'])
       expect(await page.locator('#plot canvas').boundingBox()).toMatchObject({ height: 200 })
       const path = join(images, `inspector-${name}.png`)

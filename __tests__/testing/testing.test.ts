@@ -4,7 +4,7 @@ import { callbackUrl, deliveries, sampleParams } from '../../lib/testing.js'
 import { params } from '../support/callbacks.js'
 import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
 
-test('sampleParams are the documented example, changed, added to and left out', () => {
+test('sampleParams are the documented example, with parameters changed, added and left out', () => {
   expect(sampleParams()).toEqual(params())
   expect(sampleParams({ orderID: 'A-1', purchaseValue: 7, campaign: 'spring', goal_complete: undefined })).toEqual({
     ...params({ goal_complete: undefined }),
@@ -37,7 +37,7 @@ describe.each(kinds)('deliveries of a %s inbox', (_name, open) => {
   const folder = temporaryFolder()
   afterAll(() => folder.remove())
 
-  test('are awaited, and given back', async () => {
+  test('are awaited and returned', async () => {
     const told: unknown[] = []
     const onSuccess = async ({ orderId }: { orderId?: string }) => {
       await new Promise(setImmediate)
@@ -54,7 +54,7 @@ describe.each(kinds)('deliveries of a %s inbox', (_name, open) => {
     await webhook.close()
   })
 
-  test('that still run are named', async () => {
+  test('that still run are named in the error', async () => {
     let end: (() => void) | undefined
     const onSuccess = () => new Promise<void>((resolve) => (end = resolve))
     const webhook = conversionWebhook({ onSuccess }, { secret: false, inbox: open(folder.file('three.db')) })
@@ -67,7 +67,7 @@ describe.each(kinds)('deliveries of a %s inbox', (_name, open) => {
     await webhook.close()
   })
 
-  test('that do not end are named', async () => {
+  test('that still wait are named in the error', async () => {
     const onSuccess = () => {
       throw new Error('no such account')
     }

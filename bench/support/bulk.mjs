@@ -1,6 +1,6 @@
 /*
- * Conversions of a year, written in bulk in the shape that the inbox gives them: nearly all done, one in twenty dead, and one held, a tenth of one
- * referrer, half in a scope of its own. Each is an order and a friend of its own.
+ * Writes the conversions of a year in bulk, as the inbox would record them. Each has an order and a referee of its own. One in twenty is
+ * dead, one in twenty held, the others done; a tenth have the same referrer, and half have a scope.
  */
 import { createHash } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
@@ -10,7 +10,7 @@ const yearMs = 365 * 86_400_000
 export const frequent = 'frequent@shop.example'
 export const scopes = { hit: 'spring', none: 'autumn' }
 
-/** What both databases compute alike, from the number \`i\` of a conversion. */
+/** SQL expressions of the number \`i\` of a conversion that both databases understand. */
 const parts = (text) => ({
   scope: `CASE i % 2 WHEN 0 THEN '${scopes.hit}' ELSE '' END`,
   referrer: `CASE i % 10 WHEN 0 THEN '${frequent}' ELSE 'referrer' || (i % 5000) || '@shop.example' END`,
@@ -20,7 +20,7 @@ const parts = (text) => ({
   callback: `replace(replace(${text}, 'the order', 'order ' || i), 'the friend', 'friend' || i)`,
 })
 
-/** Counters as the inbox would have counted. */
+/** Writes the counters that the inbox would have. */
 const counts = (prefix, columns, values) => [
   `DELETE FROM ${prefix}days`,
   `DELETE FROM ${prefix}counters WHERE name LIKE 'deliveries.%'`,
@@ -55,7 +55,7 @@ export function fillSqlite(file, rows, callback, now = Date.now()) {
   const { scope, referrer, referee } = parts()
   const from = Number(db.prepare(`SELECT coalesce(max(number), 0) AS n FROM ${prefix}claims`).get().n)
   const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})`
-  // Each has its own order.
+  // Each claim has its own order.
   db.exec(`${numbers} INSERT INTO ${prefix}claims (number, holder, ${claimColumns})
     SELECT ${from} + i, ${from} + i, hash_of(i), hash_of(i), hash_of(-i), ${scope}, 'success', 0, ${referrer}, ${referee}, 1000, 0, hash_of(i) FROM n`)
   const text = `'${callback.replaceAll("'", "''")}'`

@@ -5,14 +5,14 @@ const sample =
 const { conversion } = parseCallback(sample)
 let order = 0
 
-/** A callback as an inbox gets it, each about an order of its own. */
+/** A callback as the webhook gives it to an inbox. Each call makes one with a new order. */
 export function nextCallback() {
   const { status, params, extra, repairs, scope } = conversion
   const orderID = `order ${process.pid} ${order++}`
   return { status, params: { ...params, orderID }, extra, repairs, scope, receivedAt: Date.now() }
 }
 
-/** Does something so many times, by so many callers at a time; how many a second. */
+/** Calls `once` `total` times, by `callers` at a time. Resolves with the calls a second. */
 export async function rate(once, total, callers) {
   let left = total
   const startedAt = performance.now()

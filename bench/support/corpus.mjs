@@ -1,5 +1,5 @@
 /*
- * Query strings as senders write them, in groups that weigh the same: one group alone would flatter or punish whoever is good at its kind.
+ * Query strings as senders write them, in groups of equal weight: a single group would favour the parser that is good at its kind.
  */
 import { readFileSync } from 'node:fs'
 
@@ -18,13 +18,13 @@ const sample = {
 
 const query = (changes) => String(new URLSearchParams({ ...sample, ...changes }))
 
-/** Every byte of every value as an escape. */
+/** Parameters with every byte of every value percent-encoded. */
 const escaped = (changes) =>
   Object.entries({ ...sample, ...changes })
     .map(([name, text]) => `${name}=${Array.from(Buffer.from(text), (byte) => `%${byte.toString(16)}`).join('')}`)
     .join('&')
 
-/** What arrived as the query of requests that real clients sent. */
+/** The query strings of recorded requests of real clients. */
 function captured() {
   const file = new URL('../../__tests__/fixtures/requests.jsonl', import.meta.url)
   return readFileSync(file, 'utf8')

@@ -1,6 +1,6 @@
 /*
- * What one would write with good parts from the registry: fast-querystring, callbackSchema compiled by ajv, and the same conversion made
- * of what passed. It repairs nothing and reports ajv's first error only.
+ * A parser made of packages: fast-querystring, and callbackSchema compiled by ajv. Makes the same conversion as parseCallback, but repairs
+ * nothing and reports only ajv's first error.
  */
 import { Ajv } from 'ajv'
 import { callbackSchema } from 'conversion-webhook'

@@ -1,7 +1,7 @@
 /*
- * The floor of bench/parse.mjs: the rules for parameters written out by hand for one callback in good order. One pass over the query, then
- * each parameter's rule once; no table, no option, no report. It gives the conversion that parseCallback gives, or undefined where
- * parseCallback would refuse or repair: those ways are not measured.
+ * The floor of bench/parse.mjs: the rules for parameters written out by hand for a valid callback. One pass over the query, then each
+ * parameter's rule once, without tables, options and reports. Returns the conversion that parseCallback returns, or undefined if
+ * parseCallback would refuse or repair, which is not measured.
  */
 const slots = new Map(
   [
@@ -161,14 +161,14 @@ function isAddress(text) {
   return isDivided && !isLonger(text, 320) && !unwantedInAddress.test(text)
 }
 
-/** Almost no text ends in one of the brackets, so the pattern is made only for one that does. */
+/** Makes the pattern only for a string that ends in a bracket, which few do. */
 function isTemplate(text, name) {
   const trimmed = text.trim()
   if (!'}]>%'.includes(trimmed.charAt(trimmed.length - 1))) return false
   return new RegExp(`^[$#]?[{[<%]+\\s*${name}\\s*[}\\]>%]+$`).test(trimmed)
 }
 
-/** In characters: pairs of surrogates are counted only where they matter. */
+/** Compares lengths in characters. Counts surrogate pairs only if the length in UTF-16 units is too long. */
 function isLonger(text, limit) {
   return text.length > limit && (text.length > 2 * limit || Array.from(text).length > limit)
 }

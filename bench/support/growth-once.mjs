@@ -1,7 +1,7 @@
 /*
- * One database of bench/growth.mjs: `node growth-once.mjs <where> <conversions> <where> <conversions> …` fills each file or URL, asks
- * everything of each in turn, so that all have the same share of what else the machine does, and prints the medians in milliseconds as
- * JSON, with the plans of the queries of the last.
+ * One database of bench/growth.mjs: `node growth-once.mjs <where> <conversions> <where> <conversions> …` fills each file or URL and runs every
+ * operation on each in turn, so that other programs of the machine disturb all alike. Prints the median milliseconds as JSON, with the query
+ * plans of the last database.
  */
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -18,7 +18,7 @@ const times = 31
 const warmUps = 3
 const quarantined = 10_000
 
-/** What the store asks, written down. */
+/** The statements that the store has run. */
 const asked = new Map()
 const watch = (owner, method) => {
   const ask = owner[method]
@@ -43,7 +43,7 @@ async function open(where) {
   return { inbox, webhook: conversionWebhook(handlers, { secret: false, inbox }) }
 }
 
-/** When a handler is told of an order. */
+/** Resolves when the handler of an order runs. */
 const tellingOf = (order) => new Promise((resolve) => (told = (orderId) => orderId === order && resolve()))
 
 let next = 0
@@ -52,7 +52,7 @@ const params = (changes = {}) =>
 const nonsense = (webhook) =>
   webhook.accept(params({ conversion: 'nonsense', referrer_email: `stranger${next}@shop.example` }))
 
-/** A storage with its conversions and a full quarantine, and everything that is asked of it. */
+/** Fills a storage with conversions and a full quarantine. Resolves with the operations to measure. */
 async function storageOf({ where, rows }) {
   const first = await openInbox(where)
   await first.stats() // makes the tables
@@ -60,7 +60,7 @@ async function storageOf({ where, rows }) {
   const callback = {
     status: 'success',
     scope: '',
-    receivedAt: 0, // each has its own
+    receivedAt: 0, // each row gets its own time
     params: sampleParams({ goal_complete: '0', orderID: 'the order', referee_email: 'the friend@shop.example' }),
     extra: {},
     repairs: [],
@@ -73,7 +73,7 @@ async function storageOf({ where, rows }) {
   const dead = await inbox.list({ state: 'dead', limit: times + warmUps })
   const [newest] = await inbox.list({ state: 'done', limit: 1 })
   const writing = {
-    /** This and the next give what is still to be awaited: their delivery. */
+    /** `accept` and `replay` resolve with a function that awaits the delivery, which is not measured. */
     accept: async () => {
       const changes = params()
       const telling = tellingOf(changes.orderID)
@@ -116,7 +116,7 @@ for (let round = 0; round < times + warmUps; round++) {
   for (const what of Object.keys(storages[0].measures)) {
     for (let turn = 0; turn < storages.length; turn++) {
       const { measures, results } = storages[(round + turn) % storages.length]
-      await wait(2) // what the one before left to do
+      await wait(2) // for work that the operation before has left
       const startedAt = performance.now()
       const then = await measures[what]()
       const endedAt = performance.now()
@@ -129,7 +129,7 @@ for (let round = 0; round < times + warmUps; round++) {
 }
 for (const { webhook } of storages) await webhook.close()
 
-/** How the queries of the last storage are answered, each with an inbox of its own that has prepared nothing yet. */
+/** The query plans of the last storage's operations. Each uses a new inbox, which has prepared no statement yet. */
 async function plansOf({ where, asking }) {
   const plans = {}
   const client = isPostgres ? new pg.Client({ connectionString: where }) : new DatabaseSync(where)

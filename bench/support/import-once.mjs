@@ -1,13 +1,13 @@
 /*
- * One process of bench/import.mjs: what importing a module costs this process, as JSON. `none` imports nothing.
- * What the package must not load before it is used is looked for in the list of loaded files.
+ * One process of bench/import.mjs: prints the milliseconds and the heap of importing a module as JSON. `none` imports nothing.
+ * Also prints the loaded files that the package must not load before they are used.
  */
 import { createRequire, Module } from 'node:module'
 
 const [format, specifier] = process.argv.slice(2)
 const require = createRequire(import.meta.url)
 
-globalThis.gc?.() // with --expose-gc the heap is what counts: the time then is not that of an app
+globalThis.gc?.() // present with --expose-gc: such a run measures the heap, and its time does not count
 const before = process.memoryUsage().heapUsed
 const startedAt = performance.now()
 if (format === 'esm') await import(specifier)

@@ -1,6 +1,6 @@
 /*
- * One measurement of bench/sqlite.mjs or bench/postgres.mjs: `node inbox-once.mjs <what> <file or URL>` prints JSON. What is `inbox`, `raw`,
- * `single`, `drain`, `drain-default`, `raw-drain`, `latency`, or `paid` with what `confirm` answers.
+ * One measurement of bench/sqlite.mjs or bench/postgres.mjs: `node inbox-once.mjs <what> <file or URL>` prints JSON. `<what>` is `inbox`, `raw`,
+ * `single`, `drain`, `drain-default`, `raw-drain`, `latency`, or `paid` with the answer of `confirm`.
  */
 import { conversionWebhook } from 'conversion-webhook'
 import { nextCallback, rate as rateOf } from './callbacks.mjs'
@@ -19,13 +19,13 @@ async function openInbox() {
 }
 const attach = (inbox, handlers = {}, options = {}) => conversionWebhook(handlers, { secret: false, inbox, ...options })
 
-/** Rows a second of a function that records one, asked by so many callers at a time. */
+/** Rows a second that `record` writes, called by many callers at a time. */
 async function rate(record, total, atATime = callers) {
-  for (let index = 0; index < 20; index++) await record() // connections, statements
+  for (let index = 0; index < 20; index++) await record() // opens connections and prepares statements
   return rateOf(record, total, atATime)
 }
 
-/** Recorded and delivered: how many a second, and microseconds of this process's processor time for each. */
+/** Conversions recorded and delivered a second, and microseconds of this process's processor time for each. */
 async function paid(confirm) {
   const ends = new Map()
   const inbox = await openInbox()
@@ -38,7 +38,7 @@ async function paid(confirm) {
     await Promise.all([inbox.accept(callback), end])
     ends.delete(orderID)
   }
-  await rate(pay, backlog) // until what is measured is compiled
+  await rate(pay, backlog) // warm-up: until V8 has compiled the measured code
   const from = process.cpuUsage()
   const perSecond = await rate(pay, backlog)
   const { user, system } = process.cpuUsage(from)
@@ -46,7 +46,7 @@ async function paid(confirm) {
   return { perSecond, micros: (user + system) / backlog }
 }
 
-/** A backlog of a process that only received, delivered by one with a handler that does nothing. */
+/** Records a backlog without handlers, and measures its delivery by a webhook whose handler does nothing. */
 async function drain(options) {
   const receiver = attach(await openInbox())
   await rate(() => receiver.inbox.accept(nextCallback()), backlog)

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { start } from './report.mjs'
 
 export const connections = 16
-const warmUpMs = 4_000 // until what is measured is compiled: 1 s was too short
+const warmUpMs = 4_000 // until V8 has compiled the measured code: 1 s was too short
 const measureMs = 2_000
 const secret = 'a-secret-of-the-benchmark'
 const callback = (order) =>
@@ -11,7 +11,7 @@ const callback = (order) =>
 
 let order = 0
 
-/** Sends callbacks one after another over a connection until told to stop; counts the answers of 200. */
+/** Sends callbacks one after another over a connection until it is stopped. Counts the answers with 200. */
 function load(port, counter) {
   const socket = connect(port, '127.0.0.1')
   const send = () =>
@@ -29,7 +29,7 @@ function load(port, counter) {
   return socket
 }
 
-/** Requests a second of one app of server.mjs, in a fresh process, after a warm-up. */
+/** Starts an app of server.mjs in a fresh process and measures its requests a second after a warm-up. */
 export async function requestRate(framework, variant, env = {}) {
   const server = start('server.mjs', [framework, variant], { stdio: ['ignore', 'inherit', 'ignore', 'ipc'], env })
   const [port] = await once(server, 'message')

@@ -1,6 +1,6 @@
 /*
- * One process of bench/parse.mjs: all parsers over the whole corpus in turns, printed as microseconds a query by group.
- * First it makes sure that they come to the same conversions, since speed at another task proves nothing.
+ * One process of bench/parse.mjs: runs all parsers over the whole corpus in turns, and prints microseconds a query by group.
+ * First checks that all parsers make the same conversions: otherwise their times could not be compared.
  */
 import assert from 'node:assert/strict'
 import { parseCallback } from 'conversion-webhook'
@@ -23,7 +23,7 @@ for (const query of Object.values(corpus).flat()) {
   for (const other of others) assert.deepEqual(other, expected)
 }
 
-let made = 0 // so that nothing that is measured can be optimised away
+let made = 0 // a use of each result, so that V8 cannot optimise the measured code away
 
 /** Microseconds a query, over whole passes of a group for about `ms`. */
 function time(parse, queries, ms) {

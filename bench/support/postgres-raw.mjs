@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { postgresInbox } from 'conversion-webhook/postgres'
 
-/** The same rows in the same tables, 100 an INSERT, and nothing else: no rules, no locks, no jobs. */
+/** Writes the same rows into the same tables, 100 an INSERT, without rules, locks and jobs. */
 export async function postgresRaw(url) {
   const inbox = postgresInbox({ connectionString: url })
   await inbox.stats() // makes the tables

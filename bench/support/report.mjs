@@ -1,6 +1,6 @@
 /*
- * What the benchmarks share: medians, fresh processes and one way to print. A measurement is judged as a ratio or a difference that was
- * taken in pairs within one run, never as an absolute time of this machine.
+ * Shared code of the benchmarks: medians, fresh processes and printing. A goal is a ratio or a difference of values that were measured in
+ * pairs within one run, never an absolute time of this machine.
  */
 import { spawn } from 'node:child_process'
 import { cpus } from 'node:os'
@@ -24,7 +24,7 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** Median, least and most of values that were taken in separate processes. */
+/** The median, the least and the most of values that were measured in separate processes. */
 export function spread(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
 }
@@ -45,7 +45,7 @@ export async function measure(script, args, options) {
   return JSON.parse(Buffer.concat(chunks).toString('utf8'))
 }
 
-/** Progress, for people only. */
+/** Prints progress to standard error, so that `--json` stays valid. */
 export function tell(line) {
   if (process.stderr.isTTY) process.stderr.write(`${line}\n`)
 }
@@ -55,8 +55,8 @@ function isMet({ median, atMost = Infinity, atLeast = -Infinity }) {
 }
 
 /**
- * Prints rows of `{ what, median, min, max, unit?, digits?, atMost?, atLeast? }` as a table or as JSON, and sets the exit code where
- * `--assert` asks for it.
+ * Prints rows of `{ what, median, min, max, unit?, digits?, atMost?, atLeast? }` as a table or as JSON. With `--assert` sets the exit code
+ * to 1 if a goal is missed.
  */
 export function report(title, rows, notes = []) {
   const judged = rows.map((row) => ({ ...row, ...(hasGoal(row) && { met: isMet(row) }) }))

@@ -1,6 +1,6 @@
 /*
- * One process of bench/scale.mjs: `node scale-once.mjs <URL> <callbacks> <callbacks before>`. Records callbacks and pays through `commit`
- * what it or another process has recorded, until its standard input ends; prints what its processor time was.
+ * One process of bench/scale.mjs: `node scale-once.mjs <URL> <callbacks> <callbacks before>`. Records callbacks, and pays conversions of any
+ * process through `commit`, until its standard input ends. Then prints its processor time.
  */
 import { once } from 'node:events'
 import { conversionWebhook } from 'conversion-webhook'

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { sqliteInbox } from 'conversion-webhook/sqlite'
 
-/** The same rows in the same tables with the same durability, and nothing else: no rules, no reading, no answers. */
+/** Writes the same rows into the same tables with the same durability, without rules and without reading. */
 export function sqliteRaw(file) {
   void sqliteInbox(file).close() // makes the tables
   const db = new DatabaseSync(file)

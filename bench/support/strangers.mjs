@@ -1,4 +1,4 @@
-/* A server of bench/unauthenticated.mjs: `ours` has the package at /webhook, `bare` has nothing. Tells what processor time it took. */
+/* A server of bench/unauthenticated.mjs: `ours` mounts the package at /webhook, `bare` mounts nothing. Reports its processor time. */
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'
 

@@ -1,4 +1,4 @@
-/* How long the event loop is kept from turning. */
+/* Measures how long one turn of the event loop takes. */
 import { clearInterval, setInterval } from 'node:timers'
 
 const processorMs = () => {
@@ -7,8 +7,8 @@ const processorMs = () => {
 }
 
 /**
- * Looks until it is stopped. Gives the longest turn of the event loop, and the most processor time that this thread took in one, in
- * milliseconds: where other processes share the machine, only the second is all ours, and it leaves out what waits for the disk.
+ * Measures until it is stopped. Returns, in milliseconds, the longest turn of the event loop and the most processor time of this thread in
+ * one turn. The processor time excludes other processes of the machine and waiting for the disk.
  */
 export function watchTurns() {
   let longest = 0

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from 'commander'
 export function webUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw new InvalidArgumentError('It is a URL that begins with https:// or http://.')
+    throw new InvalidArgumentError('Expected a URL that begins with https:// or http://.')
   }
   return url
 }
@@ -15,24 +15,24 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   return (text) => {
     const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
     if (value >= min && value <= max) return value
-    throw new InvalidArgumentError(`It is a whole number from ${String(min)} to ${String(max)}.`)
+    throw new InvalidArgumentError(`Expected a whole number from ${String(min)} to ${String(max)}.`)
   }
 }
 
-/** `name=value`, again and again. */
+/** An option `name=value` that can be repeated. */
 export function assignments(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return { ...before, ...split(text, '=', 'It is a name, = and a value.') }
+  return { ...before, ...split(text, '=', 'Expected a name, = and a value.') }
 }
 
-/** `Name: value`, again and again. */
+/** An option `Name: value` that can be repeated. */
 export function headers(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const line = split(text, ':', 'It is a name, : and a value.')
+  const line = split(text, ':', 'Expected a name, : and a value.')
   for (const [name, value] of Object.entries(line)) {
     try {
       validateHeaderName(name)
       validateHeaderValue(name, value)
     } catch {
-      throw new InvalidArgumentError('HTTP has no such header: a character that cannot stand there.')
+      throw new InvalidArgumentError('The name or the value has a character that HTTP headers cannot hold.')
     }
   }
   return { ...before, ...line }

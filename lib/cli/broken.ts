@@ -1,15 +1,16 @@
 import type { Params } from './dummy.js'
 
-/** A request that no platform should send, and what a webhook of ours answers. */
+/** A request that the platform should never send, and the answer of this package's webhook. */
 export interface BrokenRequest {
+  /** Says in the output what is wrong with the request. */
   readonly what: string
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Raw, without `?`; of the ten parameters of a good callback. */
+  /** Makes the raw query, without `?`, from the ten parameters of a valid callback. */
   readonly query?: (params: Params) => string
   readonly body?: (params: Params) => string
   readonly cutAfter?: number
-  /** The credential is changed by one character. */
+  /** The request is sent with one character of the credential changed. */
   readonly isForged?: true
   readonly expected: readonly (number | 'no answer')[]
 }
@@ -22,7 +23,7 @@ const json = { 'Content-Type': 'application/json' }
 
 export const brokenRequests = {
   'no-status': { what: 'no conversion', query: ({ conversion: _, ...rest }) => encode(rest), expected: [422] },
-  'unknown-status': { what: 'a status that nobody knows', query: withText('conversion', 'maybe'), expected: [422] },
+  'unknown-status': { what: 'an unknown status', query: withText('conversion', 'maybe'), expected: [422] },
   'no-identity': {
     what: 'neither an order nor addresses',
     query: ({ conversion = '' }) => encode({ conversion }),
@@ -37,18 +38,18 @@ export const brokenRequests = {
     expected: [422],
   },
   repeated: {
-    what: 'one parameter, two texts',
+    what: 'one parameter with two values',
     query: (params) => `${encode(params)}&orderID=another`,
     expected: [400],
   },
   'bad-escape': { what: 'a percent sign alone', query: withRaw('orderID', '%zz'), expected: [400] },
-  'bad-bytes': { what: 'bytes that are no UTF-8', query: withRaw('orderID', '%ff'), expected: [400] },
+  'bad-bytes': { what: 'bytes that are not UTF-8', query: withRaw('orderID', '%ff'), expected: [400] },
   'too-many': {
     what: '1,001 parameters',
     query: (params) => `${encode(params)}${'&a=1'.repeat(1_001)}`,
     expected: [400],
   },
-  visit: { what: 'somebody opens the URL', query: () => '', expected: [204] },
+  visit: { what: 'a visit without parameters', query: () => '', expected: [204] },
   head: { what: 'HEAD', method: 'HEAD', query: encode, expected: [204] },
   options: { what: 'OPTIONS', method: 'OPTIONS', query: encode, expected: [204] },
   delete: { what: 'DELETE', method: 'DELETE', query: encode, expected: [405] },
@@ -66,7 +67,7 @@ export const brokenRequests = {
     body: () => '{"orderID":',
     expected: [400],
   },
-  'no-object': { what: 'JSON that is a list', method: 'POST', headers: json, body: () => '[1, 2]', expected: [422] },
+  'no-object': { what: 'a JSON array', method: 'POST', headers: json, body: () => '[1, 2]', expected: [422] },
   'bad-type': {
     what: 'a body of another type',
     method: 'POST',
@@ -82,7 +83,7 @@ export const brokenRequests = {
     expected: [413],
   },
   'cut-off': {
-    what: 'a body that ends in the middle',
+    what: 'a body that is cut off',
     method: 'POST',
     headers: json,
     body: (params) => JSON.stringify(params),

@@ -11,19 +11,19 @@ export interface Finding {
   readonly fix: string
 }
 
-/** Asks an endpoint, without ever reporting a conversion. */
+/** A deployed endpoint, and a way to send it requests that report no conversion. */
 export interface Probe {
   readonly target: Target
-  /** What a visit without parameters was answered: 204 by a webhook of ours. */
+  /** The answer to a visit without parameters: 204 from this package's webhook. */
   readonly visit: Answer
-  /** `query` is raw; the credential goes with it unless another target is given. */
+  /** Sends a raw query, with the credential unless another target is given. */
   readonly ask: (query: string, asked?: Asked, target?: Target) => Promise<Answer | NoAnswer>
 }
 
 export interface Check {
-  /** What is as it should be when nothing is found. */
+  /** What is true of the endpoint when the check finds nothing. */
   readonly promise: string
-  /** Left out where that one found something: without it this one would not be free of side effects. */
+  /** Another check. If that one found something, this check is skipped: it could report a conversion. */
   readonly needs?: string
   readonly find: (probe: Probe) => Promise<Finding | undefined>
 }
@@ -38,16 +38,16 @@ export function probe(client: HttpClient, target: Target): Pick<Probe, 'target' 
 
 const prefetch = { 'Sec-Purpose': 'prefetch' }
 const isGood = (answer: Answer | NoAnswer): boolean => isAnswer(answer) && answer.status >= 200 && answer.status < 300
-/** A text that no cache has seen. */
+/** A query that no cache has seen. */
 const nonce = (): string => randomBytes(8).toString('hex')
 
-/** Every check that `doctor` makes once a visit was answered, by the name that findings carry. */
+/** The checks that `doctor` makes after the visit, by the name that it prints with a finding. */
 export const checks = {
   https: {
     promise: 'the URL is https',
     find: ({ target: { url } }) =>
       found(url.protocol !== 'https:' && !isLoopback(url.hostname), {
-        what: 'over http everybody on the way reads the secret and the customers',
+        what: 'over http anybody between sender and app can read the secret and the customer data',
         fix: 'serve the webhook over https, and paste the https URL into the campaign',
       }),
   },
@@ -77,12 +77,12 @@ export const checks = {
   },
   head: {
     promise: 'HEAD is answered and never processed',
-    // A prefetch is refused before anything is read, so a HEAD that somebody turns into a GET shows and does nothing.
+    // Sent as a prefetch, which the webhook refuses: if a proxy turns the HEAD into a GET, no conversion is reported.
     async find({ ask }) {
       const answer = await ask(nonce(), { method: 'HEAD', headers: prefetch })
       return found(!isAnswer(answer) || answer.status !== 204, {
         what: `HEAD is answered with ${labelOf(answer)} instead of 204: link checkers and mail scanners would report conversions`,
-        fix: 'let HEAD through to the webhook as HEAD: look for a cache, proxy or route in front that makes a GET of it',
+        fix: 'let HEAD through to the webhook as HEAD: look for a cache, proxy or route in front that turns it into a GET',
       })
     },
   },
@@ -143,14 +143,14 @@ export const checks = {
   },
   'body-limit': {
     promise: 'a body of 60 KiB gets through',
-    // Refused as a prefetch before the body is read, unless something in front reads it.
+    // Sent as a prefetch, which the webhook refuses before it reads the body: another answer comes from something in front.
     needs: 'prefetch',
     async find({ ask }) {
       const body = JSON.stringify({ doctor: 'x'.repeat(60 * 1024) })
       const headers = { ...prefetch, 'Content-Type': 'application/json' }
       const answer = await ask('', { method: 'POST', headers, body })
       return found(!isAnswer(answer) || answer.status !== 403, {
-        what: `a POST of 60 KiB is answered with ${labelOf(answer)} instead of 403, as a prefetch: something in front has a limit, or no POST`,
+        what: `a POST of 60 KiB, sent as a prefetch, is answered with ${labelOf(answer)} instead of 403: something in front limits bodies or refuses POST`,
         fix: 'mount the webhook before express.json() and the like, and raise the limit in front of the app (nginx: client_max_body_size 64k)',
       })
     },

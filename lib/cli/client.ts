@@ -5,7 +5,7 @@ export interface Asked {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
-  /** How much of the body is sent before the connection is cut. */
+  /** Characters of the body to send before the connection is cut. */
   readonly cutAfter?: number
 }
 
@@ -17,7 +17,7 @@ export interface Answer {
   readonly ms: number
 }
 
-/** No answer: the connection failed, or time ran out. `code` is the system's word for it, such as ECONNREFUSED. */
+/** The connection failed, or the time limit passed. `code` is the system's error code, such as ECONNREFUSED. */
 export interface NoAnswer {
   readonly code: string
   readonly ms: number
@@ -29,7 +29,7 @@ export function isAnswer(result: Answer | NoAnswer): result is Answer {
 
 const maxBodyLength = 100_000
 
-/** Speaks HTTP as it is: no redirect is followed, and the query goes out as it was written. */
+/** An HTTP client that follows no redirect and sends the query byte for byte. */
 export class HttpClient {
   readonly #timeoutMs: number
   readonly #agents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent }
@@ -40,7 +40,7 @@ export class HttpClient {
     this.#agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) }
   }
 
-  /** `query` is raw: what follows the path, with its `?`. Never rejects. */
+  /** `query` is raw and includes its `?`. Never rejects. */
   ask(url: URL, query: string, asked: Asked): Promise<Answer | NoAnswer> {
     const { method = 'GET', headers = {}, body, cutAfter } = asked
     const startedAt = performance.now()
@@ -68,7 +68,7 @@ export class HttpClient {
         },
       })
       request.on('error', fail)
-      // For all of the answer: one that never ends is none.
+      // The limit includes the body: an answer that never ends counts as none.
       const timer = setTimeout(() => {
         request.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' }))
       }, this.#timeoutMs)
@@ -97,8 +97,8 @@ export class HttpClient {
   }
 }
 
-/** What our answers say: the outcome, or the code of the problem; empty where the answer is not one of ours. */
-export function wordOf({ body }: Answer): string {
+/** The outcome or the error code in an answer of this package's webhook; an empty string for other answers. */
+export function outcomeOrCode({ body }: Answer): string {
   try {
     const { outcome, code } = JSON.parse(body) as { outcome?: unknown; code?: unknown }
     return [outcome, code].find((word) => typeof word === 'string' && /^\w{1,60}$/.test(word))?.toString() ?? ''

@@ -1,17 +1,17 @@
 import type { Target } from './target.js'
 
-/** A credential that a target holds, and the target with a wrong one, and with none. */
+/** Where a target holds its credential; the same target with a wrong credential, and without one. */
 export interface Credential {
   readonly place: 'the path' | 'the query' | 'a header'
   readonly forged: Target
   readonly without: Target
 }
 
-/** A path segment that may be a secret is as long as the shortest. */
+/** A last path segment of at least 16 characters, the minimum length of a secret. */
 const secretSegment = /\/([^/]{16,})\/?$/
 const credentialHeaders = ['authorization', 'x-webhook-secret']
 
-/** Finds the credential where the webhook would; undefined where there is none. */
+/** Looks for a credential in the places where the webhook does; undefined if there is none. */
 export function credentialOf(target: Target): Credential | undefined {
   return inHeader(target) ?? inQuery(target) ?? inPath(target)
 }
@@ -54,7 +54,7 @@ function inPath({ url, headers }: Target): Credential | undefined {
   return { place: 'the path', forged: { url: forged, headers }, without: { url: without, headers } }
 }
 
-/** The text with another last letter. */
+/** The string with another last character. */
 function forge(text: string): string {
   return text.slice(0, -1) + (text.endsWith('A') ? 'B' : 'A')
 }

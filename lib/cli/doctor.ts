@@ -16,7 +16,7 @@ export function doctorCommand(io: Io): Command {
   return targetCommand('doctor', 'the URL as it stands in the campaign, with its secret')
     .summary('check a deployed endpoint')
     .description(
-      'Checks a deployed endpoint without side effects: nothing that it asks is a callback. Ends with 1 when it finds something.',
+      'Checks a deployed endpoint without side effects: none of its requests is a callback. Exits with 1 when a check fails.',
     )
     .option('--json', 'print JSON: findings and passed checks')
     .action(async (url: URL, options: TargetOptions & { json?: true }) => {
@@ -43,7 +43,7 @@ async function examine(io: Io, client: HttpClient, target: Target): Promise<read
   const promise = 'a visit without parameters is answered with 204'
   const obstacle = obstacleOf(target, visit)
   const first: Report = { check: 'visit', promise, finding: obstacle }
-  if (obstacle !== undefined || !isAnswer(visit)) return [first] // what is no webhook has no other fault
+  if (obstacle !== undefined || !isAnswer(visit)) return [first] // the checks mean nothing for a server that is no webhook
   const reports = [first]
   for (const [check, { promise, needs, find }] of Object.entries<Check>(checks)) {
     if (reports.some(({ check: earlier, finding }) => earlier === needs && finding !== undefined)) continue
@@ -53,7 +53,7 @@ async function examine(io: Io, client: HttpClient, target: Target): Promise<read
   return reports
 }
 
-/** Why there is nothing to examine. */
+/** Why no check can be made; undefined if the webhook answered the visit. */
 function obstacleOf(target: Target, visit: Answer | NoAnswer): Finding | undefined {
   if (!isAnswer(visit)) {
     return {
@@ -67,12 +67,12 @@ function obstacleOf(target: Target, visit: Answer | NoAnswer): Finding | undefin
   const label = labelOf(visit)
   if (status === 401 || status === 404) {
     return {
-      what: `the visit is answered with ${label}: the secret is not the app's, or the webhook is mounted elsewhere`,
+      what: `the visit is answered with ${label}: the secret is not the one of the app, or the webhook is mounted elsewhere`,
       fix: 'compare the URL with the mount path, and its secret with CONVERSION_WEBHOOK_SECRET where the app runs',
     }
   }
   return {
-    what: `the visit is answered with ${label}: this is no webhook, or something in front of it answers`,
+    what: `the visit is answered with ${label}: this is no webhook, or something in front of the webhook answers`,
     fix: 'look for a login, a firewall, a maintenance page or another route in front of the webhook',
   }
 }
@@ -84,7 +84,7 @@ function redirectOf({ url }: Target, location: string): Finding {
     what: isKept
       ? 'the URL redirects: a sender may not follow, and a conversion would be lost'
       : 'the URL redirects and drops the query: every conversion is lost',
-    fix: `paste the URL that it leads to${to ? ` (on ${to.origin})` : ''} into the campaign`,
+    fix: `paste the URL that the redirect leads to${to ? ` (on ${to.origin})` : ''} into the campaign`,
   }
 }
 

@@ -7,18 +7,18 @@ const purposes = ['sec-purpose', 'purpose', 'x-moz', 'x-purpose']
 
 const reasons = {
   unknown: 'This browser has not opened the inspector by the URL that listen printed in its terminal.',
-  used: 'This URL has been used. It works once: if it was not you who opened it, somebody else did, and sees what you would.',
-  elsewhere: 'The inspector is served under the host name that listen printed, and through no proxy.',
+  used: 'This URL has been used, and it works once. If you did not open it, somebody else did and can see the inspector.',
+  elsewhere: 'The inspector answers only under the host name that listen printed, and not through a proxy.',
 }
 
 /**
- * The door of the inspector behind `listen`. An address says nothing of who comes: a tunnel brings everybody in from this machine. So the
- * token in the printed URL opens it, once; the browser that brought it gets a cookie, and nobody else comes in.
+ * Access control for the inspector of `listen`. A client's address proves nothing: behind a tunnel every request comes from this machine.
+ * So the printed URL holds a token that works once. The browser that sends the token gets a cookie; all others are refused.
  */
 export class Door {
   readonly token = randomText()
   readonly #key = randomText()
-  /** As it stands in the printed URL. */
+  /** The host name of the printed URL. */
   readonly #hostname: string
   #isUsed = false
 
@@ -30,12 +30,12 @@ export class Door {
     return this.#isMeant(req) && cookies(req, cookieName(req)).some((value) => isSame(value, this.#key))
   }
 
-  /** Whether the inspector may answer; where not, the request is answered. */
+  /** Whether the inspector may answer. If not, this method answers the request itself. */
   admits(req: IncomingMessage, res: ServerResponse): boolean {
     const token = tokenOf(req)
     const isOpen = this.isOpenTo(req)
     if (isOpen && token === undefined) return true
-    if (isOpen || this.#takes(req, token)) this.#letIn(req, res)
+    if (isOpen || this.#redeems(req, token)) this.#letIn(req, res)
     else this.#refuse(req, res, token)
     return false
   }
@@ -44,8 +44,8 @@ export class Door {
     return isMeantForHere(req, this.#hostname)
   }
 
-  /** What fetches a URL before a person does must not use it up. */
-  #takes(req: IncomingMessage, token: string | undefined): boolean {
+  /** Whether the request uses the token up. A prefetch does not: the person who then opens the URL would be refused. */
+  #redeems(req: IncomingMessage, token: string | undefined): boolean {
     const isPrefetch = purposes.some((name) => name in req.headers)
     if (this.#isUsed || token === undefined || req.method !== 'GET' || isPrefetch || !this.#isMeant(req)) return false
     this.#isUsed = isSame(token, this.token)
@@ -53,8 +53,8 @@ export class Door {
   }
 
   /**
-   * Leads to the page by a URL without the token. After a link of another site a redirect would not bring the strict cookie along, and
-   * a page of ours that goes on does.
+   * Sets the cookie and leads the browser to the URL without the token. After a link on another site, a redirect would not carry the
+   * strict cookie, so this method sends a page that reloads as `/`.
    */
   #letIn(req: IncomingMessage, res: ServerResponse): void {
     const cookie = { 'Set-Cookie': `${cookieName(req)}=${this.#key}; HttpOnly; SameSite=Strict; Path=/` }
@@ -67,12 +67,11 @@ export class Door {
     const isTooLate = this.#isUsed && token !== undefined && isSame(token, this.token)
     const reason = reasons[!this.#isMeant(req) ? 'elsewhere' : isTooLate ? 'used' : 'unknown']
     const advice =
-      'Open that URL: it ends in <code>?token=…</code>. If it has been used, end listen with Ctrl-C and start it again: it prints a new one, and nothing is lost.'
+      'Open the URL that listen printed: it ends in <code>?token=…</code>. If that URL has been used, end listen with Ctrl-C and start it again: listen prints a new one, and nothing is lost.'
     sendPage(res, 403, {}, 'The inspector is closed', `<p>${reason}</p>\n<p>${advice}</p>`)
   }
 }
 
-/** At least as hard to guess as a key of 128 bits: 256. */
 function randomText(): string {
   return randomBytes(32).toString('base64url')
 }
@@ -90,7 +89,7 @@ function tokenOf({ url = '/' }: IncomingMessage): string | undefined {
   return url.slice(0, at) === '/' ? (new URLSearchParams(url.slice(at)).get('token') ?? undefined) : undefined
 }
 
-/** Browsers send a cookie to every port of a host: the port is the one that the browser sees. */
+/** Browsers send a cookie to every port of a host, so the name holds the port that the browser uses. */
 function cookieName(req: IncomingMessage): string {
   return `conversion-webhook-${hostOf(req).port}`
 }

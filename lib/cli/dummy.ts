@@ -1,7 +1,7 @@
 import type { ConversionStatus } from 'conversion-webhook'
 import { sampleParams } from 'conversion-webhook/testing'
 
-/** People who do not exist, in the scripts that names come in. */
+/** Invented people, with names in many scripts. */
 const people: readonly (readonly [name: string, email: string])[] = [
   ['Robert Downy', 'robert.downy@example.com'],
   ['Cristian Bale', 'cristian+shop@example.com'],
@@ -27,7 +27,7 @@ const people: readonly (readonly [name: string, email: string])[] = [
 
 type Random = () => number
 
-/** mulberry32: the same numbers from 0 to 1 for the same seed. */
+/** mulberry32: a generator of numbers from 0 to 1 that repeats itself for the same seed. */
 function randomFrom(seed: number): Random {
   let state = seed >>> 0
   return () => {
@@ -38,7 +38,7 @@ function randomFrom(seed: number): Random {
   }
 }
 
-/** Fisher and Yates, in place. */
+/** Fisher-Yates shuffle, in place. */
 function shuffle(numbers: Uint32Array, random: Random): Uint32Array {
   for (let last = numbers.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1))
@@ -56,19 +56,19 @@ export interface Plan {
   readonly conversions: number
   /** How often each callback is sent. */
   readonly repeat: number
-  /** Each conversion is reported as pending as well, and everything comes in any order. */
+  /** Each conversion is reported as pending too, and all callbacks are sent in random order. */
   readonly outOfOrder: boolean
   readonly set: Readonly<Record<string, string>>
-  /** Tells the orders of one run from those of another. */
+  /** Part of every order number, so that two runs report different orders. */
   readonly seed: number
 }
 
 export type Params = Readonly<Record<string, string>>
 
-/** The callbacks of a run, each made when it is sent: the same for the same plan. */
+/** The callbacks of a run. Each is made when it is sent; the same plan makes the same callbacks. */
 export interface Callbacks {
   readonly count: number
-  /** The n-th, from 0. */
+  /** The parameters of one callback, counted from 0. */
   readonly at: (place: number) => Params
 }
 

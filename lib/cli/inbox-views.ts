@@ -13,19 +13,19 @@ const stateStyles = {
   conflict: 'magenta',
 } as const satisfies Record<InboxRow['state'], unknown>
 
-/** As long as the order id of an accepted callback may be. */
+/** The maximum length of the order id of an accepted callback. */
 const cellLength = 255
-/** As much as a callback may hold. */
+/** The maximum size of a callback's parameters. */
 const textLength = 16_384
 
 function timeOf(date: Date): string {
   return date.toISOString().replace('T', ' ').replace('Z', '')
 }
 
-/** Behind the state of a row: another claim has its order. */
+/** Printed after the state of a row if another claim has the row's order. */
 const mark = '*'
 
-/** What the mark means, where a row has it. */
+/** A line that explains the mark, if a row has it. */
 export function markLine(rows: readonly InboxRow[]): string | undefined {
   return rows.some(isMarked) ? `${mark} another claim has the order; inbox show says which` : undefined
 }
@@ -35,7 +35,7 @@ function isMarked({ takenBy }: InboxRow): boolean {
 }
 
 export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
-  if (rows.length === 0) return ['Nothing is recorded that fits.']
+  if (rows.length === 0) return ['No record matches.']
   const head = ['received (UTC)', 'state', 'event', 'order', 'scope', 'attempts', 'id', 'last error']
   const cells = rows.map((row) => {
     const { receivedAt, state, event, kind, params, scope, attempts, id, lastError, code } = row
@@ -84,7 +84,7 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     '',
     paint('bold', 'Received'),
     ...(Object.keys(params).length === 0
-      ? ['nothing any more']
+      ? ['nothing is kept']
       : table(Object.entries(params).map(([name, text]) => [shorten(name, cellLength), shorten(text, textLength)]))),
     ...(differs.length === 0
       ? []
@@ -108,7 +108,7 @@ function differenceCells({ parameter, recorded, received }: Difference): string[
   return [parameter, ...[recorded, received].map((text) => (text === undefined ? '-' : shorten(text, cellLength)))]
 }
 
-/** Two lines: a row with both addresses would be too wide. */
+/** Two rows for a claim: one with both addresses would be too wide. */
 function claimRows(claim: InboxClaim, index: number, row: InboxRow): string[][] {
   const { id, status, hasOrder, referrerEmail, refereeEmail, purchaseValue } = claim
   const marks = [...(hasOrder ? ['has the order'] : []), ...(isOf(claim, row) ? ['this one'] : [])]
@@ -133,7 +133,7 @@ function historyCells(entry: HistoryEntry, claims: readonly InboxClaim[]): strin
   return [timeOf(at), what, event ?? '', details.filter((text) => text !== '').join(', ')]
 }
 
-/** An order that a replay moves from the claim that has it to that of the replayed row. */
+/** A replay takes the order from the claim `from` and gives it to the claim of the row `to`. */
 export interface Move {
   readonly from: string
   readonly to: string
@@ -142,14 +142,14 @@ export interface Move {
 export function moveLines(moves: readonly Move[]): string[] {
   if (moves.length === 0) return []
   return [
-    'The order moves to another claim once confirm says yes, or at once where there is no confirm:',
+    'The order moves to another claim when confirm says yes, or immediately if there is no confirm:',
     ...table(
       moves.flatMap(({ from, to }) => [
         ['  from', from],
         ['  to', to],
       ]),
     ),
-    'Take back by hand what was paid for the claim that had it.',
+    'If the claim that had the order was paid, take that payment back yourself.',
   ]
 }
 

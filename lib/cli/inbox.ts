@@ -13,12 +13,12 @@ interface CommonOptions {
   readonly json?: true
 }
 
-/** Looks after the inbox of an app, beside the app. */
+/** Shows and changes an inbox, also while an app has it open. */
 export function inboxCommand(io: Io): Command {
   const inbox = new Command('inbox')
-    .summary('look after an inbox')
+    .summary('show and change an inbox')
     .description(
-      'Looks after an inbox, beside the app that has it open. What is marked here, a process with handlers delivers.',
+      'Shows and changes an inbox, also while an app has it open. No handler runs here: a process with handlers makes the attempts that replay asks for.',
     )
     .helpCommand(false)
   for (const make of [listCommand, showCommand, replayCommand, statsCommand, pruneCommand, eraseCommand]) {
@@ -35,7 +35,7 @@ function storageCommand(name: string, about: string): Command {
     .option('--json', 'print JSON')
 }
 
-/** Runs with an inbox, and closes it. */
+/** Opens an inbox for `work`, and closes it. */
 async function withInbox(
   storage: string,
   options: CommonOptions,
@@ -51,12 +51,12 @@ async function withInbox(
 
 function listCommand(io: Io): Command {
   return storageCommand('list', 'Lists deliveries and quarantined callbacks, the newest first.')
-    .addOption(new Option('--state <state>', 'those in one state').choices(states))
-    .option('--order <id>', 'those of an order')
-    .option('--email <address>', 'those of a referrer or referee')
-    .option('--scope <scope>', 'those of a scope')
-    .option('--limit <n>', 'at most so many', wholeNumber(1, 1_000), 50)
-    .option('--before <id>', 'those older than this one: the next page')
+    .addOption(new Option('--state <state>', 'only rows in this state').choices(states))
+    .option('--order <id>', 'only rows of this order')
+    .option('--email <address>', 'only rows with this referrer or referee')
+    .option('--scope <scope>', 'only rows of this scope')
+    .option('--limit <n>', 'at most this many rows', wholeNumber(1, 1_000), 50)
+    .option('--before <id>', 'only rows older than the row with this id: the next page')
     .action(async (storage: string, options: ListOptions) => {
       const { order: orderId, state, email, scope, limit, before, json } = options
       await withInbox(storage, options, async (inbox) => {
@@ -85,7 +85,7 @@ function showCommand(io: Io): Command {
     'show',
     'Shows one delivery or quarantined callback: what was received, and everything that happened to it.',
   )
-    .argument('<id>', 'as the list says it')
+    .argument('<id>', 'an id that list prints')
     .action(async (storage: string, id: string, options: CommonOptions) => {
       await withInbox(storage, options, async (inbox) => {
         const entry = await inbox.get(id)
@@ -99,10 +99,10 @@ function showCommand(io: Io): Command {
 function replayCommand(io: Io): Command {
   return storageCommand(
     'replay',
-    'Marks deliveries or quarantined callbacks for one more try, under the same ids: nothing is paid twice, unless another claim has the order: what contradicts it, and what was refused for that, takes the order from it.',
+    'Marks deliveries or quarantined callbacks for one more try, under the same ids, so that nothing is paid twice. Where another claim has the order, the replay of a conflict or a refused delivery takes the order from that claim, and both may be paid.',
   )
     .summary('Marks deliveries or quarantined callbacks for one more try, under the same ids.')
-    .argument('<ids...>', 'as the list says them')
+    .argument('<ids...>', 'ids that list prints')
     .action(async (storage: string, ids: readonly string[], options: CommonOptions) => {
       await withInbox(storage, options, async (inbox) => {
         const moves: Move[] = []
@@ -111,27 +111,27 @@ function replayCommand(io: Io): Command {
           printJson(io.out, { marked: ids, moves })
           return
         }
-        printLine(io.out, `Marked ${figure(ids.length)}. A process with handlers picks it up.`)
+        printLine(io.out, `Marked ${figure(ids.length)}. A process with handlers makes the next attempt.`)
         for (const line of moveLines(moves)) printLine(io.out, line)
       })
     })
 }
 
-/** Replays one row; the order that moves by it, if one does. */
+/** Replays one row. Returns the order that moves to another claim, if one does. */
 async function replay(inbox: Inbox, id: string): Promise<readonly Move[]> {
   const before = await inbox.get(id)
   await inbox.replay(id)
   if (before?.takenBy === undefined || replayOf(before) !== 'moves') return []
   const move = { from: before.takenBy, to: id }
   if (before.kind === 'delivery') return [move]
-  // No webhook has typed the conflict: only its claim says whether it is a success.
+  // This process has no webhook to parse the conflict: only the recorded claim says whether it is a success.
   const claim = (await inbox.get(id))?.claims.find((each) => each.id === id)
   return claim?.status === 'success' ? [move] : []
 }
 
 function statsCommand(io: Io): Command {
   return storageCommand('stats', 'Counts callbacks by outcome and deliveries by state.')
-    .option('--days <n>', 'what each of the last days brought, too', wholeNumber(1, 366))
+    .option('--days <n>', 'also count the conversions of each of the last n days', wholeNumber(1, 366))
     .action(async (storage: string, options: CommonOptions & { days?: number }) => {
       await withInbox(storage, options, async (inbox) => {
         const stats = await inbox.stats({ days: options.days })
@@ -144,17 +144,21 @@ function statsCommand(io: Io): Command {
 function pruneCommand(io: Io): Command {
   return storageCommand(
     'prune',
-    'Drops what was received of conversions that settled long ago. Their repeats stay duplicates.',
+    'Deletes the parameters of conversions that settled long ago. Repeats of them are still duplicates.',
   )
-    .requiredOption('--older-than-days <n>', 'settled longer ago than this', wholeNumber(0, 100_000))
+    .requiredOption(
+      '--older-than-days <n>',
+      'only conversions that settled more than n days ago',
+      wholeNumber(0, 100_000),
+    )
     .option('--yes', 'do not ask')
     .action(async (storage: string, options: CommonOptions & { olderThanDays: number; yes?: true }) => {
       const { olderThanDays } = options
       await withInbox(storage, options, async (inbox) => {
-        await confirm(io, options, `Drop what settled more than ${figure(olderThanDays)} days ago?`)
+        await confirm(io, options, `Delete the parameters of what settled more than ${figure(olderThanDays)} days ago?`)
         const pruned = await inbox.prune({ olderThanDays })
         if (options.json) printJson(io.out, pruned)
-        else printLine(io.out, `Dropped the contents of ${figure(pruned.pruned)}.`)
+        else printLine(io.out, `Deleted the parameters of ${figure(pruned.pruned)} records.`)
       })
     })
 }
@@ -162,9 +166,9 @@ function pruneCommand(io: Io): Command {
 function eraseCommand(io: Io): Command {
   return storageCommand(
     'erase',
-    'Drops what was received of every conversion that mentions an address. Repeats stay duplicates.',
+    'Deletes the parameters of every conversion that mentions an address. Repeats of them are still duplicates.',
   )
-    .requiredOption('--email <address>', 'whose data', address)
+    .requiredOption('--email <address>', 'the address to erase', address)
     .option('--yes', 'do not ask')
     .action(async (storage: string, options: CommonOptions & { email: string; yes?: true }) => {
       await withInbox(storage, options, async (inbox) => {
@@ -173,7 +177,7 @@ function eraseCommand(io: Io): Command {
         if (options.json) printJson(io.out, { erased, waiting })
         else {
           printLine(io.out, `Erased ${figure(erased)}.`)
-          for (const id of waiting) printLine(io.out, `Not yet, since a delivery waits: ${id}`)
+          for (const id of waiting) printLine(io.out, `Not erased yet, since a delivery waits: ${id}`)
         }
         if (waiting.length > 0) throw failure('erase again when these deliveries have settled')
       })
@@ -181,14 +185,14 @@ function eraseCommand(io: Io): Command {
 }
 
 function address(text: string): string {
-  if (!text.includes('@')) throw new InvalidArgumentError('It is an e-mail address.')
+  if (!text.includes('@')) throw new InvalidArgumentError('Expected an e-mail address.')
   return text
 }
 
-/** Throws unless a person, or `--yes`, agrees. */
+/** Throws unless `--yes` is given or the person at the terminal answers yes. */
 async function confirm(io: Io, { yes }: { readonly yes?: true }, question: string): Promise<void> {
   if (yes) return
-  if (io.ask === undefined) throw usage('nobody can be asked here: add --yes')
+  if (io.ask === undefined) throw usage('the input is no terminal, so nobody can confirm: add --yes')
   const answer = await io.ask(`${question} (yes/no) `)
   if (!/^y(es)?$/i.test(answer.trim())) throw failure('nothing was changed')
 }

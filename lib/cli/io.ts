@@ -8,29 +8,29 @@ export interface Output {
   readonly columns?: number
 }
 
-/** All that a command has of the world beside the network and the disk. */
+/** What a command uses of its process. Tests pass objects of their own. */
 export interface Io {
-  /** What was asked for. */
+  /** Standard output: the result of the command. */
   readonly out: Output
-  /** What is said about it: progress, warnings, errors. */
+  /** Standard error: progress, warnings, errors. */
   readonly err: Output
   readonly env: Readonly<Record<string, string | undefined>>
-  /** The answer to a question; undefined where nobody can be asked. */
+  /** Resolves with a person's answer; undefined if the input is no terminal. */
   readonly ask: ((question: string) => Promise<string>) | undefined
-  /** Aborts when the command is to end in order: Ctrl-C, SIGTERM. */
+  /** Aborts on Ctrl-C or SIGTERM, for the command to end in order. */
   readonly interrupted: AbortSignal
 }
 
-/** What a command ends with, but for 130: a second Ctrl-C. */
+/** The exit codes of commands. A second Ctrl-C exits with 130. */
 export const exitCodes = {
   done: 0,
-  /** Something is not as it should be: a finding, a wrong answer, an operation that failed. */
+  /** A check failed, an answer was wrong, or an operation failed. */
   failed: 1,
-  /** The command was called in a way that cannot work. */
+  /** The arguments of the command are wrong. */
   usage: 2,
 } as const
 
-/** Ends a command, with one line that says why unless that has been said. */
+/** Thrown to end a command. The message is printed on one line; it is empty if the command has printed why. */
 export class Exit extends Error {
   readonly exitCode: number
 
@@ -48,7 +48,7 @@ export function failure(message: string): Exit {
   return new Exit(exitCodes.failed, message)
 }
 
-/** An error's message, after its name where that says something. */
+/** An error's message, after its name unless that is just `Error`. */
 export function textOf(error: unknown): string {
   return String(error).replace(/^Error: /, '')
 }
@@ -56,7 +56,7 @@ export function textOf(error: unknown): string {
 type Style = Parameters<typeof styleText>[0]
 export type Paint = (style: Style, text: string) => string
 
-/** Colours for people at a terminal who did not decline them. See https://no-color.org. */
+/** Colours for a terminal whose user did not decline them. See https://no-color.org. */
 export function painter(output: Output, env: Io['env']): Paint {
   const isWanted = output.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
   return (style, text) => (isWanted ? styleText(style, text, { validateStream: false }) : text)
@@ -66,7 +66,7 @@ export function printLine(output: Output, line = ''): void {
   output.write(`${line}\n`)
 }
 
-/** JSON leaves some characters as they are that a terminal obeys. */
+/** Characters that `JSON.stringify` does not escape and that change how a terminal shows a line. */
 const obeyed = /[\u007F-\u009F\p{Bidi_Control}\p{Zl}\p{Zp}]/gu
 
 export function printJson(output: Output, value: unknown, indent = 2): void {
@@ -77,7 +77,7 @@ export function printJson(output: Output, value: unknown, indent = 2): void {
   )
 }
 
-/** Columns as wide as they need to be; the texts may be anybody's. */
+/** Lines of aligned columns. Cells may be strings from outside. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const shown = rows.map((row) => row.map(printable))
   const widths: number[] = []

@@ -27,10 +27,10 @@ export function listenCommand(io: Io): Command {
   return new Command('listen')
     .summary('receive callbacks without any code')
     .description(
-      'Receives callbacks into a SQLite file, shows what comes, and serves the inspector to whoever opens its URL first. Ctrl-C ends it in order; what was answered with 200 is on disk in any case.',
+      'Receives callbacks into a SQLite file, logs each of them, and serves the inspector to the first browser that opens its URL. Ctrl-C ends it in order. A callback that was answered with 200 is on disk, however listen ends.',
     )
-    .option('--file <path>', 'the SQLite file, of its own; made where there is none', 'conversion-webhook-listen.db')
-    .option('--port <n>', 'the port; 0: any that is free', wholeNumber(0, 65_535), 3000)
+    .option('--file <path>', 'a SQLite file that only listen uses; created if missing', 'conversion-webhook-listen.db')
+    .option('--port <n>', 'the port; 0: any free port', wholeNumber(0, 65_535), 3000)
     .option('--host <address>', 'the address to listen on; 0.0.0.0: all', '127.0.0.1')
     .option('--secret <text>', 'the secret (default: CONVERSION_WEBHOOK_SECRET, or a new one each time)')
     .option('--quiet', 'no log')
@@ -60,11 +60,11 @@ export function listenCommand(io: Io): Command {
     })
 }
 
-/** Without handlers a process only receives; with these it settles what it received. */
+/** Handlers that do nothing: without handlers the deliveries would stay waiting. */
 const settleAll = { onSuccess: noop, onFail: noop, onPending: noop, onGoalComplete: noop }
 
 function noop(): void {
-  // the conversion is in the file
+  // the inbox has stored the conversion already
 }
 
 function secretOf({ env }: Io): string | undefined {
@@ -118,8 +118,8 @@ function start(server: Server, { port, host }: ListenOptions): Promise<number> {
 const graceMs = 2_000
 
 /**
- * Requests that came are answered, and what still comes on a connection that a client keeps ends it. Connections that wait for another
- * request are closed, and after a while those on which half a request came: a closed server waits for the rest without an end.
+ * Answers the requests that have arrived, and closes each connection after its answer. Closes idle connections at once, and all others
+ * after `graceMs`: a client that sent half a request would keep the server open forever.
  */
 function stop(server: Server): Promise<void> {
   server.prependListener('request', (_req, res) => {
@@ -151,7 +151,7 @@ interface Urls {
   readonly inspector?: string
 }
 
-/** As it stands in a URL that leads here. */
+/** The host name for URLs that lead to this server. */
 function hostnameOf(host: string): string {
   if (['0.0.0.0', '::'].includes(host)) return 'localhost'
   return (host.includes(':') ? `[${host}]` : host).toLowerCase()
@@ -169,7 +169,7 @@ function announce(io: Io, { json, file, secret }: ListenOptions, { callbacks, in
   printLine(io.out, 'Try it, in another terminal:')
   printLine(io.out, `  npx --no -- conversion-webhook send '${callbacks}'`)
   if (secret === undefined && secretOf(io) === undefined) {
-    printLine(io.out, 'The secret is new each time: keep one with --secret or CONVERSION_WEBHOOK_SECRET.')
+    printLine(io.out, 'Each start makes a new secret: set a lasting one with --secret or CONVERSION_WEBHOOK_SECRET.')
   }
   if (inspector !== undefined)
     printLine(io.out, 'The URL of the inspector works once, in one browser, and is new each time.')

@@ -16,19 +16,19 @@ const styles = {
   delivered: 'green',
 } as const
 
-/** As long as the order id of an accepted callback may be. */
+/** The maximum length of the order id of an accepted callback. */
 const orderLength = 255
 const messageLength = 1_000
-/** As many as an answer names. */
+/** The maximum number of issues in an answer. */
 const maxIssues = 20
 
-/** Seven or more digits, of any script, with the marks of phone numbers, the invisible ones too that come along when one is pasted. */
+/** Seven or more digits of any script, marks of phone numbers, and invisible characters that are pasted along with a number. */
 const digits = /[\p{Nd}\p{Pd}\p{Cf}\s+＋()./·]{7,}/gu
 const encodedMark = /%(?:25)*2[0-9a-f]/gi
 
 /**
- * Registrations pass the e-mail address or the mobile number as order id, or both; digits alone may be a number, too, and keep three to be
- * told apart. Beside letters digits are a number after a plus sign, or where an address is.
+ * Masks addresses and phone numbers: registrations pass one or both as order id. A run of digits counts as a phone number if the order id
+ * has nothing else, or has a plus sign or an address. Its last three characters stay visible, to tell two orders apart.
  */
 function maskOrder(orderId: string): string {
   const shown = shorten(orderId, orderLength, maskAddresses)
@@ -47,15 +47,15 @@ interface Entry {
   readonly message?: string
 }
 
-/** A line for each callback and each delivery; no names, no addresses, no secrets. */
+/** Prints a line for each callback and each delivery, without names, addresses and secrets. */
 export class Log {
-  /** Handlers and observers that only tell. */
+  /** Handlers and observers that print a line and do nothing else. */
   readonly handlers: ConversionHandlers<string, SqliteCommit>
   readonly #io: Io
   readonly #isJson: boolean
   readonly #paint: Paint
-  /** Refusals and conflicts that were told, and whose answers are still to come. */
-  #toldBefore = 0
+  /** How many refusals and conflicts were printed by an observer and are not answered yet. */
+  #unanswered = 0
 
   constructor(io: Io, isJson: boolean) {
     this.#io = io
@@ -63,7 +63,7 @@ export class Log {
     this.#paint = painter(io.out, io.env)
     const delivered = ({ orderId }: Conversion, { event, id }: ConversionContext): void => {
       const at = new Date()
-      // The first delivery can be faster than the answer, and people read the answer first.
+      // A first delivery can end before its callback is answered. The line of the answer is printed first.
       setTimeout(() => {
         this.#print({ what: 'delivered', about: event, orderId, id }, at)
       }, 1)
@@ -74,14 +74,14 @@ export class Log {
       onPending: delivered,
       onGoalComplete: delivered,
       onRefused: ({ code, id, issues }) => {
-        this.#toldBefore++
+        this.#unanswered++
         this.#print({ what: 'refused', about: code, id, issues })
       },
       onConflict: ({ id, conversion: { status, orderId }, recorded, differs }) => {
         const message = `differs in ${differs.map(({ parameter }) => parameter).join(', ')}`
-        // A delivery that is refused because another claim has the order was answered long ago.
+        // Otherwise a delivery is refused because another claim has the order: its callback was answered before.
         const isAnswer = id.includes(':conflict:')
-        if (isAnswer) this.#toldBefore++
+        if (isAnswer) this.#unanswered++
         const about = isAnswer ? `${status}, recorded as ${recorded.status}` : `${status}, another claim has the order`
         this.#print({ what: isAnswer ? 'conflict' : 'refused', about, orderId, id, message })
       },
@@ -91,7 +91,7 @@ export class Log {
     }
   }
 
-  /** Tells what becomes of a request. */
+  /** Prints the outcome of a request when it is answered, unless an observer has printed it. */
   watch(req: IncomingMessage, res: ServerResponse): void {
     res.once('finish', () => {
       const { conversion } = req as IncomingMessage & { conversion?: RequestConversion }
@@ -99,7 +99,7 @@ export class Log {
       if (conversion) {
         const { outcome, orderId, id } = conversion
         this.#print({ what: outcome, about: conversion.status, orderId, id })
-      } else if ([400, 409, 422].includes(status) && this.#toldBefore > 0) this.#toldBefore--
+      } else if ([400, 409, 422].includes(status) && this.#unanswered > 0) this.#unanswered--
       else this.#print({ what: 'answered', about: `${req.method ?? ''} with ${String(status)}`, status })
     })
   }

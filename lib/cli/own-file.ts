@@ -4,20 +4,20 @@ import type * as Sqlite from 'node:sqlite'
 import { ConversionWebhookError } from 'conversion-webhook'
 import { Exit, usage } from './io.js'
 
-/** SQLite keeps in the header of a file, at byte 68, whose it is: `PRAGMA application_id`. `CWL1` says listen's. */
+/** The `application_id` of files that listen made (`CWL1`). SQLite stores it at byte 68 of a file's header. */
 const mark = 0x43574c31
 const markAt = 68
 const headerLength = 100
 
 /**
- * Claims a file for `listen`, which delivers what is in it to nobody: one that is not there or empty is made and marked, one that is marked
- * is taken, and any other throws before SQLite opens it, so that nothing about it changes. Gives its whole path. Throws
- * `ERR_CONVERSION_INBOX_UNAVAILABLE` where it cannot be read or made.
+ * Accepts a file for `listen` and returns its absolute path. A missing or empty file is created and marked. Any other file without the mark
+ * throws before SQLite opens it: it may be an app's, whose waiting deliveries `listen` would settle without running a handler.
+ * Throws `ERR_CONVERSION_INBOX_UNAVAILABLE` if the file cannot be read or created.
  */
 export function claimFile(file: string): string {
   const path = resolve(file)
   const sqlite = process.getBuiltinModule('node:sqlite') as typeof Sqlite | undefined
-  if (sqlite === undefined) return path // sqliteInbox says which Node it needs
+  if (sqlite === undefined) return path // sqliteInbox throws the error that names the Node version
   try {
     const header = readHeader(path)
     const isOurs =
@@ -33,11 +33,11 @@ export function claimFile(file: string): string {
   return path
 }
 
-/** The first bytes; of a file that is not there none, and then it is. */
+/** The header of a file, empty if the file is. Creates a missing file. */
 function readHeader(path: string): Buffer {
   const opened = openSync(path, 'a+', 0o600)
   try {
-    if (!fstatSync(opened).isFile()) throw new Error('it is no file')
+    if (!fstatSync(opened).isFile()) throw new Error('it is not a regular file')
     const header = Buffer.alloc(headerLength)
     return header.subarray(0, readSync(opened, header, 0, headerLength, 0))
   } finally {
@@ -45,7 +45,7 @@ function readHeader(path: string): Buffer {
   }
 }
 
-/** Marks an empty file under its lock; false where somebody else's tables were faster. */
+/** Marks an empty file under SQLite's write lock; false if another program has written tables meanwhile. */
 function claimEmpty(path: string, { DatabaseSync }: typeof Sqlite): boolean {
   const db = new DatabaseSync(path)
   try {
@@ -61,6 +61,6 @@ function claimEmpty(path: string, { DatabaseSync }: typeof Sqlite): boolean {
 
 function foreign(file: string): Exit {
   return usage(
-    `${file} was not made by listen, so an app may use it, and listen would deliver to nobody what waits in it: give listen a file of its own with --file`,
+    `${file} was not made by listen. An app may use it, and listen would settle the app's deliveries without running its handlers: give listen a file of its own with --file`,
   )
 }

@@ -8,17 +8,17 @@ import { listenCommand } from './listen.js'
 import { sendCommand } from './send.js'
 import { urlCommand } from './url.js'
 
-const about = `Receives referral conversions: tools for the people around the webhook.
-Every command explains itself: conversion-webhook <command> --help`
+const about = `Tools for a webhook that receives referral conversions.
+Help for one command: conversion-webhook <command> --help`
 
 const codes = `
 Exit codes:
   0    done
-  1    not as it should be: a finding, a wrong answer, something that failed
-  2    called in a way that cannot work
+  1    a check failed, an answer was wrong, or an operation failed
+  2    the arguments are wrong
   130  ended by a second Ctrl-C`
 
-/** The command with its sub-commands. */
+/** The program with its commands. */
 export function createProgram(io: Io): Command {
   const program = new Command('conversion-webhook').description(about).addHelpText('after', codes)
   for (const make of [listenCommand, sendCommand, urlCommand, doctorCommand, inboxCommand]) {
@@ -27,12 +27,12 @@ export function createProgram(io: Io): Command {
   return program.helpCommand(false)
 }
 
-/** Every command under one, itself first. */
+/** A command and all commands under it. */
 export function allCommands(command: Command): readonly Command[] {
   return [command, ...command.commands.flatMap((sub) => allCommands(sub))]
 }
 
-/** Runs a command line, without the program's name. Resolves with the exit code and never rejects. */
+/** Runs a command line, given without the program's name. Resolves with the exit code and never rejects. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const program = createProgram(io)
   for (const command of allCommands(program)) {
@@ -65,7 +65,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 function messageOf(error: unknown): string {
   if (isConversionWebhookError(error)) {
     const { message, code, cause } = error
-    // It is thrown wherever an inbox fails, and its words are those for senders.
+    // The message of this error is for the senders of callbacks, who wait for a retry.
     const what = code === 'ERR_CONVERSION_INBOX_UNAVAILABLE' ? 'the inbox cannot be used' : message
     return `${what}${cause === undefined ? '' : `: ${textOf(cause)}`} (${code})`
   }

@@ -3,7 +3,7 @@ import { figure, painter, type Io, type Output } from './io.js'
 const width = 30
 const everyMs = 100
 
-/** One line at a terminal that says how far a long run has come; nothing elsewhere. */
+/** A progress bar on one line of a terminal. Prints nothing elsewhere. */
 export class Progress {
   readonly #output: Output | undefined
   readonly #bar: (text: string) => string

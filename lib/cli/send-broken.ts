@@ -14,7 +14,7 @@ interface Result {
   readonly isAsExpected: boolean
 }
 
-/** Sends broken requests one after another, and says whether each got the answer that it must get. */
+/** Sends broken requests one after another, and prints whether each got an expected answer. */
 export async function sendBroken(
   io: Io,
   client: HttpClient,
@@ -43,7 +43,7 @@ async function sendOne(
 ): Promise<Result | undefined> {
   const { what, method, headers, query, body, cutAfter, isForged, expected } = brokenRequest(kind)
   const used = isForged ? credentialOf(target)?.forged : target
-  if (used === undefined) return undefined // where there is no credential, none is wrong
+  if (used === undefined) return undefined // without a credential none can be forged
   const answer = await client.ask(used.url, queryOf(used.url, query?.(params) ?? ''), {
     headers: { ...used.headers, ...headers },
     ...(method !== undefined && { method }),

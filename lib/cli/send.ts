@@ -12,7 +12,7 @@ import { sendBroken } from './send-broken.js'
 import { labelOf, Tally } from './tally.js'
 import { queryOf, targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
 
-/** Up to so many callbacks each answer is a line of its own. */
+/** A run of at most this many callbacks prints a line for each answer. */
 const maxLines = 20
 
 interface SendOptions extends TargetOptions {
@@ -31,15 +31,15 @@ interface SendOptions extends TargetOptions {
   readonly json?: true
 }
 
-/** Sends dummy callbacks, as the platform would, or as nobody should. */
+/** Sends dummy callbacks, or broken requests. */
 export function sendCommand(io: Io): Command {
   return targetCommand('send', 'the URL of the webhook, with its secret')
     .summary('send dummy callbacks')
     .description(
-      'Sends callbacks of conversions that never happened, with names in many scripts. The deliveries are real: handlers run. Ends with 1 when an answer was not 200, or not what a broken request must get.',
+      'Sends callbacks of invented conversions, with names in many scripts. The deliveries are real: handlers run. Exits with 1 when a callback is not answered with 200, or a broken request gets an unexpected answer.',
     )
     .addOption(
-      new Option('--status <status>', 'what is reported')
+      new Option('--status <status>', 'the status of the conversions')
         .choices(['success', 'fail', 'pending', 'mixed'])
         .default('success'),
     )
@@ -47,13 +47,17 @@ export function sendCommand(io: Io): Command {
     .option('--burst <n>', 'how many conversions, at most 1,000,000', wholeNumber(1, 1_000_000), 1)
     .option('--repeat <n>', 'how often each callback is sent, at most 10', wholeNumber(1, 10), 1)
     .option('--out-of-order', 'report each conversion as pending too, and shuffle everything')
-    .option('--rate <n>', 'callbacks a second; else as fast as they are answered', wholeNumber(1, 100_000))
+    .option('--rate <n>', 'callbacks a second (default: as fast as they are answered)', wholeNumber(1, 100_000))
     .option('--parallel <n>', 'requests at a time, at most 256', wholeNumber(1, 256), 16)
-    .addOption(new Option('--method <method>', 'how it is sent').choices(['GET', 'POST', 'PUT']).default('GET'))
+    .addOption(new Option('--method <method>', 'the HTTP method').choices(['GET', 'POST', 'PUT']).default('GET'))
     .addOption(new Option('--format <format>', 'the body of POST and PUT').choices(['form', 'json']))
-    .option('--set <name=value>', 'a parameter as you want it; again for another', assignments)
-    .option('--broken [kind]', `every kind of broken request instead, or one of ${brokenKinds.join(', ')}`, brokenKind)
-    .option('--seed <n>', 'the same callbacks as in an earlier run', wholeNumber(0, 999_999_999))
+    .option('--set <name=value>', 'set a parameter; can be repeated', assignments)
+    .option(
+      '--broken [kind]',
+      `send broken requests instead: one of every kind, or of one kind: ${brokenKinds.join(', ')}`,
+      brokenKind,
+    )
+    .option('--seed <n>', 'repeat the callbacks of the run that printed this seed', wholeNumber(0, 999_999_999))
     .option('--json', 'print JSON: sent, answers, latencyMs, seed')
     .action(async (url: URL, options: SendOptions) => {
       if (options.format !== undefined && options.method === 'GET') throw usage('a GET has no body: add --method POST')
@@ -121,18 +125,18 @@ async function sendAll(
       `${figure(tally.sent)} callbacks of ${figure(burst)} conversions in ${figure(seconds, 1)} s, ${rateText} a second`,
     )
     for (const line of tally.lines()) printLine(io.out, line)
-    printLine(io.out, `  the same again: --seed ${String(seed)}`)
+    printLine(io.out, `  to repeat this run: --seed ${String(seed)}`)
   }
   if (io.interrupted.aborted || tally.failed > 0) throw new Exit(exitCodes.failed)
 }
 
 function brokenKind(text: string): BrokenKind {
   const kind = brokenKinds.find((known) => known === text)
-  if (kind === undefined) throw new InvalidArgumentError(`It is one of ${brokenKinds.join(', ')}.`)
+  if (kind === undefined) throw new InvalidArgumentError(`Expected one of ${brokenKinds.join(', ')}.`)
   return kind
 }
 
-/** Runs a function for each, a number of them at a time, and not faster than a rate per second. */
+/** Calls `run` for each callback, at most `parallel` at a time and `rate` a second. */
 async function forEach(
   { count, at }: Callbacks,
   {
@@ -142,7 +146,7 @@ async function forEach(
   }: { readonly parallel: number; readonly rate: number | undefined; readonly stop: AbortSignal },
   run: (params: Params) => Promise<void>,
 ): Promise<void> {
-  setMaxListeners(0, stop) // Node 20 warns of eleven that wait
+  setMaxListeners(0, stop) // at eleven listeners Node 20 warns of a leak
   const startedAt = performance.now()
   let next = 0
   const isWanted = (): boolean => next < count && !stop.aborted

@@ -6,8 +6,8 @@ import { sqliteInbox } from 'conversion-webhook/sqlite'
 import { failure, textOf } from './io.js'
 
 /**
- * The inbox in a SQLite file or a PostgreSQL database that has one already: looking never makes an inbox. Throws a failure where there is
- * none, and the coded errors of the inboxes.
+ * Opens the inbox of a SQLite file or a PostgreSQL database, and never creates one. Throws a failure if the storage holds no inbox, and
+ * the coded errors of the inboxes.
  */
 export async function openInbox(storage: string, { schema }: { readonly schema?: string }): Promise<Inbox> {
   if (!/^postgres(ql)?:\/\//.test(storage)) {
@@ -31,17 +31,17 @@ async function requireSqliteTables(file: string): Promise<void> {
     const { DatabaseSync } = await import('node:sqlite')
     const db = new DatabaseSync(file, { readOnly: true })
     try {
-      hasTables = hasOurs(db)
+      hasTables = hasInboxTables(db)
     } finally {
       db.close()
     }
   } catch {
-    return // sqliteInbox knows what to say of a file that cannot be read
+    return // sqliteInbox throws a coded error for a file that cannot be read
   }
   if (!hasTables) throw failure(`${file} holds no inbox`)
 }
 
-function hasOurs(db: Sqlite.DatabaseSync): boolean {
+function hasInboxTables(db: Sqlite.DatabaseSync): boolean {
   return db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'conversion_webhook_schema'").get() !== undefined
 }
 
@@ -56,7 +56,7 @@ async function requirePostgresTables(connectionString: string, schema: string): 
     ])
     hasTables = typeof rows[0]?.found === 'string'
   } catch (error) {
-    throw failure(`the database cannot be asked: ${textOf(error)}`)
+    throw failure(`the database cannot be queried: ${textOf(error)}`)
   } finally {
     await client.end().catch(() => undefined)
   }

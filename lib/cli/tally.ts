@@ -1,4 +1,4 @@
-import { isAnswer, wordOf, type Answer, type NoAnswer } from './client.js'
+import { isAnswer, outcomeOrCode, type Answer, type NoAnswer } from './client.js'
 import { figure } from './io.js'
 
 export interface Latency {
@@ -8,7 +8,7 @@ export interface Latency {
   readonly longest: number
 }
 
-/** What became of many requests. */
+/** Counts the answers to many requests, and how long they took. */
 export class Tally {
   readonly #counts = new Map<string, number>()
   readonly #times: number[] = []
@@ -25,12 +25,12 @@ export class Tally {
     return this.#times.length
   }
 
-  /** Answers that were not 200, and those that never came. */
+  /** How many requests got no answer, or another than 200. */
   get failed(): number {
     return this.#failed
   }
 
-  /** By status and outcome or code, the most frequent first. */
+  /** How many requests got each answer (see `labelOf`), the most frequent first. */
   get answers(): Readonly<Record<string, number>> {
     return Object.fromEntries([...this.#counts].sort(([, a], [, b]) => b - a))
   }
@@ -58,5 +58,5 @@ export class Tally {
 /** `200 accepted`, `503 ERR_CONVERSION_INBOX_UNAVAILABLE`, `no answer: ECONNREFUSED` */
 export function labelOf(result: Answer | NoAnswer): string {
   if (!isAnswer(result)) return `no answer: ${result.code}`
-  return `${String(result.status)} ${wordOf(result)}`.trim()
+  return `${String(result.status)} ${outcomeOrCode(result)}`.trim()
 }

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { headers, webUrl, wholeNumber } from './arguments.js'
 import { usage } from './io.js'
 
-/** Where callbacks go, and the credential that goes with them. */
+/** Where requests are sent, and the headers that carry the credential, if headers do. */
 export interface Target {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
@@ -14,21 +14,21 @@ export interface TargetOptions {
   readonly timeout: number
 }
 
-/** A command about a URL, with the options that say how to reach it. */
+/** A command that takes a URL and the options for reaching it. */
 export function targetCommand(name: string, about: string): Command {
   return new Command(name)
     .argument('<url>', about, webUrl)
     .option('--user <name:password>', 'the secret as password of HTTP Basic')
-    .option('--header <line>', 'a header, such as "X-Webhook-Secret: …"; again for another', headers)
+    .option('--header <line>', 'a header, such as "X-Webhook-Secret: …"; can be repeated', headers)
     .option('--timeout <ms>', 'milliseconds to wait for an answer', wholeNumber(1, 600_000), 10_000)
 }
 
-/** Throws for a credential that is given in two ways. */
+/** Throws if the URL and `--user` both give a user. */
 export function targetOf(url: URL, { user, header = {} }: TargetOptions): Target {
   const inUrl = url.username === '' && url.password === '' ? undefined : userOf(url)
   if (user !== undefined && inUrl !== undefined) throw usage('the URL holds a user already: leave out --user')
   const pair = user ?? inUrl
-  if (pair !== undefined && !pair.includes(':')) throw usage('--user is a name, : and a password')
+  if (pair !== undefined && !pair.includes(':')) throw usage('--user must be a name, : and a password')
   const bare = new URL(url)
   bare.username = ''
   bare.password = ''
@@ -41,11 +41,11 @@ function userOf({ username, password }: URL): string {
   try {
     return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
   } catch {
-    throw usage('the user and the password in the URL are percent-encoded as UTF-8')
+    throw usage('the user and the password in the URL must be percent-encoded as UTF-8')
   }
 }
 
-/** The query of a URL and more behind it, raw. */
+/** The raw query of a URL with `more` appended, and with its `?`. */
 export function queryOf({ search }: URL, more: string): string {
   const joined = [search.slice(1), more].filter((part) => part !== '').join('&')
   return joined === '' ? '' : `?${joined}`

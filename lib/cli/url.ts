@@ -13,17 +13,22 @@ export function urlCommand(io: Io): Command {
       'Makes a strong secret, and prints the URL to paste into the webhook field of the campaign and the line for the environment of the app.',
     )
     .argument('<base>', 'where the webhook is mounted, such as https://shop.example/webhook', webUrl)
-    .option('--secret <text>', 'a secret that there is already, of at least 16 characters')
+    .option('--secret <text>', 'an existing secret of at least 16 characters')
     .option('--json', 'print JSON: url, secret, environment')
     .action((base: URL, { secret: given, json }: { secret?: string; json?: true }) => {
-      if (base.search !== '' || base.hash !== '') throw usage('the base is an address and a path, without ? and #')
-      if (base.username !== '' || base.password !== '') throw usage('the base holds no credential: one is made for it')
-      if (given !== undefined && given.length < minSecretLength) throw usage('a secret has at least 16 characters')
+      if (base.search !== '' || base.hash !== '') throw usage('the base must not have a ? or #')
+      if (base.username !== '' || base.password !== '')
+        throw usage('the base must not hold a user or password: the secret is added to its path')
+      if (given !== undefined && given.length < minSecretLength)
+        throw usage('a secret must have at least 16 characters')
       const secret = given ?? randomBytes(24).toString('base64url')
       const url = `${base.href.replace(/\/+$/, '')}/${encodeURIComponent(secret)}`
       const environment = `CONVERSION_WEBHOOK_SECRET=${secret}`
       if (base.protocol === 'http:' && !isLoopback(base.hostname)) {
-        printLine(io.err, 'Warning: over http everybody on the way can read the secret and the customers; use https.')
+        printLine(
+          io.err,
+          'Warning: over http anybody between sender and app can read the secret and the customer data; use https.',
+        )
       }
       if (json) {
         printJson(io.out, { url, secret, environment })
@@ -34,6 +39,6 @@ export function urlCommand(io: Io): Command {
       printLine(io.out, `  ${paint('bold', url)}\n`)
       printLine(io.out, 'Put into the environment of the app:\n')
       printLine(io.out, `  ${paint('bold', environment)}\n`)
-      printLine(io.out, 'Whoever has the secret can report conversions: keep it where your other passwords are.')
+      printLine(io.out, 'Anybody who has the secret can report conversions: store it like a password.')
     })
 }

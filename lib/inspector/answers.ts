@@ -1,6 +1,6 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 
-/** Nothing from elsewhere, nothing inline, in no frame, in no cache. */
+/** Headers of every answer: the page may load only its own files, and may be neither framed nor cached. */
 const guards = {
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -15,7 +15,7 @@ const guards = {
 
 type Headers = Readonly<Record<string, string>>
 
-/** Sends what is not answered yet, guarded. */
+/** Answers a request that has no answer yet. */
 export function send(res: ServerResponse, status: number, headers: Headers, body: string | Buffer = ''): void {
   if (res.headersSent || res.writableEnded) return
   res.writeHead(status, { ...guards, ...headers, 'Content-Length': Buffer.byteLength(body) })
@@ -31,7 +31,7 @@ export function sendJson(res: ServerResponse, value: unknown): void {
   send(res, 200, { 'Content-Type': 'application/json' }, JSON.stringify(value))
 }
 
-/** RFC 9457; nothing of what went wrong but its code. */
+/** Answers as RFC 9457 describes, with the code of an error but never its message. */
 export function sendProblem(res: ServerResponse, status: number, headers: Headers = {}, code?: string): void {
   const type = code === undefined ? 'about:blank' : `urn:conversion-webhook:${code}`
   const problem = { type, status, title: STATUS_CODES[status], code }

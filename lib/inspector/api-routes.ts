@@ -17,7 +17,7 @@ type Answerers = {
   readonly [Name in ApiName]: (asked: Asked, sources: Sources) => Promise<Api[Name]['answer'] | undefined>
 }
 
-/** What each question is answered with; undefined where nothing is recorded of it. */
+/** A function for each question of the API. It resolves with undefined if the asked row does not exist. */
 const answerers: Answerers = {
   overview: (_asked, { overviews }) => overviews.get(),
   rows: (asked, { inbox }) => findRows(inbox, asked, asked.unmask === true),
@@ -31,7 +31,7 @@ const answerers: Answerers = {
   },
 }
 
-/** What the inbox says of a question that it cannot answer; everything else is the storage. */
+/** The status for errors that the question causes. Any other error is a failure of the storage: 503. */
 const statuses: Partial<Record<ConversionErrorCode, number>> = {
   ERR_CONVERSION_QUERY_INVALID: 400,
   ERR_CONVERSION_RECORD_UNKNOWN: 404,

@@ -13,7 +13,7 @@ import type {
 
 import type { Replay } from './claims.js'
 
-/** What the page may ask: a POST of JSON to `api/<name>`, from its own origin. A GET would leave what is searched for in access logs. */
+/** Questions of the page: a POST of JSON to `api/<name>`, from its own origin. A GET would put the search into access logs. */
 export interface Api {
   readonly overview: { readonly ask: object; readonly answer: Overview }
   readonly rows: { readonly ask: RowsAsk; readonly answer: Rows }
@@ -29,19 +29,19 @@ export interface Overview extends InboxStats {
 }
 
 export interface RowsAsk {
-  /** An order id, or an e-mail address: what contains an @ is looked for as both. */
+  /** An order id or an e-mail address. A string with an @ is searched for as both. */
   readonly search?: string
   readonly state?: InboxState
   readonly scope?: string
-  /** The id of the last row of the page before. */
+  /** The id of the last row of the previous page. */
   readonly before?: string
-  /** Names and addresses as they are. */
+  /** Answers with unmasked names and addresses. */
   readonly unmask?: boolean
 }
 
 export interface Rows {
   readonly rows: readonly RowView[]
-  /** Whether there are older ones. */
+  /** Whether older rows exist. */
   readonly hasMore: boolean
 }
 
@@ -50,7 +50,7 @@ export interface EntryAsk {
   readonly unmask?: boolean
 }
 
-/** A row of the inbox, as far as the table shows it. Times are ISO 8601. */
+/** The part of an inbox row that the table shows. Times are ISO 8601. */
 export interface RowView extends Pick<
   InboxRow,
   'id' | 'kind' | 'state' | 'event' | 'scope' | 'code' | 'attempts' | 'takenBy'
@@ -72,20 +72,20 @@ export interface PersonView {
 export interface EntryView extends RowView {
   /** When the last attempt began. */
   readonly startedAt?: string
-  /** What was received, in the order of the platform's document; strangers last. */
+  /** The received parameters, in the order of the platform's documentation; unknown ones last. */
   readonly params: readonly (readonly [name: string, value: string])[]
   readonly repairs: readonly Repair[]
   /** What was wrong with a refused callback. */
   readonly issues: readonly string[]
-  /** Why a conflict is one. */
+  /** The parameters in which a conflict differs from the recorded claim. */
   readonly differs: readonly Difference[]
-  /** Who claims the order: the claim that has it first. */
+  /** All claims of the order, first the one that has it. */
   readonly claims: readonly ClaimView[]
-  /** How many claims there are besides these; an answer has a limit. */
+  /** How many claims are left out, since an answer has a size limit. */
   readonly otherClaims: number
-  /** The newest, the oldest of them first. */
+  /** The newest entries, in the order in which they happened. */
   readonly history: readonly HistoryView[]
-  /** How many entries there are before these; an answer has a limit. */
+  /** How many older entries are left out, since an answer has a size limit. */
   readonly olderHistory: number
   readonly canReplay: boolean
   readonly replay: Replay
@@ -95,7 +95,7 @@ export interface ClaimView {
   readonly id: string
   readonly status: ConversionStatus
   readonly hasOrder: boolean
-  /** Whether the row belongs to it. */
+  /** Whether the row belongs to this claim. */
   readonly isOwn: boolean
   readonly referrer?: string
   readonly referee?: string
@@ -105,6 +105,6 @@ export interface ClaimView {
 export interface HistoryView extends Omit<HistoryEntry, 'at' | 'event'> {
   readonly at: string
   readonly event?: ConversionEvent
-  /** Which of several claims it happened to, counted from 1. */
+  /** The number of the entry's claim, counted from 1, if there are several. */
   readonly claim?: number
 }

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 const maxBytes = 16 * 1024
 
 /**
- * Whether a request comes from the page itself. Browsers add the two headers, and no page of another origin may set the third one without
- * being allowed to, which nobody ever is.
+ * Whether a request comes from the page itself. Browsers set `Sec-Fetch-Site` and `Origin`. `X-Conversion-Inspector` needs a CORS preflight
+ * from another origin, and the inspector allows none.
  */
 export function isOwnPage({ headers }: IncomingMessage): boolean {
   const site = headers['sec-fetch-site']
@@ -22,7 +22,7 @@ type ParsedQuery =
   | { readonly ok: true; readonly asked: Readonly<Record<string, unknown>> }
   | { readonly ok: false; readonly status: 400 | 413 }
 
-/** The question: an object of texts and one flag. A body parser may have read it before. */
+/** Reads a question: an object of strings and one flag. Uses `req.body` if a body parser has read the request. */
 export async function readAsk(req: IncomingMessage & { body?: unknown }): Promise<ParsedQuery> {
   let value: unknown = req.body
   if (value === undefined || !req.readableDidRead) {

@@ -1,8 +1,8 @@
 import type { HistoryEntry, InboxClaim, InboxRow } from 'conversion-webhook'
 
-/* How the claims of an order are shown, on the page and in the terminal: numbered, the one that has the order first. */
+/* The page and the terminal number the claims of an order. The claim that has the order is number 1. */
 
-/** The claim that has the order, then the others as they are given. */
+/** Sorts the claim that has the order to the front, and keeps the others in their order. */
 export function ranked(claims: readonly InboxClaim[]): readonly InboxClaim[] {
   return [...claims].sort((a, b) => Number(b.hasOrder) - Number(a.hasOrder))
 }
@@ -12,7 +12,7 @@ export function isOf({ id: claim }: InboxClaim, { id, event }: Pick<InboxRow | H
   return claim === (event === undefined ? id : id?.slice(0, id.lastIndexOf(':')))
 }
 
-/** Which of several claims a row or an entry of the history belongs to, counted from 1. */
+/** The number of the claim to which a row or an entry of the history belongs, counted from 1; undefined if there is only one claim. */
 export function numberOf(
   claims: readonly InboxClaim[],
   subject: Pick<InboxRow | HistoryEntry, 'id' | 'event'>,
@@ -21,10 +21,10 @@ export function numberOf(
   return index === -1 ? undefined : index + 1
 }
 
-/** What a replay of a row does: it tries once more, moves the order to the row's claim, or records a conflict for the claim that it agrees with. */
+/** What a replay of a row does: `again` makes one more try, `moves` gives the order to the row's claim, `joins` records a conflict for `agreesWith`. */
 export type Replay = 'again' | 'moves' | 'joins'
 
-/** Of a conflict without a webhook, which types it, nobody knows whether it is a success. */
+/** A conflict without `conversion` counts as a success: without a webhook the inbox cannot parse it. */
 export function replayOf({ kind, state, code, takenBy, conversion, agreesWith }: InboxRow): Replay {
   const isTaken = state === 'refused' && takenBy !== undefined && code === 'ERR_CONVERSION_ORDER_TAKEN'
   if (kind !== 'conflict') return isTaken ? 'moves' : 'again'

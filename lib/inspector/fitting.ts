@@ -1,4 +1,4 @@
-/** The views of as many items, from the first, as fit into so many bytes of JSON; what does not fit is not made. */
+/** Makes views of items, from the first, until their JSON would take more than `bytes`. */
 export function fitting<Item, View>(items: readonly Item[], bytes: number, viewOf: (item: Item) => View): View[] {
   const views: View[] = []
   let left = bytes

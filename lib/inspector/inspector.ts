@@ -6,7 +6,7 @@ import { redirect, sendAsset, sendProblem } from './answers.js'
 import { requireInbox, resolveAuthorize, type ConversionInspectorOptions } from './options.js'
 import { Overviews } from './overview.js'
 
-/** What Express and Connect put on a request. */
+/** A request, with the fields that Express and Connect add. */
 export interface InspectorRequest extends IncomingMessage {
   originalUrl?: string | undefined
   body?: unknown
@@ -20,8 +20,8 @@ export type ConversionInspector<Req = InspectorRequest> = (
 ) => void
 
 /**
- * A page for the people who are asked why a reward did not come: what arrived, what became of it, and a button that tries again. It needs
- * nothing from other hosts. Everything, the page itself too, is asked for with `authorize`.
+ * A page for people who are asked why a reward did not come. It shows each received callback, what happened to it, and a button that makes
+ * one more try. The page loads nothing from other hosts. Every request passes `authorize`, also those for the page itself.
  * Throws `ERR_CONVERSION_AUTHORIZE_MISSING` in production without `authorize`, `ERR_CONVERSION_INBOX_INVALID`,
  * `ERR_CONVERSION_OPTION_UNKNOWN` and `ERR_CONVERSION_OPTION_INVALID`.
  *
@@ -71,12 +71,12 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
           next()
         }),
     ).catch(() => {
-      sendProblem(res, 500) // what failed may speak of what is recorded
+      sendProblem(res, 500) // without the error, which may hold recorded data
     })
   }
 }
 
-/** Where the page is when its URL has no slash at the end, which its relative links need. */
+/** Where to redirect a URL without a slash at its end, which the relative links of the page need. */
 function slashed(url: string): string | undefined {
   const [, name, query = ''] = /^[^?]*\/([^/?]+)(\?.*)?$/.exec(url) ?? []
   return name && `./${name}/${query}`

@@ -1,19 +1,19 @@
 const dots = '•••'
-/** Greedy runs of one class each, so that no text makes a search begin again. */
+/** Greedy runs of one character class each, so that no string makes a search backtrack. */
 const words = /\S+/gu
 const parts = /[^\s<>"'(),;:]+/gu
-/** Also where an address is percent-encoded again and again, or was typed wide. */
+/** Also a percent-encoded @, encoded several times over, and the full-width and small forms. */
 const at = /[@＠﹫]|%(?:25)*40/gu
-/** What may stand behind the last dot of a domain; what follows it is no part of the domain. */
+/** The last dot of a domain and the top-level domain. The characters after it do not belong to the domain. */
 const ending = /^\.(?:xn--[a-z\d-]+|[\p{L}\p{M}]+)/iu
 const saysSomething = /[\p{L}\p{N}]/u
 const graphemes = new Intl.Segmenter()
 
 const longestLetter = 64
-/** Marks that join what is before them are beyond ASCII, and asking the segmenter takes a hundred times as long. */
+/** No combining mark is ASCII, so these letters need no segmenter, which takes a hundred times as long. */
 const plainLetter = /^[ -~](?![^ -~])/u
 
-/** The first letter, as people see letters. */
+/** The first letter as people see it, which can be several characters, and dots. */
 export function maskName(text: string): string {
   if (text === '') return ''
   if (plainLetter.test(text)) return text.charAt(0) + dots
@@ -31,14 +31,14 @@ export function maskEmail(text: string): string {
   return `${maskName(text.slice(0, found.start))}@${maskName(domain.slice(0, dot === -1 ? undefined : dot))}${end}`
 }
 
-/** `.com`, and dots for a name or a number that follows. */
+/** The top-level domain, and dots for a name or a number after it. */
 function maskEnd(text: string): string {
   const [shown = ''] = ending.exec(text) ?? []
   const rest = text.slice(shown.length)
   return shown + (saysSomething.test(rest) ? dots : rest)
 }
 
-/** Every address inside a text. Where a mark parts an address from its @, as in `"Eva"@example.com`, the whole word is masked. */
+/** Masks every address in a string. Masks the whole word if punctuation stands before an @, as in `"Eva"@example.com`. */
 export function maskAddresses(text: string): string {
   return text.replace(words, (word) => {
     const ofAddresses = (word.match(parts) ?? []).map(lastAt).filter((found) => found !== undefined)

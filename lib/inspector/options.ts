@@ -4,7 +4,8 @@ import { isLocal } from './local.js'
 
 export interface ConversionInspectorOptions<Req = IncomingMessage> {
   /**
-   * Whether this request may see and replay conversions: asked for every request, and only `true` lets it in. A throw or a rejection is a 500.
+   * Whether this request may see and replay conversions. Called for every request; any result but `true` is answered with 403, a throw or a
+   * rejection with 500.
    * Required in production.
    * @defaultValue only this machine: a loopback address, a loopback name in the Host header, and no proxy in between
    */
@@ -23,7 +24,7 @@ export function requireInbox(inbox: unknown): asserts inbox is Operators {
   }
 }
 
-/** Checks the options; the function that resolves with whether a request may go on. */
+/** Checks the options. Returns the function that decides whether a request is authorized. */
 export function resolveAuthorize<Req extends IncomingMessage>(
   options: ConversionInspectorOptions<Req>,
 ): (req: Req) => Promise<boolean> {
@@ -45,6 +46,6 @@ export function resolveAuthorize<Req extends IncomingMessage>(
     const values = { option: 'authorize', must: 'be a function of the request that returns true or false' }
     throw new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { values })
   }
-  // Not all users have types: only true is true.
+  // JavaScript callers may return anything, such as an unchecked object: only `true` authorizes.
   return async (req) => ((await authorize(req)) as unknown) === true
 }

@@ -4,7 +4,7 @@ import type { Overview } from './api.js'
 const days = 30
 const keptForMs = 60_000
 
-/** Totals and days for pages that ask every other second: what is over is counted once a minute. */
+/** Totals and daily counts for pages that ask every two seconds. Past days are counted once a minute, today each time. */
 export class Overviews {
   readonly #inbox: Operators
   #month: { readonly perDay: readonly DayCounts[]; readonly until: number } | undefined

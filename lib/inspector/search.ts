@@ -4,7 +4,7 @@ import { rowView } from './view.js'
 
 const pageSize = 50
 
-/** One page of the table. A text with an @ may be an address, or the order id that a registration has. */
+/** One page of the table. A search with an @ looks for addresses and order ids: a registration's order id can be an address. */
 export async function findRows(inbox: Operators, ask: RowsAsk, isUnmasked: boolean): Promise<Rows> {
   const { search = '', state, scope, before } = ask
   const text = search.trim()
@@ -18,7 +18,7 @@ export async function findRows(inbox: Operators, ask: RowsAsk, isUnmasked: boole
   }
 }
 
-/** The order of the inbox itself, so that the last row of a page is where the next one begins. */
+/** The order of `inbox.list`: the next page begins after the last row of this one. */
 function newestFirst(a: InboxRow, b: InboxRow): number {
   return b.receivedAt.getTime() - a.receivedAt.getTime() || (a.id < b.id ? 1 : -1)
 }

@@ -6,8 +6,8 @@ import { fitting } from './fitting.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'
 
 /**
- * Characters of a text in a cell of the table: so few that a page of rows stays below the 1 MiB at which an answer ends, whatever
- * strangers sent. The entry shows a text as far as a callback can hold it.
+ * Maximum length of a string in the table. It keeps a page of rows below the limit of 1 MiB an answer, whatever strangers sent. An entry
+ * shows strings up to `textLength`, as many as a callback can hold.
  */
 const cellLength = 200
 const textLength = 16_384
@@ -21,7 +21,7 @@ const partBytes = {
   history: 384 * 1024,
 }
 
-/** How the texts of each parameter are masked, in the order of the platform's document. An order id can be an address. */
+/** The mask of each parameter, in the order of the platform's document. An order id can be an address. */
 const masks: ReadonlyMap<string, (text: string) => string> = new Map([
   ['conversion', maskAddresses],
   ['referrer_name', maskName],
@@ -37,19 +37,19 @@ const masks: ReadonlyMap<string, (text: string) => string> = new Map([
 
 const names = [...masks.keys()]
 
-/** The place of a parameter; a refused callback's may be strangers, which come last, in the order in which they were sent. */
+/** The place of a parameter. Unknown ones come last, in the order in which they were sent. */
 function placeOf(name: string): number {
   const place = names.indexOf(name)
   return place === -1 ? names.length : place
 }
 
-/** What a parameter says; what the texts of a stranger mean nobody knows. */
-function said(name: string, text: string, max: number, isUnmasked: boolean): string {
+/** The value of a parameter. The value of an unknown parameter is masked like a name, since it can be anything. */
+function valueView(name: string, text: string, max: number, isUnmasked: boolean): string {
   return isUnmasked ? shorten(text, max) : shorten(text, max, masks.get(name) ?? maskName)
 }
 
-/** A text that may mention somebody. */
-function told(text: string, max: number, isUnmasked: boolean): string {
+/** A string that may contain an e-mail address. */
+function textView(text: string, max: number, isUnmasked: boolean): string {
   return isUnmasked ? shorten(text, max) : shorten(text, max, maskAddresses)
 }
 
@@ -59,7 +59,7 @@ export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
   const { nextAttemptAt, heldUntil, lastError } = row
   const cell = (name: string): string | undefined => {
     const text = params[name]
-    return text === undefined ? undefined : said(name, text, cellLength, isUnmasked)
+    return text === undefined ? undefined : valueView(name, text, cellLength, isUnmasked)
   }
   const orderId = cell('orderID')
   const referrer = person(cell('referrer_name'), cell('referrer_email'))
@@ -68,7 +68,7 @@ export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
     id,
     kind,
     state,
-    scope: told(scope, cellLength, isUnmasked),
+    scope: textView(scope, cellLength, isUnmasked),
     attempts,
     receivedAt: receivedAt.toISOString(),
     ...(event && { event }),
@@ -88,9 +88,9 @@ function person(name: string | undefined, email: string | undefined): PersonView
   return { ...(name !== undefined && { name }), ...(email !== undefined && { email }) }
 }
 
-/** Handlers may name people in their errors. */
+/** Masks the message of an error: a handler's error may contain an e-mail address. */
 function withMessage<T extends { readonly message?: string }>(of: T, max: number, isUnmasked: boolean): T {
-  return of.message === undefined ? of : { ...of, message: told(of.message, max, isUnmasked) }
+  return of.message === undefined ? of : { ...of, message: textView(of.message, max, isUnmasked) }
 }
 
 export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
@@ -99,14 +99,14 @@ export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
   const shownClaims = fitting(claims, partBytes.claims, (claim) => claimView(claim, entry, isUnmasked))
   const received = Object.entries(params).sort(([a], [b]) => placeOf(a) - placeOf(b))
   const strangers = Object.entries(conversion?.extra ?? {})
-  const tell = (text: string): string => told(text, textLength, isUnmasked)
+  const tell = (text: string): string => textView(text, textLength, isUnmasked)
   const newest = fitting([...history].reverse(), partBytes.history, (each) => historyView(each, claims, isUnmasked))
   return {
     ...rowView(entry, isUnmasked),
     ...(startedAt && { startedAt: startedAt.toISOString() }),
     params: fitting([...received, ...strangers], partBytes.params, ([name, text]) => [
       tell(name),
-      said(name, text, textLength, isUnmasked),
+      valueView(name, text, textLength, isUnmasked),
     ]),
     repairs: fitting(conversion?.repairs ?? [], partBytes.repairs, ({ parameter, kind: repair }) => ({
       parameter: tell(parameter),
@@ -130,8 +130,10 @@ function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean): Claim
     status,
     hasOrder,
     isOwn: id === row.agreesWith || isOf(claim, row),
-    ...(referrerEmail !== undefined && { referrer: said('referrer_email', referrerEmail, textLength, isUnmasked) }),
-    ...(refereeEmail !== undefined && { referee: said('referee_email', refereeEmail, textLength, isUnmasked) }),
+    ...(referrerEmail !== undefined && {
+      referrer: valueView('referrer_email', referrerEmail, textLength, isUnmasked),
+    }),
+    ...(refereeEmail !== undefined && { referee: valueView('referee_email', refereeEmail, textLength, isUnmasked) }),
     ...(purchaseValue !== undefined && { purchaseValue }),
   }
 }
@@ -139,8 +141,8 @@ function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean): Claim
 function differenceView({ parameter, recorded, received }: Difference, isUnmasked: boolean): Difference {
   return {
     parameter,
-    ...(recorded !== undefined && { recorded: said(parameter, recorded, textLength, isUnmasked) }),
-    ...(received !== undefined && { received: said(parameter, received, textLength, isUnmasked) }),
+    ...(recorded !== undefined && { recorded: valueView(parameter, recorded, textLength, isUnmasked) }),
+    ...(received !== undefined && { received: valueView(parameter, received, textLength, isUnmasked) }),
   }
 }
 

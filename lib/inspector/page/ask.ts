@@ -1,6 +1,6 @@
 import type { Api, ApiName } from '../api.js'
 
-/** What the server said instead of an answer. */
+/** The server answered with an error. */
 export class Refusal extends Error {
   readonly status: number
 
@@ -10,7 +10,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Asks the server that the page came from. Rejects with a `Refusal`, and with a `TypeError` where nobody answers. */
+/** Asks the server that the page came from. Rejects with a `Refusal` for an error, and with a `TypeError` if the connection fails. */
 export async function ask<Name extends ApiName>(name: Name, question: Api[Name]['ask']): Promise<Api[Name]['answer']> {
   const response = await fetch(`api/${name}`, {
     method: 'POST',

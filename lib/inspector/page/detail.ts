@@ -20,15 +20,15 @@ const titles = { delivery: 'Delivery', refused: 'Refused callback', conflict: 'C
 const questions = {
   again: 'Try once more, under the same id?',
   moves:
-    'Move the order to this claim? Once confirm says yes, or at once where there is no confirm, the order is taken from the claim that has it, and this one is paid. What was paid for the other one is yours to take back.',
+    'Move the order to this claim? When confirm says yes, or immediately if there is no confirm, this claim takes the order from the claim that has it, and is paid. If the other claim was paid, take that payment back yourself.',
   joins:
-    'Record this callback for the claim that it leaves addresses out of, or states more of? A fail takes its reward back. Where it could be of several claims, it becomes one of its own.',
+    'Record this callback for the claim whose addresses it agrees with? A fail takes the reward of that claim back. If the callback could belong to several claims, it becomes a claim of its own.',
 }
 
-/** The entry at hand. Each is masked until it is asked for again. */
+/** The entry in the dialog. Every entry is masked when it is opened. */
 let current: { readonly id: string; text: string; isUnmasked: boolean } | undefined
 
-/** Opens the detail of one row; its focus goes back to where it was when it is closed. */
+/** Opens the dialog for one row. When the dialog closes, the browser puts the focus back. */
 export async function openDetail(id: string): Promise<void> {
   current = { id, text: '', isUnmasked: false }
   unmask.setAttribute('aria-pressed', 'false')
@@ -39,20 +39,20 @@ export async function openDetail(id: string): Promise<void> {
   try {
     await refreshDetail()
   } catch (error) {
-    current = undefined // there is nothing to look at, and nothing to ask for again
+    current = undefined // the dialog stays closed, so nothing is to be refreshed
     throw error
   }
   dialog.showModal()
 }
 
-/** Shows what has changed since. */
+/** Loads the entry in the dialog again, and shows it if it has changed. */
 export async function refreshDetail(): Promise<void> {
   const asked = current
   if (asked === undefined) return
   const entry = await entryOf(asked)
   if (asked !== current) return
   if (entry === undefined) {
-    content.replaceChildren(make('p', { class: 'note' }, 'It has been pruned or erased.'))
+    content.replaceChildren(make('p', { class: 'note' }, 'This record has been pruned or erased.'))
     replaying.hidden = true
     return
   }
@@ -65,7 +65,7 @@ export async function refreshDetail(): Promise<void> {
   question.textContent = questions[entry.replay]
 }
 
-/** Undefined where nothing is recorded of it any more. */
+/** Resolves with undefined if the entry no longer exists. */
 async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }): Promise<EntryView | undefined> {
   try {
     return await ask('entry', { id, unmask: isUnmasked })
@@ -108,7 +108,11 @@ function sectionsOf(entry: EntryView): Node[] {
     ...list('Repairs', repairs, ({ parameter, kind: repair }) => [foreign(parameter), `: ${repair}`]),
     make('h3', {}, 'Received'),
     params.length === 0
-      ? make('p', { class: 'note' }, kind === 'refused' ? 'No parameters.' : 'Nothing is kept any more.')
+      ? make(
+          'p',
+          { class: 'note' },
+          kind === 'refused' ? 'No parameters.' : 'The parameters have been pruned or erased.',
+        )
       : facts(params.map(([name, value]) => [foreign(name), foreign(value)])),
     ...claimsOf(claims, otherClaims),
     make('h3', {}, 'History'),
@@ -123,13 +127,13 @@ function valueOf(text: string | undefined): Node {
   return text === undefined ? make('em', {}, 'nothing') : foreign(text)
 }
 
-/** Who claims the order. A single claim that has it says nothing that is not said already. */
+/** The claims of the order. A single claim is left out if the row is its own: the dialog shows its values already. */
 function claimsOf(claims: readonly ClaimView[], others: number): Node[] {
   if (claims.length === 0 || (claims.length === 1 && claims[0]?.isOwn === true)) return []
   return [
     make('h3', {}, 'Claims of the order'),
     make('ol', { class: 'claims' }, ...claims.map(claimItem)),
-    ...(others === 0 ? [] : [make('p', { class: 'note' }, `${figure(others)} more are left out.`)]),
+    ...(others === 0 ? [] : [make('p', { class: 'note' }, `${figure(others)} more claims are left out.`)]),
   ]
 }
 
@@ -198,7 +202,7 @@ async function replayCurrent(): Promise<void> {
   }
   replayNow.disabled = false
   askAgain(false)
-  await refreshDetail().catch(() => undefined) // the next look comes by itself
+  await refreshDetail().catch(() => undefined) // the page refreshes by itself
   if (replaying.hidden) element('close', HTMLButtonElement).focus()
   else replay.focus()
 }
@@ -228,7 +232,7 @@ element('close', HTMLButtonElement).addEventListener('click', () => {
 dialog.addEventListener('close', () => {
   current = undefined
 })
-// A click beside it, on the backdrop, closes it.
+// A click on the backdrop closes the dialog.
 dialog.addEventListener('click', ({ target }) => {
   if (target === dialog) dialog.close()
 })

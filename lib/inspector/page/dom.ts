@@ -10,7 +10,7 @@ export function element<T extends HTMLElement>(id: string, type: new () => T): T
 type Child = Node | string | undefined
 type Attributes = Readonly<Record<string, string>>
 
-/** A new element. Texts become text, whatever they hold. */
+/** A new element. A string becomes a text node, never HTML. */
 export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   attributes: Attributes = {},
@@ -22,14 +22,14 @@ export function make<Name extends keyof HTMLElementTagNameMap>(
   return made
 }
 
-/** A text from outside: shown as it is, and turning nothing that stands beside it. */
+/** A string from outside. `bdi` keeps right-to-left characters in it from reordering the text around it. */
 export function foreign(text: string): HTMLElement {
   return make('bdi', {}, printable(text))
 }
 
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
 
-/** A time as people here write it. */
+/** A time in the browser's locale and time zone. */
 export function time(iso: string): HTMLTimeElement {
   return make('time', { datetime: iso, title: iso }, localTime.format(new Date(iso)))
 }

@@ -18,13 +18,13 @@ const searchBox = element('search', HTMLInputElement)
 const stateBox = element('state', HTMLSelectElement)
 const scopeBox = element('scope', HTMLInputElement)
 
-/** What the table shows; of this view only, and gone with it. */
+/** The search whose rows the table shows. */
 let asked: RowsAsk = {}
 let isUnmasked = false
 let first: readonly RowView[] = []
 let rest: readonly RowView[] = []
 let hasMore = false
-/** What the page asks the server, one after another, so that no answer comes in the wrong place. */
+/** Requests run one after another, so that no late answer replaces a newer one. */
 let queue: Promise<unknown> = Promise.resolve()
 
 function inTurn(work: () => Promise<void>): void {
@@ -37,7 +37,7 @@ function say(state: 'live' | 'paused' | 'lost', text: string): void {
 }
 
 function tell(error: unknown): void {
-  if (error instanceof Refusal && error.status === 403) say('lost', 'Not authorized any more: load the page again')
+  if (error instanceof Refusal && error.status === 403) say('lost', 'No longer authorized: load the page again')
   else if (error instanceof Refusal) say('lost', `The inbox cannot be read: ${error.message}`)
   else say('lost', 'Connection lost')
 }
@@ -49,13 +49,12 @@ function open(id: string): void {
 function show(): void {
   showRows([...first, ...rest], open)
   const total = first.length + rest.length
-  const text =
-    total === 0 ? 'Nothing is recorded that fits.' : `${figure(total)} shown${hasMore ? ', there are older ones' : ''}.`
+  const text = total === 0 ? 'No record matches.' : `${figure(total)} shown${hasMore ? ', older ones exist' : ''}.`
   if (count.textContent !== text) count.textContent = text
   older.hidden = !hasMore
 }
 
-/** The newest rows; older ones that were asked for stay while they follow without a gap. */
+/** Loads the newest rows. Keeps the older rows that were loaded before, unless there may be a gap between the two. */
 async function loadRows(): Promise<void> {
   const answer = await ask('rows', { ...asked, unmask: isUnmasked })
   const ids = new Set(answer.rows.map(({ id }) => id))
@@ -77,7 +76,7 @@ async function loadOlder(): Promise<void> {
   show()
 }
 
-/** Another question: nothing of the last one stays. */
+/** Shows the rows of another search. */
 async function askAnew(question: RowsAsk): Promise<void> {
   asked = question
   first = []

@@ -2,7 +2,7 @@ import uPlot from 'uplot'
 import type { DayCounts } from 'conversion-webhook'
 import { element, figure, make } from './dom.js'
 
-/** From the bottom of a bar to its top. */
+/** The parts of a bar, from bottom to top. */
 const statuses = ['success', 'pending', 'fail'] as const
 const height = 200
 const halfDay = 43_200
@@ -18,7 +18,7 @@ for (const status of statuses) {
   element('legend', HTMLElement).append(make('li', { class: status }, status))
 }
 
-/** Draws what the days brought; again only where that has changed. */
+/** Draws the daily counts if they have changed. */
 export function showDays(days: readonly DayCounts[]): void {
   const text = JSON.stringify(days)
   if (text === shown.text) return
@@ -41,7 +41,7 @@ export function showDays(days: readonly DayCounts[]): void {
   )
 }
 
-/** The heights of the stacked bars, the highest first: each is drawn over the one before. */
+/** The heights of the stacked bars, the highest first: each series is drawn over the one before. */
 function dataOf(days: readonly DayCounts[]): uPlot.AlignedData {
   const times = days.map(({ day }) => Date.parse(day) / 1_000)
   const sums = statuses.map((_status, top) =>
@@ -93,7 +93,7 @@ function draw(): void {
   plot = new uPlot(options, dataOf(shown.days), container)
 }
 
-/** The day under the pointer, else all of them. */
+/** Writes the sums of the day under the pointer below the plot, or the sums of all days. */
 function describe(one: DayCounts | undefined): void {
   const days = one ? [one] : shown.days
   const sums = statuses.map((status) => {

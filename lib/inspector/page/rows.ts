@@ -11,7 +11,7 @@ interface Shown {
 
 const shown = new Map<string, Shown>()
 
-/** Shows rows in their order. Those that stay keep their elements, and the focus that one of them has. */
+/** Shows rows in their order. A row that was shown before keeps its element, so that the focus stays. */
 export function showRows(rows: readonly RowView[], open: (id: string) => void): void {
   const ids = new Set(rows.map(({ id }) => id))
   for (const [id, { row }] of shown) {

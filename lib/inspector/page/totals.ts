@@ -1,10 +1,10 @@
 import type { Overview } from '../api.js'
 import { duration, element, figure, make } from './dom.js'
 
-/** What deserves a look while it is not zero. */
+/** Counts that are highlighted unless they are zero. */
 const alarming: readonly string[] = ['dead', 'conflict', 'refused']
 
-/** The tiles of a group, by name; made once, so that nothing jumps. */
+/** Shows counts as tiles. Each tile is made once and then updated, so that the layout stays still. */
 function tiles(id: string): (counts: Readonly<Record<string, number>>) => void {
   const list = element(id, HTMLDListElement)
   const shown = new Map<string, { readonly tile: HTMLElement; readonly value: HTMLElement }>()
@@ -34,7 +34,7 @@ export function showTotals({ callbacks, deliveries, oldestWaitingMs }: Overview)
   showCallbacks({ accepted, duplicate, stale, conflict, refused })
   const { waiting, held, running, done, dead, withdrawn, refused: notConfirmed } = deliveries
   showDeliveries({ waiting, held, running, done, dead, withdrawn, refused: notConfirmed })
-  const none = held === 0 ? 'Nothing waits.' : 'Nothing waits but what confirm holds.'
-  const text = waiting === 0 ? none : `The oldest that waits came ${duration(oldestWaitingMs)} ago.`
+  const none = held === 0 ? 'No delivery waits.' : 'No delivery waits, except those that confirm holds.'
+  const text = waiting === 0 ? none : `The oldest waiting delivery was received ${duration(oldestWaitingMs)} ago.`
   if (oldest.textContent !== text) oldest.textContent = text
 }
