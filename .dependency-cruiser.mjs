@@ -21,7 +21,8 @@ export default {
       { path: '^lib/inbox/' },
       {
         path: '^lib/',
-        pathNot: '^lib/(inbox|util)/|^lib/(errors|debug)\\.ts$|^lib/callback/(conversion|received|schema|via)\\.ts$',
+        pathNot:
+          '^lib/(inbox|util)/|^lib/(errors|faults|debug)\\.ts$|^lib/callback/(conversion|received|schema|via)\\.ts$',
       },
       'inbox/ knows nothing of HTTP; of callback/ it knows what a callback is.',
     ),

@@ -51,7 +51,7 @@ async function seed() {
     UPDATE conversion_webhook_claims SET identity = id WHERE number > 1;
     INSERT INTO conversion_webhook_deliveries (claim, referrer_email, referee_email, order_id, received_at, settled_at, callback, ${delivery})
     SELECT c.number, c.referrer_email, c.referee_email, 'order ' || c.number, received_at - ${age}, received_at - ${age},
-      replace(callback, '"receivedAt":' || received_at, '"receivedAt":' || (received_at - ${age})), ${delivery.replaceAll(/\w+/g, 'd.$&')}
+      replace(callback, '"at":' || received_at, '"at":' || (received_at - ${age})), ${delivery.replaceAll(/\w+/g, 'd.$&')}
     FROM conversion_webhook_claims c, conversion_webhook_deliveries d WHERE d.number = 1 AND c.number > 1;
     COMMIT;
     PRAGMA wal_checkpoint(TRUNCATE)`)

@@ -13,6 +13,7 @@ import { conversionWebhook } from 'conversion-webhook'
 import { sqliteInbox } from 'conversion-webhook/sqlite'
 import { sampleParams } from 'conversion-webhook/testing'
 import { fillSqlite, frequent, scopes } from './support/bulk.mjs'
+import { storedCallback } from './support/callbacks.mjs'
 import { median } from './support/report.mjs'
 import { watchTurns } from './support/turns.mjs'
 
@@ -30,7 +31,7 @@ async function seed(file) {
   await first.close()
   const params = sampleParams({ goal_complete: '0', orderID: 'the order', referee_email: 'the friend@shop.example' })
   const callback = { status: 'success', scope: '', receivedAt: 0, params, extra: {}, repairs: [] }
-  fillSqlite(file, rows, JSON.stringify(callback))
+  fillSqlite(file, rows, storedCallback(callback))
   const webhook = conversionWebhook({}, { secret: false, inbox: sqliteInbox(file) })
   const refuse = (order) =>
     webhook.accept(sampleParams({ conversion: 'nonsense', orderID: `refused ${order}`, referrer_email: frequent }))

@@ -149,10 +149,13 @@ export const faults = {
   },
   ERR_CONVERSION_INBOX_NEWER: {
     title: 'The inbox was made by a later version of the package',
-    message: ({ found, known }: { readonly found: number; readonly known: number }) =>
-      `The inbox has tables of version ${String(found)}, and this version of the package knows ${String(known)}: update the package.`,
+    message: ({ what, found, known }: { readonly what: string; readonly found: number; readonly known: number }) =>
+      `${what} of version ${String(found)}, and this version of the package knows ${String(known)}: update the package.`,
   },
-  ERR_CONVERSION_INBOX_CORRUPT: { title: 'The file of the inbox is damaged, or no SQLite database' },
+  ERR_CONVERSION_INBOX_CORRUPT: {
+    title: 'The inbox holds something that cannot be read',
+    message: ({ what }: { readonly what: string }) => `${what}: restore it from a backup, or remove it.`,
+  },
   ERR_CONVERSION_NODE_UNSUPPORTED: {
     title: 'This version of Node has not what the inbox needs',
     message: ({ what, needs, has }: { readonly what: string; readonly needs: string; readonly has: string }) =>

@@ -98,6 +98,8 @@ const stages: Partial<Record<ConversionErrorCode, ErrorStage>> = {
   ERR_CONVERSION_SCOPE_FAILED: 'scope',
   ERR_CONVERSION_INBOX_UNAVAILABLE: 'inbox',
   ERR_CONVERSION_INBOX_MOVED: 'inbox',
+  ERR_CONVERSION_INBOX_CORRUPT: 'inbox',
+  ERR_CONVERSION_INBOX_NEWER: 'inbox',
   ERR_CONVERSION_INTERNAL: 'internal',
 }
 

@@ -7,6 +7,7 @@ import { toDelivery } from '../../lib/inbox/stores/rows.js'
 import { SqliteDeliveries } from '../../lib/inbox/stores/sqlite-deliveries.js'
 import { newest } from '../../lib/inbox/stores/sqlite-newest.js'
 import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.js'
+import { encodeCallback } from '../../lib/inbox/stores/stored.js'
 import { counting, slowSteps, watched } from '../support/plans.js'
 import { hasPostgres, serving } from '../support/postgres.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
@@ -17,7 +18,7 @@ const total = 6_000
 const states = ['waiting', 'done', 'dead', 'withdrawn', 'refused', 'running'] as const
 /** Nearly all are done; a few of each other state are among the oldest. */
 const stateOf = (index: number) => (index < 60 ? (states[index % 6] ?? 'done') : 'done')
-const callback = JSON.stringify({ status: 'success', scope: '', receivedAt: 0, params: {}, extra: {}, repairs: [] })
+const callback = encodeCallback({ status: 'success', scope: '', receivedAt: 0, params: {}, extra: {}, repairs: [] })
 
 interface Row {
   readonly claim: string

@@ -43,7 +43,7 @@ describeSqlite('a file of many conversions', () => {
   const settle = (daysAgo: number) => {
     const at = Date.now() - daysAgo * 86_400_000
     write(`UPDATE conversion_webhook_deliveries SET state = 'done', owner = NULL, settled_at = ${String(at)},
-      received_at = ${String(at)}, callback = json_set(callback, '$.receivedAt', ${String(at)})`)
+      received_at = ${String(at)}, callback = json_set(callback, '$.at', ${String(at)})`)
   }
 
   /** How many callbacks are answered, one after another, before something else is done. */
@@ -67,9 +67,7 @@ describeSqlite('a file of many conversions', () => {
 
   test('answers callbacks while it reads what was settled long ago, though nothing of it is to be pruned', async () => {
     settle(31)
-    write(
-      `UPDATE conversion_webhook_deliveries SET callback = json_set(callback, '$.receivedAt', ${String(Date.now())})`,
-    )
+    write(`UPDATE conversion_webhook_deliveries SET callback = json_set(callback, '$.at', ${String(Date.now())})`)
     expect(await answeredDuring(pruner(store)(old))).toBeGreaterThan(3)
   })
 
@@ -108,7 +106,7 @@ describeSqlite('a file of many conversions', () => {
     write(`DELETE FROM conversion_webhook_deliveries WHERE claim > 3`)
     write(`INSERT INTO conversion_webhook_deliveries
       SELECT NULL, claim, 'goalComplete', 2, state, attempts, holds, held_since, first_date, held_until, due_at, started_at, owner,
-        received_at, settled_at + (claim = 2) * 86400000 * 3, is_unheard, takes, taken_by, previous, log,
+        received_at, settled_at + (claim = 2) * 86400000 * 3, is_unheard, takes, taken_by, previous, log, is_emptied,
         scope, order_id, referrer_email, referee_email, callback
       FROM conversion_webhook_deliveries WHERE claim < 4`)
     expect(await inbox.prune(old)).toEqual({ pruned: 2 })

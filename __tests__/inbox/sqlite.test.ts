@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
+import { inspect } from 'node:util'
 import { conversionWebhook, type ConversionContext, type ConversionHandlers } from '../../lib/index.js'
 import { makePrivately } from '../../lib/inbox/stores/sqlite-file.js'
 import { sqliteInbox, type SqliteCommit } from '../../lib/sqlite.js'
@@ -511,7 +512,9 @@ describeSqlite('rows that somebody has written by hand', () => {
       db.close()
       const inbox = open()
       const error = await operate(inbox, id).catch((caught: unknown) => caught)
-      expect(error).toMatchObject({ code: 'ERR_CONVERSION_INTERNAL', message: 'The package itself failed' })
+      expect(error).toMatchObject({ code: 'ERR_CONVERSION_INBOX_CORRUPT' })
+      expect(String(error)).toContain('The column callback of deliveries')
+      expect(inspect(error, { depth: null })).not.toContain('jane')
       await inbox.close()
       for (const end of ['', '-wal', '-shm']) rmSync(folder.file(`inbox.db${end}`), { force: true })
     }

@@ -2,7 +2,7 @@ import express from 'express'
 import type { RequestListener } from 'node:http'
 import { conversionWebhook, memoryInbox, type ConversionWebhookOptions } from '../../lib/index.js'
 import { params, query, secret } from '../support/callbacks.js'
-import { form, json, send, type Sent } from '../support/client.js'
+import { form, json, send } from '../support/client.js'
 import { closeServers, listen } from '../support/servers.js'
 
 /* How a callback came is handed to the inbox with the callback, and never whose address it came from. */
@@ -31,7 +31,7 @@ async function start(options: ConversionWebhookOptions = {}) {
 }
 
 const basic = Buffer.from(`somebody:${secret}`).toString('base64')
-const places: readonly (readonly [string, string, NonNullable<Sent['headers']>])[] = [
+const places: readonly (readonly [string, string, Record<string, string>])[] = [
   ['path', `/webhook/${secret}${query()}`, {}],
   ['route', `/route/${secret}${query()}`, {}],
   ['bearer', `/webhook${query()}`, { Authorization: `Bearer ${secret}` }],

@@ -39,7 +39,7 @@ function insertDeliveries(prefix, claim, source, text, rows, now) {
   const { scope, referrer, referee, order, state, callback } = parts(text)
   const receivedAt = `${now} - (${rows} - i) * ${Math.floor(yearMs / rows)}`
   const later = now + 14 * 86_400_000
-  const received = `replace(${callback}, '"receivedAt":0', '"receivedAt":' || (${receivedAt}))`
+  const received = `replace(${callback}, '"at":0', '"at":' || (${receivedAt}))`
   return `INSERT INTO ${prefix}deliveries (${deliveryColumns})
     SELECT ${claim}, 'success', 1, ${state}, 1, 0, NULL, NULL, CASE i % 20 WHEN 9 THEN ${later} END,
       CASE i % 20 WHEN 9 THEN ${later} ELSE 0 END, ${receivedAt}, ${receivedAt}, 0, 0, ${scope}, ${order}, ${referrer}, ${referee}, ${received}

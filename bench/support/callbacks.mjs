@@ -12,6 +12,10 @@ export function nextCallback() {
   return { status, params: { ...params, orderID }, extra, repairs, scope, receivedAt: Date.now() }
 }
 
+/** The same as an inbox stores it. */
+export const storedCallback = ({ receivedAt, status, params }) =>
+  JSON.stringify({ v: 1, at: receivedAt, status, params })
+
 /** Calls `once` `total` times, by `callers` at a time. Resolves with the calls a second. */
 export async function rate(once, total, callers) {
   let left = total

@@ -9,6 +9,7 @@ import pg from 'pg'
 import { conversionWebhook } from 'conversion-webhook'
 import { sampleParams } from 'conversion-webhook/testing'
 import { fillPostgres, fillSqlite, frequent, scopes } from './bulk.mjs'
+import { storedCallback } from './callbacks.mjs'
 import { median } from './report.mjs'
 
 const given = process.argv.slice(2)
@@ -65,7 +66,7 @@ async function storageOf({ where, rows }) {
     extra: {},
     repairs: [],
   }
-  await (isPostgres ? fillPostgres : fillSqlite)(where, rows, JSON.stringify(callback))
+  await (isPostgres ? fillPostgres : fillSqlite)(where, rows, storedCallback(callback))
   const { inbox, webhook } = await open(where)
   for (let from = 0; from < quarantined + 100; from += 100) {
     await Promise.all(Array.from({ length: 100 }, () => nonsense(webhook)))

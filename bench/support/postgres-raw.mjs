@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { postgresInbox } from 'conversion-webhook/postgres'
+import { storedCallback } from './callbacks.mjs'
 
 /** Writes the same rows into the same tables, 100 an INSERT, without rules, locks and jobs. */
 export async function postgresRaw(url) {
@@ -32,7 +33,7 @@ export async function postgresRaw(url) {
       [
         ids,
         Date.now(),
-        group.map(({ callback }) => JSON.stringify(callback)),
+        group.map(({ callback }) => storedCallback(callback)),
         referrer,
         referee,
         group.map(({ callback }) => callback.params.orderID),

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { sqliteInbox } from 'conversion-webhook/sqlite'
+import { storedCallback } from './callbacks.mjs'
 
 /** Writes the same rows into the same tables with the same durability, without rules and without reading. */
 export function sqliteRaw(file) {
@@ -34,7 +35,7 @@ export function sqliteRaw(file) {
     const [id, people] = [randomBytes(20).toString('hex'), randomBytes(20).toString('hex')]
     const { referrer_email: referrer, referee_email: referee, orderID } = callback.params
     const { lastInsertRowid } = claim.run(id, id, people, referrer, referee)
-    delivery.run(lastInsertRowid, callback.receivedAt, orderID, referrer, referee, JSON.stringify(callback))
+    delivery.run(lastInsertRowid, callback.receivedAt, orderID, referrer, referee, storedCallback(callback))
   }
   let queue = []
   const flush = () => {

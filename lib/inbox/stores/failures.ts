@@ -11,5 +11,7 @@ export function causeOf(error: unknown): unknown {
 
 /** Tables of a version that this code does not know. */
 export function newer(found: number, known: number): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_INBOX_NEWER', { values: { found, known } })
+  return new ConversionWebhookError('ERR_CONVERSION_INBOX_NEWER', {
+    values: { what: 'The inbox has tables', found, known },
+  })
 }

@@ -20,21 +20,11 @@ import { PostgresCounters, slotOfOne } from './postgres-counters.js'
 import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
 import { newestOf } from './postgres-newest.js'
-import { columnsOf } from './postgres-sql.js'
-import {
-  changingColumns,
-  quarantineCells,
-  quarantineColumns,
-  text,
-  toCandidate,
-  toQuarantined,
-  toSize,
-  type Cell,
-} from './rows.js'
+import { arraysOf, valuesOf } from './postgres-sql.js'
+import { namesOf } from './columns.js'
+import { quarantineSource, text, toCandidate, toQuarantined, toSize } from './rows.js'
+import { changingQuarantineColumns, quarantineColumns, type QuarantineSource } from './tables.js'
 import { withNumbers } from './sql.js'
-
-const bytesAt = quarantineColumns.indexOf('bytes')
-const columns = [...quarantineColumns, 'keys']
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
 
@@ -82,20 +72,23 @@ export class PostgresQuarantine {
     const before = new Map([...found, ...(await this.lock(client, [...new Set(unknown)]))])
     const written = new Map([...before, ...after])
     for (const conflict of conflicts) written.set(conflict.id, keptWith(written.get(conflict.id), conflict))
-    const cells: Cell[][] = []
+    const sources: QuarantineSource[] = []
+    const keys: string[] = []
     for (const [id, quarantined] of written) {
       if (quarantined === before.get(id)) continue
       const forms = searchForms(quarantined)
-      const row = quarantineCells(quarantined, forms)
-      cells.push([...row, `{${searchKeys(forms).join()}}`])
+      const source = quarantineSource(quarantined, forms)
+      sources.push(source)
+      keys.push(`{${searchKeys(forms).join()}}`)
       if (before.has(id)) continue
-      const bytes = Number(row[bytesAt])
+      const { bytes } = source
       this.#watch.spend(quarantined.kind, bytes)
       tally.quarantine(quarantined.kind, { rows: 1, bytes })
     }
-    if (cells.length === 0) return
-    const { used, arrays, values } = columnsOf(columns, cells)
-    const assignments = changingColumns.map((column) => `${column} = excluded.${column}`)
+    if (sources.length === 0) return
+    const columns = [...valuesOf(quarantineColumns, sources), { name: 'keys', type: 'text', values: keys }]
+    const { used, arrays, values } = arraysOf(columns)
+    const assignments = namesOf(changingQuarantineColumns).map((column) => `${column} = excluded.${column}`)
     await client.query(
       `INSERT INTO ${this.#table} (${used.join(', ')})
        SELECT ${used.map((column) => (column === 'keys' ? 'keys::bigint[]' : column)).join(', ')} FROM unnest(${arrays}) AS v (${used.join(', ')})

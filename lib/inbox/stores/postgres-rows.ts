@@ -6,21 +6,10 @@ import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
 import { PostgresCounters } from './postgres-counters.js'
 import { newestDeliveries } from './postgres-newest.js'
-import { columnsOf, lockKey, lockKeySql } from './postgres-sql.js'
-import {
-  callbackCell,
-  changedDeliveries,
-  deliveryCells,
-  deliveryColumns,
-  claimCells,
-  claimColumns,
-  text,
-  toDelivery,
-  toPlace,
-  toRecord,
-  type Cell,
-  type Row,
-} from './rows.js'
+import { arraysOf, lockKey, lockKeySql, valuesOf } from './postgres-sql.js'
+import { namesOf, type Column } from './columns.js'
+import { changedDeliveries, text, toDelivery, toPlace, toRecord, writtenBefore, type Row } from './rows.js'
+import { changingDeliveryColumns, claimColumns, deliveryColumns, type DeliverySource } from './tables.js'
 import { withNumbers } from './sql.js'
 
 export interface Written {
@@ -29,7 +18,7 @@ export interface Written {
 }
 
 /** As the index on what prune looks for spells it. */
-const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND strpos(callback, '"params":{}') = 0`
+const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL`
 
 const unheld = 'held_until IS NULL AND holds = 0'
 
@@ -144,26 +133,18 @@ export class PostgresRows {
 
   /** Writes what changed, all records in one statement a table. */
   async write(client: Queryable, changes: readonly Written[]): Promise<void> {
-    const claims: Cell[][] = []
-    const states: Cell[][] = []
-    const wholes: Cell[][] = []
+    const claims: ClaimRecord[] = []
+    const states: DeliverySource[] = []
+    const wholes: DeliverySource[] = []
     const gone: [string, string][] = []
     for (const { before, after } of changes) {
-      const cells = claimCells(after)
-      const old = before && claimCells(before)
-      if (old === undefined || cells.some((cell, index) => cell !== old[index])) claims.push(cells)
+      if (before === undefined || claimColumns.some(({ write }) => write(after) !== write(before))) claims.push(after)
       const changed = changedDeliveries(before, after)
       for (const key of changed.gone) gone.push([after.id, key])
       for (const delivery of changed.changed) {
-        const row = deliveryCells(after.id, delivery, after)
-        const isKnown = before?.deliveries.some(
-          (known) =>
-            known.callback === delivery.callback &&
-            known.event === delivery.event &&
-            known.reversal === delivery.reversal,
-        )
-        if (isKnown === true) states.push(row)
-        else wholes.push([...row, callbackCell(delivery)])
+        const source = { claim: after.id, delivery, record: after }
+        if (writtenBefore(before, delivery)) states.push(source)
+        else wholes.push(source)
       }
     }
     await Promise.all([
@@ -176,11 +157,10 @@ export class PostgresRows {
     ])
   }
 
-  async #update(client: Queryable, states: readonly (readonly Cell[])[]): Promise<void> {
+  async #update(client: Queryable, states: readonly DeliverySource[]): Promise<void> {
     if (states.length === 0) return
-    const columns = deliveryColumns.slice(0, -1)
-    const { used, arrays, values } = columnsOf(columns, states)
-    const assignments = columns
+    const { used, arrays, values } = arraysOf(valuesOf(changingDeliveryColumns, states))
+    const assignments = namesOf(changingDeliveryColumns)
       .slice(2)
       .map((column) => `${column} = ${used.includes(column) ? `v.${column}` : 'NULL'}`)
     await client.query(
@@ -191,16 +171,16 @@ export class PostgresRows {
     )
   }
 
-  async #upsert(
+  async #upsert<From>(
     client: Queryable,
     table: string,
     keys: readonly string[],
-    columns: readonly string[],
-    rows: readonly (readonly Cell[])[],
+    columns: readonly Column<From, never>[],
+    rows: readonly From[],
   ): Promise<void> {
     if (rows.length === 0) return
-    const { used, arrays, values } = columnsOf(columns, rows)
-    const assignments = columns
+    const { used, arrays, values } = arraysOf(valuesOf(columns, rows))
+    const assignments = namesOf(columns)
       .filter((column) => !keys.includes(column))
       .map((column) => `${column} = excluded.${column}`)
     await client.query(

@@ -1,24 +1,16 @@
+import { additions, definitions, latestOf } from './columns.js'
 import { newer } from './failures.js'
 import type { Queryable } from './postgres-client.js'
+import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 
-/** Every version of the tables, each as what makes it of the one before. */
+/** Every version of the tables, each as what makes it of the one before, besides columns: they say themselves since when they are there. */
 const migrations: readonly ((schema: string) => string)[] = [
   (schema) => `
   -- Ids are compared byte by byte: everything is paged by them in the same order, whatever the collation of the database.
   CREATE TABLE ${schema}.claims (
-    id text COLLATE "C" PRIMARY KEY,
-    identity text COLLATE "C" NOT NULL,
     number bigint GENERATED ALWAYS AS IDENTITY, -- from the oldest to the newest
-    people text,
-    scope text NOT NULL,
-    status text NOT NULL,
-    goal smallint NOT NULL,
-    referrer_email text,
-    referee_email text,
-    purchase_value double precision,
-    is_forgotten smallint NOT NULL,
-    reserved_order text,
-    repeats text
+    ${definitions(claimColumns, 'postgres')},
+    PRIMARY KEY (id)
   );
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
   CREATE INDEX ON ${schema}.claims (identity, number) WHERE id <> identity;
@@ -31,30 +23,7 @@ const migrations: readonly ((schema: string) => string)[] = [
 
   CREATE TABLE ${schema}.deliveries (
     number bigint GENERATED ALWAYS AS IDENTITY,
-    claim text COLLATE "C" NOT NULL,
-    event_key text COLLATE "C" NOT NULL,
-    sequence integer NOT NULL,
-    state text NOT NULL,
-    attempts integer NOT NULL,
-    holds integer NOT NULL,
-    held_since bigint,
-    first_date bigint,
-    held_until bigint,
-    due_at bigint NOT NULL,
-    started_at bigint,
-    owner text,
-    received_at bigint NOT NULL,
-    settled_at bigint,
-    is_unheard smallint NOT NULL,
-    takes smallint NOT NULL,
-    taken_by text,
-    previous text,
-    log text,
-    scope text NOT NULL, -- this and the next three are the claim's: deliveries are listed by them in the order of time
-    order_id text,
-    referrer_email text,
-    referee_email text,
-    callback text NOT NULL,
+    ${definitions(deliveryColumns, 'postgres')},
     PRIMARY KEY (claim, event_key)
   ) WITH (fillfactor = 80);
   CREATE INDEX ON ${schema}.deliveries (order_id, received_at) WHERE order_id IS NOT NULL;
@@ -67,25 +36,13 @@ const migrations: readonly ((schema: string) => string)[] = [
   CREATE INDEX ON ${schema}.deliveries (received_at) WHERE state = 'waiting' AND held_until IS NULL AND holds = 0;
   -- What prune looks for: what it has emptied leaves the index, so that it is not read again.
   CREATE INDEX deliveries_settled ON ${schema}.deliveries (settled_at, number)
-    WHERE state IN ('done', 'withdrawn', 'refused') AND strpos(callback, '"params":{}') = 0;
+    WHERE state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL;
 
   CREATE TABLE ${schema}.quarantine (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id text COLLATE "C" NOT NULL UNIQUE,
-    kind text NOT NULL,
-    state text NOT NULL,
-    scope text NOT NULL,
-    identity text COLLATE "C",
-    received_at bigint NOT NULL,
-    last_at bigint NOT NULL,
-    count bigint NOT NULL,
-    code text,
-    issues text,
-    log text,
-    bytes integer NOT NULL,
-    differs text,
-    body text NOT NULL,
-    keys bigint[] NOT NULL -- what it is found by
+    ${definitions(quarantineColumns, 'postgres')},
+    keys bigint[] NOT NULL, -- what it is found by
+    UNIQUE (id)
   );
   -- Everything that is asked to find what gives way, so that no row is read for it.
   CREATE INDEX ON ${schema}.quarantine (kind, number) INCLUDE (state, received_at, bytes);
@@ -112,6 +69,17 @@ const migrations: readonly ((schema: string) => string)[] = [
   `,
 ]
 
+const columns = { claims: claimColumns, deliveries: deliveryColumns, quarantine: quarantineColumns }
+
+const latest = Math.max(migrations.length, ...Object.values(columns).map(latestOf))
+
+/** What makes a version of the tables of the one before. */
+function migrationTo(version: number, schema: string): string {
+  const tables = version === 1 ? [] : Object.entries(columns)
+  const added = tables.map(([table, each]) => additions(`${schema}.${table}`, each, 'postgres', version))
+  return [...added, migrations[version - 1]?.(schema) ?? ''].join('\n')
+}
+
 /** Brings the tables to the version that this code knows, in a transaction. Throws `ERR_CONVERSION_INBOX_NEWER` for tables of a later one. */
 export async function migrate(client: Queryable, schema: string): Promise<void> {
   // One process at a time, also while the schema itself is not there yet.
@@ -122,10 +90,9 @@ export async function migrate(client: Queryable, schema: string): Promise<void> 
   await client.query(`CREATE TABLE IF NOT EXISTS ${schema}.migrations (version integer NOT NULL)`)
   const { rows } = await client.query(`SELECT coalesce(max(version), 0) AS version FROM ${schema}.migrations`)
   const version = Number(rows[0]?.version)
-  if (version > migrations.length) throw newer(version, migrations.length)
-  for (const [index, sql] of migrations.entries()) {
-    if (index < version) continue
-    await client.query(sql(schema))
-    await client.query(`INSERT INTO ${schema}.migrations (version) VALUES ($1)`, [index + 1])
+  if (version > latest) throw newer(version, latest)
+  for (let next = version + 1; next <= latest; next++) {
+    await client.query(migrationTo(next, schema))
+    await client.query(`INSERT INTO ${schema}.migrations (version) VALUES ($1)`, [next])
   }
 }

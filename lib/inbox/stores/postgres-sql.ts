@@ -1,38 +1,28 @@
 import { bitsOf } from '../identity.js'
-import type { Cell } from './rows.js'
+import type { Cell, Column } from './columns.js'
 
-/** The types of columns that are no texts. */
-const types: Readonly<Record<string, string>> = {
-  goal: 'smallint',
-  purchase_value: 'double precision',
-  is_forgotten: 'smallint',
-  sequence: 'integer',
-  attempts: 'integer',
-  holds: 'integer',
-  held_since: 'bigint',
-  first_date: 'bigint',
-  held_until: 'bigint',
-  due_at: 'bigint',
-  started_at: 'bigint',
-  received_at: 'bigint',
-  settled_at: 'bigint',
-  is_unheard: 'smallint',
-  takes: 'smallint',
-  bytes: 'integer',
-  last_at: 'bigint',
-  count: 'bigint',
+/** A column with a value for each of some rows. */
+export interface Values {
+  readonly name: string
+  /** The type of its array. */
+  readonly type: string
+  readonly values: readonly Cell[]
+}
+
+/** What columns hold of some rows. */
+export function valuesOf<From>(columns: readonly Column<From, never>[], rows: readonly From[]): readonly Values[] {
+  return columns.map(({ name, array, write }) => ({ name, type: array, values: rows.map(write) }))
 }
 
 /**
  * Rows as one parameter a column: a statement stays the same for one row and for five hundred. Columns in which nothing is are left out,
  * which of a new delivery are many; an INSERT makes them null.
  */
-export function columnsOf(columns: readonly string[], rows: readonly (readonly Cell[])[]) {
-  const all = columns.map((column, index) => ({ column, values: rows.map((row) => row[index] ?? null) }))
-  const used = all.filter(({ values }) => values.some((value) => value !== null))
+export function arraysOf(columns: readonly Values[]) {
+  const used = columns.filter(({ values }) => values.some((value) => value !== null))
   return {
-    used: used.map(({ column }) => column),
-    arrays: used.map(({ column }, index) => `$${String(index + 1)}::${types[column] ?? 'text'}[]`).join(', '),
+    used: used.map(({ name }) => name),
+    arrays: used.map(({ type }, index) => `$${String(index + 1)}::${type}[]`).join(', '),
     values: used.map(({ values }) => values),
   }
 }

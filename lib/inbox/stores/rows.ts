@@ -1,186 +1,59 @@
-import type { Callback, ConversionStatus } from '../../callback/conversion.js'
-import type { Received } from '../../callback/received.js'
-import type { ConversionErrorCode, Issue } from '../../errors.js'
-import type { Facts } from '../ledger.js'
-import {
-  receivedAtOf,
-  scopeOf,
-  type Candidate,
-  type ConflictRecord,
-  type QuarantinedCallback,
-  type RefusedRecord,
-  type Size,
-} from '../quarantine.js'
-import {
-  keyOf,
-  orderIdOf,
-  splitDeliveryId,
-  type Delivery,
-  type ClaimHead,
-  type ClaimRecord,
-  type LogEntry,
-} from '../records.js'
+import { scopeOf, type Candidate, type QuarantinedCallback, type Size } from '../quarantine.js'
+import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
 import type { DailyCount } from '../store.js'
-import type { DeliveryState, Difference, Previous } from '../vocabulary.js'
+import { cellsOf, readInto, type Cell, type Row } from './columns.js'
+import { Unreadable, unreadableIn } from './decoding.js'
+import {
+  bodyOf,
+  claimColumns,
+  deliveryColumns,
+  differsOf,
+  issuesOf,
+  listingColumns,
+  placeColumns,
+  quarantineColumns,
+  readKey,
+  type ClaimDraft,
+  type DeliveryDraft,
+  type QuarantineDraft,
+  type QuarantineSource,
+} from './tables.js'
 
-/** What a column holds. A driver may give whole numbers as texts. */
-export type Cell = string | number | null
-export type Row = Readonly<Record<string, unknown>>
+/* What rows mean. */
 
-/** The columns of a claim, in the order of `claimCells`. */
-export const claimColumns = [
-  'id',
-  'identity',
-  'people',
-  'scope',
-  'status',
-  'goal',
-  'referrer_email',
-  'referee_email',
-  'purchase_value',
-  'is_forgotten',
-  'reserved_order',
-  'repeats',
-] as const
+export type { Cell, Row }
 
-export function claimCells(record: ClaimRecord): Cell[] {
-  const { id, identity, people, scope, status, goal, referrerEmail, refereeEmail, purchaseValue, repeats } = record
-  return [
-    id,
-    identity,
-    people ?? null,
-    scope,
-    status,
-    goal ? 1 : 0,
-    referrerEmail ?? null,
-    refereeEmail ?? null,
-    purchaseValue ?? null,
-    record.isForgotten === true ? 1 : 0,
-    record.order ?? null,
-    repeats.duplicate || repeats.stale ? JSON.stringify(repeats) : null,
-  ]
-}
-
-/** The columns of a delivery, in the order of `deliveryCells`; the first two tell deliveries apart. */
-export const deliveryColumns = [
-  'claim',
-  'event_key',
-  'sequence',
-  'state',
-  'attempts',
-  'holds',
-  'held_since',
-  'first_date',
-  'held_until',
-  'due_at',
-  'started_at',
-  'owner',
-  'received_at',
-  'settled_at',
-  'is_unheard',
-  'takes',
-  'taken_by',
-  'previous',
-  'log',
-  'scope',
-  'order_id',
-  'referrer_email',
-  'referee_email',
-  'callback',
-] as const
-
-/** All but the last, which is long and seldom changes. */
-export function deliveryCells(claim: Cell, delivery: Delivery, record: ClaimRecord): Cell[] {
-  const { sequence, state, attempts, holds, heldSince, firstDate, heldUntil, dueAt } = delivery
-  const { startedAt, owner, settledAt, isUnheard, previous, log } = delivery
-  return [
-    claim,
-    keyOf(delivery),
-    sequence,
-    state,
-    attempts,
-    holds,
-    heldSince ?? null,
-    firstDate ?? null,
-    heldUntil ?? null,
-    dueAt,
-    startedAt ?? null,
-    owner ?? null,
-    delivery.callback.receivedAt,
-    settledAt ?? null,
-    isUnheard === true ? 1 : 0,
-    delivery.takes === true ? 1 : 0,
-    delivery.takenBy ?? null,
-    previous ? JSON.stringify(previous) : null,
-    logCell(log),
-    ...listedCells(record),
-  ]
-}
-
-/** What deliveries are listed by, of their claim: an index of a table can only hold columns of that table. */
-function listedCells(record: ClaimRecord): readonly Cell[] {
-  return [record.scope, orderIdOf(record) ?? null, record.referrerEmail ?? null, record.refereeEmail ?? null]
-}
-
-export function callbackCell({ callback }: Delivery): string {
-  return JSON.stringify(callback)
-}
+/** Stands for what a row will say. */
+const noCallback = { status: 'pending', params: {}, extra: {}, repairs: [], scope: '', receivedAt: 0 } as const
 
 export function toDelivery(row: Row): Delivery {
-  const heldSince = optional(row.held_since)
-  const startedAt = optional(row.started_at)
-  const firstDate = optional(row.first_date)
-  const heldUntil = optional(row.held_until)
-  const settledAt = optional(row.settled_at)
-  return {
-    ...toEvent(row),
-    sequence: Number(row.sequence),
-    state: text(row.state) as DeliveryState,
-    attempts: Number(row.attempts),
-    holds: Number(row.holds),
-    dueAt: Number(row.due_at),
-    callback: JSON.parse(text(row.callback)) as Callback,
-    log: toLog(row.log),
-    ...(heldSince !== undefined && { heldSince }),
-    ...(startedAt !== undefined && { startedAt }),
-    ...(firstDate !== undefined && { firstDate }),
-    ...(heldUntil !== undefined && { heldUntil }),
-    ...(settledAt !== undefined && { settledAt }),
-    ...(row.owner !== null && { owner: text(row.owner) }),
-    ...(Number(row.is_unheard) === 1 && { isUnheard: true }),
-    ...(Number(row.takes) === 1 && { takes: true }),
-    ...(row.taken_by !== null && { takenBy: text(row.taken_by) }),
-    ...(row.previous !== null && { previous: JSON.parse(text(row.previous)) as Previous }),
+  const delivery: DeliveryDraft = {
+    event: 'pending',
+    reversal: false,
+    sequence: 0,
+    state: 'waiting',
+    attempts: 0,
+    holds: 0,
+    dueAt: 0,
+    callback: noCallback,
+    log: [],
   }
+  return readInto('deliveries', deliveryColumns, row, delivery)
 }
 
+const noClaim = { id: '', identity: '', scope: '', status: 'pending', goal: false, repeats: {} } as const
+
 export function toRecord(row: Row, deliveries: readonly Delivery[]): ClaimRecord {
-  const facts: Facts = {
-    status: text(row.status) as ConversionStatus,
-    goal: Number(row.goal) === 1,
-    ...(row.purchase_value !== null && { purchaseValue: Number(row.purchase_value) }),
-    ...(Number(row.is_forgotten) === 1 && { isForgotten: true }),
-  }
-  const head: Omit<ClaimHead, 'identity'> = {
-    id: text(row.id),
-    ...(row.people !== null && { people: text(row.people) }),
-    ...(row.referrer_email !== null && { referrerEmail: text(row.referrer_email) }),
-    ...(row.referee_email !== null && { refereeEmail: text(row.referee_email) }),
-  }
-  const repeats = row.repeats === null ? {} : (JSON.parse(text(row.repeats)) as ClaimRecord['repeats'])
-  return { ...head, ...toPlace(row), ...facts, deliveries, repeats }
+  const claim: ClaimDraft = { ...noClaim, deliveries }
+  return readInto('claims', claimColumns, row, claim)
 }
 
 /** Which order a claim is of. */
 export function toPlace(row: Row): Pick<ClaimRecord, 'identity' | 'order' | 'scope'> {
-  const order = row.reserved_order === null ? {} : { order: text(row.reserved_order) }
-  return { identity: text(row.identity), ...order, scope: text(row.scope) }
+  const claim: ClaimDraft = { ...noClaim, deliveries: [] }
+  const { identity, order, scope } = readInto('claims', placeColumns, row, claim)
+  return { identity, ...(order !== undefined && { order }), scope }
 }
-
-/** The columns of a quarantined callback, in the order of `quarantineCells`: those that stay first, then those that change. */
-const lasting = ['id', 'kind', 'scope', 'received_at', 'bytes', 'body'] as const
-export const changingColumns = ['state', 'identity', 'last_at', 'count', 'code', 'issues', 'differs', 'log'] as const
-export const quarantineColumns = [...lasting, ...changingColumns] as const
 
 /** What a row takes besides its texts when it comes: in indexes, and for what its log will say. */
 const bytesPerRow = 1_024
@@ -188,55 +61,42 @@ const bytesPerRow = 1_024
 const bytesPerKey = 64
 
 /** `forms` are what it is found by. */
-export function quarantineCells(quarantined: QuarantinedCallback, forms: ReadonlySet<string>): Cell[] {
-  const { id, kind, state, identity = null, lastAt, count, log } = quarantined
-  const scope = scopeOf(quarantined)
-  const body = JSON.stringify(quarantined.kind === 'refused' ? quarantined.received : quarantined.callback)
-  const code = quarantined.kind === 'refused' ? quarantined.code : null
-  const issues = quarantined.kind === 'refused' ? JSON.stringify(quarantined.issues) : null
-  const differs = quarantined.kind === 'conflict' ? JSON.stringify(quarantined.differs) : null
-  const texts = [scope, body, issues ?? '', differs ?? '']
+export function quarantineSource(quarantined: QuarantinedCallback, forms: ReadonlySet<string>): QuarantineSource {
+  const body = bodyOf(quarantined)
+  const texts = [scopeOf(quarantined), body, issuesOf(quarantined) ?? '', differsOf(quarantined) ?? '']
   const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow + bytesPerKey * forms.size)
-  const fixed = [id, kind, scope, receivedAtOf(quarantined), bytes, body]
-  return [...fixed, state, identity, lastAt, count, code, issues, differs, logCell(log)]
+  return { quarantined, body, bytes }
 }
 
 export function toQuarantined(row: Row): QuarantinedCallback {
-  const shared = {
-    id: text(row.id),
-    count: Number(row.count),
-    lastAt: Number(row.last_at),
-    log: toLog(row.log),
+  const draft: QuarantineDraft = {
+    id: '',
+    kind: 'conflict',
+    state: 'done',
+    scope: '',
+    receivedAt: 0,
+    lastAt: 0,
+    count: 0,
+    log: [],
   }
-  if (row.kind === 'conflict') {
-    return {
-      kind: 'conflict',
-      ...shared,
-      state: text(row.state) as ConflictRecord['state'],
-      identity: text(row.identity),
-      differs: JSON.parse(text(row.differs)) as Difference[],
-      callback: JSON.parse(text(row.body)) as Callback,
-    }
-  }
-  return {
-    kind: 'refused',
-    ...shared,
-    ...(row.identity !== null && { identity: text(row.identity) }),
-    state: text(row.state) as RefusedRecord['state'],
-    code: text(row.code) as ConversionErrorCode,
-    issues: JSON.parse(text(row.issues)) as Issue[],
-    received: JSON.parse(text(row.body)) as Received,
-    scope: text(row.scope),
-    receivedAt: Number(row.received_at),
-  }
+  const kept = quarantinedOf(readInto('quarantine', quarantineColumns, row, draft))
+  if (kept === undefined) throw unreadableIn('quarantine', 'kind', new Unreadable())
+  return kept
 }
 
-function logCell(log: readonly LogEntry[]): Cell {
-  return log.length > 0 ? JSON.stringify(log) : null
-}
-
-function toLog(cell: unknown): LogEntry[] {
-  return cell === null ? [] : (JSON.parse(text(cell)) as LogEntry[])
+/** Undefined where what was read is of neither kind. */
+function quarantinedOf(draft: QuarantineDraft): QuarantinedCallback | undefined {
+  const { id, kind, state, identity, lastAt, count, log, code, issues, received, differs, callback } = draft
+  const shared = { id, lastAt, count, log }
+  if (kind === 'conflict') {
+    if (state !== 'conflict' && state !== 'done') return undefined
+    if (!identity || !differs || !callback) return undefined
+    return { kind, ...shared, state, identity, differs, callback }
+  }
+  if (state === 'conflict' || !code || !issues || !received) return undefined
+  const { scope, receivedAt } = draft
+  const ofClaim = identity !== undefined && { identity }
+  return { kind, ...shared, ...ofClaim, state, code, issues, received, scope, receivedAt }
 }
 
 /** How many rows, and their bytes. */
@@ -250,9 +110,7 @@ export function toCandidate(row: Row): Candidate {
 
 /** The deliveries of a record whose rows are to be written, and the keys that are gone. */
 export function changedDeliveries(before: ClaimRecord | undefined, after: ClaimRecord) {
-  const old = before && listedCells(before)
-  const isListedAlike = old !== undefined && listedCells(after).every((cell, index) => cell === old[index])
-  const known = new Set(isListedAlike ? before?.deliveries : [])
+  const known = new Set(before && isListedAlike(before, after) ? before.deliveries : [])
   const keys = new Set(after.deliveries.map(keyOf))
   return {
     changed: after.deliveries.filter((delivery) => !known.has(delivery)),
@@ -260,14 +118,23 @@ export function changedDeliveries(before: ClaimRecord | undefined, after: ClaimR
   }
 }
 
-function toEvent(row: Row): Pick<Delivery, 'event' | 'reversal'> {
-  const [, key] = splitDeliveryId(`:${text(row.event_key)}`)
-  if (key === undefined) throw new TypeError('a delivery of an unknown event')
-  return { event: key === 'reversal' ? 'fail' : key, reversal: key === 'reversal' }
+function isListedAlike(before: ClaimRecord, after: ClaimRecord): boolean {
+  const old = cellsOf(listingColumns, { record: before })
+  return cellsOf(listingColumns, { record: after }).every((cell, index) => cell === old[index])
+}
+
+/** The delivery whose row is there and has the same callback. */
+export function writtenBefore(
+  before: ClaimRecord | undefined,
+  { callback, event, reversal }: Delivery,
+): Delivery | undefined {
+  return before?.deliveries.find(
+    (known) => known.callback === callback && known.event === event && known.reversal === reversal,
+  )
 }
 
 export function toDailyCount(row: Row): DailyCount {
-  return { day: Number(row.day), event: toEvent(row).event, count: Number(row.count) }
+  return { day: Number(row.day), event: readKey(row.event_key).event, count: Number(row.count) }
 }
 
 export function text(cell: unknown): string {

@@ -40,7 +40,10 @@ export function openSqlite(file: string): Driver.DatabaseSync {
   } catch (cause) {
     db?.close()
     if (isConversionWebhookError(cause)) throw cause
-    if (damaged.includes(resultCode(cause))) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CORRUPT', { cause })
+    if (damaged.includes(resultCode(cause))) {
+      const what = 'The file of the inbox is damaged, or no SQLite database'
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CORRUPT', { values: { what }, cause })
+    }
     const why = whyNotOpened(file) ?? messageOf(cause)
     throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { values: { why }, cause })
   }

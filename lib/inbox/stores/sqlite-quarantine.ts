@@ -16,15 +16,9 @@ import {
 import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
 import { all, everything, is, isOfScope } from './conditions.js'
-import {
-  changingColumns,
-  quarantineCells,
-  quarantineColumns,
-  text,
-  toCandidate,
-  toQuarantined,
-  toSize,
-} from './rows.js'
+import { cellsOf, namesOf } from './columns.js'
+import { quarantineSource, text, toCandidate, toQuarantined, toSize } from './rows.js'
+import { changingQuarantineColumns, quarantineColumns } from './tables.js'
 import { SqliteCounters } from './sqlite-counters.js'
 import { inOrder, walk, type Walked, type Way } from './sqlite-newest.js'
 import { raw, sql } from './sql.js'
@@ -32,11 +26,9 @@ import { assign, insertInto, preparing } from './sqlite-sql.js'
 
 const quarantine = 'conversion_webhook_quarantine'
 const keys = 'conversion_webhook_quarantine_keys'
-const insert = insertInto(quarantine, quarantineColumns)
+const insert = insertInto(quarantine, namesOf(quarantineColumns))
 const insertKeys = `INSERT INTO ${keys} (key, received_at, number) SELECT value, ?, ? FROM json_each(?)`
-const update = `UPDATE ${quarantine} SET ${assign(changingColumns)} WHERE id = ?`
-const lasting = quarantineColumns.length - changingColumns.length
-const bytesAt = quarantineColumns.indexOf('bytes')
+const update = `UPDATE ${quarantine} SET ${assign(namesOf(changingQuarantineColumns))} WHERE id = ?`
 
 /** The quarantine of the SQLite store. */
 export class SqliteQuarantine {
@@ -65,17 +57,17 @@ export class SqliteQuarantine {
   }
 
   write(before: QuarantinedCallback | undefined, after: QuarantinedCallback): void {
-    const forms = searchForms(after)
-    const cells = quarantineCells(after, forms)
     if (before !== undefined) {
-      this.#sql(update).run(...cells.slice(lasting), after.id)
+      this.#sql(update).run(...cellsOf(changingQuarantineColumns, { quarantined: after }), after.id)
       return
     }
+    const forms = searchForms(after)
+    const source = quarantineSource(after, forms)
     // One of the same content may be there that is too old. Not by OR REPLACE: no trigger would remove its keys.
     this.#sql(`DELETE FROM ${quarantine} WHERE id = ?`).run(after.id)
-    const { lastInsertRowid } = this.#sql(insert).run(...cells)
+    const { lastInsertRowid } = this.#sql(insert).run(...cellsOf(quarantineColumns, source))
     this.#sql(insertKeys).run(receivedAtOf(after), lastInsertRowid, `[${searchKeys(forms).join()}]`)
-    this.#watch.spend(after.kind, Number(cells[bytesAt]))
+    this.#watch.spend(after.kind, source.bytes)
   }
 
   /** Removes what is too old or too much, where it is time to look for that; in the transaction of what was added. */

@@ -5,18 +5,9 @@ import { losesText } from '../operators/mentions.js'
 import { inOneTurn } from '../pace.js'
 import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
 import type { Settled } from '../store.js'
-import {
-  callbackCell,
-  changedDeliveries,
-  deliveryCells,
-  deliveryColumns,
-  claimCells,
-  claimColumns,
-  text,
-  toDelivery,
-  toRecord,
-  type Row,
-} from './rows.js'
+import { cellsOf, namesOf } from './columns.js'
+import { changedDeliveries, text, toDelivery, toRecord, writtenBefore, type Row } from './rows.js'
+import { changingDeliveryColumns, claimColumns, deliveryColumns } from './tables.js'
 import { rivalsFor } from './claim-search.js'
 import type { SqliteClock } from './sqlite-clock.js'
 import { SqliteCounters } from './sqlite-counters.js'
@@ -34,18 +25,18 @@ const enough = 2
 const isClaim = 'status IS NOT NULL'
 
 /** As the index on what prune looks for spells it. */
-const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND instr(callback, '"params":{}') = 0`
+const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL`
 
 /** As the partial index spells it. */
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
   // The row may be there already, without a claim.
-  insertClaim: `${insertInto(claims, claimColumns)} ON CONFLICT (id)
-    DO UPDATE SET ${assignExcluded(claimColumns)} WHERE status IS NULL RETURNING number`,
+  insertClaim: `${insertInto(claims, namesOf(claimColumns))} ON CONFLICT (id)
+    DO UPDATE SET ${assignExcluded(namesOf(claimColumns))} WHERE status IS NULL RETURNING number`,
   reserve: `INSERT INTO ${claims} (id, identity, holder) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET holder = excluded.holder`,
   removeDelivery: `DELETE FROM ${deliveries} WHERE claim = ? AND event_key = ?`,
-  putDelivery: replaceIn(deliveries, deliveryColumns),
+  putDelivery: replaceIn(deliveries, namesOf(deliveryColumns)),
 }
 
 /** A delivery whose next attempt is so much later, where that is a retry: a date stays what it is, and `0` is at once. */
@@ -168,19 +159,13 @@ export class SqliteRows {
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const cells = deliveryCells(number, this.#toKeep(delivery), after)
-      const known = before?.deliveries.find(
-        ({ callback, event, reversal }) =>
-          callback === delivery.callback && event === delivery.event && reversal === delivery.reversal,
-      )
+      const source = { claim: number, delivery: this.#toKeep(delivery), record: after }
+      const known = writtenBefore(before, delivery)
       if (known === undefined) {
-        this.#sql(statements.putDelivery).run(...cells, callbackCell(delivery))
+        this.#sql(statements.putDelivery).run(...cellsOf(deliveryColumns, source))
       } else {
-        const { sql, values } = assignChanged(
-          deliveryColumns,
-          deliveryCells(number, this.#toKeep(known), before ?? after),
-          cells,
-        )
+        const old = { claim: number, delivery: this.#toKeep(known), record: before ?? after }
+        const { sql, values } = assignChanged(changingDeliveryColumns, old, source)
         if (sql !== '') {
           const update = this.#sql(`UPDATE ${deliveries} SET ${sql} WHERE claim = ? AND event_key = ?`)
           update.run(...values, number, keyOf(delivery))
@@ -191,14 +176,13 @@ export class SqliteRows {
 
   /** The number of the claim. */
   #writeClaim(before: ClaimRecord | undefined, after: ClaimRecord): number {
-    const cells = claimCells(after)
     const number = before && this.#numbers.get(before)
     if (before === undefined || number === undefined) {
-      const row = this.#sql(statements.insertClaim).get(...cells)
+      const row = this.#sql(statements.insertClaim).get(...cellsOf(claimColumns, after))
       if (row === undefined) throw new Error('A claim with this id is recorded already.')
       return Number(row.number)
     }
-    const { sql, values } = assignChanged(claimColumns, claimCells(before), cells)
+    const { sql, values } = assignChanged(claimColumns, before, after)
     if (sql !== '') this.#sql(`UPDATE ${claims} SET ${sql} WHERE number = ?`).run(...values, number)
     return number
   }

@@ -1,30 +1,22 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { additions, definitions, latestOf } from './columns.js'
 import { newer } from './failures.js'
 import { isInTransaction } from './sqlite-driver.js'
+import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 
 /**
- * Every version of the tables, each as what makes it of the one before. The names have a prefix, so that the tables can live in the app's
+ * Every version of the tables, each as what makes it of the one before, besides columns: they say themselves since when they are there. The names have a prefix, so that the tables can live in the app's
  * own database, and no pragma that belongs to a whole file (`user_version`) is used.
  */
 const migrations: readonly string[] = [
   `
   CREATE TABLE conversion_webhook_claims (
     number INTEGER PRIMARY KEY, -- rows of one time lie side by side, so that a commit writes few pages
-    id TEXT NOT NULL UNIQUE,
-    identity TEXT NOT NULL,
     -- The number of the claim that has the order whose identity is the id of this row: it outlives prune and erase. Where nobody has
     -- claimed that order by its own id, the row says nothing else, and has no status.
     holder INTEGER,
-    people TEXT,
-    scope TEXT NOT NULL DEFAULT '',
-    status TEXT,
-    goal INTEGER NOT NULL DEFAULT 0,
-    referrer_email TEXT,
-    referee_email TEXT,
-    purchase_value REAL,
-    is_forgotten INTEGER NOT NULL DEFAULT 0,
-    reserved_order TEXT,
-    repeats TEXT
+    ${definitions(claimColumns, 'sqlite', ({ name }) => name === 'id' || name === 'identity')},
+    UNIQUE (id)
   );
   -- The first claim has the id of its identity: only rivals are in these, so that they cost nothing where there are none.
   CREATE INDEX conversion_webhook_rivals_by_age ON conversion_webhook_claims (identity, number) WHERE id <> identity;
@@ -36,30 +28,7 @@ const migrations: readonly string[] = [
 
   CREATE TABLE conversion_webhook_deliveries (
     number INTEGER PRIMARY KEY,
-    claim INTEGER NOT NULL, -- the number of the claim
-    event_key TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    holds INTEGER NOT NULL,
-    held_since INTEGER,
-    first_date INTEGER,
-    held_until INTEGER,
-    due_at INTEGER NOT NULL, -- by the steady clock, unless it is held until a date
-    started_at INTEGER,
-    owner TEXT,
-    received_at INTEGER NOT NULL,
-    settled_at INTEGER,
-    is_unheard INTEGER NOT NULL,
-    takes INTEGER NOT NULL,
-    taken_by TEXT,
-    previous TEXT,
-    log TEXT,
-    scope TEXT NOT NULL, -- this and the next three are the claim's: deliveries are listed by them in the order of time
-    order_id TEXT,
-    referrer_email TEXT,
-    referee_email TEXT,
-    callback TEXT NOT NULL,
+    ${definitions(deliveryColumns, 'sqlite')},
     UNIQUE (claim, event_key)
   );
   CREATE INDEX conversion_webhook_by_order ON conversion_webhook_deliveries (order_id, received_at) WHERE order_id IS NOT NULL;
@@ -77,24 +46,12 @@ const migrations: readonly string[] = [
   CREATE INDEX conversion_webhook_running ON conversion_webhook_deliveries (owner) WHERE state = 'running';
   -- What prune looks for: what it has emptied leaves the index, so that it is not read again.
   CREATE INDEX conversion_webhook_settled ON conversion_webhook_deliveries (settled_at)
-    WHERE state IN ('done', 'withdrawn', 'refused') AND instr(callback, '"params":{}') = 0;
+    WHERE state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL;
 
   CREATE TABLE conversion_webhook_quarantine (
     number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,
-    state TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    identity TEXT,
-    received_at INTEGER NOT NULL,
-    last_at INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    code TEXT,
-    issues TEXT,
-    log TEXT,
-    bytes INTEGER NOT NULL,
-    differs TEXT,
-    body TEXT NOT NULL -- what was received; last, since it is long
+    ${definitions(quarantineColumns, 'sqlite')},
+    UNIQUE (id)
   );
   -- Everything that is asked to find what gives way, so that no row is read for it.
   CREATE INDEX conversion_webhook_quarantine_by_age ON conversion_webhook_quarantine (kind, number, state, received_at, bytes);
@@ -143,6 +100,20 @@ const migrations: readonly string[] = [
   `,
 ]
 
+const columns = {
+  conversion_webhook_claims: claimColumns,
+  conversion_webhook_deliveries: deliveryColumns,
+  conversion_webhook_quarantine: quarantineColumns,
+}
+
+const latest = Math.max(migrations.length, ...Object.values(columns).map(latestOf))
+
+/** What makes a version of the tables of the one before. */
+function migrationTo(version: number): string {
+  const added = version === 1 ? [] : Object.entries(columns).map((each) => additions(...each, 'sqlite', version))
+  return [...added, migrations[version - 1] ?? ''].join('\n')
+}
+
 /** Brings the tables to the version that this code knows. Throws `ERR_CONVERSION_INBOX_NEWER` for tables of a later one. */
 export function migrate(db: DatabaseSync): void {
   db.exec('BEGIN IMMEDIATE')
@@ -150,11 +121,10 @@ export function migrate(db: DatabaseSync): void {
     db.exec('CREATE TABLE IF NOT EXISTS conversion_webhook_schema (version INTEGER NOT NULL)')
     const row = db.prepare('SELECT max(version) AS version FROM conversion_webhook_schema').get()
     const version = Number(row?.version ?? 0)
-    if (version > migrations.length) throw newer(version, migrations.length)
-    for (const [index, sql] of migrations.entries()) {
-      if (index < version) continue
-      db.exec(sql)
-      db.prepare('INSERT INTO conversion_webhook_schema (version) VALUES (?)').run(index + 1)
+    if (version > latest) throw newer(version, latest)
+    for (let next = version + 1; next <= latest; next++) {
+      db.exec(migrationTo(next))
+      db.prepare('INSERT INTO conversion_webhook_schema (version) VALUES (?)').run(next)
     }
     db.exec('COMMIT')
   } catch (error) {

@@ -1,4 +1,5 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Cell, Column } from './columns.js'
 
 export const insertInto = (table: string, columns: readonly string[]): string => `INSERT ${into(table, columns)}`
 
@@ -16,16 +17,13 @@ export const assignExcluded = (columns: readonly string[]): string =>
   columns.map((column) => `${column} = excluded.${column}`).join(', ')
 
 /** The assignments of the cells that changed alone: SQLite writes an index whose columns are named, though they stay the same. */
-export function assignChanged(
-  columns: readonly string[],
-  before: readonly SQLInputValue[],
-  after: readonly SQLInputValue[],
-) {
+export function assignChanged<From>(columns: readonly Column<From, never>[], before: From, after: From) {
   const assignments: string[] = []
-  const values: SQLInputValue[] = []
-  for (const [index, cell] of after.entries()) {
-    if (cell === before[index]) continue
-    assignments.push(`${columns[index] ?? ''} = ?`)
+  const values: Cell[] = []
+  for (const { name, write } of columns) {
+    const cell = write(after)
+    if (cell === write(before)) continue
+    assignments.push(`${name} = ?`)
     values.push(cell)
   }
   return { sql: assignments.join(', '), values }
