@@ -22,7 +22,7 @@ export default {
       {
         path: '^lib/',
         pathNot:
-          '^lib/(inbox|util)/|^lib/(errors|faults|debug)\\.ts$|^lib/callback/(conversion|received|schema|via)\\.ts$',
+          '^lib/(inbox|util)/|^lib/(errors|faults|debug)\\.ts$|^lib/callback/(conversion|issues|received|schema|via)\\.ts$',
       },
       'inbox/ knows nothing of HTTP; of callback/ it knows what a callback is.',
     ),
