@@ -197,18 +197,21 @@ describeInBrowser('the page', () => {
   test.each([
     ['accepted', '7', 'done', 'Delivery'],
     ['refused', '$8', 'refused', 'Refused callback'],
-  ])('of a callback that was %s, parameters that are none of the ten come last', async (_what, purchaseValue, state, name) => {
-    const strangers = { campaign: 'spring', _utm: 'mail' }
-    const documented = params({ conversion: 'success', orderID: 'MIXED', goal_complete: '0', purchaseValue })
-    const mixed = { campaign: 'spring', ...Object.fromEntries(Object.entries(documented).reverse()), _utm: 'mail' }
-    await accept(mixed)
-    const { page } = await open()
-    await rowOf(page, 'MIXED', state).getByRole('button').first().click()
-    const dialog = page.getByRole('dialog', { name })
-    await dialog.waitFor()
-    const shown = await dialog.locator('h3', { hasText: 'Received' }).locator('+ dl dt').allTextContents()
-    expect(shown).toEqual([...Object.keys(documented), ...Object.keys(strangers)])
-  })
+  ])(
+    'of a callback that was %s, parameters that are none of the ten come last',
+    async (_what, purchaseValue, state, name) => {
+      const strangers = { campaign: 'spring', _utm: 'mail' }
+      const documented = params({ conversion: 'success', orderID: 'MIXED', goal_complete: '0', purchaseValue })
+      const mixed = { campaign: 'spring', ...Object.fromEntries(Object.entries(documented).reverse()), _utm: 'mail' }
+      await accept(mixed)
+      const { page } = await open()
+      await rowOf(page, 'MIXED', state).getByRole('button').first().click()
+      const dialog = page.getByRole('dialog', { name })
+      await dialog.waitFor()
+      const shown = await dialog.locator('h3', { hasText: 'Received' }).locator('+ dl dt').allTextContents()
+      expect(shown).toEqual([...Object.keys(documented), ...Object.keys(strangers)])
+    },
+  )
 
   test('a refused callback says what is wrong with it', async () => {
     const { page } = await open()

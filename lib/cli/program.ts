@@ -18,7 +18,7 @@ Exit codes:
   2    called in a way that cannot work
   130  ended by a second Ctrl-C`
 
-/** The command with its sub-commands. */
+/** The command with its sub-commands. @internal */
 export function createProgram(io: Io): Command {
   const program = new Command('conversion-webhook').description(about).addHelpText('after', codes)
   for (const make of [listenCommand, sendCommand, urlCommand, doctorCommand, inboxCommand]) {
@@ -27,7 +27,7 @@ export function createProgram(io: Io): Command {
   return program.helpCommand(false)
 }
 
-/** Every command under one, itself first. */
+/** Every command under one, itself first. @internal */
 export function allCommands(command: Command): readonly Command[] {
   return [command, ...command.commands.flatMap((sub) => allCommands(sub))]
 }

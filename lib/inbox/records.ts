@@ -72,7 +72,7 @@ function withoutMessage({ message: _message, ...entry }: LogEntry): LogEntry {
 }
 
 /** How often something came again, and when; times in milliseconds since 1970. */
-export interface Repeats {
+interface Repeats {
   readonly count: number
   readonly firstAt: number
   readonly lastAt: number
