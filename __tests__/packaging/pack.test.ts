@@ -151,7 +151,7 @@ describe('installed beside Express 5', () => {
     const lines = stderr.split('\n')
     expect([status, lines.length > 40, lines.filter((line) => line.length > 200)]).toEqual([1, false, []])
     expect(stderr).toMatch(
-      new RegExp(`ConversionWebhookError: .*[^]* at ${place} \\(.*/dist/cjs/\\w+\\.js:\\d+:\\d+\\)`),
+      new RegExp(`ConversionWebhookError: .*[^]* at (?:Object\\.)?${place} \\(.*/dist/cjs/\\w+\\.js:\\d+:\\d+\\)`),
     )
   })
 

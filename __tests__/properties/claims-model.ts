@@ -5,9 +5,9 @@
 
 import { table } from './model.js'
 
-export type Status = 'pending' | 'success' | 'fail'
+type Status = 'pending' | 'success' | 'fail'
 export type Event = Status | 'goalComplete'
-export type Key = Event | 'reversal'
+type Key = Event | 'reversal'
 
 /** A callback, as everything in it is compared. */
 export interface Sent {
@@ -460,7 +460,7 @@ function isFailTold({ deliveries }: Claim): boolean {
   return deliveries.some(({ key, state }) => key === 'fail' && state === 'done')
 }
 
-export function isRunning({ deliveries }: Claim): boolean {
+function isRunning({ deliveries }: Claim): boolean {
   return deliveries.some(({ state }) => state === 'running')
 }
 

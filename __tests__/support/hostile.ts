@@ -1,5 +1,5 @@
 /** Stands in every hostile text, so that a message which repeats one can be told. */
-export const marker = 'jane-doe@marker.example'
+const marker = 'jane-doe@marker.example'
 
 const fail = (): never => {
   throw new Error(marker)

@@ -29,7 +29,7 @@ export function callbackOf(
 }
 
 /** The claim that a callback starts where nothing is recorded of its order. */
-export function headOf(callback: Callback): ClaimHead {
+function headOf(callback: Callback): ClaimHead {
   const identity = identityOf(callback)
   const people = peopleOf(callback)
   return { id: identity, identity, people: peopleKey(identity, people), ...people }

@@ -7,13 +7,13 @@ import type { PostgresClient } from '../../lib/postgres.js'
 
 /* What a shop does with the client of `commit`, as each library writes it: rows in a table with the column `id`. */
 
-export interface Rewards {
+interface Rewards {
   readonly insert: (id: string) => Promise<unknown>
   /** A statement that fails. */
   readonly fail: () => Promise<unknown>
 }
 
-export interface Library {
+interface Library {
   readonly rewards: Rewards
   readonly transaction: (body: (rewards: Rewards) => Promise<void>) => Promise<unknown>
   /** Two transactions, one in the other: `inner` in `outer` after its own first row. */

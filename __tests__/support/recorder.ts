@@ -1,6 +1,6 @@
 import type { Conversion, ConversionContext, ConversionEvent } from '../../lib/index.js'
 
-export interface Told {
+interface Told {
   readonly event: ConversionEvent
   readonly conversion: Conversion
   readonly context: ConversionContext

@@ -114,7 +114,7 @@ function resolveStatuses(statuses: unknown): ReadonlyMap<string, ConversionStatu
   return words
 }
 
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -7,10 +7,10 @@ import type { ParameterName } from './schema.js'
 
 /** Bytes of a query or a body on the wire, and characters of a query given as text. */
 export const maxBytes = 65_536
-/** Elements of arrays are parameters too. */
+/** Elements of arrays are parameters too. @internal */
 export const maxParameters = 100
 /** Code points of all names and texts together, once decoded. */
-export const maxCharacters = 16_384
+const maxCharacters = 16_384
 
 const tooManyBytes: Issue = { rule: 'size', message: `must be at most ${String(maxBytes)} bytes` }
 const tooManyParameters: Issue = { rule: 'count', message: `must be at most ${String(maxParameters)} parameters` }

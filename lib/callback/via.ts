@@ -26,8 +26,8 @@ export interface Arrival {
   readonly carrier?: string
 }
 
-export const maxContentTypeLength = 128
-export const maxUserAgentLength = 256
+const maxContentTypeLength = 128
+const maxUserAgentLength = 256
 
 export const acceptVia: Via = { by: 'accept' }
 

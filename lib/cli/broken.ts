@@ -21,7 +21,7 @@ const withRaw = (name: string, raw: string) => (params: Params) =>
   `${encode(Object.fromEntries(Object.entries(params).filter(([other]) => other !== name)))}&${name}=${raw}`
 const json = { 'Content-Type': 'application/json' }
 
-export const brokenRequests = {
+const brokenRequests = {
   'no-status': { what: 'no conversion', query: ({ conversion: _, ...rest }) => encode(rest), expected: [422] },
   'unknown-status': { what: 'an unknown status', query: withText('conversion', 'maybe'), expected: [422] },
   'no-identity': {

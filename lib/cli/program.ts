@@ -18,7 +18,7 @@ Exit codes:
   2    the arguments are wrong
   130  ended by a second Ctrl-C`
 
-/** The program with its commands. */
+/** The program with its commands. @internal */
 export function createProgram(io: Io): Command {
   const program = new Command('conversion-webhook').description(about).addHelpText('after', codes)
   for (const make of [listenCommand, sendCommand, urlCommand, doctorCommand, inboxCommand]) {
@@ -27,7 +27,7 @@ export function createProgram(io: Io): Command {
   return program.helpCommand(false)
 }
 
-/** A command and all commands under it. */
+/** A command and all commands under it. @internal */
 export function allCommands(command: Command): readonly Command[] {
   return [command, ...command.commands.flatMap((sub) => allCommands(sub))]
 }

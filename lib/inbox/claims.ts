@@ -55,7 +55,7 @@ export function belongsTo(
 }
 
 /** Whether an address that both state differs. Forgotten people contradict nobody. */
-export function contradicts(claim: People, { referrerEmail, refereeEmail }: People): boolean {
+function contradicts(claim: People, { referrerEmail, refereeEmail }: People): boolean {
   return differ(claim.referrerEmail, referrerEmail) || differ(claim.refereeEmail, refereeEmail)
 }
 

@@ -187,7 +187,7 @@ function isDue({ dueAt, heldUntil }: Delivery, now: number): boolean {
   return dueAt <= now || (heldUntil === undefined && dueAt > now + jumpMs)
 }
 
-/** Milliseconds before the next attempt: 1 s after the first, twice as long each time, at most an hour; a fifth more or less by chance. */
+/** Milliseconds before the next attempt: 1 s after the first, twice as long each time, at most an hour; a fifth more or less by chance. @internal */
 export function retryDelayMs(tries: number, random: number): number {
   return Math.round(Math.min(hourMs, 1_000 * 2 ** Math.min(tries - 1, 20) * (0.8 + 0.4 * random)))
 }

@@ -2,7 +2,7 @@ import type { Callback, ConversionStatus } from '../callback/conversion.js'
 import type { ConversionEvent, DeliveryState, Outcome, Previous } from './vocabulary.js'
 
 /** What the ledger keeps of a claim, apart from its deliveries. */
-export interface Facts {
+interface Facts {
   readonly status: ConversionStatus
   /** Whether a pending before the success, or any success, said that the goal is complete. */
   readonly goal: boolean

@@ -29,7 +29,7 @@ export function memoryInbox(): Inbox<undefined> {
   return openMemory()
 }
 
-/** The same with less room: for tests. */
+/** The same with less room: for tests. @internal */
 export function openMemory(room = memoryRoom, budget = memoryBudget): Inbox<undefined> {
   const identities = new Identities<Work>(room)
   return new MemoryInbox(identities, new MemoryStore(identities, budget))

@@ -45,7 +45,7 @@ export interface Rows {
   readonly hasMore: boolean
 }
 
-export interface EntryAsk {
+interface EntryAsk {
   readonly id: string
   readonly unmask?: boolean
 }

@@ -121,8 +121,8 @@ export class Connections implements Queryable {
   }
 
   /** What to fail with where somebody else found that a connection does not answer. */
-  lost(withinMs = probeWithinMs): Error {
-    return new NoAnswer(withinMs, performance.now() - withinMs)
+  lost(): Error {
+    return new NoAnswer(probeWithinMs, performance.now() - probeWithinMs)
   }
 
   async #connect(): Promise<PostgresConnection> {

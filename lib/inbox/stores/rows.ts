@@ -1,7 +1,7 @@
 import { scopeOf, type Candidate, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
 import type { DailyCount } from '../store.js'
-import { cellsOf, readInto, type Cell, type Row } from './columns.js'
+import { cellsOf, readInto, type Row } from './columns.js'
 import { Unreadable, unreadableIn } from './decoding.js'
 import {
   bodyOf,
@@ -21,7 +21,7 @@ import {
 
 /* What rows mean. */
 
-export type { Cell, Row }
+export type { Row }
 
 /** Stands for what a row will say. */
 const noCallback = { status: 'pending', params: {}, extra: {}, repairs: [], scope: '', receivedAt: 0 } as const
