@@ -521,6 +521,21 @@ describeSqlite('rows that somebody has written by hand', () => {
   })
 })
 
+describeSqlite('a claim whose row somebody has written by hand', () => {
+  test.each([
+    ['{"v":1,"params":{}}', 'ERR_CONVERSION_INBOX_CORRUPT'],
+    ['{"v":2}', 'ERR_CONVERSION_INBOX_NEWER'],
+  ])('takes no callback, and onError is told why: %s', async (cell, code) => {
+    const told: object[] = []
+    const { report } = start(undefined, { onError: (failure) => told.push(failure) })
+    await report('A')
+    connect().prepare('UPDATE conversion_webhook_deliveries SET callback = ?').run(cell)
+    await expect(report('A')).rejects.toMatchObject({ code })
+    expect(told).toContainEqual({ stage: 'inbox', error: expect.objectContaining({ code }) as unknown })
+    expect(await report('B')).toMatchObject({ outcome: 'accepted' })
+  })
+})
+
 describeSqlite('erase', () => {
   const files = () => ['', '-wal'].map((end) => readFileSync(folder.file(`inbox.db${end}`)).toString('latin1'))
   /** How often the bytes of the file and its log hold a text. */

@@ -10,8 +10,6 @@ interface Declared {
   readonly postgres: string
 }
 
-const collation = ' COLLATE "C"'
-
 /** A column of a table: what it is written from, and what it is read into. */
 export interface Column<From, To> extends Declared {
   readonly name: string
@@ -26,6 +24,8 @@ export interface Column<From, To> extends Declared {
 }
 
 interface Kind<Value extends Cell> extends Declared {
+  /** The type of an array of them in PostgreSQL, where the column is not declared by it alone. */
+  readonly array?: string
   readonly of: (cell: unknown) => Value
 }
 
@@ -37,8 +37,7 @@ interface Line<From, To, Written, Value> {
 }
 
 /** Makes columns of a kind, and with `orNull` those whose value may be absent. */
-function columnsOf<Value extends Cell>({ of, sqlite, postgres }: Kind<Value>) {
-  const array = postgres.endsWith(collation) ? 'text' : postgres
+function columnsOf<Value extends Cell>({ of, sqlite, postgres, array = postgres }: Kind<Value>) {
   const always = { sqlite, postgres, array, since: 1 }
   const make = <From, To>({ name, write, read }: Line<From, To, Value, Value>): Column<From, To> => ({
     ...always,
@@ -91,7 +90,8 @@ function whole(cell: unknown): number {
 }
 
 /** Compared byte by byte: everything is paged by ids in the same order, whatever the collation of the database. */
-export const id = columnsOf({ sqlite: 'TEXT', postgres: `text${collation}`, of: aString })
+const bytewise = { postgres: 'text COLLATE "C"', array: 'text' }
+export const id = columnsOf({ sqlite: 'TEXT', ...bytewise, of: aString })
 export const text = columnsOf({ sqlite: 'TEXT', postgres: 'text', of: aString })
 export const count = columnsOf({ sqlite: 'INTEGER', postgres: 'integer', of: whole })
 export const total = columnsOf({ sqlite: 'INTEGER', postgres: 'bigint', of: whole })
@@ -99,7 +99,7 @@ export const total = columnsOf({ sqlite: 'INTEGER', postgres: 'bigint', of: whol
 export const time = columnsOf({ sqlite: 'INTEGER', postgres: 'bigint', of: numeric })
 export const amount = columnsOf({ sqlite: 'REAL', postgres: 'double precision', of: numeric })
 /** The claim of a delivery: in SQLite its number. */
-export const claimKey = columnsOf<string | number>({ sqlite: 'INTEGER', postgres: `text${collation}`, of: aString })
+export const claimKey = columnsOf<string | number>({ sqlite: 'INTEGER', ...bytewise, of: aString })
 
 const one = columnsOf({ sqlite: 'INTEGER', postgres: 'smallint', of: whole })
 
