@@ -53,12 +53,12 @@ export function judge({ taken, conflicts, rewards, announced, shop, mayRepeat })
   const strange = repeated.filter(([number, all]) => !all.slice(0, -1).every(({ pid }) => mayRepeat(pid, number)))
 
   const findings = {
-    'owed and not paid': lost,
+    'answered with 200 and not paid': lost,
     'paid twice through commit': doubled,
     'paid to two claims': contested,
-    'paid to somebody else': stolen.map(({ number }) => number),
-    'refused to the honest one as a conflict': turnedAway.map(({ number }) => number),
-    'announced twice, and not running at a kill': strange.map(([number]) => number),
+    'paid to another claim than the honest one': stolen.map(({ number }) => number),
+    'a conflict for the honest sender': turnedAway.map(({ number }) => number),
+    'announced twice without a kill while the handler ran': strange.map(([number]) => number),
   }
   return {
     problems: Object.entries(findings)

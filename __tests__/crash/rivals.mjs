@@ -93,7 +93,7 @@ try {
     mayRepeat: ranAtKill(announced, servers.killed),
   })
   problems.push(...judged.problems)
-  if (judged.summary.owed !== orders) problems.push('somebody was not answered')
+  if (judged.summary.owed !== orders) problems.push('an order has no callback that was answered with 200')
   problems.push(...(await storage.miscounts()))
   const damage = await storage.damage()
   if (damage !== undefined) problems.push(`the storage is damaged: ${damage}`)

@@ -109,8 +109,9 @@ try {
   check('deliveries are dead', (await storage.dead()) === 0)
   // Only the sender who leaves addresses out can be recorded for another claim.
   const isOwn = ({ outcome }) => outcome === 'accepted' || (outcome === 'duplicate' && shop !== 'bound')
-  check('an honest callback was taken for another', taken.filter(({ who }) => who === 'honest').every(isOwn))
-  if (restarts > 0) check('no 503 was answered while the database was away', others.has('503 with Retry-After'))
+  check('an honest callback was recorded for another claim', taken.filter(({ who }) => who === 'honest').every(isOwn))
+  if (restarts > 0)
+    check('no callback was answered with 503 while the database was down', others.has('503 with Retry-After'))
   if (values.miscount) await storage.miscount()
   problems.push(...(await storage.miscounts()))
   const traces = await operators?.findTraces(storage, servers.ports[0])

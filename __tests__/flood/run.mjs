@@ -83,7 +83,7 @@ try {
         const answer = await send(port, truth())
         row.slowestTrueMs = Math.max(row.slowestTrueMs, Math.round(performance.now() - sentAt))
         if (answer.text !== '{"outcome":"accepted"}')
-          problems.push(`${kind}: a true callback was answered ${answer.status}`)
+          problems.push(`${kind}: a valid callback was answered with ${answer.status}`)
       }
     }
     await Promise.all(Array.from({ length: connections }, work))
