@@ -55,7 +55,7 @@ async function watch(work) {
 /** Fills the file in another process: freeing that much memory would pause this one while it measures. */
 function seedElsewhere(file) {
   const { status } = spawnSync(process.execPath, [import.meta.filename, String(rows), file], { stdio: 'inherit' })
-  if (status !== 0) throw new Error(`no file was made: ${status}`)
+  if (status !== 0) throw new Error(`filling the file failed with exit code ${status}`)
 }
 
 async function measure(inbox) {
@@ -134,7 +134,9 @@ const file = join(folder, 'inbox.db')
 try {
   seedElsewhere(file)
   const megabytes = (statSync(file).size / 1e6).toFixed(0)
-  console.log(`\nWhat operators take in one go, in a SQLite file of ${rows} conversions, ${megabytes} MB`)
+  console.log(
+    `\nHow long each operator blocks the event loop, in a SQLite file of ${rows} conversions, ${megabytes} MB`,
+  )
   console.log(`${process.version}, ${process.platform} ${process.arch}, ${cpus().length} cores\n`)
   const inbox = sqliteInbox(file)
   conversionWebhook({}, { secret: false, inbox }) // with a webhook, rows have their `conversion`; without handlers nothing is delivered

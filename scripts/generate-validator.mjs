@@ -23,13 +23,15 @@ const generated = standalone.default(ajv, ajv.compile(callbackSchema))
 const [, name] = /^export default (\w+);$/m.exec(generated) ?? []
 const code = generated.replace(/^export (?:const validate|default) .*$\n/gm, '').replace(/^"use strict";\n/, '')
 if (name === undefined || /\brequire\(|\bexport\b/.test(code)) {
-  throw new Error('ajv made code of another form than this script knows: a keyword that needs a runtime helper?')
+  throw new Error(
+    'ajv generated code that this script cannot handle. Does the schema use a keyword that needs a runtime helper?',
+  )
 }
 
 const text = `// @ts-nocheck
 // Generated from schema.ts by \`npm run generate\`. Do not edit.
 
-/** How ajv reports a broken rule. */
+/** A broken rule, as ajv reports it. */
 export interface SchemaError {
   readonly keyword: string
   readonly instancePath: string
@@ -37,7 +39,7 @@ export interface SchemaError {
   readonly params: Readonly<Record<string, unknown>>
 }
 
-/** Judges texts by documented name; after a false, \`errors\` says why. */
+/** Checks strings by documented parameter name. After \`false\`, \`errors\` holds the broken rules. */
 export const validate: { (texts: unknown): boolean; errors?: readonly SchemaError[] | null } = ${name}
 
 ${code.trimEnd()}

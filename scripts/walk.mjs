@@ -170,7 +170,7 @@ async function walkThrough(folder, openInbox) {
   await new Promise((resolve) => setTimeout(resolve, 200))
   walk.isRecording = true
   const response = await ask(order)
-  if (response.status !== 200) throw new Error(`answered ${response.status}`)
+  if (response.status !== 200) throw new Error(`the callback was answered with ${response.status}`)
   await handled
   await webhook.close()
   server.close()

@@ -1,4 +1,4 @@
-/* The full proof, `npm run test:crash`: every run one after another, and one table of all of them; ends with 1 where one broke a promise. */
+/* `npm run test:crash`: makes all crash runs one after another, and prints one table. Exits with 1 if a run broke a promise. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
@@ -16,7 +16,7 @@ const runs = [
   'rivals.mjs --inbox postgres --shop bound --rounds 10',
 ]
 
-/** A column of the table by its name, from the summary of a run or of one kind of pause. */
+/** The columns of the table, each computed from the summary of a run or of one kind of pause. */
 const columns = {
   kills: ({ kills }) => kills,
   pauses: ({ pauses }) => pauses,

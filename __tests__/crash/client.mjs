@@ -1,13 +1,13 @@
 import { request, Agent } from 'node:http'
 import { callbackOf } from './shop.mjs'
 
-/** Sends callbacks over kept connections, 16 to a port, and writes down what was answered to whom. */
+/** Sends callbacks over keep-alive connections, 16 to a port, and records the answers. */
 export class Client {
-  /** What was answered 200, as `{ number, who, outcome }`. */
+  /** The callbacks that were answered with 200, as `{ number, who, outcome }`. */
   taken = []
-  /** What was answered 409, as `{ number, who }`. */
+  /** The callbacks that were answered with 409, as `{ number, who }`. */
   conflicts = []
-  /** How often something else came: a status, or the code of a connection's error. */
+  /** The number of other answers, by status or by the code of a connection's error. */
   others = new Map()
   #agent = new Agent({ keepAlive: true, maxSockets: 16 })
 
@@ -24,7 +24,7 @@ export class Client {
     return true
   }
 
-  /** Sends once more what was answered; resolves with the outcome. */
+  /** Sends an answered callback once more. Resolves with the outcome. */
   async repeat(port, { number, who }) {
     return (await this.#ask(port, number, who)).outcome
   }

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasSqlite } from '../support/sqlite.js'
 
-/* The crash tests with a few rounds, one after another, since each wants the machine for itself; `npm run test:crash` makes many more. */
+/* A few rounds of the crash runs, one after another, since each loads the whole machine. `npm run test:crash` makes many more. */
 
 const run = promisify(execFile)
-/** Above what a busy machine takes: a run ends by itself where nothing moves for a minute. */
+/** Longer than a run takes on a busy machine. A run that makes no progress for a minute ends by itself. */
 const timeout = 400_000
 const testCrashes = hasSqlite ? test : test.skip
 
@@ -32,7 +32,7 @@ describe('nothing is lost, nothing is paid twice, and no two claims of one order
   )
 })
 
-describe('whatever is pruned and erased meanwhile, and wherever that is killed, nothing of what was erased is left', () => {
+describe('after kills during prune and erase, nothing erased is left, and no conversion is lost', () => {
   testCrashes.each(['sqlite', 'postgres'])(
     'two servers and an operator on %s',
     async (inbox) => {
@@ -50,7 +50,7 @@ describe('whatever is pruned and erased meanwhile, and wherever that is killed, 
 })
 
 testCrashes.each(['sqlite', 'postgres'])(
-  'a counter that says something else than the rows is found: %s',
+  'the run finds a counter that differs from the rows: %s',
   (inbox) => {
     const argv = [join(__dirname, 'run.mjs'), '--inbox', inbox, '--kills', '0', '--miscount', '--json']
     const { status, stdout } = spawnSync(process.execPath, argv, { encoding: 'utf8' })

@@ -1,37 +1,37 @@
 /*
  * Kills this process at a step of a delivery. Some steps are in the shop's own functions, which call `step`. The others are before or after
- * a commit: told by what its transaction has written, since the drivers are watched from outside, and nothing in the package knows of it.
+ * a commit, which is recognised by the statements of its transaction. This file watches the database drivers, so the package needs no hooks.
  */
 
-/** The steps, in the order in which a conversion comes to them. */
+/** The steps, in the order in which a conversion reaches them. */
 export const steps = [
-  'recording', // a callback is written, and not committed
-  'recorded', // it is committed, and not answered
-  'confirmed', // `confirm` has said yes, and nothing is reserved
-  'reserving', // the reservation is written, and not committed
-  'reserved', // it is committed, and the handler not called
+  'recording', // the callback is written, but not committed
+  'recorded', // the callback is committed, but not answered
+  'confirmed', // `confirm` has said yes, but nothing is reserved
+  'reserving', // the reservation is written, but not committed
+  'reserved', // the reservation is committed, but the handler is not called
   'handling', // the handler runs
-  'inserted', // the effect is made, in the open transaction of `commit`
-  'committing', // the delivery is marked with it, and nothing committed
-  'committed', // both are committed, and the handler does not know
-  'announced', // an effect elsewhere is made, and the handler has not returned
-  'marking', // it has returned, and its mark is written, and not committed
-  'marked', // it is committed, and nobody knows
+  'inserted', // the effect is written in the open transaction of `commit`
+  'committing', // the effect and the delivery's mark are written, but not committed
+  'committed', // both are committed, but `commit` has not returned to the handler
+  'announced', // an effect outside the database is made, but the handler has not returned
+  'marking', // the handler has returned, and the delivery's mark is written, but not committed
+  'marked', // the mark is committed, but the commit has not returned to the package
 ]
 
 const isEmpty = (value) => typeof value === 'string' && value.includes('"params":{}')
 
 const writes = {
   callback: (sql) => /^\s*INSERT [\w ]*INTO \S*deliveries\b/i.test(sql),
-  // SQLite has it in the row of the order.
+  // SQLite keeps a reservation in the row of the order.
   reservation: (sql) => /^\s*INSERT INTO \S*(reservations\b|claims \(id, identity, holder\))/i.test(sql),
   effect: (sql) => /^\s*INSERT INTO "?rewards\b/i.test(sql),
-  // What `prune` and `erase` leave.
+  // A row as `prune` and `erase` leave it.
   emptied: (sql, values) => /deliveries\b/i.test(sql) && values.flat().some(isEmpty),
   mark: (sql, values) => /^\s*UPDATE \S*deliveries\b/i.test(sql) && values.flat().includes('done'),
 }
 
-/** The steps around a commit, and what its transaction has written. */
+/** The steps before and after a commit, and how its transaction is recognised. */
 const commits = [
   { before: 'recording', after: 'recorded', has: ({ callback }) => callback },
   { before: 'reserving', after: 'reserved', has: ({ reservation }) => reservation },
@@ -41,7 +41,7 @@ const commits = [
 ]
 
 export class Death {
-  /** The step; none where nobody is to die. */
+  /** The step at which to die; undefined to live. */
   at
 
   constructor(at) {
@@ -52,7 +52,7 @@ export class Death {
     if (name === this.at) process.kill(process.pid, 'SIGKILL')
   }
 
-  /** The steps around the commits of one connection: tells of each statement, and gives what to call after it. */
+  /** Watches one connection. Call the result before each statement, and the function that it returns after the statement. */
   #watch() {
     let written = {}
     return (sql, values) => {
@@ -66,7 +66,7 @@ export class Death {
     }
   }
 
-  /** Watches every connection to SQLite in this process; there is one that writes. */
+  /** Watches all SQLite connections of this process as one, since only one of them writes. */
   async watchSqlite() {
     const { StatementSync } = await import('node:sqlite')
     const { run } = StatementSync.prototype

@@ -2,7 +2,7 @@ import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, rmSync, w
 
 const headBytes = 6 * 8
 const sectorBytes = 512
-/** By the letter of `power.c`, what comes after the name of the SQLite file. */
+/** What to append to the name of the SQLite file, by the letter that `power.c` writes for a file. */
 const endings = { m: '', l: '-wal' }
 
 function* recordsOf(bytes) {
@@ -19,8 +19,8 @@ function* recordsOf(bytes) {
 }
 
 /**
- * What a disk holds after its power was lost: of what was written and not synced, each write is there or not, and with `isTorn` at times
- * some of its sectors. Shared memory is gone. Gives how many writes were unsynced, and how many of them are lost or torn.
+ * Changes the files to what a disk may hold after a power loss. Each write that was not synced is kept or lost at random, and with `isTorn`
+ * some are kept in part, sector by sector. Shared memory is lost. Returns how many writes were unsynced, lost and torn.
  */
 export function losePower(file, log, random, isTorn) {
   const counts = { unsynced: 0, lost: 0, torn: 0 }

@@ -1,7 +1,7 @@
 import { Death } from './deaths.mjs'
 import { watchThreads } from './thread-deaths.mjs'
 
-/** The inbox of a process of a crash test, `{ inbox, file | url }`; `death` may be one whose steps are reached in it. */
+/** Opens the inbox of a crash test, `{ inbox, file | url }`. A `death` watches the inbox and kills the process at its step. */
 export async function openInbox({ inbox: kind, file, url }, death = new Death()) {
   if (kind === 'sqlite') {
     if (death.at) await death.watchSqlite()

@@ -1,9 +1,9 @@
-/** Every so many orders have rivals, whose callbacks come at the same time. */
+/** Every third order has rivals, whose callbacks are sent at the same time. */
 const everyRivalry = 3
 
 /**
- * Where more deliveries wait, the workers do: a slow machine, which starts servers slowly, must deliver them all in the end. What a killed
- * server was running does not count, or there would be no load before it is taken over.
+ * The workers pause while more deliveries than this wait: a slow machine must deliver them all before the run ends. Running deliveries do not
+ * count. Those of a killed server stay running until others take them over, and the workers would pause until then.
  */
 const maxWaiting = 500
 
@@ -45,7 +45,7 @@ export class Load {
     }
   }
 
-  /** The honest one, alone or among his rivals; not all of them are always there, and each is first at times. */
+  /** The senders of one order: only the honest one, or the honest one among rivals. Which rivals, and who is first, changes from order to order. */
   #claimants(number) {
     if (number % everyRivalry !== 0) return ['honest']
     const round = number / everyRivalry

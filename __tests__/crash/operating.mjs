@@ -2,7 +2,7 @@ import { threadSteps } from './thread-deaths.mjs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { buyerOf, friendOf } from './shop.mjs'
 
-/** Where an operator's process dies, and with what work. `emptying` and `emptied` are before and after the commit of a portion. */
+/** The steps at which an operator's process dies, with the operation. `emptying` and `emptied` are before and after the commit of one batch. */
 const deaths = {
   sqlite: [['emptying', 'prune'], ['emptied', 'erase'], ...threadSteps.map((step) => [step, 'erase'])],
   postgres: [
@@ -13,10 +13,10 @@ const deaths = {
   ],
 }
 
-/** So often an operator is asked that is to die, where others have left nothing to do for it. */
+/** How often an operation is repeated until it reaches the step, since other operators may have left nothing to do. */
 const maxTries = 100
 
-/** In the process of an inbox: does what it is sent, and sends what came of it. */
+/** Makes this process run the operations that its parent sends, and send the results back. */
 export function operateOn(inbox) {
   process.on('message', async ({ operation, options }) => {
     if (operation === undefined) return
@@ -28,18 +28,18 @@ export function operateOn(inbox) {
   })
 }
 
-/** What may become of an operation while processes are killed: another erase is in its way, or the database is away. */
+/** Errors that are expected while processes are killed: another erase is running, or the database is down. */
 const mayFail = ['ERR_CONVERSION_ERASE_INCOMPLETE', 'ERR_CONVERSION_INBOX_UNAVAILABLE']
 
 /**
- * Prunes and erases under load, one operation after another in the servers and one after another in a process of its own. What is erased
- * are the addresses of old orders, of the newest, whose deliveries wait, and those that many claims have in common.
+ * Prunes and erases under load: one operation after another in the servers, and at the same time one after another in a separate process. The
+ * erased addresses are those of old orders, of the newest orders, whose deliveries wait, and addresses that many claims share.
  */
 export class Operators {
   counts = { prunes: 0, erases: 0, diedInPrune: 0, diedInErase: 0, pruned: 0, erased: 0, foundWaiting: 0 }
-  /** The codes of operations that failed, and how often. */
+  /** The number of failed operations by code. */
   failures = new Map()
-  /** All addresses that were to be erased. */
+  /** All addresses that an erase was asked for. */
   addresses = new Set()
   #servers
   #processes
@@ -48,7 +48,7 @@ export class Operators {
   #isOver = false
   #loops = []
 
-  /** `servers` and `processes` are of `servers.mjs`; the latter are the operator's own. */
+  /** `servers` and `processes` are `Servers`. `processes` are the separate processes of the operator. */
   constructor({ servers, processes, client, random }) {
     this.#servers = servers
     this.#processes = processes
@@ -69,7 +69,7 @@ export class Operators {
     }
   }
 
-  /** Resolves with whether the process outlived it. */
+  /** Resolves with whether the process is still alive after the operation. */
   async #ask(process, operation) {
     const isPrune = operation === 'prune'
     const options = isPrune ? { olderThanDays: (this.#random() * 3) / 86_400 } : { email: this.#somebody() }
@@ -95,13 +95,13 @@ export class Operators {
     return some
   }
 
-  /** Processes of the operator's own that die at each step of their work, one after another. */
+  /** Starts separate processes one after another, of which each dies at the next step. */
   async die(inbox) {
     for (const [dieAt, operation] of deaths[inbox]) {
       const victim = await this.#processes.start({ dieAt })
       let tries = 0
       while ((await this.#ask(victim, operation)) && tries++ < maxTries) await wait(20)
-      if (tries > maxTries) throw new Error(`no operator came to the step ${dieAt}`)
+      if (tries > maxTries) throw new Error(`no operator reached the step ${dieAt}`)
     }
   }
 
@@ -115,7 +115,7 @@ export class Operators {
     return strange.map((code) => `an operation failed: ${code}`)
   }
 
-  /** Erases all addresses once more when everything has come to rest: nothing of them may be left, also after repeats of their callbacks. */
+  /** Erases all addresses once more after the load: nothing of them may be left, even though their callbacks were repeated. */
   async findTraces(storage, port) {
     const problems = []
     const check = (what, isTrue) => isTrue || problems.push(what)

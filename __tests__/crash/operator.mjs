@@ -1,6 +1,6 @@
 /*
- * A process that does an operator's work on an inbox and delivers nothing: `node operator.mjs '{"inbox":"sqlite","file":…}'`. With `dieAt`
- * it kills itself where it first comes to that step of `deaths.mjs` or `thread-deaths.mjs`.
+ * A process that prunes and erases an inbox and delivers nothing: `node operator.mjs '{"inbox":"sqlite","file":…}'`. With `dieAt` the process
+ * kills itself when it first reaches that step of `deaths.mjs` or `thread-deaths.mjs`.
  */
 import { Death } from './deaths.mjs'
 import { openInbox } from './inboxes.mjs'

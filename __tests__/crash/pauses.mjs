@@ -1,10 +1,10 @@
 /*
- * Why: a process that is stopped, or whose handler blocks the event loop, must be taken for gone by others, but must take nobody for gone
- * itself when it goes on. Three servers on one inbox, each in the middle of deliveries; one of them pauses, by SIGSTOP or by a blocked
- * event loop. Prints what was run by whom, a line for each inbox and kind of pause.
+ * Why: other processes must take over the deliveries of a process that is stopped or blocked. When that process goes on, it must not take
+ * over the deliveries of living processes. Three servers share an inbox, each in the middle of deliveries; one of them pauses, by SIGSTOP or
+ * by a blocked event loop. Prints which process ran how many deliveries, a line for each inbox and kind of pause.
  *
- * `node __tests__/crash/pauses.mjs [--inboxes sqlite,postgres] [--kinds stop,block] [--ms 60000] [--times 1]`: of each kind so many at a
- * time, each with an inbox and servers of its own; ends with 1 where a promise was broken.
+ * `node __tests__/crash/pauses.mjs [--inboxes sqlite,postgres] [--kinds stop,block] [--ms 60000] [--times 1]` makes `--times` pauses of each
+ * kind in parallel, each with an inbox and servers of its own. Exits with 1 if a promise was broken.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,14 +22,14 @@ const names = ['paused', 'first', 'second']
 const each = 3
 const orders = names.flatMap((name) => Array.from({ length: each }, (_order, index) => `${name} ${index}`))
 
-/** One pause of a process that others run beside; `kind` is `stop` or `block`. */
+/** Pauses one of three servers; `kind` is `stop` or `block`. */
 async function pause(kind, pauseMs, open) {
   const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-pauses-'))
   const log = join(folder, 'log')
   writeFileSync(log, '')
   const storage = await open(join(folder, 'inbox.db'))
   const children = []
-  // Handlers run until well after the pause: what was taken over meanwhile runs as long.
+  // Handlers run for longer than the pause, so that the paused server still runs its deliveries when it goes on.
   const ms = pauseMs + 5_000
   const begin = async () => {
     const child = spawn(process.execPath, [server, JSON.stringify({ ...storage.options, ms, log })], {
@@ -47,8 +47,8 @@ async function pause(kind, pauseMs, open) {
   }
   try {
     const [paused, ...living] = await Promise.all(names.map(begin))
-    await wait(500) // all have looked around once
-    // One after another: what a process receives, it delivers itself, unless others poll before it has begun.
+    await wait(500) // until each server has looked for deliveries once
+    // One after another, so that each server delivers the callbacks that it receives, before another one polls.
     for (const [index, child] of [paused, ...living].entries()) await report(child, names[index])
     let startsBefore = []
     for (
@@ -84,13 +84,13 @@ async function pause(kind, pauseMs, open) {
       wasRunning: ofPaused,
       takenOver: takenOver.length,
       afterSeconds: takenOver.map(({ at }) => Math.round((at - pausedAt) / 1_000)),
-      // What a living process ran and another one took: its own, or what it had taken over itself.
+      // Deliveries that were taken over from a living process: its own, or those that it had taken over.
       robbed:
         takenOver.filter(({ order }) => owners.get(order) !== paused.pid).length +
         starts.length -
         orders.length -
         ofPaused,
-      // Attempts that lost their delivery, of the process that paused and of others.
+      // Attempts that were refused as lapsed, of the paused server and of the others.
       refused: lapsed.filter(({ pid }) => pid === paused.pid).length,
       othersRefused: lapsed.filter(({ pid }) => pid !== paused.pid).length,
       lost: orders.filter((order) => !done.includes(order)).length,
@@ -120,7 +120,7 @@ function startsIn(log) {
   return linesOf(log).filter(({ what }) => what === 'starts')
 }
 
-/** Adds up what came of pauses: numbers, and lists. */
+/** Merges the results of several pauses: adds numbers and concatenates arrays. */
 function sum(results) {
   const [first, ...others] = results
   const add = (a, b) => (Array.isArray(a) ? [...a, ...b] : a + b)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasSqlite } from '../support/sqlite.js'
 
-/* Three servers on one inbox, one of which pauses for long; `npm run test:crash` has 60 of them pause for a minute. */
+/* Three servers share an inbox, and one of them pauses for 45 seconds. `npm run test:crash` makes 60 pauses of a minute. */
 
 const run = promisify(execFile)
 const testPauses = hasSqlite && process.platform !== 'win32' ? test : test.skip
@@ -13,7 +13,7 @@ testPauses.concurrent.each([
   ['sqlite', 'block'],
   ['postgres', 'stop'],
 ] as const)(
-  'a process that pauses loses what it runs, and takes nothing from others when it goes on: %s, %s',
+  'others take over the deliveries of a paused process, which takes none of theirs when it goes on: %s, %s',
   async (inbox, kind) => {
     const options = ['--inboxes', inbox, '--kinds', kind, '--ms', '45000'] // others take over after 40 s at the latest
     const { stdout } = await run(process.execPath, [join(__dirname, 'pauses.mjs'), ...options])

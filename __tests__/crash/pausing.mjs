@@ -1,7 +1,7 @@
 /*
- * A server that takes its time: `node pausing.mjs '{"inbox":"sqlite","file":…,"ms":…,"log":…}'`. Its handler waits so long and then makes its
- * effect through `commit`; a line in the log says that it started, and another how it ended. A message `{ blockMs }` blocks its event loop
- * for so long, and `{ report }` has it accept a callback of that order.
+ * A server with a slow handler: `node pausing.mjs '{"inbox":"sqlite","file":…,"ms":…,"log":…}'`. The handler waits `ms` and then writes its
+ * effect through `commit`. One line of the log says that a handler started, another how it ended. The message `{ blockMs }` blocks the event
+ * loop, and `{ report }` makes the server accept a callback of that order.
  */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -42,7 +42,7 @@ process.on('message', async ({ blockMs, report }) => {
   }
   if (blockMs !== undefined) {
     say('blocks', '-')
-    // As a synchronous call does that waits for something: many of these block side by side.
+    // Blocks without using the processor, like a synchronous system call, so that many servers can block in parallel.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs)
     say('wakes', '-')
   }

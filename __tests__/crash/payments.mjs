@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { friendOf } from './shop.mjs'
 
-/** What handlers without `commit` wrote, in order: `{ pid, what, number, claim }`. */
+/** The lines that handlers without `commit` wrote, in order: `{ pid, what, number, claim }`. */
 export function announcements(log) {
   if (!existsSync(log)) return []
   const lines = readFileSync(log, 'utf8').trim().split('\n')
@@ -11,10 +11,10 @@ export function announcements(log) {
   })
 }
 
-/** As many handlers as run at a time by default: what may have been running at a kill. */
+/** The default concurrency: at most this many handlers were running when a process was killed. */
 const concurrency = 10
 
-/** Tells whether a handler was among the last that a process started before it was killed. */
+/** Returns a function that says whether a handler was among the last that a killed process had started. */
 export function ranAtKill(announced, killed) {
   const started = Map.groupBy(
     announced.filter(({ what }) => what === 'starts'),
@@ -32,8 +32,8 @@ const byNumber = (all) => Map.groupBy(all, ({ number }) => number)
 const naming = (numbers) => (numbers.length > 5 ? `${numbers.slice(0, 5)} …` : String(numbers))
 
 /**
- * Compares what was paid with what was answered: `rewards` through `commit`, `announced` without. `mayRepeat` says whether an effect
- * without `commit` that a process made may be there again.
+ * Compares the payments with the answers. `rewards` were paid through `commit`, `announced` without. `mayRepeat` says whether an effect that a
+ * process made without `commit` may have been repeated.
  */
 export function judge({ taken, conflicts, rewards, announced, shop, mayRepeat }) {
   const paid = byNumber(rewards)
@@ -53,12 +53,12 @@ export function judge({ taken, conflicts, rewards, announced, shop, mayRepeat })
   const strange = repeated.filter(([number, all]) => !all.slice(0, -1).every(({ pid }) => mayRepeat(pid, number)))
 
   const findings = {
-    'owed and not paid': lost,
+    'answered with 200 and not paid': lost,
     'paid twice through commit': doubled,
     'paid to two claims': contested,
-    'paid to somebody else': stolen.map(({ number }) => number),
-    'refused to the honest one as a conflict': turnedAway.map(({ number }) => number),
-    'announced twice, and not running at a kill': strange.map(([number]) => number),
+    'paid to another claim than the honest one': stolen.map(({ number }) => number),
+    'a conflict for the honest sender': turnedAway.map(({ number }) => number),
+    'announced twice without a kill while the handler ran': strange.map(([number]) => number),
   }
   return {
     problems: Object.entries(findings)

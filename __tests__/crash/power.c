@@ -1,10 +1,10 @@
 /*
- * A disk that can lose its power, for one process: preloaded, it writes down every write to the SQLite file POWER_FILE and to its log, with
- * what was there before, and every fsync. Everything reaches the files themselves at once, so the process notices nothing; `disk.mjs` takes
- * back afterwards what was not synced. The real fsync is left out: it would only take time.
+ * Simulates a disk that loses its power, for one process. This library is preloaded. It records every write to the SQLite file POWER_FILE and
+ * to its write-ahead log, with the bytes before the write, and every fsync. Each write also reaches the file itself, so the process notices
+ * nothing. Afterwards `disk.mjs` takes back writes that were not synced. The real fsync is not called, since it only takes time.
  *
- * A record in POWER_LOG: kind ('w' write, 't' truncate, 's' sync), which file ('m' main, 'l' log), offset, length, size of the file before,
- * length of the old bytes; then the old bytes, then the new ones. Numbers are of 64 bits.
+ * A record in POWER_LOG has six numbers of 64 bits: kind ('w' write, 't' truncate, 's' sync), file ('m' main, 'l' log), offset, length, size of
+ * the file before, and length of the old bytes. Then come the old bytes, then the new ones.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

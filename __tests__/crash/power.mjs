@@ -1,10 +1,10 @@
 /*
- * Why: a commit is worth what is on the disk when its power is lost. A server on SQLite under load is killed at random moments, and what it
- * had written and not synced is taken back in part, in every second round down to single sectors; the next one goes on with what is left.
- * In the end every order that was answered 200 must have been paid exactly once through `commit`, and by every other effect at least once.
+ * Why: a commit must survive a power loss. A server on SQLite under load is killed at random moments, and its unsynced writes are taken back
+ * in part, in every second round sector by sector. The next server starts with the remaining files. In the end every order that was answered
+ * with 200 must have been paid exactly once through `commit`, and at least once by every other effect.
  *
- * `node __tests__/crash/power.mjs [--rounds 30] [--seed 1] [--weak]`; ends with 1 where a promise was broken. With `--weak` the inbox has
- * `synchronous = NORMAL`, which must break it. Needs a C compiler.
+ * `node __tests__/crash/power.mjs [--rounds 30] [--seed 1] [--weak]` exits with 1 if a promise was broken. With `--weak` the inbox has
+ * `synchronous = NORMAL`, which must break one. Needs a C compiler.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -50,7 +50,7 @@ const problems = []
 let storage
 
 try {
-  // The table of rewards is there before the power can be lost.
+  // Creates the table of rewards before the first power loss.
   await (await openStorage('sqlite', file)).close()
   for (let round = 0; round < rounds; round++) {
     const server = await servers.start()
@@ -69,7 +69,7 @@ try {
   const announced = announcements(log)
   const judged = judge({
     ...{ taken, conflicts, announced, shop: 'naive', rewards: await storage.rewards() },
-    mayRepeat: () => true, // its mark was lost with the power
+    mayRepeat: () => true, // the mark of its delivery may have been lost
   })
   problems.push(...judged.problems)
   problems.push(...(await storage.miscounts()))

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { hasSqlite } from '../support/sqlite.js'
 
-/* The power losses with a few rounds; `npm run test:power` makes many more. Skipped where there is no C compiler, as on other systems than Linux. */
+/* A few rounds of power losses; `npm run test:power` makes many more. Skipped without a C compiler, and on other systems than Linux. */
 
 const hasCompiler = process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0
 const testPower = hasSqlite && hasCompiler ? test : test.skip
@@ -18,7 +18,7 @@ function losePower(...options: readonly string[]) {
 }
 
 testPower(
-  'what was answered 200 outlives the power, and is paid once',
+  'a callback that was answered with 200 survives a power loss and is paid once',
   () => {
     const { answered200, ...found } = losePower()
     expect(found).toMatchObject({ status: 0, lost: 0, doubled: 0, problems: [] })
@@ -28,7 +28,7 @@ testPower(
 )
 
 testPower(
-  'with less durability than the inbox has, it is lost, and this test finds it',
+  'with synchronous = NORMAL a power loss loses callbacks, and this test finds that',
   () => {
     const { status, lost } = losePower('--weak')
     expect(status).toBe(1)

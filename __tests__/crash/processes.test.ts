@@ -11,7 +11,7 @@ import { send } from '../support/client.js'
 import { startServer, type Server } from '../support/postgres.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* Four processes on one inbox, each with handlers, asked the same thing at the same time. */
+/* Four processes with handlers share an inbox and get the same callbacks at the same time. */
 
 const describeProcesses = hasSqlite ? describe : describe.skip
 
@@ -110,7 +110,7 @@ describeProcesses.each([
     expect(await shared.rewards('same')).toBe(1)
   })
 
-  test('of two amounts for one order at once one is accepted and the other a conflict, whichever wins', async () => {
+  test('of two callbacks with different amounts at once, one is accepted and the other is a conflict', async () => {
     for (let round = 0; round < 10; round++) {
       const orderID = `order ${String(round)}`
       const answers = await outcomes([

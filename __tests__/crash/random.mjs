@@ -1,4 +1,4 @@
-/** A small generator of numbers below 1, so that a seed repeats a run's moments (mulberry32). */
+/** mulberry32, a generator of numbers from 0 to 1: the same seed repeats the moments of a run. */
 export function randomFrom(seed) {
   let state = seed
   return () => {

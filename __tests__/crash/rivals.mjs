@@ -1,10 +1,10 @@
 /*
- * Why: between the yes of `confirm` and the mark of a delivery there are few milliseconds, which random kills seldom hit. Here one of two
- * servers kills itself at each of the steps between them, while both race for the rivals of a few orders; others are killed from outside, at
- * random moments. What a dead server did not answer is sent to the other one. Then each order must have been paid to one claim, to the honest
- * one where the shop tells them apart.
+ * Why: random kills seldom hit the few milliseconds between the yes of `confirm` and the mark of a delivery. Here one of two servers kills
+ * itself at each step in between, while both deliver the rivals of a few orders; others are killed from outside, at random moments.
+ * Callbacks that a dead server did not answer are sent to the other one. In the end each order must have been paid to one claim, and to the
+ * honest one if the shop can tell.
  *
- * `node __tests__/crash/rivals.mjs [--inbox sqlite|postgres] [--shop naive|bound] [--rounds 1] [--seed 1]`; ends with 1 where a promise was broken.
+ * `node __tests__/crash/rivals.mjs [--inbox sqlite|postgres] [--shop naive|bound] [--rounds 1] [--seed 1]` exits with 1 if a promise was broken.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,7 @@ import { openStorage } from './storage.mjs'
 
 const ordersAtOnce = 4
 const maxOrders = 2_000
-/** Kills from outside in each round, besides one at each step. */
+/** The number of kills from outside in each round, in addition to one at each step. */
 const killsFromOutside = 2
 const maxTries = 50
 
@@ -44,7 +44,7 @@ const servers = new Servers({ ...storage.options, shop, log })
 const client = new Client()
 let orders = 0
 
-/** All claims of an order at once, each to the other server than the one before it, and each in turn to both. */
+/** Sends all claims of an order at once, to both servers in turn. A callback that is not answered is sent again to the survivor. */
 async function race(survivor, victim) {
   const number = 1_000 + orders++
   const everybody = ['honest', ...shops[shop].rivals]
@@ -60,7 +60,7 @@ async function race(survivor, victim) {
   await Promise.all(claimants.map(send))
 }
 
-/** Races until the server that dies at a step, or is killed in the middle, is dead. */
+/** Sends orders with rivals until the server that dies at a step, or is killed from outside, is dead. */
 async function raceToDeath(survivor, dieAt) {
   const victim = await servers.start({ dieAt })
   const before = orders
@@ -70,7 +70,7 @@ async function raceToDeath(survivor, dieAt) {
   while (!isDead && orders - before < maxOrders) {
     await Promise.all(Array.from({ length: ordersAtOnce }, () => race(survivor, victim)))
   }
-  if (!isDead) throw new Error(`no server came to the step ${dieAt}`)
+  if (!isDead) throw new Error(`no server reached the step ${dieAt}`)
 }
 
 const problems = []
@@ -93,7 +93,7 @@ try {
     mayRepeat: ranAtKill(announced, servers.killed),
   })
   problems.push(...judged.problems)
-  if (judged.summary.owed !== orders) problems.push('somebody was not answered')
+  if (judged.summary.owed !== orders) problems.push('an order has no callback that was answered with 200')
   problems.push(...(await storage.miscounts()))
   const damage = await storage.damage()
   if (damage !== undefined) problems.push(`the storage is damaged: ${damage}`)

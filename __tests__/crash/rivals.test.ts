@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasSqlite } from '../support/sqlite.js'
 
-/* A kill at each step from recording to mark, and two from outside; `npm run test:crash` makes ten rounds, with both shops on both inboxes. Most of a run waits for the lapse of what was killed. */
+/* A kill at each step from recording to mark, and two from outside. `npm run test:crash` makes ten rounds, with both shops on both inboxes. Most of the time passes until the attempts of killed servers lapse. */
 
 const run = promisify(execFile)
-/** Above what a busy machine takes: a run ends by itself where nothing moves for a minute. */
+/** Longer than a run takes on a busy machine. A run that makes no progress for a minute ends by itself. */
 const timeout = 400_000
 const testRaces = hasSqlite ? test.concurrent : test.skip
 
-describe('two servers race for the rivals of one order, and one is killed between confirm, reservation, handler and mark', () => {
+describe('two servers deliver the rivals of one order, and one is killed between confirm, reservation, handler and mark', () => {
   testRaces.each([
     ['sqlite', 'naive'],
     ['postgres', 'naive'],

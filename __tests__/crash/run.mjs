@@ -1,11 +1,11 @@
 /*
- * Why: "nothing lost, nothing paid twice" is worth what its worst moment is. Two servers under load from 16 connections, where every third
- * order has rivals, are killed with SIGKILL at random moments; then every order that was answered 200 must have been paid, to one claim:
- * by its effect through `commit` exactly once, by every other effect at least once, and twice only where its handler ran when its process
- * was killed.
+ * Why: no conversion may be lost or paid twice, whenever a process dies. Two servers under load from 16 connections, where every third order
+ * has rivals, are killed with SIGKILL at random moments. In the end every order that was answered with 200 must have been paid, and to one
+ * claim only: exactly once through `commit`, and at least once by every other effect. Other effects may be repeated only if the handler ran
+ * when its process was killed.
  *
  * `node __tests__/crash/run.mjs [--inbox sqlite|postgres] [--shop none|naive|bound] [--library pg|drizzle|kysely|knex] [--kills 100] [--seed 1] [--restarts 3]
- * [--operators] [--miscount]`; ends with 1 where a promise was broken.
+ * [--operators] [--miscount]` exits with 1 if a promise was broken.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,12 +25,12 @@ const { values } = parseArgs({
   options: {
     inbox: { type: 'string', default: 'sqlite' },
     shop: { type: 'string', default: 'none' },
-    library: { type: 'string', default: 'pg' }, // through which the effect in PostgreSQL is made
+    library: { type: 'string', default: 'pg' }, // the library that writes the effect in PostgreSQL
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
-    restarts: { type: 'string', default: '0' }, // of the PostgreSQL server, under load
-    operators: { type: 'boolean', default: false }, // prune and erase all the time
-    miscount: { type: 'boolean', default: false }, // makes a counter wrong, which must be found
+    restarts: { type: 'string', default: '0' }, // how often the PostgreSQL server restarts under load
+    operators: { type: 'boolean', default: false }, // prunes and erases during the load
+    miscount: { type: 'boolean', default: false }, // makes a counter wrong, which the run must find
     json: { type: 'boolean', default: false },
   },
 })
@@ -59,13 +59,13 @@ async function killOne() {
   await servers.kill(victim)
 }
 
-/** Every third victim is an operator's own process. */
+/** Every third killed process is a separate process of the operator. */
 async function killOperator() {
   await processes.kill(processes.running[0])
   await processes.start()
 }
 
-/** How the PostgreSQL server ends, in turn: killed, without a warning, as an operator ends it. */
+/** How the PostgreSQL server is ended, in turn: with SIGKILL, without a checkpoint, and in order. */
 const endings = ['kill', 'crash', 'halt']
 
 const problems = []
@@ -107,10 +107,11 @@ try {
     check(`a repeat of ${callback.number} by ${callback.who} was ${outcome}`, outcome === 'duplicate')
   }
   check('deliveries are dead', (await storage.dead()) === 0)
-  // Only the one who leaves addresses out is taken for another.
+  // Only the sender who leaves addresses out can be recorded for another claim.
   const isOwn = ({ outcome }) => outcome === 'accepted' || (outcome === 'duplicate' && shop !== 'bound')
-  check('an honest callback was taken for another', taken.filter(({ who }) => who === 'honest').every(isOwn))
-  if (restarts > 0) check('no 503 was answered while the database was away', others.has('503 with Retry-After'))
+  check('an honest callback was recorded for another claim', taken.filter(({ who }) => who === 'honest').every(isOwn))
+  if (restarts > 0)
+    check('no callback was answered with 503 while the database was down', others.has('503 with Retry-After'))
   if (values.miscount) await storage.miscount()
   problems.push(...(await storage.miscounts()))
   const traces = await operators?.findTraces(storage, servers.ports[0])

@@ -1,7 +1,7 @@
 /*
- * A shop that is going to be killed: `node server.mjs '{"inbox":"sqlite","file":…}'`. Its success handler makes its effect through
- * `commit`, its goalComplete handler by a line in a file, which outlives the process like any call to another service. Nothing in its table
- * keeps two claims from being paid for one order. With `dieAt` it kills itself where it first comes to that step of `deaths.mjs`.
+ * The server of a crash run: `node server.mjs '{"inbox":"sqlite","file":…}'`. Its success handler pays through `commit`. Its goalComplete
+ * handler appends a line to a file, which survives the process like a call to another service. No constraint of its table prevents two paid
+ * claims for one order. With `dieAt` the server kills itself when it first reaches that step of `deaths.mjs`.
  */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -17,7 +17,7 @@ const { inbox: kind, library = 'pg', log, shop = 'none', dieAt } = options
 const { confirm, numberOf } = shops[shop]
 const death = new Death(dieAt)
 
-/** The effect in a transaction of the library's own, which is part of ours. */
+/** Writes the effect in a transaction of the library, nested in the transaction of `commit`. */
 const inserts = {
   pg: () => (client, row) => client.query('INSERT INTO rewards VALUES ($1, $2, $3)', Object.values(row)),
   async drizzle() {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** What has a process do an operator's work; resolves with what came of it, or with nothing where the process was killed meanwhile. */
+/** Returns a function that makes a process run an operation. It resolves with the result, or with undefined if the process was killed meanwhile. */
 function operating(child) {
   const isGone = () => child.exitCode !== null || child.signalCode !== null
   return (work) =>
@@ -15,21 +15,21 @@ function operating(child) {
         resolve(done)
       }
       child.on('message', onMessage).once('exit', onExit)
-      child.send(work, () => undefined) // it may have been killed just now
+      child.send(work, () => undefined) // sending fails if the process was killed just now
     })
 }
 
-/** The servers of a run, and what became of them. */
+/** Starts and kills the processes of a run. */
 export class Servers {
   running = []
-  /** The process ids of those that were killed. */
+  /** The ids of the killed processes. */
   killed = new Set()
-  /** What their webhooks told of errors, and how often. */
+  /** The number of errors that `onError` reported, by error. */
   errors = new Map()
   #options
   #how
 
-  /** `env` and `execArgv` of their processes, where they are others than this one's, and their `script`. */
+  /** `how` may set `script`, `env` and `execArgv` of the processes. */
   constructor(options, how = {}) {
     this.#options = options
     this.#how = how

@@ -1,6 +1,6 @@
 /*
- * A shop whose orders are claimed by more than the friend of their buyer. All of it follows from an order's number, so that every process
- * knows it.
+ * A shop whose orders are claimed by several senders. Buyers and claims are computed from an order's number, so that every process knows
+ * them.
  */
 export const buyerOf = (number) => `buyer-${number}@shop.example`
 export const friendOf = (number) => `friend-${number}@shop.example`
@@ -12,7 +12,7 @@ const spellings = [
   (number) => `${number}e0`,
 ]
 
-/** Who claims an order, and what each of them sends. */
+/** The senders who claim an order, with the parameters that each sends. */
 const claims = {
   honest: (number) => ({ orderID: number, referrer_email: friendOf(number), referee_email: buyerOf(number) }),
   thief: (number) => ({ orderID: number, referrer_email: 'thief@crime.example', referee_email: 'two@crime.example' }),
@@ -24,13 +24,13 @@ export function callbackOf(number, who) {
   return { conversion: 'success', purchaseValue: '10', goal_complete: '1', ...claims[who](number) }
 }
 
-/** What the shop's `confirm` may be, who can claim an order there, and which number an order id is. */
+/** Kinds of shops: the `confirm` of each, the rivals whose claims could be paid there, and the number that an order id stands for. */
 export const shops = {
   /** No `confirm`: each spelling is an order of its own. */
   none: { confirm: undefined, rivals: ['thief', 'blank'], numberOf: (orderId) => orderId },
-  /** Knows its orders by any spelling, and asks nobody whose they are. */
+  /** Recognises its orders in any spelling, and does not check who the buyer is. */
   naive: { confirm: ({ orderId }) => ({ order: Number(orderId) }), rivals: ['thief', 'blank', 'speller'], numberOf },
-  /** Pays for the buyer's own callback, spelt as the shop spells it. */
+  /** Says yes only if the referee is the buyer and the order number is spelt as the shop spells it. */
   bound: {
     confirm({ orderId, referee }) {
       const number = numberOf(orderId)

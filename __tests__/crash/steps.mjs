@@ -1,5 +1,6 @@
 /*
- * Why: a kill at a step is worth what the step is. A server dies at each of them with one conversion, and what it leaves is printed.
+ * Why: the kills of the other runs prove something only if the steps are where their names say. A server dies at each step of one conversion,
+ * and the script prints what is left in the database.
  *
  * `node __tests__/crash/steps.mjs [--inbox sqlite|postgres]`
  */
@@ -14,7 +15,7 @@ import { announcements } from './payments.mjs'
 import { Servers } from './servers.mjs'
 import { openStorage } from './storage.mjs'
 
-/** A server that does not come to its step is killed. */
+/** How long a server may take to reach its step before it is killed. */
 const maxMs = 20_000
 
 const { values } = parseArgs({ options: { inbox: { type: 'string', default: 'sqlite' } } })

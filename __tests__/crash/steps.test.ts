@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasSqlite } from '../support/sqlite.js'
 
-/* What a server leaves that dies at a step of one conversion: the steps are where their names say. */
+/* What a server leaves in the database when it dies at a step of one conversion: proves that the steps are where their names say. */
 
 const run = promisify(execFile)
 const testSteps = hasSqlite ? test : test.skip

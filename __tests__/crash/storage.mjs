@@ -6,7 +6,7 @@ import { counted } from '../support/counted.ts'
 const waiting = async (inbox) => (await inbox.stats()).deliveries.waiting
 const dead = async (inbox) => (await inbox.stats()).deliveries.dead
 
-/** Waits until nothing of an inbox waits or runs; false where nothing is settled for so long. */
+/** Resolves with true once no delivery waits, is held or runs; with false if none was settled for `ms`. */
 async function idle(inbox, ms) {
   let before
   for (let until = Date.now() + ms; Date.now() < until; await wait(100)) {
@@ -20,17 +20,17 @@ async function idle(inbox, ms) {
   return false
 }
 
-/** No constraint keeps two claims from being paid for one order: the package alone does. */
+/** The table has no unique key, so that only the package prevents two paid claims for one order. */
 const table = 'CREATE TABLE IF NOT EXISTS rewards (number TEXT, claim TEXT, referrer TEXT)'
 const query = 'SELECT number, claim, referrer FROM rewards'
-/** What handlers of `pausing.mjs` make. */
+/** The effects of the handlers of `pausing.mjs`. */
 const effectsTable = 'CREATE TABLE IF NOT EXISTS effects (key TEXT)'
-/** The tables of the inbox, after the prefix that each database has for them. */
+/** The tables of the inbox, without the prefix that differs between databases. */
 const tables = ['deliveries', 'claims', 'counters', 'days']
-/** Makes a counter wrong: to see that this is found. */
+/** Makes a counter wrong, to prove that a run finds it. */
 const miscount = (prefix) => `UPDATE ${prefix}counters SET value = value + 1 WHERE name = 'deliveries.done'`
 
-/** What is counted otherwise than the rows are, once nothing runs any more; nothing where all is well. */
+/** The counters that differ from the rows, once no delivery runs. */
 async function miscounts(inbox, ask) {
   const { says, is } = await counted(inbox, ask)
   return Object.keys(is)
@@ -38,14 +38,14 @@ async function miscounts(inbox, ask) {
     .map((what) => `${what} are ${JSON.stringify(is[what])}, and counted as ${JSON.stringify(says[what])}`)
 }
 
-/** Where the byte sequences of an address are looked for: as it is, and as it is sent. */
+/** The addresses that occur in some bytes, plain or percent-encoded. */
 function mentioned(addresses, bytes) {
   return addresses.filter((each) => [each, encodeURIComponent(each)].some((text) => bytes.includes(text)))
 }
 
 const keysOf = (rows) => rows.map(({ key }) => key)
 
-/** The events of all deliveries that are done, and of those that are not. */
+/** The events of the deliveries that are done, and of the others. */
 async function events(inbox) {
   const deliveries = await inbox.list()
   const of = (isDone) => deliveries.filter(({ state }) => (state === 'done') === isDone).map(({ event }) => event)
@@ -89,7 +89,7 @@ async function openSqliteStorage(file) {
   }
 }
 
-/** A SQLite file, or PostgreSQL: a database of its own on a server that is there, else a server of its own. */
+/** Opens a SQLite file, or a new PostgreSQL database: on `server` if it is given, else on a server of its own. */
 export function openStorage(inbox, file, server) {
   return inbox === 'sqlite' ? openSqliteStorage(file) : openPostgresStorage(server)
 }
@@ -111,7 +111,7 @@ async function openPostgresStorage(shared) {
   const server = shared ?? (await startPostgres())
   const url = shared ? await makeDatabase(pg, shared.url) : server.url
   const pool = new pg.Pool({ connectionString: url, max: 3 })
-  pool.on('error', () => undefined) // the server is stopped under it
+  pool.on('error', () => undefined) // the run stops the server while the pool is open
   await pool.query(`${table}; ${effectsTable}`)
   const inbox = postgresInbox({ pool })
   return {

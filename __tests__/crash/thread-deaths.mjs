@@ -1,10 +1,10 @@
 /*
- * Kills this process at a step of what `erase` does in a thread of its own: inside the statement that writes the file anew, or moves its
- * log, at a random moment of the time that it took before; or right after a statement. What runs in the thread gets a few lines in front.
+ * Kills this process at a step of the worker thread of `erase`: right after a statement, or inside the statement that rewrites the file or
+ * moves its log, at a random moment of the time that the statement took before. The code below is put in front of the thread's own code.
  */
 import { createRequire } from 'node:module'
 
-/** By step, what the statement that it belongs to says, and whether it is inside it. */
+/** The statement of each step, and whether the process dies inside the statement or after it. */
 const statements = {
   rewriting: { sql: 'VACUUM', isInside: true },
   rewritten: { sql: 'VACUUM' },
@@ -19,7 +19,7 @@ const inFront = `{
   const { DatabaseSync, StatementSync } = require('node:sqlite')
   const threads = require('node:worker_threads')
   const { file, sql: watched, isInside, times } = threads.workerData
-  threads.workerData = file // what the thread itself expects
+  threads.workerData = file // the value that the thread's own code expects
   const around = (sql, work) => {
     if (!sql.includes(watched)) return work()
     Atomics.add(times, 0, 1)
@@ -41,7 +41,7 @@ export function watchThreads(at) {
   const statement = statements[at]
   if (statement === undefined) return
   const threads = createRequire(import.meta.url)('node:worker_threads')
-  const times = new Int32Array(new SharedArrayBuffer(8)) // how often it has begun, and how many microseconds it took the last time
+  const times = new Int32Array(new SharedArrayBuffer(8)) // how often the statement has begun, and the microseconds that it took last
   threads.Worker = class extends threads.Worker {
     constructor(code, { workerData: file, ...options }) {
       super(inFront + code, { workerData: { file, ...statement, times }, ...options })
@@ -50,7 +50,7 @@ export function watchThreads(at) {
   if (statement.isInside) void dieInside(times)
 }
 
-/** Not the first time, which tells how long it takes. */
+/** Kills this process inside the statement, but not the first time, which measures how long the statement takes. */
 async function dieInside(times) {
   for (let begun = 0; ; begun = Atomics.load(times, 0)) {
     await Atomics.waitAsync(times, 0, begun).value

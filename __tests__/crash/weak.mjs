@@ -1,4 +1,4 @@
-/* Preloaded, it takes the durability of a SQLite inbox back to NORMAL: what `power.mjs --weak` must find. */
+/* Preloaded by `power.mjs --weak`: sets `synchronous = NORMAL` in the SQLite inbox, so that power losses lose commits. */
 import { DatabaseSync } from 'node:sqlite'
 
 const { exec } = DatabaseSync.prototype

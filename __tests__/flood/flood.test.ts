@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { hasSqlite } from '../support/sqlite.js'
 
-/* The flood in short; `npm run test:flood` sends 10,000 callbacks of each kind. */
+/* A short flood; `npm run test:flood` sends 10,000 callbacks of each kind. */
 
 const run = promisify(execFile)
 
-describe('true callbacks are answered in the middle of a flood, and the process lives, with the inbox of', () => {
+describe('during a flood of hostile callbacks valid ones are accepted, and the process stays alive, with the inbox', () => {
   test.each(hasSqlite ? ['memory', 'sqlite'] : ['memory'])(
     '%s',
     async (inbox) => {

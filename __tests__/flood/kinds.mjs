@@ -1,6 +1,6 @@
 /*
- * Hostile callbacks with a right credential: what a shopper's browser, or a sender that went mad, can make the platform say. Each kind
- * makes the request of a number, so that no two are the same.
+ * Hostile callbacks with a right credential, as a shopper's browser or a broken sender can make the platform send them. Each kind makes a
+ * request from a number, so that all requests differ.
  */
 const form = (body, path = '/webhook') => ({ path, type: 'application/x-www-form-urlencoded', body })
 const json = (body, path = '/webhook') => ({ path, type: 'application/json', body })

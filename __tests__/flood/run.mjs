@@ -1,9 +1,9 @@
 /*
- * Why: nothing that strangers can make the platform send may fill the memory or the disk, or keep true callbacks waiting. A server with
- * a heap of 256 MB gets hostile callbacks of each kind, all different, over 8 connections; every tenth request is a true callback, which
- * must be answered 200 and accepted, and the process must live to the end.
+ * Why: callbacks that strangers can make the platform send must not fill the memory or the disk, or delay valid callbacks. A server with a
+ * heap of 256 MB gets hostile callbacks of each kind, all different, over 8 connections. Every tenth request is a valid callback, which must
+ * be accepted with 200, and the process must be alive at the end.
  *
- * `node __tests__/flood/run.mjs [--inbox memory|sqlite] [--each 10000] [--json]`; ends with 1 where a promise was broken.
+ * `node __tests__/flood/run.mjs [--inbox memory|sqlite] [--each 10000] [--json]` exits with 1 if a promise was broken.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -39,7 +39,7 @@ let isGone = false
 child.once('exit', () => (isGone = true))
 const agent = new Agent({ keepAlive: true, maxSockets: connections })
 
-/** Sends one request; resolves with its status and outcome, or with the code of what broke. */
+/** Sends one request. Resolves with its status and outcome, or with the code of the error. */
 function send(port, { path, type, body }) {
   return new Promise((resolve) => {
     const bytes = Buffer.from(body)
@@ -83,7 +83,7 @@ try {
         const answer = await send(port, truth())
         row.slowestTrueMs = Math.max(row.slowestTrueMs, Math.round(performance.now() - sentAt))
         if (answer.text !== '{"outcome":"accepted"}')
-          problems.push(`${kind}: a true callback was answered ${answer.status}`)
+          problems.push(`${kind}: a valid callback was answered with ${answer.status}`)
       }
     }
     await Promise.all(Array.from({ length: connections }, work))

@@ -1,4 +1,4 @@
-/* A shop that is flooded: `node server.mjs '{"inbox":"sqlite","file":…}'`. Orders that begin with H are held by confirm, with F fail. */
+/* The server of a flood: `node server.mjs '{"inbox":"sqlite","file":…}'`. `confirm` holds orders that begin with H; handlers fail for F. */
 import express from 'express'
 import { conversionWebhook, memoryInbox } from 'conversion-webhook'
 
@@ -21,7 +21,7 @@ app.use(
 )
 app.use('/webhook', webhook)
 app.use('/parsed', webhook)
-// Express would print it.
+// Without this handler Express would print each error.
 app.use((error, _req, res, next) => (res.headersSent ? next(error) : res.status(error.status ?? 500).end()))
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
 process.on('message', async () => {

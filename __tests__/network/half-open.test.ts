@@ -12,7 +12,7 @@ import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { startProxy, type Proxy } from '../support/proxy.js'
 import { deferred } from '../support/recorder.js'
 
-/* A network in which existing connections are swallowed and new ones work. `npm run test:network` is the long form. */
+/* A half-open network: packets of existing connections are dropped silently, and new connections work. `npm run test:network` runs for longer. */
 
 const describePostgres = hasPostgres ? describe : describe.skip
 
@@ -72,7 +72,7 @@ describePostgres('a half-open network', () => {
     return { inbox, webhook, report, told, failed: failed.promise }
   }
 
-  /** Milliseconds until a promise has settled. */
+  /** Milliseconds until a promise settles. */
   async function timeOf(promise: Promise<unknown>): Promise<number> {
     const before = performance.now()
     await promise.catch(() => undefined)
@@ -84,7 +84,7 @@ describePostgres('a half-open network', () => {
     async (which) => {
       const pool = which === 'its own pool' ? undefined : new Pool({ connectionString: proxy.url })
       pool?.on('error', () => undefined)
-      closing.push(() => void pool?.end()) // it waits for what the proxy has swallowed
+      closing.push(() => void pool?.end()) // not awaited: it waits for connections that the proxy has swallowed
       const { inbox, report, told, failed } = start(undefined, { pool })
       await Promise.all(Array.from({ length: 20 }, (_, index) => report(`before ${String(index)}`)))
       await settled(inbox)
@@ -96,7 +96,7 @@ describePostgres('a half-open network', () => {
         const answer = report('A')
         expect(await timeOf(answer)).toBeLessThan(20_000)
         outcome = await answer
-        if (outcome === 'duplicate') break // its commit was made, and nobody heard
+        if (outcome === 'duplicate') break // the earlier commit succeeded, and its answer was swallowed
         expect(['accepted', 'ERR_CONVERSION_INBOX_UNAVAILABLE']).toContain(outcome)
       }
       await eventually(
@@ -113,7 +113,7 @@ describePostgres('a half-open network', () => {
     120_000,
   )
 
-  test('what ran meanwhile is settled, and its commit is made once', async () => {
+  test('a delivery that runs meanwhile is settled, and its commit happens once', async () => {
     const ready = deferred()
     const swallowed = deferred()
     const { inbox, report, told } = start(async (orderId, { commit, attempt }) => {
@@ -132,7 +132,7 @@ describePostgres('a half-open network', () => {
       (all) => all.includes('A') && all.includes('B'),
     )
     await eventually(
-      () => inbox.stats().catch(() => undefined), // what is asked on a connection that was swallowed fails
+      () => inbox.stats().catch(() => undefined), // a query on a swallowed connection fails
       (stats) => stats?.deliveries.done === 2,
     )
     expect((await client.query('SELECT order_id FROM rewards')).rows).toEqual([{ order_id: 'A' }])
@@ -161,10 +161,10 @@ describePostgres('a half-open network', () => {
   }, 120_000)
 
   test.each([
-    ['that takes long', (tx: PostgresClient) => tx.query('SELECT pg_sleep(12)')],
-    ['that does something else for long', () => new Promise((resolve) => setTimeout(resolve, 12_000))],
+    ['with a slow statement', (tx: PostgresClient) => tx.query('SELECT pg_sleep(12)')],
+    ['that waits for another service', () => new Promise((resolve) => setTimeout(resolve, 12_000))],
   ])(
-    'a commit %s is left alone',
+    'a commit %s is not aborted',
     async (_what, wait) => {
       const attempts: number[] = []
       const { report, inbox } = start(async (orderId, { attempt, commit }) => {
@@ -181,7 +181,7 @@ describePostgres('a half-open network', () => {
     120_000,
   )
 
-  test('close ends in time, whatever was swallowed', async () => {
+  test('close resolves in time although connections are swallowed', async () => {
     const { inbox, report, webhook } = start(undefined, { closeTimeoutMs: 100 })
     await Promise.all([report('A'), report('B')])
     await settled(inbox)
@@ -193,7 +193,7 @@ describePostgres('a half-open network', () => {
     for (const ms of await Promise.all(reads)) expect(ms).toBeLessThan(20_000)
   }, 60_000)
 
-  test('close ends in time while a commit waits for a lock, and the delivery goes on elsewhere', async () => {
+  test('close resolves in time while a commit waits for a lock, and another process runs the delivery', async () => {
     await client.query('BEGIN; LOCK TABLE rewards')
     const asked = deferred()
     const { inbox, report, webhook } = start(

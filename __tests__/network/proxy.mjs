@@ -1,4 +1,4 @@
-/* A network between an app and its database that swallows, delays and cuts. */
+/* A proxy between an app and its database that drops data silently, delays data and closes connections. */
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -38,19 +38,19 @@ export async function startProxy(url) {
 
   return {
     url: proxied.href,
-    /** Everything that is connected hears nothing any more, and is not told; neither does the other end hear that it is closed. */
+    /** Silently drops all data of the open connections, also that they are closed, in both directions. */
     swallow() {
       for (const link of links) link.isSwallowed = true
     },
-    /** Whether the connections to come are swallowed, too. */
+    /** Sets whether new connections are swallowed too. */
     swallowNew(isOn) {
       isSwallowing = isOn
     },
-    /** How long everything takes from now on, each way. */
+    /** Sets the delay of all data, in each direction. */
     delay(ms) {
       delayMs = ms
     },
-    /** Everything that is connected is cut off, and both ends are told. */
+    /** Closes all open connections; both ends notice. */
     cut() {
       for (const { near, far } of links) {
         near.destroy()

@@ -1,6 +1,6 @@
 /*
- * Half-open networks between servers and PostgreSQL, one after another: `node __tests__/network/run.mjs --networks 20 --seed 1`.
- * Callbacks come all the time, and handlers pay through `commit`. Ends with 1 where something was lost, doubled or late.
+ * Makes the network between servers and PostgreSQL half-open, one time after another: `node __tests__/network/run.mjs --networks 20 --seed 1`.
+ * Callbacks are sent all the time, and handlers pay through `commit`. Exits with 1 if a conversion was lost, paid twice or late.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -23,7 +23,7 @@ const limits = { answerMs: 20_000, deliveryMs: 30_000, toldMs: 40_000, closeMs: 
 const closeTimeoutMs = 1_000
 
 let state = Number(values.seed) >>> 0
-/** From 0 to 1, the same for the same seed. */
+/** Numbers from 0 to 1, the same for the same seed. */
 function random() {
   state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
   return state / 2 ** 32
@@ -32,7 +32,7 @@ function random() {
 const server = await startPostgres()
 const proxy = await startProxy(server.url)
 const db = new pg.Pool({ connectionString: server.url, max: 2 })
-db.on('error', () => undefined) // the server is stopped under it
+db.on('error', () => undefined) // the run stops the server while the pool is open
 await db.query('CREATE TABLE rewards (number text)')
 
 const figures = { networks, answered200: 0, answered503: 0, paid: 0, lost: 0, doubled: 0 }
@@ -61,7 +61,7 @@ function open() {
 
 const since = (at) => performance.now() - at
 const note = (name, ms) => (slowest[name] = Math.max(slowest[name], Math.round(ms)))
-/** When an event happens next; after its limit it counts as late. */
+/** Resolves when an event happens; at the latest after twice its limit. */
 const next = (name, ms, listen) =>
   Promise.race([new Promise(listen), wait(ms * 2, undefined, { ref: false })]).then(() => name)
 
@@ -69,7 +69,7 @@ const { webhook } = open()
 let isOver = false
 let count = 0
 
-/** Sends one conversion after another, each until it is recorded. */
+/** Sends one conversion after another, and repeats each until it is recorded. */
 async function call() {
   while (!isOver) {
     const number = String(++count)
@@ -86,7 +86,7 @@ async function call() {
         owed.add(number)
       } else {
         figures.answered503++
-        told?.() // over HTTP `onError` would be, too
+        told?.() // with callbacks over HTTP, `onError` reports the same
         if (isOver) break
         await wait(50)
       }
@@ -105,19 +105,19 @@ for (let network = 1; network <= networks; network++) {
     note('toldMs', since(swallowedAt)),
   )
   if (network % 4 === 0) {
-    // Nothing new works either, for a while.
+    // For a while new connections do not work either.
     proxy.swallowNew(true)
     setTimeout(() => proxy.swallowNew(false), 5_000)
   }
   if (network % 5 === 0) proxy.cut()
   else proxy.swallow()
   const workingAt = network % 4 === 0 ? swallowedAt + 5_000 : swallowedAt
-  await wait(Math.max(0, workingAt + 50 - performance.now())) // what was answered before the network broke is no sign
+  await wait(Math.max(0, workingAt + 50 - performance.now())) // answers to requests from before the network broke do not count
   await next('deliveryMs', limits.deliveryMs, (resolve) => (delivered = resolve))
   note('deliveryMs', since(workingAt))
   if (network % 5 !== 0) await isTold
   if (network === networks) {
-    // The last one closes in a broken network.
+    // The last server closes while the network is broken.
     proxy.swallow()
     const closedAt = performance.now()
     isOver = true

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 /*
- * The package as users get it: packed, installed into apps of both module formats and both versions of Express, loaded and type-checked.
+ * Packs the package, installs it into apps of both module formats and both versions of Express, loads it, and checks the apps' types.
  */
 const root = join(__dirname, '../..')
 const temporary = mkdtempSync(join(tmpdir(), 'conversion-webhook-pack-'))
@@ -29,7 +29,7 @@ function npm(cwd: string, ...args: string[]): string {
   )
 }
 
-/** An app with the given packages and then the packed one; the samples are its files. */
+/** Creates an app with the samples as its files, and installs the given packages and then the packed one. */
 function makeApp(name: string, ...packages: string[]) {
   const folder = join(temporary, name)
   cpSync(join(__dirname, 'samples'), folder, { recursive: true })
@@ -50,7 +50,7 @@ function bytesOf(path: string): number {
   return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0)
 }
 
-/** This Node, and the machine's own where that is another. */
+/** The Node that runs this test, and the machine's own if it is another version. */
 function nodes(): string[] {
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'))
   const machine = folders.map((folder) => join(folder, 'node')).find((file) => existsSync(file))
@@ -99,7 +99,7 @@ afterAll(() => {
 })
 
 describe('the packed package', () => {
-  test('is at most 350 KB and holds what it needs and nothing else', () => {
+  test('is at most 350 KB and holds only the built files and the documents', () => {
     expect(packed.size).toBeLessThanOrEqual(350_000)
     const paths = packed.files.map(({ path }) => path)
     expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist/esm/index.js', 'dist/cjs/index.d.ts']))
@@ -108,12 +108,12 @@ describe('the packed package', () => {
     ).toEqual([])
   })
 
-  test('is code that can be read, but for what only a browser reads', () => {
+  test('has readable code, except for the page of the inspector', () => {
     const code = packed.files.map(({ path }) => path).filter((path) => /^dist\/(?!page\/).*\.js$/.test(path))
     expect(code).toEqual(expect.arrayContaining(['dist/cjs/index.js', 'dist/cjs/sqlite.js', 'dist/esm/cli.js']))
     for (const path of code) {
       const lines = readFileSync(join(root, path), 'utf8').split('\n')
-      // An error that nobody catches shows the line that threw it.
+      // Node prints the throwing line of an uncaught error, so lines must be short.
       expect(lines.filter((line) => line.length > 200 && line.includes('throw '))).toEqual([])
       expect([path, lines.filter((line) => line.length > 1_000)]).toEqual([path, []])
       if (lines.length > 100) expect([path, lines.some((line) => line.startsWith('/** '))]).toEqual([path, true])
@@ -146,7 +146,7 @@ describe('installed beside Express 5', () => {
     ['folder', 'sqliteInbox'],
     ['pool', 'postgresInbox'],
     ['inspector', 'conversionInspector'],
-  ])('a wrong %s ends the app with a screen that names the place', (wrong, place) => {
+  ])('a wrong %s ends the app with at most a screen of output that names the place', (wrong, place) => {
     const { status, stderr } = spawnSync(process.execPath, ['wrong.mjs', wrong], { cwd: app.folder, encoding: 'utf8' })
     const lines = stderr.split('\n')
     expect([status, lines.length > 40, lines.filter((line) => line.length > 200)]).toEqual([1, false, []])
@@ -174,12 +174,12 @@ describe('installed beside Express 4', () => {
     app = makeApp('express4', 'express@4', '@types/express@4', '@types/node@24', 'expect-type')
   }, 180_000)
 
-  test('runs and is typed', () => {
+  test('runs, and its types are correct', () => {
     expect(run(process.execPath, ['import.mjs'], app.folder)).toContain('works on')
     expect(typeErrors(app.folder, 'nodenext', 'nodenext')).toBe('')
   }, 60_000)
 
-  test('the durable inboxes are typed, with nothing else installed', () => {
+  test('the types of the durable inboxes are correct without any other package', () => {
     expect(typeErrors(app.folder, 'nodenext', 'nodenext', 'durable.ts')).toBe('')
     expect(typeErrors(app.folder, 'esnext', 'bundler', 'durable.ts')).toBe('')
   }, 60_000)
@@ -196,7 +196,7 @@ describe('installed beside libraries of pg', () => {
       'expect-type',
       ...libraries,
     )
-    // Their own declarations want other libraries.
+    // The declarations of these libraries import packages that are not installed.
     expect(typeErrors(folder, 'nodenext', 'nodenext', 'libraries.ts', '--skipLibCheck')).toBe('')
     expect(typeErrors(folder, 'esnext', 'bundler', 'libraries.ts', '--skipLibCheck')).toBe('')
   }, 240_000)

@@ -1,26 +1,26 @@
 /*
- * Whether what was sampled again and again stays as it is. The samples are cut in three: the first third is warm-up, and the last is compared
- * with the middle one. Of each third it is the lower quartile that counts: what happens to be under way in a sample only adds to it.
+ * Decides whether sampled values stay flat. The first third of the samples is warm-up; the last third is compared with the middle one. The
+ * lower quartile of each third counts, since requests that are under way during a sample only add to its values.
  */
 
-/** By how much each may be larger in the last third, where so many callbacks came between the middle of one third and that of the other. */
+/** The allowed growth of each value between the two thirds, by the number of callbacks between their middles. */
 export const bounds = {
-  /** Half of what a leak of 100 bytes a callback is; and what V8 adds and drops by itself, such as compiled code. */
+  /** 50 bytes a callback, so that a leak of 100 is found, and the compiled code and other memory that V8 adds and drops by itself. */
   heap: (_before, callbacks) => 50 * callbacks + 512 * 1024,
-  /** The allocator returns pages when it wants to, and SQLite keeps 16 MiB of the file. */
+  /** The allocator may return pages late, and SQLite caches 16 MiB of the file. */
   rss: (before) => 0.1 * before,
   descriptors: () => 3,
   waiting: (before) => 0.5 * before + 50,
-  /** Of all kinds: those of connections and of what waits for its next attempt, too. */
+  /** All timers, also those of connections and of deliveries that wait for their next attempt. */
   timers: () => 50,
-  /** What keeps the process alive, of any one type: timers, sockets, requests to the file system. */
+  /** The resources of one type that keep the process alive: timers, sockets, requests to the file system. */
   resources: () => 5,
 }
 
 const lowerQuartile = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 4)]
 const middleOf = (third) => third[Math.floor(third.length / 2)]
 
-/** Compares the thirds; a row for each measure. */
+/** Compares the last two thirds. Returns a row for each measure. */
 export function compare(samples) {
   const length = Math.floor(samples.length / 3)
   const [middle, last] = [samples.slice(-2 * length, -length), samples.slice(-length)]

@@ -12,7 +12,7 @@ const success = (orderID, changes) => ({
   ...changes,
 })
 
-/** How the platform may send the same parameters. */
+/** The requests with which the platform may send the same parameters. */
 const ways = [
   (params) => ({ method: 'GET', path: `/webhook?${new URLSearchParams(params)}`, type: undefined, body: '' }),
   (params) => ({
@@ -24,7 +24,7 @@ const ways = [
   (params) => ({ method: 'PUT', path: '/webhook', type: 'application/json', body: JSON.stringify(params) }),
 ]
 
-/** The kinds of requests, by turns: a true callback is every second one. */
+/** The kinds of requests, in turn. Every second one is a new valid callback. */
 const turns = [
   ...[
     'accepted',
@@ -51,12 +51,12 @@ const turns = [
     'visit',
   ],
 ]
-/** How many orders back a repeat may be of. */
+/** A repeat is of one of the last orders, at most this many back. */
 const maxRepeatAge = 200
 
 /**
- * Sends callbacks of every kind by a few workers over kept connections, and sees that each is answered as it should be. `paid` is how many
- * handlers must have succeeded in the end, `answered` how many requests came to an answer.
+ * Sends callbacks of every kind by a few workers over keep-alive connections, and checks each answer. `paid` is how many handlers must have
+ * succeeded in the end, `answered` how many requests got an answer.
  */
 export class Load {
   answered = 0
@@ -79,13 +79,13 @@ export class Load {
     this.connections = connections
   }
 
-  /** Sends so many requests, as fast as they are answered. */
+  /** Sends `count` requests, as fast as they are answered. */
   fill(count) {
     let left = count
     return this.#work(() => left-- > 0)
   }
 
-  /** Sends requests at `rate` a second, for `ms`; resolves when the last of them is answered, so that the server rests then. */
+  /** Sends requests at `rate` a second, for `ms`. Resolves when the last one is answered, so that the server is idle. */
   steady(rate, ms) {
     const startedAt = performance.now()
     let started = 0
@@ -111,20 +111,20 @@ export class Load {
       const params = this.#recent.length > 0 && this.#recent[this.#turn % this.#recent.length]
       if (params) await this.#expect('duplicate', params)
     },
-    /** A pending before its success. */
+    /** A pending, followed by its success. */
     changed: async () => {
       const order = this.#order()
       await this.#expect('accepted', success(order, { conversion: 'pending' }))
       await this.#accepted(order)
     },
     failed: () => this.#accepted(this.#order(), { conversion: 'fail' }),
-    /** Its handler fails at the first attempt: in memory the sender is told, and sends it again. */
+    /** A conversion whose handler fails at the first attempt. With the memory inbox the answer is an error, and the sender repeats it. */
     failing: async () => {
       const order = `F${this.#order()}`
       if (this.#inbox === 'memory') await this.#expect(500, success(order))
       await this.#accepted(order)
     },
-    /** Another amount, which contradicts the claim; unless a prune between the two has forgotten the first. */
+    /** A repeat with another amount: a conflict, unless a prune has forgotten the first amount in between. */
     conflict: async () => {
       const order = this.#order()
       await this.#accepted(order)
@@ -134,7 +134,7 @@ export class Load {
     unreadable: () => this.#ask(400, ways[0](`orderID=${this.#order()}&orderID=another&conversion=success`)),
     unauthorized: () => this.#ask(401, ways[this.#turn % ways.length](success(this.#order())), 'another secret'),
     visit: () => this.#ask(204, ways[0]({})),
-    /** Hangs up in the middle of its body. */
+    /** A request whose connection closes in the middle of the body. */
     interrupted: () => this.#interrupt(ways[1](success(this.#order()))),
   }
 
@@ -154,7 +154,7 @@ export class Load {
     return this.#ask(what, ways[this.#turn % ways.length](params))
   }
 
-  /** Sends one request; what is answered must be of the expected statuses or outcomes. */
+  /** Sends one request. The answer must have one of the expected statuses or outcomes. */
   async #ask(expected, way, secret = this.#secret) {
     const answer = await this.#send(way, secret)
     this.answered++

@@ -1,11 +1,11 @@
 /*
- * Why: a shop's process runs for months, and what grows a little with each callback ends it one night. A server gets a steady load of true
- * callbacks, repeats, refused ones, wrong credentials, conflicts, interrupted bodies and handlers that fail, while an operator lists, counts
- * and prunes. Once it is warm, what it holds must stay as it is: heap after a collection, resident memory, descriptors, timers and every
- * other resource of Node. Then it must have paid everything exactly once, and end by itself when it is closed.
+ * Why: a shop's process runs for months, and a small leak with each callback would end it. A server gets a steady load of valid callbacks,
+ * repeats, refused callbacks, wrong credentials, conflicts, interrupted bodies and failing handlers, while an operator lists, counts and
+ * prunes. After a warm-up its resources must stay flat: heap after a collection, resident memory, descriptors, timers and every other
+ * resource of Node. In the end the server must have paid each conversion exactly once, and exit by itself after `close`.
  *
- * `node __tests__/soak/run.mjs [--inbox memory --inbox sqlite --inbox postgres] [--minutes 10] [--rate 200] [--leak timer] [--json]`; each
- * inbox in turn. Ends with 1 where something grew. `--leak` makes the server leak, to see that it is found: see `leaks` in server.mjs.
+ * `node __tests__/soak/run.mjs [--inbox memory --inbox sqlite --inbox postgres] [--minutes 10] [--rate 200] [--leak timer] [--json]`
+ * soaks each inbox in turn. Exits with 1 if a resource grew. `--leak` adds a leak that the soak must find: see `leaks` in server.mjs.
  */
 import { parseArgs } from 'node:util'
 import { soak } from './soak.mjs'

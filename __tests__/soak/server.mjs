@@ -1,7 +1,7 @@
 /*
- * A shop that runs on and on: `node --expose-gc server.mjs '{"inbox":"sqlite","file":…}'`. Its handlers pay through `commit`, and fail at
- * the first attempt for orders that begin with F. It looks after its inbox as an operator would, and tells its parent what it holds.
- * `leak` makes it hold on to something for each callback or delivery, so that the soak can be seen to find it.
+ * The server of a soak: `node --expose-gc server.mjs '{"inbox":"sqlite","file":…}'`. Its handlers pay through `commit`, and fail at the first
+ * attempt for orders that begin with F. It calls the operators of its inbox, and reports its resources to its parent. `leak` makes it keep
+ * an object for each callback or delivery, which the soak must find.
  */
 import { readdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -13,7 +13,7 @@ import { conversionWebhook, memoryInbox } from 'conversion-webhook'
 const { inbox: kind, file, url, secret, leak, pruneEveryMs } = JSON.parse(process.argv[2])
 
 const table = 'CREATE TABLE rewards (id text PRIMARY KEY)'
-/** The inbox of each kind, and how the shop pays in its transaction. */
+/** How to open each inbox, and how to pay in the transaction of its `commit`. */
 const inboxes = {
   memory: () => ({ inbox: memoryInbox() }),
   async sqlite() {
@@ -43,10 +43,10 @@ const errors = new Map()
 const note = (error) => errors.set(String(error), (errors.get(String(error)) ?? 0) + 1)
 
 const held = []
-const hold = (bytes) => held.push(Buffer.alloc(bytes - 16, 'x').toString('latin1')) // a string has a header
+const hold = (bytes) => held.push(Buffer.alloc(bytes - 16, 'x').toString('latin1')) // 16 bytes are the header of a string
 const idle = () => held.length
 const dayMs = 86_400_000
-/** What may be held on to, to see that it is found: the first two for each callback, the others for each delivery. */
+/** The leaks: the first two keep an object for each callback, the others for each delivery. */
 const leaks = {
   '100 bytes': { callback: () => hold(100) },
   '10,000 bytes': { callback: () => hold(10_000) },
@@ -58,7 +58,7 @@ if (leak !== undefined && !(leak in leaks)) throw new Error(`--leak is one of: $
 const { callback: leakOnCallback, delivery: leakOnDelivery } = leaks[leak] ?? {}
 
 const failed = new Set()
-/** Whether it is the first attempt at an order that fails: the memory inbox does not count attempts. */
+/** Whether this attempt is to fail: the first one of an order that begins with F. Kept here, since the memory inbox does not count attempts. */
 function isToFail(orderId, id) {
   if (!orderId?.startsWith('F') || failed.delete(id)) return false
   failed.add(id)
@@ -97,10 +97,10 @@ app.use('/webhook', webhook)
 app.use((error, _req, res, next) => (res.headersSent ? next(error) : res.status(error.status ?? 500).end()))
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
 
-server.keepAliveTimeout = 600_000 // a kept connection must outlive a sample, which blocks this process
+server.keepAliveTimeout = 600_000 // a keep-alive connection must outlast a sample, which blocks this process
 
 const isOver = new AbortController()
-/** Runs an operator again and again, one after another. */
+/** Calls an operator repeatedly, each time after the call before has ended. */
 async function operate(ms, run) {
   while (!isOver.signal.aborted) {
     await run().catch(note)
@@ -116,16 +116,16 @@ void operate(pruneEveryMs, async () => {
   counts.pruned += pruned
 })
 
-/** The class of all timers: those that keep no process alive are no active resource. */
+/** The class of all timers. `getActiveResourcesInfo` leaves out timers that do not keep the process alive. */
 const Timeout = setTimeout(() => undefined).constructor
 
-/** What it has done so far. */
+/** The counts of this process so far. */
 async function progress() {
   const { deliveries } = await inbox.stats()
   return { ...counts, waiting: deliveries.waiting + deliveries.running, errors: Object.fromEntries(errors) }
 }
 
-/** That, and what this process holds. What is collected in two steps (finalizers, weak references) is gone after the second collection. */
+/** The counts, and the resources of this process. Collects twice, since finalizers and weak references free memory in the second collection. */
 async function sample() {
   const done = await progress()
   for (let time = 0; time < 2; time++) {
@@ -144,7 +144,7 @@ async function sample() {
   }
 }
 
-/** Nothing ends this process then: what it still holds would keep it. */
+/** Closes everything without `process.exit`, so that a resource that is still open keeps the process alive. */
 async function close() {
   isOver.abort()
   process.removeListener('disconnect', abandon)

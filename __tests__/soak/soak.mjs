@@ -11,19 +11,19 @@ import { compare } from './flat.mjs'
 import { Load } from './load.mjs'
 
 /**
- * Requests before the first sample. The memory inbox must be full, of conversions as they come later, too: it keeps 10,000 of them and 1,000
- * callbacks of each quarantine, and its maps have their last size after 16,384 conversions.
+ * Requests before the first sample. They must fill the memory inbox with conversions like those of the samples. It keeps 10,000 conversions and
+ * 1,000 callbacks of each quarantine, and its maps reach their final size after 16,384 conversions.
  */
 const filling = { memory: 45_000, sqlite: 3_000, postgres: 3_000 }
 const samplesWanted = 90
 const minSampleMs = 500
-/** However slow the machine is, so many requests tell a leak from noise. */
+/** The minimum number of requests, also on a slow machine: fewer could not tell a leak from noise. */
 const leastRequests = 3_000
 const restMs = 50
 const endMs = 20_000
 const drainMs = 60_000
 
-/** The server in a process of its own, asked by messages. */
+/** The server process. This class asks it by messages. */
 class Shop {
   gone
   isGone = false
@@ -42,7 +42,7 @@ class Shop {
     void this.gone.then(() => (this.isGone = true))
   }
 
-  /** What it says next; rejects where it ends instead. */
+  /** Resolves with the next message; rejects if the process ends before. */
   message() {
     return Promise.race([
       once(this.#child, 'message').then(([message]) => message),
@@ -50,13 +50,13 @@ class Shop {
     ])
   }
 
-  /** `progress`, or `sample`, which takes long. */
+  /** Asks for `progress`, or for a `sample`, which takes longer. */
   ask(what) {
     this.#child.send(what)
     return this.message()
   }
 
-  /** Whether it ends by itself, which takes that nothing keeps it. */
+  /** Resolves with whether the process exits by itself, which it does only if no resource keeps it alive. */
   async close() {
     this.#child.send('close')
     const ended = await Promise.race([this.gone, wait(endMs, undefined, { ref: false })])
@@ -69,7 +69,7 @@ class Shop {
   }
 }
 
-/** One soak of one inbox; resolves with its figures and what was wrong. */
+/** Soaks one inbox. Resolves with the figures and the problems. */
 export async function soak({ inbox, minutes, rate, leak }) {
   const lengthMs = minutes * 60_000
   const folder = mkdtempSync(join(tmpdir(), 'conversion-webhook-soak-'))
@@ -89,7 +89,7 @@ export async function soak({ inbox, minutes, rate, leak }) {
     const enough = load.answered + leastRequests
     while (performance.now() < endsAt || load.answered < enough) {
       await load.steady(rate, Math.max(minSampleMs, lengthMs / samplesWanted) - restMs)
-      await wait(restMs) // what was begun is done
+      await wait(restMs) // until deliveries that have begun are done
       samples.push(await shop.ask('sample'))
     }
     const { callbacks, rows } = compare(samples)

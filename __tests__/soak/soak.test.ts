@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasSqlite } from '../support/sqlite.js'
 
-/* The soak in seconds, on SQLite; `npm run test:soak` takes 10 minutes for each inbox. */
+/* A soak of a few seconds on SQLite; `npm run test:soak` takes 10 minutes for each inbox. */
 
 const testSoak = hasSqlite && existsSync('/proc/self/fd') ? test : test.skip
-const shared = '/dev/shm' // nothing has to outlive this, and disks differ
+const shared = '/dev/shm' // in memory: the speed of the disk does not matter, and the file need not be durable
 
 interface Soaked {
   readonly problems: readonly string[]
@@ -19,15 +19,15 @@ function soak(minutes: string, ...options: readonly string[]): Promise<Soaked> {
   const env = { ...process.env, ...(existsSync(shared) && { TMPDIR: shared }) }
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [...argv, ...options], { env, maxBuffer: 2 ** 24 }, (error, stdout) => {
-      // What was found is an exit status; what has no figures is a failure of the script.
-      if (stdout === '') reject(error ?? new Error('The soak said nothing.'))
+      // A leak makes the script exit with 1 and print figures. Without figures the script itself has failed.
+      if (stdout === '') reject(error ?? new Error('The soak printed no figures.'))
       else resolve(JSON.parse(stdout) as Soaked)
     })
   })
 }
 
 testSoak(
-  'a process under a steady load holds no more than before, and pays everything once',
+  'under a steady load the resources of a process stay flat, and each conversion is paid once',
   async () => {
     const { problems, callbacks, rows } = await soak('0.2')
     expect(problems).toEqual([])
@@ -43,7 +43,7 @@ testSoak.each([
   ['10,000 bytes', /^heap grew/],
   ['unreferenced timer', /^timers grew/],
 ])(
-  'with a leak it holds more, and the soak says so: %s',
+  'the soak finds a leak: %s',
   async (leak, problem) => {
     const { problems } = await soak('0.1', '--leak', leak)
     expect(problems).toContainEqual(expect.stringMatching(problem))

@@ -1,4 +1,4 @@
-/** Addresses in the shapes that real ones have, and some that only the standard knows. */
+/** E-mail addresses as people have them, and unusual ones that the standard allows. */
 export const addresses = [
   'jane@example.com',
   'jane-doe@my-shop.example',
@@ -24,7 +24,7 @@ export const addresses = [
 
 type Wrap = (address: string) => string
 
-/** How an address is written where it is only a part of a text. */
+/** The encodings in which an address occurs inside another string. */
 export const spellings = {
   'as it is': (address) => address,
   'in upper case': (address) => address.toUpperCase(),
@@ -39,7 +39,7 @@ export const spellings = {
   'in JSON': (address) => JSON.stringify(address),
 } as const satisfies Readonly<Record<string, Wrap>>
 
-/** What stands around an address in a text. */
+/** Strings around an address. */
 export const surroundings: Readonly<Record<string, Wrap>> = {
   nothing: (address) => address,
   words: (address) => `no account of ${address}, sorry`,

@@ -5,7 +5,7 @@ import { query } from './callbacks.js'
 import { send, type Sent } from './client.js'
 import { listen } from './servers.js'
 
-/** An Express 5 app with the webhook at /webhook, for what does not depend on the framework. `before` sees the app first. */
+/** An Express 5 app with the webhook at /webhook, for tests that do not depend on the framework. `before` may add middleware in front. */
 export async function startApp(
   handlers: ConversionHandlers = {},
   options: ConversionWebhookOptions = {},
@@ -19,7 +19,7 @@ export async function startApp(
   return {
     port,
     webhook,
-    /** A callback with some parameters changed. */
+    /** Sends the documented example with some parameters changed. */
     call: (changes: Readonly<Record<string, string | undefined>> = {}, sent?: Sent) =>
       send(port, `/webhook${query(changes)}`, sent),
   }

@@ -8,10 +8,10 @@ const places = [
   '/usr/bin/google-chrome-stable',
 ]
 
-/** A browser of this machine: `CHROMIUM_PATH`, or where packages put one. */
+/** The browser of this machine: `CHROMIUM_PATH`, or the path at which system packages install one. */
 export const browserPath = [process.env.CHROMIUM_PATH, ...places].find((path) => path !== undefined && existsSync(path))
 
-/** Tests that need a browser; skipped, with a line that says so, where there is none. */
+/** A block of tests that need a browser. Without one the block is skipped with a warning. */
 export function describeInBrowser(name: string, body: () => void): void {
   if (browserPath === undefined) {
     console.warn(
@@ -25,7 +25,7 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: browserPath ?? '', args: ['--no-sandbox'] })
 }
 
-/** A page, and everything that it complained of or asked another host for. */
+/** Opens a page. Records its errors, its violations of the security policy and its requests to other hosts. */
 export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}) {
   const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', ...options })
   const page = await context.newPage()

@@ -1,4 +1,4 @@
-/** The documented example, by documented name. */
+/** The platform's documented example, by parameter. */
 export const sample = {
   conversion: 'success',
   referrer_name: 'Robert Downy',
@@ -12,7 +12,7 @@ export const sample = {
   goal_complete: '1',
 } as const
 
-/** What a handler gets for the documented example, but for the time. */
+/** The conversion that a handler gets for the documented example, without `receivedAt`. */
 export const sampleConversion = {
   status: 'success',
   referrer: { name: 'Robert Downy', email: 'example@gmail.com', conversions: 2, customValue: 'xxxxxxx' },
@@ -32,7 +32,7 @@ export function params(changes: Readonly<Record<string, string | undefined>> = {
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined))
 }
 
-/** The same as a query string with its question mark. */
+/** The same parameters as a query string with its question mark. */
 export function query(changes: Readonly<Record<string, string | undefined>> = {}): string {
   return `?${String(new URLSearchParams(params(changes)))}`
 }

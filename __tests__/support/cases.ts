@@ -1,2 +1,2 @@
-/** How many random cases a property, or a burst, is tried with. `CASES=0.1` is a tenth of them, where the same cases have been tried before. */
+/** The number of random cases of a property, or of callbacks in a burst. `CASES=0.1` runs a tenth of them, for a second run on another Node. */
 export const cases = (count: number): number => Math.ceil(count * Number(process.env.CASES ?? 1))

@@ -11,14 +11,14 @@ export interface Setting {
   readonly env?: Io['env']
   /** Whether both streams are a terminal. */
   readonly isTerminal?: boolean
-  /** What a person answers; nobody is there without it. */
+  /** The answer to a question. Without it the input is no terminal. */
   readonly answer?: string
   readonly interrupted?: AbortSignal
-  /** Sees everything that is written to the output so far, whenever there is more. */
+  /** Called with the whole output so far, after each write. */
   readonly watch?: (out: string) => void
 }
 
-/** Runs a command line in this process, with a terminal of the test's own. */
+/** Runs a command line in this process, with streams of the test instead of those of the process. */
 export async function cli(
   argv: readonly string[],
   { env = {}, isTerminal = false, answer, interrupted = new AbortController().signal, watch }: Setting = {},

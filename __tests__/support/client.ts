@@ -10,11 +10,11 @@ export interface Sent {
   readonly method?: string
   readonly headers?: OutgoingHttpHeaders
   readonly body?: string | Uint8Array
-  /** Keeps the connection; without one each request has its own. */
+  /** Reuses connections. Without an agent each request opens its own. */
   readonly agent?: Agent
 }
 
-/** One request with exactly these headers and this target. */
+/** Sends one request with exactly these headers and this target. */
 export function send(port: number, path: string, { method = 'GET', headers = {}, body, agent }: Sent = {}) {
   return new Promise<Reply>((resolve, reject) => {
     const isLengthKnown = body !== undefined && !('Transfer-Encoding' in headers)
@@ -34,12 +34,12 @@ export function send(port: number, path: string, { method = 'GET', headers = {},
   })
 }
 
-/** A POST of a form, as curl's `-d` and PHP's `http_build_query` send it. */
+/** A POST of a form, encoded as curl's `-d` and PHP's `http_build_query` do. */
 export function form(body: string | Uint8Array, type = 'application/x-www-form-urlencoded'): Sent {
   return { method: 'POST', headers: { 'Content-Type': type }, body }
 }
 
-/** A POST of JSON; a text is sent as it is. */
+/** A POST of JSON. A string is sent unchanged, so that it can be invalid. */
 export function json(body: unknown, type = 'application/json'): Sent {
   const text = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
   return { method: 'POST', headers: { 'Content-Type': type }, body: text }
@@ -53,7 +53,7 @@ export interface Problem {
   readonly issues?: readonly { readonly parameter?: string; readonly rule: string; readonly message: string }[]
 }
 
-/** The problem of an answer that has one; anything else fails the test. */
+/** The problem details of an answer. Any other answer fails the test. */
 export function problemOf({ headers, body }: Reply): Problem {
   expect(headers['content-type']).toBe('application/problem+json')
   return JSON.parse(body) as Problem

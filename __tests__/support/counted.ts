@@ -1,9 +1,9 @@
 import type { Inbox } from '../../lib/index.js'
 
-/** Asks the tables of an inbox, whose names begin with a schema or a prefix. */
+/** Runs a query on the tables of an inbox. `sql` gets the schema or prefix with which their names begin. */
 export type Ask = (sql: (prefix: string) => string) => Promise<readonly Readonly<Record<string, unknown>>[]>
 
-/** What `stats` says, and what the rows say: the same, since counters are written with the rows. */
+/** The counts that `stats` returns, and the counts of the rows. Both must be equal, since a transaction writes rows and counters together. */
 export async function counted(inbox: Inbox, ask: Ask) {
   const days = 3
   const { callbacks, deliveries, perDay = [] } = await inbox.stats({ days })

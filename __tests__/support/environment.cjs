@@ -1,5 +1,5 @@
 /*
- * Node's environment of Jest, with Node's own `require` as `nativeRequire`: Jest's cannot load ES modules, and pg-boss is one.
+ * Jest's Node environment, with Node's own `require` as the global `nativeRequire`. Jest's `require` cannot load ES modules such as pg-boss.
  */
 const { TestEnvironment } = require('jest-environment-node')
 

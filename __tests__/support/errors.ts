@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-/** What nobody expects to catch: no errors, errors without a text, and errors that throw when they are looked at or printed. */
+/** Values that code may throw and that are hard to handle: not errors, errors without a message, and errors that throw when they are read or printed. */
 export function unkindErrors(): readonly unknown[] {
   const fail = (): never => {
     throw new Error('do not look')

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 const root = join(__dirname, '../..')
 const running = new Set<ChildProcess>()
 
-/** Ends what a test started. */
+/** Ends the processes that a test started. */
 export async function endExamples(): Promise<void> {
   for (const child of running) {
     child.kill('SIGKILL')
@@ -15,7 +15,7 @@ export async function endExamples(): Promise<void> {
   running.clear()
 }
 
-/** Starts an example as its reader does, without a secret of ours and on a free port, and waits for the line with its URL. */
+/** Starts an example as its reader does, but on a free port and without a secret in the environment. Waits for the line with its URL. */
 export async function startExample(file: string, environment: Readonly<Record<string, string>> = {}) {
   if (!existsSync(join(root, 'dist/esm/index.js'))) throw new Error('dist is missing: run `npm run build` first.')
   const child = spawn(process.execPath, [join(root, 'examples', file)], {

@@ -1,16 +1,16 @@
 import type { InboxHost, Job, Verdict } from '../../lib/inbox/inbox.js'
 import { deferred } from './recorder.js'
 
-/** An attempt whose end is in the test's hands: the verdict, and separately the handler's own end. */
+/** An attempt that the test ends: first its verdict, then the handler itself. */
 export interface Attempt {
   readonly job: Job
   readonly judge: (verdict: Verdict) => void
   readonly finish: () => void
-  /** What the attempt was aborted with. */
+  /** The reason with which the attempt was aborted. */
   readonly aborted: () => Error | undefined
 }
 
-/** What an inbox sees of a webhook, with every attempt written down. */
+/** A host, as an inbox sees the webhook, that records every attempt. */
 export function testHost(changes: Partial<InboxHost> = {}) {
   const attempts: Attempt[] = []
   const waiting: { count: number; resolve: () => void }[] = []
@@ -58,7 +58,7 @@ export function testHost(changes: Partial<InboxHost> = {}) {
   }
 }
 
-/** A host whose attempts all end at once, with this verdict. */
+/** A host whose attempts all end immediately with this verdict. */
 export const ending = (verdict: Verdict): Pick<InboxHost, 'deliver'> => ({
   deliver: () => ({ verdict: Promise.resolve(verdict), finished: Promise.resolve(), abort: () => undefined }),
 })

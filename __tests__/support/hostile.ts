@@ -1,4 +1,4 @@
-/** Stands in every hostile text, so that a message which repeats one can be told. */
+/** Part of every hostile string, so that a test can find messages that repeat one. */
 const marker = 'jane-doe@marker.example'
 
 const fail = (): never => {
@@ -6,7 +6,7 @@ const fail = (): never => {
 }
 const traps = { get: fail, has: fail, ownKeys: fail, getPrototypeOf: fail, getOwnPropertyDescriptor: fail }
 
-/** What nobody should give to a function that takes a text, a number or an object: made anew, since some can be looked at only once. */
+/** Values of wrong types for a function that takes a string, a number or an object. Each call makes new ones, since some can be read only once. */
 export function hostileValues(): readonly unknown[] {
   const revoked = Proxy.revocable({}, {})
   const revokedArray = Proxy.revocable([], {})
@@ -59,7 +59,7 @@ export function hostileValues(): readonly unknown[] {
   ]
 }
 
-/** Arrays that have no end, or hardly one. */
+/** Arrays whose iteration never ends, or takes very long. */
 export function endlessArrays(): readonly unknown[] {
   return [
     new Array(2 ** 32 - 1),
@@ -71,7 +71,7 @@ export function endlessArrays(): readonly unknown[] {
   ]
 }
 
-/** One field with a hostile value each, and one that throws when it is read. */
+/** Objects with one field each, whose value is hostile or throws when it is read. */
 export function hostileFields(name: string): readonly unknown[] {
   return [
     ...[...hostileValues(), ...endlessArrays()].map((value) => ({ [name]: value })),

@@ -1,8 +1,8 @@
 'use strict'
 /*
- * Clients that keep their connections alive and ask again and again, in a process of their own: `keep-alive-clients.cjs <url>`. They are slow,
- * so that there is a request under way at any time. Says `ready` once each could have been answered, and on a message how many answers there
- * were so far.
+ * A process of clients that send request after request on keep-alive connections: `keep-alive-clients.cjs <url>`. Each request is sent slowly,
+ * so that one is under way at any time. Sends `ready` to its parent when each client can have been answered, and the number of answers so
+ * far in reply to a message.
  */
 const { Agent, request } = require('node:http')
 
@@ -17,7 +17,7 @@ function ask() {
     if (++answers === clients) process.send('ready')
     res.resume().on('end', ask)
   })
-  asked.on('error', () => undefined) // nobody listens any more
+  asked.on('error', () => undefined) // the server has ended
   asked.write('slow=')
   setTimeout(() => asked.end('1'), Math.random() * 10)
 }

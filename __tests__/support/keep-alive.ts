@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
 /**
- * Ends a server, by `end`, while clients ask it again and again on connections that they keep. Resolves with how many answers they got in
- * the second before, and how many afterwards: a server that waits for them to go away goes on answering for two.
+ * Calls `end` to end a server while clients send request after request on keep-alive connections. Resolves with the number of answers in the
+ * second before, and in the time after: a server that waits for its clients to disconnect keeps answering.
  */
 export async function answersAround(url: string, end: () => unknown): Promise<{ before: number; after: number }> {
   const child = fork(join(__dirname, 'keep-alive-clients.cjs'), [url], { execArgv: [] })

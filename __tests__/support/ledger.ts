@@ -13,7 +13,7 @@ import type { ConversionStatus } from '../../lib/index.js'
 import { params } from './callbacks.js'
 import type { DeliveryState } from '../../lib/inbox/vocabulary.js'
 
-/** A valid callback as it is recorded: the documented example, without the goal unless it is asked for. */
+/** A valid callback as the inbox records it: the documented example, with `goal_complete` only if `changes` say so. */
 export function callbackOf(
   status: ConversionStatus,
   changes: Readonly<Record<string, string | undefined>> = {},
@@ -28,21 +28,21 @@ export function callbackOf(
   }
 }
 
-/** The claim that a callback starts where nothing is recorded of its order. */
+/** The claim that a callback starts if nothing is recorded of its order. */
 function headOf(callback: Callback): ClaimHead {
   const identity = identityOf(callback)
   const people = peopleOf(callback)
   return { id: identity, identity, people: peopleKey(identity, people), ...people }
 }
 
-/** What one callback does to a record: the pure part of every inbox. */
+/** Applies one callback to a record, with the pure rules that every inbox uses. */
 export function receive(record: ClaimRecord | undefined, callback: Callback) {
   const decision = decide(record, callback)
   const { outcome, events, previous } = decision
   return { outcome, events, previous, ...applyDecision(record ?? headOf(callback), record, callback, decision) }
 }
 
-/** The record after callbacks, each with what became of its deliveries: `done` where nothing is said. */
+/** The record after several callbacks. Each may name the state in which its deliveries end; the default is `done`. */
 export function recordOf(
   ...steps: readonly (Callback | readonly [Callback, Readonly<Partial<Record<DeliveryKey, DeliveryState>>>])[]
 ): ClaimRecord {
@@ -56,7 +56,7 @@ export function recordOf(
   return record
 }
 
-/** Claims a delivery, as its turn comes, and settles it. */
+/** Claims a delivery when its turn comes, and settles it. */
 function bring(record: ClaimRecord, key: DeliveryKey, state: DeliveryState): ClaimRecord {
   if (state === 'waiting') return record
   const claimed = claim(record, key, {

@@ -5,7 +5,7 @@ import makeKnex, { type Knex } from 'knex'
 import type * as KyselyModule from 'kysely'
 import type { PostgresClient } from '../../lib/postgres.js'
 
-/* What a shop does with the client of `commit`, as each library writes it: rows in a table with the column `id`. */
+/* How a shop uses the client of `commit` with each library: it writes rows into a table with the column `id`. */
 
 interface Rewards {
   readonly insert: (id: string) => Promise<unknown>
@@ -16,7 +16,7 @@ interface Rewards {
 interface Library {
   readonly rewards: Rewards
   readonly transaction: (body: (rewards: Rewards) => Promise<void>) => Promise<unknown>
-  /** Two transactions, one in the other: `inner` in `outer` after its own first row. */
+  /** Two nested transactions: `outer` writes its row, then runs `inner`. */
   readonly nested: (first: string, inner: (rewards: Rewards) => Promise<void>) => Promise<unknown>
 }
 
@@ -67,7 +67,7 @@ function drizzleOn(client: PostgresClient, name: string): Library {
 }
 
 function kysely(client: PostgresClient, name: string): Library {
-  // An ES module, which not every Node can require.
+  // Not at the top: this is an ES module, which some Node versions cannot require.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { Kysely, PostgresDialect, sql } = require('kysely') as typeof KyselyModule
   const db = new Kysely<Record<string, { id: string }>>({ dialect: new PostgresDialect({ pool: client }) })
@@ -80,7 +80,7 @@ function kysely(client: PostgresClient, name: string): Library {
   return {
     rewards: rewardsOf(db),
     transaction,
-    // The same database again, as code does that does not hand its transaction on.
+    // Uses the database instead of the outer transaction, as code does that does not pass its transaction on.
     nested: (first, inner) =>
       transaction(async (outer) => {
         await outer.insert(first)

@@ -6,7 +6,7 @@ export interface Listening {
   readonly inspector?: string
 }
 
-/** The command `listen` in this process, on a free port and with JSON, until `end`. Rejects with what it says when it does not start. */
+/** Runs `listen --json` in this process, on a free port, until `end`. Rejects with the error output if the command does not start. */
 export async function startListening(argv: readonly string[], setting: Setting = {}) {
   const interruption = new AbortController()
   const started = deferred<Listening>()

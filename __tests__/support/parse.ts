@@ -1,6 +1,6 @@
 import { parseCallback, type CallbackInput, type Conversion, type ParseOptions } from '../../lib/index.js'
 
-/** The conversion of an input that is accepted; anything else fails the test with its issues. */
+/** The conversion of a valid input. A refused one fails the test with its issues. */
 export function conversionOf<Custom = string>(
   input: CallbackInput,
   options?: ParseOptions<Custom>,
@@ -10,13 +10,13 @@ export function conversionOf<Custom = string>(
   return result.conversion
 }
 
-/** The issues of an input that is refused; none where it is accepted. */
+/** The issues of an input; an empty array if the input is valid. */
 export function issuesOf(input: CallbackInput, options?: ParseOptions<unknown>) {
   const result = parseCallback(input, options)
   return result.ok ? [] : result.issues
 }
 
-/** The same as short texts: `purchaseValue pattern`. */
+/** The issues as short strings: `purchaseValue pattern`. */
 export function rulesOf(input: CallbackInput, options?: ParseOptions<unknown>): string[] {
   return issuesOf(input, options).map(({ parameter = '-', rule }) => `${parameter} ${rule}`)
 }

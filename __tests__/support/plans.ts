@@ -2,9 +2,9 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Client } from 'pg'
 import type { Queryable } from '../../lib/inbox/stores/postgres-client.js'
 
-/* How databases answer what a store asks: which indexes SQLite uses, and how many rows PostgreSQL looks at. */
+/* How databases run the queries of a store: the indexes that SQLite uses, and the number of rows that PostgreSQL reads. */
 
-/** A connection that writes down what is asked. */
+/** A connection that records its queries. */
 export function watched(db: DatabaseSync) {
   const asked = new Set<string>()
   const prepare = (sql: string) => {
@@ -13,13 +13,13 @@ export function watched(db: DatabaseSync) {
   }
   return {
     db: Object.assign(Object.create(db) as DatabaseSync, { prepare }),
-    /** The steps of everything that was asked so far. */
+    /** The plan steps of all queries so far. */
     steps: () =>
       [...asked].flatMap((sql) => db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all()).map(({ detail }) => String(detail)),
   }
 }
 
-/** Steps that go through a whole table or index, or sort more than rows of one time or what a limit left. */
+/** Steps that scan a whole table or index, or that sort, unless they sort rows of the same time or rows that a limit has bounded. */
 export function slowSteps(steps: readonly string[]): readonly string[] {
   return steps.filter((step, index) => {
     if (step.startsWith('SCAN')) return !/^SCAN (?:\(subquery|json_each)/.test(step)
@@ -28,7 +28,7 @@ export function slowSteps(steps: readonly string[]): readonly string[] {
   })
 }
 
-/** One node of a plan that PostgreSQL has run. */
+/** One node of a query plan that PostgreSQL has executed. */
 interface Node {
   readonly 'Node Type': string
   readonly 'Relation Name'?: string
@@ -45,7 +45,7 @@ interface Explained {
 
 const nodesOf = (node: Node): readonly Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
 
-/** A client that runs what is asked, and counts the rows of tables that were looked at for it. */
+/** A client that runs its queries with EXPLAIN ANALYZE and counts the table rows that they read. */
 export function counting(client: Client) {
   const nodes: Node[] = []
   const explaining: Queryable = {
@@ -62,9 +62,9 @@ export function counting(client: Client) {
     nodes.filter(({ 'Relation Name': name }) => name !== undefined && (table === undefined || name === table))
   return {
     client: explaining,
-    /** How many rows were looked at, of one table or of all. */
+    /** The number of rows read, of one table or of all. */
     looked: (table?: string) => scans(table).reduce((sum, node) => sum + rowsOf(node), 0),
-    /** By which kinds of scan. */
+    /** The kinds of scan that were used. */
     kinds: (table?: string) => scans(table).map((node) => node['Node Type']),
   }
 }

@@ -9,10 +9,10 @@ export interface Server {
   stop(): Promise<void>
 }
 
-/** Whether this Node runs pg-boss 12: it wants the same versions as node:sqlite. */
+/** Whether this Node can run pg-boss 12, which needs the same versions as node:sqlite. */
 export const hasPostgres = hasSqlite
 
-/** A PostgreSQL server of the test's own. */
+/** Starts a PostgreSQL server for one test file. */
 export function startServer(settings: readonly string[] = []): Promise<Server> {
   const { nativeRequire } = globalThis as unknown as { nativeRequire: NodeJS.Require }
   const { startPostgres } = nativeRequire('../../scripts/postgres.mjs') as {
@@ -21,7 +21,7 @@ export function startServer(settings: readonly string[] = []): Promise<Server> {
   return startPostgres({ settings })
 }
 
-/** A server for the tests of a block, and a client of theirs: both are there from the first of them to the last. */
+/** A server and a client for the tests of a block. Both exist from its first test to its last. */
 export function serving(settings: readonly string[] = []) {
   let started: { readonly server: Server; readonly client: Client } | undefined
   beforeAll(async () => {

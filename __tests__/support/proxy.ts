@@ -1,17 +1,17 @@
 export interface Proxy {
   readonly url: string
-  /** Everything that is connected hears nothing any more, and is not told; neither does the other end hear that it is closed. */
+  /** Silently drops all data of the open connections, also that they are closed, in both directions. */
   swallow(): void
-  /** Whether the connections to come are swallowed, too. */
+  /** Sets whether new connections are swallowed too. */
   swallowNew(isOn: boolean): void
-  /** How long everything takes from now on, each way. */
+  /** Sets the delay of all data, in each direction. */
   delay(ms: number): void
-  /** Everything that is connected is cut off, and both ends are told. */
+  /** Closes all open connections; both ends notice. */
   cut(): void
   close(): Promise<void>
 }
 
-/** A network of the test's own in front of a server. */
+/** Starts a proxy in front of a server, through which a test can break the network. */
 export function startProxy(url: string): Promise<Proxy> {
   const { nativeRequire } = globalThis as unknown as { nativeRequire: NodeJS.Require }
   const proxy = nativeRequire('../network/proxy.mjs') as { startProxy: (url: string) => Promise<Proxy> }

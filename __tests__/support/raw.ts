@@ -7,8 +7,8 @@ export interface RawAnswer {
 }
 
 /**
- * Sends exact bytes and reads one answer. `end` says that nothing more follows, as a client does that breaks off.
- * An answer that never comes is what a test is there to find, so it rejects when the connection closes without one.
+ * Sends exact bytes and reads one answer. With `end` the client closes its side after the bytes, like one that breaks off. Rejects if the
+ * connection closes without an answer.
  */
 export function exchange(port: number, bytes: Uint8Array, { end = false } = {}): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {

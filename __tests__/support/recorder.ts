@@ -6,7 +6,7 @@ interface Told {
   readonly context: ConversionContext
 }
 
-/** Handlers of all four events that write down what they are told. */
+/** Handlers of all four events that record their arguments. */
 export function recorder() {
   const told: Told[] = []
   const tell = (conversion: Conversion, context: ConversionContext): void => {
@@ -19,7 +19,7 @@ export function recorder() {
   }
 }
 
-/** A promise with its ends in the test's hands. */
+/** A promise that the test resolves or rejects. */
 export function deferred<T = void>() {
   let resolve!: (value: T) => void
   let reject!: (error: unknown) => void
@@ -29,7 +29,7 @@ export function deferred<T = void>() {
   return { promise, resolve, reject }
 }
 
-/** Sets environment variables for a test; the result puts back what was there. */
+/** Sets environment variables for a test. Returns a function that restores the old values. */
 export function withEnvironment(changes: Readonly<Record<string, string | undefined>>): () => void {
   const before = Object.keys(changes).map((name) => [name, process.env[name]] as const)
   const set = (name: string, value: string | undefined): void => {

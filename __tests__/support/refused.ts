@@ -1,7 +1,7 @@
 import type { Received } from '../../lib/callback/received.js'
 import { refusedOf, type RefusedRecord } from '../../lib/inbox/quarantine.js'
 
-/** A refused callback with these pairs. */
+/** A refused callback with these parameters. */
 export function refused(
   pairs: Received['pairs'],
   changes: Partial<Pick<RefusedRecord, 'code' | 'issues' | 'scope' | 'receivedAt'>> & {
@@ -19,6 +19,6 @@ export function refused(
   })
 }
 
-/** The refused callback of a number. */
+/** A refused callback with a number in it, so that each number makes another one. */
 export const numbered = (number: number, changes: Parameters<typeof refused>[1] = {}): RefusedRecord =>
   refused([['orderID', String(number)]], changes)

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 
 export type NamedText = readonly [name: string, text: string]
 
-/** A request as a real client sent it. */
+/** A recorded request of a real client. */
 export interface CapturedRequest {
   readonly id: string
   readonly method: string
   readonly meant: readonly NamedText[]
-  /** Where the bytes say something else than was meant. */
+  /** Set if the client's encoding changed the intended values. */
   readonly wire?: readonly NamedText[]
   readonly verdict: 'accept' | 'reject' | 'open'
   readonly why?: string

@@ -1,6 +1,6 @@
 /*
- * Jest knows how long a test file takes only where it ran before. In a new clone, files that take minutes would start last, and one worker
- * would wait for the other: folders whose tests wait for processes, networks and clocks come first.
+ * Runs slow folders first: those whose tests wait for processes, networks and clocks. Jest itself knows the time of a test file only from an
+ * earlier run. In a new clone a file that takes minutes could start last, and one worker would run it while the others are idle.
  */
 const { default: Sequencer } = require('@jest/test-sequencer')
 

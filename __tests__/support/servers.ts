@@ -9,12 +9,12 @@ import { join } from 'node:path'
 import type { WebhookRequest } from '../../lib/index.js'
 import type { ServerResponse } from 'node:http'
 
-/** What all of them can mount. */
+/** A request handler that every framework below can mount. */
 export type Middleware = (req: WebhookRequest, res: ServerResponse, next?: (error?: unknown) => void) => void
 
 export type Mount = (path: string, middleware: Middleware) => RequestListener
 
-/** Every framework that the package promises to work under: a middleware mounted by `use`, and a bare server. */
+/** Every framework that the package supports: a middleware mounted by `use`, and a plain Node server. */
 export const frameworks: Readonly<Record<string, Mount>> = {
   'Express 5': (path, middleware) => express().use(path, middleware) as RequestListener,
   'Express 4': (path, middleware) => express4().use(path, middleware) as RequestListener,
@@ -32,18 +32,18 @@ export interface Listening {
 
 const open = new Set<Server>()
 
-/** Starts a server on a free port of 127.0.0.1; `closeServers` ends it at the latest. */
+/** Starts a server on a free port of 127.0.0.1. `closeServers` ends it if the test does not. */
 export async function listen(listener: RequestListener): Promise<Listening> {
   return await started(createServer(listener), 'http')
 }
 
 /**
- * A certificate and its key for this machine, signed by itself, made with
+ * A self-signed certificate for localhost, with its key, made with
  * `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1`.
  */
 export const certificateFile = join(__dirname, 'localhost.pem')
 
-/** The same over https, with a certificate that nobody trusts unless told to. */
+/** Starts a server over https, with the self-signed certificate. */
 export async function listenSecurely(listener: RequestListener): Promise<Listening> {
   const pem = readFileSync(certificateFile)
   return await started(createSecureServer({ key: pem, cert: pem }, listener), 'https')
@@ -62,7 +62,7 @@ async function end(server: Server): Promise<void> {
   await new Promise((resolve) => server.close(resolve))
 }
 
-/** For afterEach: nothing that a test opened outlives it. */
+/** For afterEach: closes all servers that the test has started. */
 export async function closeServers(): Promise<void> {
   await Promise.all([...open].map(end))
 }

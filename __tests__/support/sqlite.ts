@@ -5,10 +5,10 @@ import { join } from 'node:path'
 
 const driver = process.getBuiltinModule('node:sqlite') as typeof Driver | undefined
 
-/** Whether this Node has the driver of the SQLite inbox: the core's tests run on older ones, too. */
+/** Whether this Node has node:sqlite. The core's tests also run on older versions without it. */
 export const hasSqlite = driver !== undefined
 
-/** A connection of the test's own, which waits for those of others. */
+/** Opens a connection of the test, which waits up to its busy timeout for locks of others. */
 export function openFile(file: string): Driver.DatabaseSync {
   if (driver === undefined) throw new Error('this Node has no node:sqlite')
   const db = new driver.DatabaseSync(file)
@@ -16,7 +16,7 @@ export function openFile(file: string): Driver.DatabaseSync {
   return db
 }
 
-/** A folder for a test's own file; made with the first one, since what is skipped removes nothing. */
+/** A temporary folder for the files of a test. It is created with the first file: skipped tests never call `remove`. */
 export function temporaryFolder() {
   let folder: string | undefined
   return {

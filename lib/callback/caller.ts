@@ -50,7 +50,7 @@ interface Candidate {
   readonly place: CredentialPlace
 }
 
-/** Every text outside the path that may be meant as the secret. Linear in the headers and the raw query. */
+/** Every text outside the path that may be meant as the secret. Linear in the headers and the raw query. @internal */
 export function candidates(req: IncomingMessage, query: string): Candidate[] {
   const found: Candidate[] = []
   const add = (place: CredentialPlace, texts: readonly string[]): void => {

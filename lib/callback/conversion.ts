@@ -142,7 +142,7 @@ function interpret(received: Received, rules: ReadingRules, scope: string, recei
 /** Rules named for people instead of for JSON Schema. */
 const ruleNames: Readonly<Record<string, string>> = { not: 'placeholder', anyOf: 'identity' }
 
-/** Judges the ten parameters' texts with the validator generated from `callbackSchema`: one issue a parameter. */
+/** Judges the ten parameters' texts with the validator generated from `callbackSchema`: one issue a parameter. @internal */
 export function checkParameters(texts: ParameterTexts): readonly Issue[] {
   if (validate(texts)) return []
   const issues = new Map<string | undefined, Issue>()

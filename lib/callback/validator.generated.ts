@@ -1,7 +1,7 @@
 // @ts-nocheck
 // Generated from schema.ts by `npm run generate`. Do not edit.
 
-/** How ajv reports a broken rule. */
+/** A broken rule, as ajv reports it. */
 export interface SchemaError {
   readonly keyword: string
   readonly instancePath: string
@@ -9,7 +9,7 @@ export interface SchemaError {
   readonly params: Readonly<Record<string, unknown>>
 }
 
-/** Judges texts by documented name; after a false, `errors` says why. */
+/** Checks strings by documented parameter name. After `false`, `errors` holds the broken rules. */
 export const validate: { (texts: unknown): boolean; errors?: readonly SchemaError[] | null } = validate10
 
 const schema11 = {"$id":"urn:conversion-webhook:callback","title":"Referral conversion callback","type":"object","properties":{"conversion":{"type":"string","enum":["success","fail","pending"],"not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*conversion\\s*[}\\]>%]+\\s*$"},"description":"must be success, fail or pending"},"referrer_name":{"type":"string","pattern":"^[^\\u0000]{0,1024}$","description":"must be at most 1024 characters without NUL","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referrer_name\\s*[}\\]>%]+\\s*$"}},"referrer_email":{"type":"string","pattern":"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$","description":"must be an address with one @, without spaces or control characters, of at most 320 characters","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referrer_email\\s*[}\\]>%]+\\s*$"}},"referee_name":{"type":"string","pattern":"^[^\\u0000]{0,1024}$","description":"must be at most 1024 characters without NUL","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referee_name\\s*[}\\]>%]+\\s*$"}},"referee_email":{"type":"string","pattern":"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$","description":"must be an address with one @, without spaces or control characters, of at most 320 characters","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referee_email\\s*[}\\]>%]+\\s*$"}},"orderID":{"type":"string","pattern":"^[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*orderID\\s*[}\\]>%]+\\s*$"},"description":"must be at most 255 characters, without control characters and others that nobody sees"},"purchaseValue":{"type":"string","pattern":"^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*purchaseValue\\s*[}\\]>%]+\\s*$"},"description":"must be a plain decimal number of at most 15 significant digits, such as 1000 or 12.30"},"referrer_converts":{"type":"string","pattern":"^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referrer_converts\\s*[}\\]>%]+\\s*$"},"description":"must be a whole number from 0 to 9007199254740991"},"referrer_customValue":{"type":"string","pattern":"^[^\\u0000]{0,8192}$","description":"must be at most 8192 characters without NUL","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referrer_customValue\\s*[}\\]>%]+\\s*$"}},"goal_complete":{"type":"string","enum":["0","1"],"not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*goal_complete\\s*[}\\]>%]+\\s*$"},"description":"must be 0 or 1"}},"required":["conversion"],"anyOf":[{"required":["orderID"]},{"required":["referee_email"]}]};

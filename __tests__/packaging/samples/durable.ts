@@ -1,4 +1,4 @@
-// What the types of the durable inboxes promise: `commit` is there, and is the inbox's own.
+// The types of the durable inboxes: a handler has `commit`, with the client of its inbox.
 import type { DatabaseSync } from 'node:sqlite'
 import { expectTypeOf } from 'expect-type'
 import { conversionWebhook, memoryInbox, type Inbox, type InboxRow } from 'conversion-webhook'
@@ -19,7 +19,7 @@ const webhook = conversionWebhook(
       expectTypeOf(value).toEqualTypeOf<number>()
       // @ts-expect-error a promise cannot be part of a SQLite transaction
       await commit(async (db) => db.exec(''))
-      // @ts-expect-error nor can one that is handed on
+      // @ts-expect-error nor can a promise that the function returns
       await commit(() => Promise.resolve(1))
     },
   },
@@ -47,7 +47,7 @@ conversionWebhook(
 
 // @ts-expect-error handlers for one inbox do not fit another
 conversionWebhook({ onSuccess: (_conversion, { commit }) => commit(() => 1) }, { inbox: memoryInbox() })
-// @ts-expect-error a file is a path
+// @ts-expect-error the file must be a path
 sqliteInbox(7)
 
 async function operate(): Promise<void> {

@@ -1,4 +1,4 @@
-// The package as an ES module app loads it, with Express: a real callback over a real socket.
+// An ES module app with Express, which gets a callback over a socket.
 import assert from 'node:assert/strict'
 import express from 'express'
 import { conversionWebhook } from 'conversion-webhook'

@@ -1,4 +1,4 @@
-// What the types of `postgresInbox` promise beside those of pg: the client of `commit` fits every library that takes a client or a pool.
+// The types of `postgresInbox` beside those of pg: the client of `commit` fits every library that takes a client or a pool.
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { pgTable, text } from 'drizzle-orm/pg-core'
 import { expectTypeOf } from 'expect-type'

@@ -1,4 +1,4 @@
-// The package as a CommonJS app loads it: every export is there, and a callback reaches its handler.
+// A CommonJS app: all exports exist, and a callback reaches its handler.
 const assert = require('node:assert/strict')
 const webhookPackage = require('conversion-webhook')
 
@@ -25,7 +25,7 @@ async function main() {
   assert.equal(parseCallback('conversion=pending&orderID=A1').ok, true)
   assert.equal(callbackSchema.type, 'object')
 
-  // Both formats in one process are one package.
+  // `require` and `import` in one process load the same package.
   const { conversionWebhook: fromEsm } = await import('conversion-webhook')
   assert.equal(fromEsm, conversionWebhook)
   assert.throws(() => fromEsm({}, { secret: 'short' }), isConversionWebhookError)

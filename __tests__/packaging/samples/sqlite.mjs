@@ -1,4 +1,4 @@
-// The SQLite inbox as both kinds of app load it: a conversion survives its webhook; on an older Node the error says what is missing.
+// The SQLite inbox, loaded in both module formats. A conversion survives its webhook; on an older Node the error names the needed version.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { isConversionWebhookError, conversionWebhook } from 'conversion-webhook'

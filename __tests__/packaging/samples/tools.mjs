@@ -1,4 +1,4 @@
-// The inspector as both kinds of app load it, with everything that its page is made of; and the command.
+// The inspector, loaded in both module formats, with all files of its page; and the command.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:http'

@@ -1,4 +1,4 @@
-// What the types promise, checked against the packed package: good uses compile, and bad uses are errors.
+// The types of the packed package: correct uses compile, and each wrong use is an error.
 import { createServer } from 'node:http'
 import express, { type Request } from 'express'
 import { expectTypeOf } from 'expect-type'
@@ -19,7 +19,7 @@ import {
 
 declare function grantReward(email: string | undefined): Promise<boolean>
 
-// The smallest use, as the README shows it; what a handler returns does not matter.
+// The smallest app of the README. A handler may return anything.
 const app = express()
 app.use(
   '/webhook',
@@ -28,7 +28,7 @@ app.use(
   }),
 )
 
-// It fits wherever a middleware goes.
+// The webhook can be mounted wherever a middleware can.
 const webhook = conversionWebhook({}, { inbox: memoryInbox() })
 app.get('/hook/:secret', webhook)
 express.Router().post('/hook', webhook)
@@ -88,7 +88,7 @@ typed.on('fail', ({ referrer, status }) => {
 })
 expectTypeOf(typed.on('pending', () => undefined)).toEqualTypeOf(typed)
 
-// Options may name the framework's own request.
+// Options may use the request type of the framework.
 conversionWebhook({}, { scope: (req: Request) => req.hostname, allowFrom: (req: Request) => req.secure })
 
 // @ts-expect-error a misspelt handler
@@ -97,9 +97,9 @@ conversionWebhook({ onSucess: () => undefined })
 webhook.on('sucess', () => undefined)
 // @ts-expect-error a misspelt option
 conversionWebhook({}, { secrets: 'a-secret-of-the-sample' })
-// @ts-expect-error confirm answers true, false or 'hold'
+// @ts-expect-error confirm may not return this value
 conversionWebhook({}, { confirm: () => 'maybe' })
-// @ts-expect-error handlers come first
+// @ts-expect-error the handlers are the first argument
 conversionWebhook()
 
 // A conversion narrows by its status, and nothing in it is any.
@@ -110,7 +110,7 @@ expectTypeOf(conversion.params).toEqualTypeOf<Readonly<Record<string, string>>>(
 expectTypeOf<ConversionHandlers['onSuccess']>().not.toBeAny()
 expectTypeOf<ConversionContext>().toHaveProperty('id')
 
-// req.conversion is typed by merging into Express's request.
+// Express's request type has `conversion`.
 app.use('/typed', conversionWebhook({}, { respond: false }), (req, res) => {
   expectTypeOf(req.conversion?.outcome).toEqualTypeOf<'accepted' | 'duplicate' | 'stale' | undefined>()
   expectTypeOf(req.conversion?.id).toEqualTypeOf<string | undefined>()
@@ -122,7 +122,7 @@ app.use('/typed', conversionWebhook({}, { respond: false }), (req, res) => {
   res.end()
 })
 
-// parseCallback is a result that narrows.
+// The result of parseCallback narrows by `ok`.
 const result = parseCallback('conversion=success')
 if (result.ok) expectTypeOf(result.conversion).toEqualTypeOf<Conversion>()
 else expectTypeOf(result.issues[0].message).toEqualTypeOf<string>()

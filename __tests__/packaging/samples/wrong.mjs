@@ -1,4 +1,4 @@
-// Apps that do not start: what Node prints of an error that nobody catches.
+// Apps that fail at their start with an uncaught error, for a test of what Node prints.
 import { conversionWebhook } from 'conversion-webhook'
 import { conversionInspector } from 'conversion-webhook/inspector'
 import { postgresInbox } from 'conversion-webhook/postgres'

@@ -73,7 +73,7 @@ export interface NullableColumn<From, To> extends Column<From, To> {
   readonly isNullable: true
 }
 
-/** A column that a later version of the tables adds: `since(2, text.orNull({ … }))`. */
+/** A column that a later version of the tables adds: `since(2, text.orNull({ … }))`. There is none yet. @internal */
 export function since<From, To>(version: number, column: NullableColumn<From, To>): NullableColumn<From, To> {
   return { ...column, since: version }
 }
