@@ -10,11 +10,11 @@ interface Late {
   readonly slot: Slot
 }
 
-/** What runs in a process. */
+/** What this process runs. */
 interface Running {
   readonly host: InboxHost
   readonly slots: Slots
-  /** What the end of the inbox waits for. */
+  /** The attempts that `close` waits for. */
   readonly running: Set<Delivering>
 }
 
@@ -23,17 +23,17 @@ export function isLate(verdict: Verdict): boolean {
 }
 
 /**
- * Gives a handler that was told by its signal the same time once more. Then its slot is for others and the end of the inbox no longer
- * waits for it: a handler that never ends would stop all delivery. Resolves when it has ended, or when it is stuck.
+ * Waits for a late handler for another `handlerTimeoutMs`. If the handler still runs, it is stuck: its slot goes to others and `close` no
+ * longer waits for it, since a handler that never ends would stop all deliveries. Resolves when the handler has ended or is stuck.
  */
 export async function giveUpOn({ job, delivering, slot }: Late, { host, slots, running }: Running): Promise<void> {
   if (await settlesWithin(host.handlerTimeoutMs, delivering.finished, { isUnref: true })) return
   slot.giveAway()
   running.delete(delivering)
   const { event } = job
-  const message = `The handler of ${event} runs on, ${String(host.handlerTimeoutMs)} ms after its signal was aborted. Its conversion waits for its end, and nothing else does. Give what it calls a time limit, or pass it context.signal.`
+  const message = `The handler of ${event} still runs, ${String(host.handlerTimeoutMs)} ms after its signal was aborted. Until it ends, nothing else of its conversion is delivered. Give each call that the handler waits for a time limit, or pass context.signal to it.`
   host.onError(new ConversionWebhookError('ERR_CONVERSION_HANDLER_STUCK', { message }), job)
   if (!slots.isExhausted) return
-  const stopped = `${String(slots.stuck)} handlers are stuck, as many as may be, so this process delivers nothing more until one of them ends. Callbacks are still recorded by a durable inbox. Find out what the handlers wait for, then restart the process.`
+  const stopped = `${String(slots.stuck)} handlers are stuck, which is the limit, so this process delivers nothing more until one of them ends. A durable inbox still records callbacks. Find out what the handlers wait for, then restart the process.`
   host.onError(new ConversionWebhookError('ERR_CONVERSION_DELIVERY_STOPPED', { message: stopped }))
 }
