@@ -10,7 +10,7 @@ export function statistician(store: Store): Operators['stats'] {
   return async (options): Promise<InboxStats> => {
     const { days } = fieldsOfQuery(options, ['days'])
     if (days !== undefined && !isWholeNumber(days, 1, maxDays)) {
-      throw badQuery(`days is a whole number from 1 to ${String(maxDays)}`)
+      throw badQuery(`days must be a whole number from 1 to ${String(maxDays)}`)
     }
     const now = Date.now()
     const firstDay = days === undefined ? undefined : Math.floor(now / dayMs) - days + 1
