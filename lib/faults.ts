@@ -36,13 +36,13 @@ const commitFaults = {
 
 /** Why something cannot be replayed. */
 const replayFaults = {
-  emptied: 'what was received of it has been dropped',
+  emptied: 'its payload was pruned or erased',
   digest: 'only its length and hash were kept',
-  again: 'it was replayed already',
-  holderRuns: 'the claim that has the order is being delivered',
-  claimGone: 'the claim that it is of has been dropped',
-  contradicts: 'it contradicts the claim that it is of by now',
-  tooMany: 'half of what the quarantine may hold waits already for a process with handlers',
+  again: 'the callback was replayed already',
+  holderRuns: 'a delivery of the claim that has the order is running; try again when it has ended',
+  claimGone: 'the claim that the conflict agrees with is no longer recorded',
+  contradicts: 'the conflict contradicts its claim by now',
+  tooMany: 'replayed callbacks that wait for a process with handlers fill half of the quarantine',
 } as const
 
 /** Why something is no inbox that can be used. */
@@ -50,7 +50,7 @@ const inboxFaults = {
   option: 'inbox must be an inbox that was made, such as memoryInbox() or sqliteInbox(file)',
   inspector: 'conversionInspector takes an inbox: conversionInspector(webhook.inbox)',
   deliveries: 'deliveries takes an inbox: deliveries(webhook.inbox)',
-  unattached: 'The inbox belongs to no webhook yet: pass it to conversionWebhook first',
+  unattached: 'The inbox belongs to no webhook yet: pass it to conversionWebhook as the option inbox',
 } as const
 
 /**
@@ -175,12 +175,12 @@ export const faults = {
   ERR_CONVERSION_HANDLER_STUCK: {
     title: 'A handler runs on long after its time',
     message: ({ event, ms }: { readonly event: string; readonly ms: number }) =>
-      `The handler of ${event} runs on, ${String(ms)} ms after its signal was aborted. Its conversion waits for its end, and nothing else does. Give what it calls a time limit, or pass it context.signal.`,
+      `The handler of ${event} still runs, ${String(ms)} ms after its signal was aborted. Until it ends, nothing else of its conversion is delivered. Give each call that the handler waits for a time limit, or pass context.signal to it.`,
   },
   ERR_CONVERSION_DELIVERY_STOPPED: {
     title: 'Too many handlers are stuck, so nothing more is delivered',
     message: ({ stuck }: { readonly stuck: number }) =>
-      `${String(stuck)} handlers are stuck, as many as may be, so this process delivers nothing more until one of them ends. Callbacks are still recorded by a durable inbox. Find out what the handlers wait for, then restart the process.`,
+      `${String(stuck)} handlers are stuck, which is the limit, so this process delivers nothing more until one of them ends. A durable inbox still records callbacks. Find out what the handlers wait for, then restart the process.`,
   },
 
   ERR_CONVERSION_QUERY_INVALID: {

@@ -99,7 +99,7 @@ export function createReporter(observers: ConversionObservers<never>): Reporter 
     process.emitWarning(messageOf(faults[code], values), { type: 'ConversionWebhookWarning', code })
   }
   /** Calls an observer; logs its throw or rejection and never passes it on. */
-  const tell = (name: string, observe: () => unknown): void => {
+  const callObserver = (name: string, observe: () => unknown): void => {
     const failed = (error: unknown): void => {
       warn('WRN_CONVERSION_OBSERVER_FAILED', { name })
       print(`conversion-webhook: ${name} failed:`, error)
@@ -112,17 +112,17 @@ export function createReporter(observers: ConversionObservers<never>): Reporter 
   }
   return {
     refused(refused) {
-      tell('onRefused', () => observers.onRefused?.(refused))
+      callObserver('onRefused', () => observers.onRefused?.(refused))
     },
     conflict(conflict) {
-      tell('onConflict', () => observers.onConflict?.(conflict as ConflictingCallback<never>))
+      callObserver('onConflict', () => observers.onConflict?.(conflict as ConflictingCallback<never>))
     },
     dead(dead) {
-      tell('onDead', () => observers.onDead?.(dead as DeadDelivery<never>))
+      callObserver('onDead', () => observers.onDead?.(dead as DeadDelivery<never>))
     },
     error(stage, error, delivery) {
       if (observers.onError === undefined) print(`conversion-webhook: ${stage} failed:`, error)
-      else tell('onError', () => observers.onError?.({ stage, error, ...delivery }))
+      else callObserver('onError', () => observers.onError?.({ stage, error, ...delivery }))
     },
     warn,
   }

@@ -6,7 +6,7 @@ const thief = { referrer_email: 'thief@example.com', referee_email: 'thief.too@e
 const blank = { referrer_email: undefined, referee_email: undefined }
 const friend = { referrer_email: 'ann@example.com', referee_email: 'bob@example.com' }
 
-/** What `confirm` needs of a shop: the orders that are paid, each with the e-mail address of its buyer. */
+/** A shop for `confirm` to ask: the paid orders, each with the e-mail address of its buyer. */
 class Shop {
   readonly buyers = new Map<string, string>()
 
@@ -14,25 +14,25 @@ class Shop {
     this.buyers.set(order, buyer)
   }
 
-  /** Binds the order to its buyer. */
+  /** A confirm that says yes only for the order's own buyer. */
   readonly bound = ({ orderId = '', referee }: SuccessConversion) => {
     const buyer = this.buyers.get(orderId)
     if (buyer === undefined) return 'hold' as const
     return buyer === referee.email ? { order: orderId } : false
   }
 
-  /** Asks whether the order is paid, whoever bought it, and finds it by its number in any spelling. */
+  /** A confirm that says yes for anyone if the order is paid, and finds the order by any spelling of its number. */
   readonly naive = ({ orderId = '' }: SuccessConversion) => {
     const order = String(Number(orderId))
     return this.buyers.has(order) ? { order } : ('hold' as const)
   }
 }
 
-/** One order, one claim: what every inbox does where several people claim an order. */
+/** One order, one claim: what every inbox does if several people claim an order. */
 export function describeClaims(kind: Kind): void {
   const { start, newStorage } = workbench(kind)
 
-  /** A webhook with what its handlers paid for and took back, by referrer, and what `onConflict` told. */
+  /** A webhook that notes what its handlers paid and took back, by referrer, and what `onConflict` got. */
   async function open(options: Parameters<typeof start>[0] = {}) {
     const conflicts: ConflictingCallback[] = []
     const shop = new Shop()
@@ -42,11 +42,11 @@ export function describeClaims(kind: Kind): void {
     })
     const { webhook, inbox } = started
     const report: typeof started.report = async (conversion, order, changes) => {
-      // What confirm holds in memory is answered with 503.
+      // A delivery that confirm holds in memory is answered with 503.
       const held = { outcome: 'accepted' as const, id: '' }
       return started.report(conversion, order, changes).catch(() => held)
     }
-    /** Resolves when everything that was held has been asked about again: in memory nothing is without a replay. */
+    /** Resolves when confirm has been asked again for every held delivery; in memory that takes a replay. */
     const retry = async (): Promise<void> => {
       if (!kind.isDurable) {
         for (const { id } of await inbox.list({ state: 'waiting', limit: 1_000 })) await inbox.replay(id)
@@ -56,7 +56,7 @@ export function describeClaims(kind: Kind): void {
     return { ...started, conflicts, shop, report, retry, webhook }
   }
 
-  /** Ids of what was paid, by order. */
+  /** Ids of the paid deliveries, by order. */
   const paid = (told: readonly { event: string; id: string; orderId: string | undefined }[], order: string) => [
     ...new Set(told.filter(({ event, orderId }) => event === 'success' && orderId === order).map(({ id }) => id)),
   ]
@@ -80,7 +80,7 @@ export function describeClaims(kind: Kind): void {
     expect(await inbox.list({ state: 'refused', limit: 100 })).toHaveLength(20)
   })
 
-  test('with a confirm that pays whoever asks exactly one claim an order is paid, and onConflict tells of the others', async () => {
+  test('with a confirm that says yes to anyone one claim per order is paid, and onConflict is called for the others', async () => {
     const shop = new Shop()
     const { report, told, inbox, conflicts, retry } = await open({ confirm: shop.naive })
     for (const order of ['1', '2', '3', '4', '5']) {
@@ -118,7 +118,7 @@ export function describeClaims(kind: Kind): void {
     expect(row).toMatchObject({ code: 'ERR_CONVERSION_ORDER_TAKEN', takenBy: winners[0]?.id })
   })
 
-  test('without confirm the first success has the order: another one is told, and a rival that waited is refused', async () => {
+  test('without confirm the first success gets the order: onConflict is called for a later one, and a waiting rival is refused', async () => {
     const gate = deferred()
     const { report, told, inbox, conflicts, toldTimes } = await open({ handle: () => gate.promise })
     const first = report('success', 'A', friend)
@@ -156,7 +156,7 @@ export function describeClaims(kind: Kind): void {
     expect(told.filter((each) => each.id.endsWith(':reversal')).map((each) => each.id)).toEqual([`${id}:reversal`])
   })
 
-  test('nothing is reserved for an event that has no handler, by a no, a hold or a failure', async () => {
+  test('no order is reserved for an event without a handler, nor by a no, a hold or a failure', async () => {
     const answers: (false | 'hold' | Error)[] = [false, 'hold', new Error('no answer')]
     const { report, told, inbox } = await open({
       on: ['onSuccess'],
@@ -181,7 +181,7 @@ export function describeClaims(kind: Kind): void {
     expect(told.map((each) => each.id)).toEqual([`${id}:success`])
   })
 
-  test('a person who replays what was refused moves the order, and what the former claim still waits for is refused', async () => {
+  test('a replay of a refused delivery moves the order, and what still waits of the former claim is refused', async () => {
     const shop = new Shop()
     let isGoalDown = true
     const { report, told, inbox, conflicts, retry } = await open({
@@ -226,7 +226,7 @@ export function describeClaims(kind: Kind): void {
     expect(won.outcome).toBe('accepted')
   })
 
-  test('a conflict that a person replays takes the order, is paid under an id of its own, and is taken back by its own fail', async () => {
+  test('a replayed conflict takes the order, is paid under an id of its own, and is taken back by its own fail', async () => {
     const { report, told, inbox } = await open({ confirm: () => true })
     const first = await report('success', 'A', thief)
     await settled(inbox)
@@ -254,7 +254,7 @@ export function describeClaims(kind: Kind): void {
     ])
   })
 
-  test('who has an order is told as it is now, of every row and whatever it was refused for', async () => {
+  test('every row names the claim that has the order now, for every reason of a refusal', async () => {
     const shop = new Shop()
     const { report, inbox } = await open({ confirm: shop.naive })
     shop.pay('7')
@@ -284,7 +284,7 @@ export function describeClaims(kind: Kind): void {
     ])
   })
 
-  test('a fail takes back the conflict that was replayed, where an unpaid claim has the same people', async () => {
+  test('a fail takes back a replayed conflict rather than an unpaid claim of the same people', async () => {
     const { report, told, inbox } = await open({ confirm: ({ purchaseValue }) => purchaseValue === 12 })
     const first = await report('success', 'A', { ...friend, purchaseValue: '10' })
     await settled(inbox)
@@ -304,7 +304,7 @@ export function describeClaims(kind: Kind): void {
     expect(told.map(({ id }) => id)).toEqual([`${conflict.id}:success`, `${conflict.id}:reversal`])
   })
 
-  test('callbacks that come at once belong to the same claims as callbacks that come one after another', async () => {
+  test('callbacks that come at the same time belong to the same claims as callbacks one after another', async () => {
     const { report, inbox } = await open({ on: ['onFail'], confirm: () => 'hold' })
     await report('pending', 'A', { referrer_email: undefined, referee_email: 'bob@example.com' })
     await report('success', 'A', { referrer_email: 'thief@example.com', referee_email: undefined })
@@ -332,7 +332,7 @@ export function describeClaims(kind: Kind): void {
     expect(told).toHaveLength(1)
   })
 
-  test('an order that a person has moved on is not taken back by what else was replayed with it', async () => {
+  test('an order that a person has moved on is not taken again by other deliveries that were replayed with it', async () => {
     let isGoalHeld = true
     const { report, inbox, told, retry } = await open({
       confirm: (_conversion, { event }) => (event === 'goalComplete' && isGoalHeld ? 'hold' : true),
@@ -389,7 +389,7 @@ export function describeClaims(kind: Kind): void {
     expect(await webhook.inbox.list({ state: 'refused' })).toHaveLength(2)
   })
 
-  test('get tells of all claims of the order, with who has it and everything that happened to them', async () => {
+  test('get shows all claims to the order, which one has it, and the history of all of them', async () => {
     const shop = new Shop()
     const { report, inbox, retry } = await open({ confirm: shop.bound })
     await report('success', 'A', { ...thief, purchaseValue: '9' })
@@ -422,7 +422,7 @@ export function describeClaims(kind: Kind): void {
     expect(ids).toEqual(new Set([id, other?.id]))
   })
 
-  test('of more than a hundred claims the oldest are shown, the first one first, and the one that has the order', async () => {
+  test('of more than a hundred claims get shows the oldest, starting with the first, and the one that has the order', async () => {
     const names = Array.from({ length: 104 }, (_each, index) => `${String((index * 37) % 104)}@example.com`)
     const { report, inbox } = await open({
       on: ['onSuccess'],
@@ -447,7 +447,7 @@ export function describeClaims(kind: Kind): void {
 
   if (!kind.isDurable) return
 
-  test('what a claim waits for is refused in a process without confirm, too, when a person has moved the order of its number', async () => {
+  test('a waiting delivery is refused without confirm, too, after a person has moved the order of its number in the shop', async () => {
     const shop = new Shop()
     shop.pay('7')
     const storage = await newStorage()
@@ -482,7 +482,7 @@ export function describeClaims(kind: Kind): void {
     expect(await two.inbox.get(`${lost.id}:goalComplete`)).toMatchObject({ state: 'refused', takenBy: won.id })
   })
 
-  test('an order does not move while the claim that has it by its number alone is being delivered', async () => {
+  test('an order does not move while a delivery runs of the claim that has it only by its number in the shop', async () => {
     const gate = deferred()
     const shop = new Shop()
     shop.pay('7')
@@ -544,12 +544,12 @@ export function describeClaims(kind: Kind): void {
   })
 }
 
-/** Somebody else for each order. */
+/** Other people for each order. */
 function somebody(order: string) {
   return { referrer_email: undefined, referee_email: `${order}@example.com` }
 }
 
-/** When nothing runs, and what waits has been asked about. */
+/** Resolves when no delivery runs, and confirm has been asked for every waiting one. */
 function atRest(inbox: Inbox) {
   return eventually(
     async () => [await inbox.list({ state: 'waiting', limit: 1_000 }), await inbox.stats()] as const,

@@ -1,11 +1,11 @@
 import { unkindErrors } from '../support/errors.js'
 import { eventually, settled, workbench, type Kind } from './inboxes.js'
 
-/** Recording and delivering: what every inbox does alike, whenever it does it. */
+/** Recording and delivering: what every inbox does, before or after the answer. */
 export function describeConversions(kind: Kind): void {
   const { start } = workbench(kind)
 
-  test('a conversion reaches its handlers once, in order, and its repeats nobody', async () => {
+  test('a conversion reaches its handlers once, in order, and its repeats reach none', async () => {
     const { report, told, inbox } = await start()
     const first = await report('success', 'A', { goal_complete: '1' })
     expect(first).toEqual({ outcome: 'accepted', id: expect.stringMatching(/^[0-9a-f]{40}$/) as string })
@@ -42,7 +42,7 @@ export function describeConversions(kind: Kind): void {
     expect(await report('success', 'A')).toMatchObject({ outcome: 'duplicate' })
   })
 
-  test('of two amounts for one order at once one is accepted, and the other a conflict', async () => {
+  test('of two successes at the same time with different amounts one is accepted, and the other is a conflict', async () => {
     const { report, told, inbox } = await start()
     const results = await Promise.all(
       ['5', '6'].map((purchaseValue) => report('success', 'A', { purchaseValue }).then(({ outcome }) => outcome)),
@@ -63,7 +63,7 @@ export function describeConversions(kind: Kind): void {
     expect(told).toHaveLength(1)
   })
 
-  test('many conversions at once are delivered each, no more at a time than the concurrency', async () => {
+  test('many conversions at once are all delivered, at most as many at a time as the concurrency', async () => {
     let running = 0
     let most = 0
     const handle = async (): Promise<void> => {
@@ -79,7 +79,7 @@ export function describeConversions(kind: Kind): void {
     expect(most).toBe(3)
   })
 
-  test('whatever a handler throws, its delivery is settled, and succeeds when it is replayed', async () => {
+  test('a delivery whose handler throws any value is recorded as failed, and succeeds when it is replayed', async () => {
     const unkind = unkindErrors()
     const thrown = new Set<string>()
     const { report, inbox, told } = await start({
@@ -114,7 +114,7 @@ export function describeConversions(kind: Kind): void {
     expect(webhook.close()).toBe(webhook.close())
   })
 
-  test('close waits for what runs, and what it settled stays settled', async () => {
+  test('close waits for running handlers, and their deliveries stay settled', async () => {
     let finish = (): void => undefined
     const handle = () =>
       new Promise<void>((resolve) => {
@@ -134,7 +134,7 @@ export function describeConversions(kind: Kind): void {
     expect(again.told).toEqual([])
   })
 
-  test('confirm that says no ends the delivery unpaid, and counts as never delivered', async () => {
+  test('a no of confirm ends the delivery unpaid, so that a later fail takes nothing back', async () => {
     const { report, told, inbox } = await start({ confirm: () => false })
     await report('success', 'A')
     await settled(inbox)

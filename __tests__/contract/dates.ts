@@ -11,7 +11,7 @@ const inDays = (days: number): Date => new Date(Date.now() + days * dayMs)
 export function describeDates(kind: Kind): void {
   const { start, newStorage } = workbench(kind)
 
-  /** A confirm that gives these answers in turn, the last one for ever, and counts how often it was asked about each event. */
+  /** A confirm that gives these answers in turn, then repeats the last one, and counts how often it was asked for each event. */
   function answering(...answers: readonly [ConfirmAnswer, ...ConfirmAnswer[]]) {
     const asked = { success: 0, goalComplete: 0, fail: 0, pending: 0 } satisfies Record<ConversionEvent, number>
     const confirm = (_conversion: unknown, { event }: { readonly event: ConversionEvent }): ConfirmAnswer =>
@@ -22,7 +22,7 @@ export function describeDates(kind: Kind): void {
   const isHeldUntil = (date: Date) => (entry: InboxEntry | undefined) => entry?.heldUntil?.getTime() === date.getTime()
   const untilHeld = (inbox: Inbox, id: string, date: Date) => eventually(() => inbox.get(id), isHeldUntil(date))
 
-  test('a window of 30 days: asked once when it comes and once when it ends, then paid', async () => {
+  test('a refund window of 30 days: confirm is asked when the callback comes and when the window ends, then the handler pays', async () => {
     const storage = await newStorage()
     const date = inDays(30)
     const { asked, confirm } = answering(date, true)
@@ -44,7 +44,7 @@ export function describeDates(kind: Kind): void {
     expect(await inbox.get(`${id}:success`)).not.toHaveProperty('heldUntil')
   })
 
-  test('no look at its identity asks before the date, nor does a clock that jumped', async () => {
+  test('confirm is not asked before the date, even if another callback of the identity comes or the clock jumps', async () => {
     const storage = await newStorage()
     const date = inDays(30)
     const { asked, confirm } = answering(date, true)
@@ -59,7 +59,7 @@ export function describeDates(kind: Kind): void {
     await untilHeld(inbox, `${id}:success`, date)
     await eventually(
       () => inbox.get(`${id}:goalComplete`),
-      (entry) => entry?.state === 'waiting' && entry.attempts === 2, // by itself: its identity was looked at
+      (entry) => entry?.state === 'waiting' && entry.attempts === 2, // retried because its identity was processed
     )
     await storage.pass?.(-dayMs)
     await inbox.replay(`${id}:goalComplete`)
@@ -88,10 +88,10 @@ export function describeDates(kind: Kind): void {
     const { told, toldTimes, inbox } = await start({ storage })
     await toldTimes(1)
     await settled(inbox)
-    expect(told.map((each) => each.id)).toEqual([`${id}:fail`]) // nothing was delivered that it could take back
+    expect(told.map((each) => each.id)).toEqual([`${id}:fail`]) // no success was delivered that this fail could take back
   })
 
-  test('a fail that comes while confirm is asked withdraws what confirm holds then', async () => {
+  test('a fail that comes while confirm is asked withdraws the success that confirm then holds', async () => {
     const asked = deferred()
     const answer = deferred<Date>()
     const { report, told, inbox } = await start({
@@ -126,7 +126,7 @@ export function describeDates(kind: Kind): void {
     })
     await inbox.replay(refused.id)
     await toldTimes(1)
-    expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'withdrawn' }) // before the fail has its end
+    expect(await inbox.get(`${id}:success`)).toMatchObject({ state: 'withdrawn' }) // while the handler of the fail still runs
     gate.resolve()
     await settled(inbox)
     expect(told.map((each) => each.id)).toEqual([`${id}:fail`])
@@ -145,7 +145,7 @@ export function describeDates(kind: Kind): void {
     expect(asked.success).toBe(2)
   })
 
-  test('replay asks at once', async () => {
+  test('a replayed delivery asks confirm at once', async () => {
     const date = inDays(30)
     const { asked, confirm } = answering(date, true)
     const { report, toldTimes, inbox } = await start({ confirm })
@@ -157,7 +157,7 @@ export function describeDates(kind: Kind): void {
     expect(asked.success).toBe(2)
   })
 
-  test('maxHoldMs counts from the first date: held on for so long, then dead', async () => {
+  test('a delivery held for maxHoldMs after its first date is dead', async () => {
     const storage = await newStorage()
     const dead = deferred<unknown>()
     const date = inDays(30)
@@ -197,7 +197,7 @@ export function describeDates(kind: Kind): void {
     expect(told).toMatchObject([{ event: 'success', attempt: 1 }])
   })
 
-  test('stats tells what is held from what waits', async () => {
+  test('stats counts held and waiting deliveries separately', async () => {
     const storage = await newStorage()
     const { report, inbox } = await start({
       storage,
@@ -223,7 +223,7 @@ export function describeDates(kind: Kind): void {
     const [now, { oldestWaitingMs }] = [Date.now(), await inbox.stats()]
     expect(Math.abs(now - Number(before?.receivedAt) - oldestWaitingMs)).toBeLessThan(hourMs)
     await eventually(
-      () => inbox.list({ state: 'waiting' }), // each is asked again now and then
+      () => inbox.list({ state: 'waiting' }), // held deliveries are retried, so they wait and run in turn
       ({ length }) => length === 3,
     )
   })

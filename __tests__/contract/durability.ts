@@ -2,7 +2,7 @@ import type { ConversionContext } from '../../lib/index.js'
 import { deferred } from '../support/recorder.js'
 import { eventually, settled, workbench, type Kind, type Storage } from './inboxes.js'
 
-/** What only inboxes promise that survive their process. */
+/** Promises of durable inboxes only. */
 export function describeDurability(kind: Kind): void {
   const { start, newStorage } = workbench(kind)
   const failing = (times: number) => {
@@ -26,7 +26,7 @@ export function describeDurability(kind: Kind): void {
     await settled(inbox)
   })
 
-  test('a delivery that fails is tried again by itself, under the same id', async () => {
+  test('a delivery that fails is retried without a repeat, under the same id', async () => {
     const { report, told, inbox } = await start({ handle: failing(1) })
     const { id } = await report('success', 'A')
     await settled(inbox)
@@ -42,7 +42,7 @@ export function describeDurability(kind: Kind): void {
     ])
   })
 
-  test.each([1, 3, 100])('a backlog is delivered without a look by the clock, %d at a time', async (concurrency) => {
+  test.each([1, 3, 100])('a backlog is delivered without waiting for a poll, %d at a time', async (concurrency) => {
     const { storage, report, webhook: receiver } = await start({ on: [] })
     const count = 3 * concurrency
     await Promise.all(Array.from({ length: count }, (_, index) => report('success', String(index))))
@@ -62,7 +62,7 @@ export function describeDurability(kind: Kind): void {
     }
   })
 
-  test('one that used up its attempts is dead, told, listed and replayed under the same id', async () => {
+  test('a delivery that used up its attempts is dead, reported to onDead, listed, and replayed under the same id', async () => {
     const dead = deferred<unknown>()
     const { report, told, inbox, toldTimes } = await start({
       handle: failing(1),
@@ -85,7 +85,7 @@ export function describeDurability(kind: Kind): void {
     expect((await inbox.stats()).deliveries).toMatchObject({ dead: 0, done: 1 })
   })
 
-  test('a dead delivery that a later one has overtaken is withdrawn instead of replayed', async () => {
+  test('a dead delivery that was overtaken is withdrawn by a replay instead of delivered', async () => {
     const { report, told, inbox } = await start({
       handle: ({ event }) => {
         if (event === 'pending') throw new Error('no')
@@ -104,7 +104,7 @@ export function describeDurability(kind: Kind): void {
     expect(told.map(({ event }) => event)).toEqual(['pending', 'success'])
   })
 
-  test('one that waits for a retry lets its siblings pass', async () => {
+  test('a delivery that waits for a retry does not delay the other deliveries of its claim', async () => {
     const { report, told, inbox, toldTimes } = await start({
       handle: ({ event, attempt }) => {
         if (event === 'success' && attempt === 1) throw new Error('not yet')
@@ -120,7 +120,7 @@ export function describeDurability(kind: Kind): void {
     ])
   })
 
-  test('hold asks again without using up attempts, and is dead when it was held for too long', async () => {
+  test('a held delivery is retried without using up attempts, and is dead after maxHoldMs', async () => {
     const answers: (boolean | 'hold')[] = ['hold', true]
     const { report, told, inbox } = await start({ confirm: () => answers.shift() ?? 'hold', maxAttempts: 1 })
     await report('success', 'A')
@@ -135,7 +135,7 @@ export function describeDurability(kind: Kind): void {
     expect(impatient.told).toEqual([])
   })
 
-  test('a process without handlers only receives; another one delivers', async () => {
+  test('a process without handlers only records; another process delivers', async () => {
     const storage = await newStorage()
     const receiver = await start({ storage, on: [] })
     const { id } = await receiver.report('success', 'A')
@@ -151,7 +151,7 @@ export function describeDurability(kind: Kind): void {
     expect(await deliverer.report('success', 'A')).toEqual({ outcome: 'duplicate', id })
   })
 
-  test('what waits when a process closes is delivered by the next one', async () => {
+  test('a delivery that waits when a process closes is delivered by the next process', async () => {
     const storage = await newStorage()
     const gate = deferred()
     const first = await start({ storage, concurrency: 1, handle: () => gate.promise })
@@ -180,7 +180,7 @@ export function describeDurability(kind: Kind): void {
     expect(await after.inbox.get(id)).toMatchObject({ state: 'done', params: { conversion: 'approved', order: 'A' } })
   })
 
-  test('a waiting delivery is tried at once when it is replayed', async () => {
+  test('a waiting delivery is retried at once when it is replayed', async () => {
     const { report, told, inbox } = await start({ handle: failing(3), maxAttempts: 5 })
     const { id } = await report('success', 'A')
     for (const attempts of [1, 2]) {
@@ -195,7 +195,7 @@ export function describeDurability(kind: Kind): void {
   })
 
   describe('commit', () => {
-    test('makes effect and delivery one, and gives back what the function returned', async () => {
+    test('commits the effect together with the delivery, and resolves with what the function returned', async () => {
       const storage = await newStorage()
       let value: unknown
       const { report, told, inbox } = await start({
@@ -211,7 +211,7 @@ export function describeDurability(kind: Kind): void {
       expect(told).toHaveLength(1)
     })
 
-    test('leaves nothing when the function throws, and the delivery is tried again', async () => {
+    test('rolls the effect back when the function throws, and the delivery is retried', async () => {
       const storage = await newStorage()
       const { report, told, inbox } = await start({ storage, handle: effectOf(storage, failing(1)) })
       const { id } = await report('success', 'A')
@@ -253,7 +253,7 @@ export function describeDurability(kind: Kind): void {
       },
     )
 
-    test('is refused the second time, and after the time of the handler', async () => {
+    test('is refused the second time, and after the time limit of the handler', async () => {
       const storage = await newStorage()
       const codes: unknown[] = []
       const { report, told, inbox } = await start({

@@ -7,14 +7,14 @@ import { eventually, settled, workbench, type Kind } from './inboxes.js'
 
 type Changes = Readonly<Record<string, string>>
 
-/** How a callback mentions somebody, given an order of its own and the text that does. */
+/** A place where a callback mentions somebody. Each function makes that part of the callback from the mention. */
 interface Mention {
   /** Parameters of the callback. */
   readonly sent?: (text: string) => Changes
   readonly scope?: (text: string) => string
   /** What the handler throws at the first attempt. */
   readonly thrown?: (text: string) => string
-  /** Another callback of the order was there before. */
+  /** Whether the order has an earlier callback, which this one contradicts. */
   readonly contradicts?: true
 }
 
@@ -54,7 +54,7 @@ interface Said {
   readonly surround: (text: string) => string
 }
 
-/** In an e-mail parameter quotation marks make another address, and so do the capitals of ß, which are two. */
+/** Not in e-mail parameters: there, quotation marks make another address, and so does SS instead of ß. */
 const { 'in JSON': _json, 'in upper case': _capitals, ...ofWhole } = spellings
 
 const said: fc.Arbitrary<Said> = fc.oneof(
@@ -70,11 +70,11 @@ const said: fc.Arbitrary<Said> = fc.oneof(
   }),
 )
 
-/** What erasing leaves of a person: nothing. */
+/** After `erase` nothing in the storage mentions the person. */
 export function describeErasing(kind: Kind): void {
   const { start } = workbench(kind)
 
-  /** An inbox of its own with what mentions somebody, and two callbacks that do not. */
+  /** A new inbox with callbacks that mention somebody, and two callbacks that do not. */
   async function record(mentions: readonly Said[], address: string) {
     const toThrow = new Map<string, string>()
     const { webhook, inbox, storage, told } = await start({
@@ -101,7 +101,7 @@ export function describeErasing(kind: Kind): void {
       const taken = await accept(changes, scope)
       if (taken?.outcome !== 'refused') repeats.push(() => accept({ orderID: changes.orderID }, scope))
     }
-    if (kind.isDurable) await settled(inbox) // in memory what failed waits for a repeat
+    if (kind.isDurable) await settled(inbox) // in memory a failed delivery waits for a repeat
     for (const { id, state } of await inbox.list()) {
       if (state === 'dead' || state === 'waiting') await inbox.replay(id)
     }
@@ -118,7 +118,7 @@ export function describeErasing(kind: Kind): void {
     return { webhook, inbox, told, repeats, isThere, ofOthers }
   }
 
-  test('a conflict outlives the person whose claim it contradicts, without that address, and can still be replayed', async () => {
+  test('a conflict with the claim of an erased person loses that address, but stays and can be replayed', async () => {
     const { webhook, inbox, told } = await start()
     const report = (referrer_email: string) =>
       webhook.accept(params({ orderID: 'A', referrer_email, goal_complete: '0' }))
@@ -139,7 +139,7 @@ export function describeErasing(kind: Kind): void {
     expect(await inbox.erase({ email: 'ann@example.com' })).toEqual({ erased: 2, waiting: [] })
   })
 
-  test('an erased address is nowhere any more, wherever and however it was said, and repeats stay duplicates', async () => {
+  test('an erased address is found nowhere, in whatever place and spelling it came, and repeats stay duplicates', async () => {
     const run = async (address: string, mentions: readonly Said[]): Promise<void> => {
       const { webhook, inbox, told, repeats, isThere, ofOthers } = await record(mentions, address)
       expect(await isThere()).toBe(true)
@@ -164,7 +164,7 @@ export function describeErasing(kind: Kind): void {
     await fc.assert(property, { numRuns: cases(kind.runs ?? 40) })
   }, 60_000)
 
-  test('erase takes several addresses, and forgets each', async () => {
+  test('erase takes several addresses, and erases each', async () => {
     const { report, inbox } = await start()
     for (const name of ['ann', 'bob', 'cid']) await report('success', name, { referrer_email: `${name}@x.example` })
     await settled(inbox)
@@ -176,7 +176,7 @@ export function describeErasing(kind: Kind): void {
     expect(left.map(({ params: { referrer_email } }) => referrer_email)).toEqual(['ann@x.example'])
   })
 
-  test('a campaign that is no address stays where it was; what was pruned before still loses a scope that is one', async () => {
+  test('a scope that holds no address stays; a pruned conversion still loses a scope that holds one', async () => {
     const { webhook, inbox } = await start()
     const of = (orderID: string, scope: string) =>
       webhook.accept(params({ orderID, goal_complete: '0', referrer_email: 'ann@x.example' }), { scope })

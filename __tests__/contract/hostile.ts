@@ -5,7 +5,7 @@ import { params } from '../support/callbacks.js'
 import { endlessArrays, hostileFields, hostileValues } from '../support/hostile.js'
 import { settled, workbench, type Kind } from './inboxes.js'
 
-/** What a call came to: nothing that was thrown at once, and no error without a code or with a part of what was given. */
+/** The result of a call. Throws if the call throws instead of rejecting, or if the error has no code or repeats a part of the argument. */
 async function outcomeOf(call: () => unknown): Promise<string> {
   let promise: unknown
   try {
@@ -19,7 +19,7 @@ async function outcomeOf(call: () => unknown): Promise<string> {
   } catch (error) {
     if (!isConversionWebhookError(error)) return `rejected without a code: ${String(error)}`
     const said = error.message + JSON.stringify(error.issues ?? [])
-    const isSaid = said.includes('marker') && error.code !== 'ERR_CONVERSION_OPTION_UNKNOWN' // a name of the developer's own
+    const isSaid = said.includes('marker') && error.code !== 'ERR_CONVERSION_OPTION_UNKNOWN' // that message names a misspelt option, which is no personal data
     return isSaid || said.length > 1_000 ? `said too much: ${said.slice(0, 200)}` : error.code
   }
 }
@@ -36,7 +36,7 @@ const fields = {
 const names = Object.keys(fields) as (keyof typeof fields)[]
 const expected = ['resolved', 'ERR_CONVERSION_QUERY_INVALID', 'ERR_CONVERSION_RECORD_UNKNOWN']
 
-/** Whatever operators and `accept` are given, they resolve, or reject with a code and without a part of it. */
+/** For any argument operators and `accept` resolve, or reject with a code and without a part of the argument. */
 export function describeHostile(kind: Kind): void {
   const { start } = workbench(kind)
 
@@ -72,7 +72,7 @@ export function describeHostile(kind: Kind): void {
     ['stats', { day: 1 }, 'days'],
     ['prune', { olderThan: 1 }, 'olderThanDays'],
     ['erase', { emails: [] }, 'email'],
-  ] as const)('%s knows no %j, and says which name is near', async (name, query, near) => {
+  ] as const)('%s refuses %j, and suggests the right name', async (name, query, near) => {
     const { operator } = await recorded()
     await expect(operator(name)(query)).rejects.toMatchObject({
       code: 'ERR_CONVERSION_QUERY_INVALID',
@@ -82,7 +82,7 @@ export function describeHostile(kind: Kind): void {
     })
   })
 
-  test('erase takes nothing that would be found in everybody, and no more than a thousand addresses', async () => {
+  test('erase refuses strings that would match everybody, and more than a thousand addresses', async () => {
     const { inbox } = await recorded()
     const texts = ['', '@', 'jane', 'jane@', '@example.com', ' @example.com', 'jane@example.com and others']
     const many = Array.from({ length: 1_001 }, (_each, index) => `jane${String(index)}@example.com`)
@@ -109,7 +109,7 @@ export function describeHostile(kind: Kind): void {
     expect(await outcomeOf(() => accept(params(), { scope: 'spring' }))).toBe('resolved')
   }, 30_000)
 
-  test('a closed inbox is a coded error, or answers still', async () => {
+  test('a closed inbox rejects with a coded error, or still answers', async () => {
     const { webhook, operator } = await recorded()
     await webhook.close()
     const valid = {

@@ -9,26 +9,26 @@ import {
 } from '../../lib/index.js'
 import { params } from '../support/callbacks.js'
 
-/** One kind of inbox under the contract: everything that a suite needs to know of it. */
+/** One kind of inbox, with everything that the suites need to test it. */
 export interface Kind {
   readonly isDurable: boolean
-  /** How often a property is tried; more often where that is cheap. */
+  /** Number of runs of a property test: higher for a fast inbox. */
   readonly runs?: number
-  /** A storage of its own for one test; its quarantine has the real budget unless the test says another. */
+  /** Makes a new storage for one test, with the real budget of the quarantine by default. */
   storage(quarantineBudget?: Size): Promise<Storage>
 }
 
 export interface Storage {
-  /** An inbox on this storage, each time as another process would have it. */
+  /** Opens an inbox on this storage, each time as another process would. */
   open(): Promise<Inbox>
   dispose(): Promise<void>
-  /** Everything that is stored, as text; absent where nothing outlives the process. */
+  /** Everything that is stored, as one string; absent for an inbox that is not durable. */
   readonly contents?: () => Promise<string>
-  /** Makes a handler's effect in the transaction of its delivery. `then` runs in it, too. */
+  /** Makes a handler's effect in the transaction of its delivery, and runs `then` in the same transaction. */
   readonly effect?: (context: ConversionContext, key: string, then?: () => void) => Promise<unknown>
-  /** Lets time pass for everything that is stored, by the clock that deliveries are due by; backwards where it is negative. */
+  /** Lets time pass for everything that is stored, by the clock of deliveries; a negative time goes backwards. */
   readonly pass?: (ms: number) => Promise<void>
-  /** How often an effect is there. */
+  /** How many times an effect was committed. */
   readonly effects?: (key: string) => Promise<number>
 }
 
@@ -44,7 +44,7 @@ type Handle = (told: Told, context: ConversionContext) => unknown
 
 const events = ['onSuccess', 'onFail', 'onPending', 'onGoalComplete'] as const
 
-/** Storages, inboxes and webhooks of one test, closed and removed behind it. */
+/** Storages, inboxes and webhooks of one test, closed and removed after the test. */
 export function workbench(kind: Kind) {
   const closing: (() => Promise<unknown>)[] = []
   afterEach(async () => {
@@ -57,7 +57,7 @@ export function workbench(kind: Kind) {
     return storage
   }
 
-  /** A webhook whose handlers write down what they are told, then do what the test says. */
+  /** A webhook whose handlers note their calls, then do what the test says. */
   async function start({
     handle = () => undefined,
     observers = {},
@@ -88,7 +88,7 @@ export function workbench(kind: Kind) {
       inbox,
       webhook,
       told,
-      /** Resolves when handlers were told so often. */
+      /** Resolves when handlers have been called so many times. */
       toldTimes: (count: number) =>
         new Promise<void>((resolve) => {
           const check = (): void => {
@@ -97,7 +97,7 @@ export function workbench(kind: Kind) {
           waiting.add(check)
           check()
         }),
-      /** Reports a conversion of an order; without the goal unless it is asked for. */
+      /** Reports a conversion of an order, by default without the goal. */
       report: (conversion: string, orderID: string, changes: Record<string, string | undefined> = {}) =>
         webhook.accept(params({ conversion, orderID, goal_complete: '0', ...changes })),
     }
@@ -109,12 +109,12 @@ export function workbench(kind: Kind) {
 interface StartOptions extends ConversionWebhookOptions {
   readonly handle?: Handle
   readonly observers?: ConversionHandlers
-  /** Which handlers there are; all of them unless said. */
+  /** The events that have a handler; all by default. */
   readonly on?: readonly (typeof events)[number][]
   readonly storage?: Storage
 }
 
-/** Resolves when a query of an inbox gives what is looked for; the test's own time limit ends it otherwise. */
+/** Repeats a query until its result is the one looked for, or the test's time limit ends it. */
 export async function eventually<T>(query: () => Promise<T>, isThere: (value: T) => boolean): Promise<T> {
   for (;;) {
     const value = await query()
@@ -123,7 +123,7 @@ export async function eventually<T>(query: () => Promise<T>, isThere: (value: T)
   }
 }
 
-/** When nothing of an inbox waits or runs any more. */
+/** Resolves when no delivery of an inbox waits or runs any more. */
 export function settled(inbox: Inbox) {
   return eventually(
     () => inbox.stats(),
@@ -131,7 +131,7 @@ export function settled(inbox: Inbox) {
   )
 }
 
-/** The same, told by the rows: after a test has changed some by hand, which nobody counts. */
+/** The same by listing rows: after a test has changed rows by hand the counters are wrong. */
 export function atRest(inbox: Inbox) {
   return eventually(
     async () => [...(await inbox.list({ state: 'waiting' })), ...(await inbox.list({ state: 'running' }))],

@@ -5,7 +5,7 @@ import { sampleParams } from '../../lib/testing.js'
 export function describeOperators(kind: Kind): void {
   const { start, newStorage } = workbench(kind)
 
-  test('list gives deliveries and quarantined callbacks, newest first, by every filter and in pages', async () => {
+  test('list returns deliveries and quarantined callbacks, newest first, by every filter and in pages', async () => {
     const { report, webhook, inbox } = await start({ scope: 'spring' })
     await report('success', 'A')
     await settled(inbox)
@@ -64,15 +64,18 @@ export function describeOperators(kind: Kind): void {
     expect(await inbox.stats()).not.toHaveProperty('perDay')
   })
 
-  test.each([0, 367, 1.5, Number.NaN, '7'])('stats of %p days are an error that says which are', async (days) => {
-    const { inbox } = await start()
-    await expect(inbox.stats({ days: days as number })).rejects.toMatchObject({
-      code: 'ERR_CONVERSION_QUERY_INVALID',
-      message: 'Invalid query: days must be a whole number from 1 to 366.',
-    })
-  })
+  test.each([0, 367, 1.5, Number.NaN, '7'])(
+    'stats refuses %p days with an error that names the limits',
+    async (days) => {
+      const { inbox } = await start()
+      await expect(inbox.stats({ days: days as number })).rejects.toMatchObject({
+        code: 'ERR_CONVERSION_QUERY_INVALID',
+        message: 'Invalid query: days must be a whole number from 1 to 366.',
+      })
+    },
+  )
 
-  test('a row says everything about its delivery', async () => {
+  test('a row shows everything about its delivery', async () => {
     const { report, inbox } = await start({ parseCustomValue: (text) => text })
     const { id } = await report('success', 'A')
     await settled(inbox)
@@ -107,7 +110,7 @@ export function describeOperators(kind: Kind): void {
     })
   })
 
-  test('what is not recorded cannot be found, paged from or replayed', async () => {
+  test('an unknown id cannot be found, paged from or replayed', async () => {
     const { inbox } = await start()
     const unknown = { code: 'ERR_CONVERSION_RECORD_UNKNOWN' }
     for (const id of ['nobody', 'nobody:success', 'nobody:conflict:1']) {
@@ -117,7 +120,7 @@ export function describeOperators(kind: Kind): void {
     }
   })
 
-  test('an id is a text', async () => {
+  test('an id must be a string without NUL', async () => {
     const { inbox } = await start()
     const invalid = { code: 'ERR_CONVERSION_QUERY_INVALID' }
     for (const id of [undefined, 5, ['nobody'], {}, 'a\0b', 'a\0:success'] as unknown as string[]) {
@@ -127,7 +130,7 @@ export function describeOperators(kind: Kind): void {
     await expect(inbox.list({ before: 'a\0' })).rejects.toMatchObject(invalid)
   })
 
-  test('texts that no database likes are recorded, refused or not found, as everywhere', async () => {
+  test('strings that databases cannot store are recorded, refused or not found alike on every inbox', async () => {
     const { report, webhook, inbox } = await start()
     for (const odd of ['a\0b', '\0', 'a\ud800b', '\ud800']) {
       expect(await report('success', odd)).toMatchObject({ outcome: 'refused' })
@@ -143,7 +146,7 @@ export function describeOperators(kind: Kind): void {
     })
   })
 
-  test('get tells everything that happened to an identity, in order', async () => {
+  test('get shows everything that happened to an identity, in order', async () => {
     const { report, inbox } = await start()
     const { id } = await report('pending', 'A')
     await settled(inbox)
@@ -184,7 +187,7 @@ export function describeOperators(kind: Kind): void {
     expect(told).toHaveLength(2)
   })
 
-  test("a refused callback is replayed through the whole way, with today's options", async () => {
+  test('a refused callback is parsed, checked and recorded anew by a replay, with the current options', async () => {
     let isKnown = false
     const parseCustomValue = (text: string): string => {
       if (!isKnown) throw new Error('not yet')
@@ -217,7 +220,7 @@ export function describeOperators(kind: Kind): void {
     expect(await report('success', 'A')).toMatchObject({ outcome: 'duplicate' })
   })
 
-  test('a refused callback that turns out to contradict what is recorded is a conflict like any other', async () => {
+  test('a replayed refused callback that contradicts what is recorded becomes a conflict', async () => {
     let isKnown = false
     const parseCustomValue = (text: string): string => {
       if (!isKnown) throw new Error('not yet')
@@ -258,7 +261,7 @@ export function describeOperators(kind: Kind): void {
     expect(told).toHaveLength(1)
   })
 
-  test('a value that is no text does not become one by a replay with other fields', async () => {
+  test('a value that is no string does not become one by a replay with other fields', async () => {
     const storage = await newStorage()
     const first = await start({ storage })
     const ids: string[] = []
@@ -289,7 +292,7 @@ export function describeOperators(kind: Kind): void {
     expect(row?.conversion).toMatchObject({ orderId: '17', purchaseValue: 1.5 })
   })
 
-  test('what confirm refused is asked again by a replay, under the same id; what is done is not replayed', async () => {
+  test('a delivery that confirm refused is retried by a replay, under the same id; a done delivery is not', async () => {
     let isPaid = false
     const { report, told, inbox, toldTimes } = await start({ confirm: () => isPaid })
     const { id } = await report('success', 'A')
@@ -301,12 +304,12 @@ export function describeOperators(kind: Kind): void {
     expect(told.map((each) => each.id)).toEqual([`${id}:success`])
     await expect(inbox.replay(`${id}:success`)).rejects.toMatchObject({
       code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE',
-      message: 'This cannot be replayed: it is done.',
+      message: 'This cannot be replayed: the delivery is done.',
     })
     await expect(inbox.replay(`${id}:goalComplete`)).rejects.toMatchObject({ code: 'ERR_CONVERSION_RECORD_UNKNOWN' })
   })
 
-  test('what was pruned is not replayed', async () => {
+  test('a pruned delivery is not replayed', async () => {
     const { report, inbox } = await start({ confirm: () => false })
     const { id } = await report('success', 'A')
     await settled(inbox)
@@ -314,11 +317,11 @@ export function describeOperators(kind: Kind): void {
     await inbox.prune({ olderThanDays: 0 })
     await expect(inbox.replay(`${id}:success`)).rejects.toMatchObject({
       code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE',
-      message: 'This cannot be replayed: what was received of it has been dropped.',
+      message: 'This cannot be replayed: its payload was pruned or erased.',
     })
   })
 
-  test('prune drops what was received of settled conversions; repeats stay duplicates, conflicts are unseen', async () => {
+  test('prune drops the payload of settled conversions; repeats stay duplicates, contradictions are not detected', async () => {
     const { report, told, inbox, webhook } = await start()
     const { id } = await report('success', 'A')
     await settled(inbox)
@@ -353,7 +356,7 @@ export function describeOperators(kind: Kind): void {
     expect(await inbox.list({ state: 'refused' })).toEqual([])
   })
 
-  test('erase forgets a person wherever the address was said; others stay', async () => {
+  test('erase drops everything that mentions an address, and nothing else', async () => {
     const { report, inbox, webhook, told } = await start({
       handle: ({ orderId }) => {
         if (orderId === 'fails') throw new Error('no account of anna@shop.example here')
@@ -385,7 +388,7 @@ export function describeOperators(kind: Kind): void {
     }
   })
 
-  test('a conversion that still waits is not erased but reported', async () => {
+  test('a conversion that still waits is not erased, but reported as waiting', async () => {
     const { report, inbox } = await start({
       handle: () => {
         throw new Error('not now')

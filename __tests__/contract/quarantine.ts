@@ -4,7 +4,7 @@ import { callbackOf } from '../support/ledger.js'
 import { numbered, refused } from '../support/refused.js'
 import { eventually, settled, workbench, type Kind } from './inboxes.js'
 
-/** What is kept of refused callbacks and conflicts, and for how long: the same on all inboxes. */
+/** How many refused callbacks and conflicts are kept, and for how long: the same on all inboxes. */
 export function describeQuarantine(kind: Kind): void {
   const { start, newStorage } = workbench(kind)
   const mebibyte = 1_048_576
@@ -23,7 +23,7 @@ export function describeQuarantine(kind: Kind): void {
     }
   }
 
-  test('the same refused callback is one row that is counted, under the id that onRefused was told', async () => {
+  test('the same refused callback is one row with a count, under the id that onRefused got', async () => {
     const told: unknown[] = []
     const onRefused = ({ id }: { id?: string }) => told.push(id)
     const { webhook, inbox } = await start({ observers: { onRefused } })
@@ -50,7 +50,7 @@ export function describeQuarantine(kind: Kind): void {
     expect((await inbox.stats()).callbacks.refused).toBe(4)
   })
 
-  test('the same conflict is one row that is counted', async () => {
+  test('the same conflict is one row with a count', async () => {
     const { report, inbox } = await start()
     const { id } = await report('success', 'A')
     await settled(inbox)
@@ -67,7 +67,7 @@ export function describeQuarantine(kind: Kind): void {
     expect((await inbox.stats()).callbacks.conflict).toBe(4)
   })
 
-  test('a hundred at once are counted, none is lost', async () => {
+  test('a hundred at the same time are all counted', async () => {
     const storage = await newStorage()
     const one = await start({ storage })
     const two = kind.isDurable ? await start({ storage }) : one
@@ -80,7 +80,7 @@ export function describeQuarantine(kind: Kind): void {
     expect((await one.inbox.list()).map(({ count }) => count)).toEqual([50, 50])
   })
 
-  test('what was replayed stays done when the same content is refused again', async () => {
+  test('a replayed callback stays done when the same content is refused again', async () => {
     let isKnown = false
     const parseCustomValue = (text: string): string => {
       if (!isKnown) throw new Error('not yet')
@@ -101,7 +101,7 @@ export function describeQuarantine(kind: Kind): void {
     await expect(inbox.replay(id)).rejects.toMatchObject(impossible)
   })
 
-  test('of too many rows the oldest give way; refused callbacks and conflicts do not displace each other', async () => {
+  test('of too many rows the oldest are dropped, of refused callbacks and of conflicts separately', async () => {
     const { report, inbox } = await start({ storage: await newStorage({ rows: 3, bytes: mebibyte }) })
     const conflict = conflictOf('x', { ...callbackOf('success'), receivedAt: Date.now() - 90_000 }, [])
     await inbox.quarantine(conflict)
@@ -115,7 +115,7 @@ export function describeQuarantine(kind: Kind): void {
     expect(await inbox.list({ state: 'refused' })).toHaveLength(3)
   })
 
-  test('of too many bytes the oldest give way', async () => {
+  test('of too many bytes the oldest rows are dropped', async () => {
     const { inbox } = await start({ storage: await newStorage({ rows: 1_000, bytes: 100_000 }) })
     await fill(inbox, 0, 50)
     await fill(inbox, 50, 60, 'x'.repeat(10_000))
@@ -125,7 +125,7 @@ export function describeQuarantine(kind: Kind): void {
     expect(orders).toEqual(Array.from(orders, (_each, index) => String(59 - index)))
   })
 
-  test('what came more than 30 days ago is gone', async () => {
+  test('a callback that came more than 30 days ago is gone', async () => {
     const { inbox } = await start()
     await inbox.quarantine(numbered(1, { receivedAt: Date.now() - maxAgeMs - 1_000 }))
     await inbox.quarantine(numbered(2, { receivedAt: Date.now() - maxAgeMs + 60_000 }))
@@ -134,7 +134,7 @@ export function describeQuarantine(kind: Kind): void {
     expect(ordersOf(await inbox.list({ limit: 1_000 }))).toContain('2')
   })
 
-  test('what comes again after 30 days is kept for another 30', async () => {
+  test('a callback that comes again after 30 days is kept for another 30', async () => {
     const { inbox } = await start()
     await inbox.stats() // opens the storage, which may take a while
     const first = numbered(1, { receivedAt: Date.now() - maxAgeMs + 2_000 })
@@ -150,13 +150,13 @@ export function describeQuarantine(kind: Kind): void {
     expect(await inbox.list()).toHaveLength(2)
   })
 
-  test('a search goes through everything that is kept', async () => {
+  test('a search finds every kept callback', async () => {
     const { inbox } = await start()
     await fill(inbox, 0, 250)
     expect(ordersOf(await inbox.list({ orderId: '0' }))).toEqual(['0'])
   })
 
-  test('of what could not be kept there are length and hash, and no replay', async () => {
+  test('a callback that could not be kept has length and hash, and cannot be replayed', async () => {
     const { inbox } = await start()
     const digest = { length: 70_000, hash: 'a'.repeat(64) }
     const record = refused([], { received: { digest } })
@@ -168,7 +168,7 @@ export function describeQuarantine(kind: Kind): void {
     })
   })
 
-  test('a history tells the last hundred conflicts', async () => {
+  test('a history holds the last hundred conflicts', async () => {
     const { report, inbox } = await start()
     const { id } = await report('success', 'A')
     await settled(inbox)
@@ -186,7 +186,7 @@ export function describeQuarantine(kind: Kind): void {
 
   if (!kind.isDurable) return
 
-  test('what waits does not give way, and leaves half of the room to what arrives', async () => {
+  test('callbacks that wait after a replay are not dropped, and leave half of the budget to new ones', async () => {
     const storage = await newStorage({ rows: 4, bytes: mebibyte })
     const receiver = await start({ storage, on: [] })
     await fill(receiver.inbox, 0, 3)
@@ -197,7 +197,7 @@ export function describeQuarantine(kind: Kind): void {
     await receiver.inbox.replay(second?.id ?? '')
     await expect(receiver.inbox.replay(third?.id ?? '')).rejects.toMatchObject({
       ...impossible,
-      message: expect.stringContaining('half of what the quarantine may hold waits already') as string,
+      message: expect.stringContaining('fill half of the quarantine') as string,
     })
     await fill(receiver.inbox, 3, 20)
     const rows = await receiver.inbox.list()
@@ -216,7 +216,7 @@ export function describeQuarantine(kind: Kind): void {
     expect(ordersOf(await inbox.list())).toHaveLength(4)
   })
 
-  test('what is replayed at once leaves half of the room as well', async () => {
+  test('callbacks that are replayed at the same time leave half of the budget as well', async () => {
     const { inbox } = await start({ storage: await newStorage({ rows: 10, bytes: mebibyte }), on: [] })
     await fill(inbox, 0, 10)
     const rows = await inbox.list()
@@ -226,7 +226,7 @@ export function describeQuarantine(kind: Kind): void {
     expect(ordersOf(await inbox.list({ state: 'refused' }))).toContain('10')
   })
 
-  test('what is refused again under other options says why it is refused now', async () => {
+  test('a callback that is refused again under other options has the latest code and issues', async () => {
     const storage = await newStorage()
     const input = 'conversion=success&orderID=A&purchaseValue=5'
     const before = await start({ storage, schema: { required: ['campaign'] } })
@@ -239,7 +239,7 @@ export function describeQuarantine(kind: Kind): void {
     expect(entry?.issues).toMatchObject([{ parameter: 'purchaseValue', rule: 'schema:maxLength' }])
   })
 
-  test('two processes that fill it stay within its budget', async () => {
+  test('two processes that fill the quarantine stay within its budget', async () => {
     const storage = await newStorage({ rows: 10, bytes: mebibyte })
     const [one, two] = [await start({ storage, on: [] }), await start({ storage, on: [] })]
     await Promise.all([fill(one.inbox, 0, 100), fill(two.inbox, 100, 200)])

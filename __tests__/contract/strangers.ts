@@ -10,7 +10,7 @@ const others: readonly (readonly [string, Record<string, string | undefined>])[]
 
 const isHeld = (error: { code: string } | undefined) => error?.code === 'ERR_CONVERSION_DELIVERY_HELD'
 
-/** What callbacks that are not quite of a claim's people do to it: they take nothing back, and bring nothing. */
+/** Callbacks that state other addresses than a claim, more or fewer: they take nothing back from it, and bring it no goal. */
 export function describeStrangers(kind: Kind): void {
   const { start } = workbench(kind)
 
@@ -18,7 +18,7 @@ export function describeStrangers(kind: Kind): void {
     const conflicts: ConflictingCallback[] = []
     const started = await start({ observers: { onConflict: (each) => void conflicts.push(each) }, ...options })
     const report: typeof started.report = async (...said) => {
-      // What confirm holds in memory is answered with 503.
+      // A delivery that confirm holds in memory is answered with 503.
       const answer = await started.report(...said).catch(() => ({ outcome: 'accepted' as const, id: '' }))
       await eventually(
         () => started.inbox.list(),
@@ -31,7 +31,7 @@ export function describeStrangers(kind: Kind): void {
     return { ...started, report, ids, conflicts }
   }
 
-  test.each(others)('a fail that %s takes no reward back, until a person says so', async (_how, people) => {
+  test.each(others)('a fail that %s takes no reward back, unless a person replays it', async (_how, people) => {
     const { report, ids, inbox, conflicts, told } = await open({ confirm: () => true })
     const { id } = await report('success', 'A', friend)
     const conflict = await report('fail', 'A', people)
@@ -47,7 +47,7 @@ export function describeStrangers(kind: Kind): void {
     await expect(inbox.replay(conflict.id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })
   })
 
-  test.each(others)('a fail that %s withdraws nothing that is held, until a person says so', async (_how, people) => {
+  test.each(others)('a fail that %s withdraws no held delivery, unless a person replays it', async (_how, people) => {
     const { report, ids, inbox } = await open({ confirm: () => 'hold' })
     await report('success', 'A', friend)
     const conflict = await report('fail', 'A', people)
@@ -63,7 +63,7 @@ export function describeStrangers(kind: Kind): void {
     expect(ids()).toEqual(['fail'])
   })
 
-  test.each(others)('a success that %s brings no goal, until a person says so', async (_how, people) => {
+  test.each(others)('a success that %s brings no goal, unless a person replays it', async (_how, people) => {
     const { report, ids, inbox } = await open({ confirm: () => true })
     await report('success', 'A', friend)
     expect(await report('success', 'A', people)).toMatchObject({ outcome: 'duplicate' })
@@ -75,7 +75,7 @@ export function describeStrangers(kind: Kind): void {
     expect(ids()).toEqual(['success', 'goalComplete'])
   })
 
-  test('a success that leaves addresses out says no amount for the claim that has the order', async () => {
+  test('a success that leaves addresses out sets no amount for the claim that has the order', async () => {
     const { report } = await open({ confirm: () => true })
     const { id } = await report('success', 'A', { ...friend, purchaseValue: undefined })
     const blank = { referrer_email: undefined, referee_email: undefined, purchaseValue: '1' }
@@ -84,7 +84,7 @@ export function describeStrangers(kind: Kind): void {
     expect(await report('success', 'A', { ...friend, purchaseValue: '60' })).toMatchObject({ outcome: 'conflict' })
   })
 
-  test("nobody's fail but its own people's takes a reward back whose people are forgotten, until a person says so", async () => {
+  test('after erase only a fail of exactly its people takes a reward back, unless a person replays another fail', async () => {
     const { report, ids, inbox, conflicts } = await open({ confirm: () => true })
     const { id } = await report('success', 'A', friend)
     await inbox.erase({ email: friend.referrer_email })
@@ -116,7 +116,7 @@ export function describeStrangers(kind: Kind): void {
     confirm: ({ referrer }: { referrer: { email?: string } }) => referrer.email === friend.referrer_email,
   }
 
-  test('a fail that is said to be of a rival takes nothing from the claim that has got the order since', async () => {
+  test('a fail that is replayed for a rival takes nothing from the claim that has got the order since', async () => {
     const { report, ids, inbox } = await open(isAnn)
     const rival = await report('success', 'A', thief)
     const planted = await report('fail', 'A', buyer)
@@ -141,7 +141,7 @@ export function describeStrangers(kind: Kind): void {
     expect(await inbox.get(`${planted.id}:fail`)).toMatchObject({ state: 'done' })
   })
 
-  test('the same fail is another conflict with another claim, whatever a person made of the first', async () => {
+  test('the same fail is another conflict with another claim, also after the first conflict was replayed', async () => {
     const { report, ids, inbox } = await open(isAnn)
     await report('success', 'A', thief)
     const first = await report('fail', 'A', buyer)
@@ -155,7 +155,7 @@ export function describeStrangers(kind: Kind): void {
     expect(ids()).toEqual(['fail', 'success', 'reversal'])
   })
 
-  test('a replayed goal that its claim has got since is a duplicate, and pays nothing a second time', async () => {
+  test('a replayed goal that its claim has got since is a duplicate, and is not paid again', async () => {
     const { report, ids, inbox } = await open({ confirm: () => true })
     const { id } = await report('success', 'A', friend)
     const conflict = await report('success', 'A', { ...buyer, goal_complete: '1' })
@@ -175,7 +175,7 @@ export function describeStrangers(kind: Kind): void {
     expect(ids()).toEqual(['success'])
   })
 
-  test("the fail of a replayed conflict's people is a conflict once they are forgotten, and not one of a rival that was never paid", async () => {
+  test("after erase the fail of a replayed conflict's people is a conflict with that claim, not with an unpaid rival", async () => {
     const { report, ids, inbox } = await open({ confirm: ({ purchaseValue }) => purchaseValue === 12 })
     await report('success', 'A', { ...friend, purchaseValue: '10' })
     const { id } = await report('success', 'A', { ...friend, purchaseValue: '12' })
@@ -190,7 +190,7 @@ export function describeStrangers(kind: Kind): void {
     expect(ids()).toEqual(['success', 'reversal'])
   })
 
-  test('people who leave an address out can claim an order however often their claim was completed and forgotten', async () => {
+  test('people who leave an address out can claim an order each time their former claim was completed and erased', async () => {
     const { report, inbox } = await open({ confirm: () => false })
     await report('pending', 'A', thief)
     const half = { referrer_email: undefined, referee_email: 'carl@example.com' }

@@ -6,7 +6,7 @@ type Failure = Readonly<Record<string, unknown>>
 
 const orders = (count: number): string[] => Array.from({ length: count }, (_each, index) => `stuck ${String(index)}`)
 
-/** Handlers that run on after their time. */
+/** Handlers that still run long after their time limit and the abort of their signal. */
 export function describeStuck(kind: Kind): void {
   const { start } = workbench(kind)
   let isOver = false
@@ -19,7 +19,7 @@ export function describeStuck(kind: Kind): void {
     const failures: Failure[] = []
     const checks = new Set<() => void>()
     const running: string[] = []
-    /** Identities of which two handlers ran at a time. */
+    /** Identities for which two handlers ran at the same time. */
     const doubled: string[] = []
     const started = await start({
       handlerTimeoutMs: 30,
@@ -48,7 +48,7 @@ export function describeStuck(kind: Kind): void {
       doubled,
       toldOf,
       end: (order: string) => ends.get(order)?.(),
-      /** Resolves when `onError` was told a code so often. */
+      /** Resolves when `onError` has got this code so many times. */
       toldOften: (code: string, count: number) =>
         new Promise<void>((resolve) => {
           const check = (): void => {
@@ -57,7 +57,7 @@ export function describeStuck(kind: Kind): void {
           checks.add(check)
           check()
         }),
-      /** As a sender that repeats until it is answered with 200. */
+      /** Repeats a callback until it is answered with 200, as a sender does. */
       insist: (conversion: string, order: string) =>
         eventually(
           () => started.report(conversion, order).catch(() => undefined),
@@ -66,7 +66,7 @@ export function describeStuck(kind: Kind): void {
     }
   }
 
-  test('ten that never end give their slots to others', async () => {
+  test('ten stuck handlers give their slots to other deliveries', async () => {
     const { report, insist, told, toldTimes, toldOf } = await startStuck({ concurrency: 10 })
     await Promise.allSettled(orders(10).map((order) => report('success', order)))
     await toldTimes(10)
@@ -76,7 +76,7 @@ export function describeStuck(kind: Kind): void {
     expect(toldOf('ERR_CONVERSION_HANDLER_STUCK').length).toBeGreaterThan(0)
   })
 
-  test('one is told with its delivery, and listed as running since it started', async () => {
+  test('a stuck handler is reported with its delivery, and listed as running since its start', async () => {
     const before = Date.now()
     const { report, inbox, toldOften, toldOf, told } = await startStuck()
     await report('success', 'stuck').catch(() => undefined)
@@ -87,11 +87,11 @@ export function describeStuck(kind: Kind): void {
     expect(toldOf('ERR_CONVERSION_HANDLER_STUCK')).toMatchObject([delivery])
     const [row] = await inbox.list({ state: 'running' })
     expect(row).toMatchObject({ id, attempts: 1, startedAt: expect.any(Date) as Date })
-    const tolerance = 5_000 // between two clocks
+    const tolerance = 5_000 // the two times come from different clocks
     expect(Math.abs((row?.startedAt?.getTime() ?? 0) - before)).toBeLessThan(tolerance)
   })
 
-  test('nothing of its identity runs beside it; its retry and what came meanwhile follow its end', async () => {
+  test('nothing else of its identity runs until it ends; then its retry and later deliveries follow', async () => {
     const { report, insist, inbox, told, toldOften, toldTimes, end, doubled } = await startStuck({ concurrency: 1 })
     const goal = { goal_complete: '1' }
     await report('success', 'stuck', goal).catch(() => undefined)
@@ -116,7 +116,7 @@ export function describeStuck(kind: Kind): void {
     expect(doubled).toEqual([])
   })
 
-  test('close does not wait for one', async () => {
+  test('close does not wait for a stuck handler', async () => {
     const { report, webhook, toldOften, storage } = await startStuck({ closeTimeoutMs: 3_600_000 })
     await report('success', 'stuck').catch(() => undefined)
     await toldOften('ERR_CONVERSION_HANDLER_STUCK', 1)
@@ -126,7 +126,7 @@ export function describeStuck(kind: Kind): void {
     expect(await next.inbox.list()).toMatchObject([{ state: 'running', attempts: 1, params: { orderID: 'stuck' } }])
   })
 
-  test('with ten times the concurrency of them nothing more is delivered, until one ends', async () => {
+  test('with ten times as many stuck handlers as concurrency nothing more is delivered, until one ends', async () => {
     const { report, insist, inbox, told, toldOften, toldOf, toldTimes, end } = await startStuck({ concurrency: 1 })
     for (const order of orders(10)) await report('success', order).catch(() => undefined)
     await toldOften('ERR_CONVERSION_HANDLER_STUCK', 10)

@@ -62,18 +62,18 @@ test.each(["o'jane@example.com", 'mary+jane@example.com', 'mary%2Bjane@example.c
   },
 )
 
-test('what JSON writes as numbers, and what is written wide, is found', () => {
+test('characters that JSON writes as \\uXXXX, and full-width characters, are found', () => {
   expect(inText('josé@example.com', '{"email":"jos\\u00e9@example.com"}')).toBe(true)
   expect(inText('josé@example.com', '%7B%22email%22%3A%22jos%5Cu00E9%40example.com%22%7D')).toBe(true)
   expect(inText('jane@example.com', 'ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ')).toBe(true)
 })
 
-test('windows-1252 bytes that are encoded are read as such, beside UTF-8 too', () => {
+test('percent-encoded windows-1252 bytes are decoded as such, also in a string with UTF-8', () => {
   expect(inText('josé@example.com', 'jos%E9%40example.com')).toBe(true)
   expect(inText('josé@example.com', '%e4 jos%C3%A9%40example.com')).toBe(true)
 })
 
-test('one of several addresses is enough, and none is none', () => {
+test('one of several addresses is enough, and no address finds nothing', () => {
   const texts = { emails: ['Jane@example.com'], others: ['for john@example.com'] }
   expect(addressFinder(['mary@example.com', 'john@example.com'])(texts)).toBe(true)
   expect(addressFinder(['mary@example.com', 'jane@example.com'])(texts)).toBe(true)
@@ -81,7 +81,7 @@ test('one of several addresses is enough, and none is none', () => {
   expect(addressFinder([])(texts)).toBe(false)
 })
 
-test('what is not there is not found, whatever characters address and text are made of', () => {
+test('an address that is not in the string is not found, with any characters in either', () => {
   const character = fc.constantFrom(...Array.from('aB.*+?^$(){}[]|\\/-%25é\u0301İßς \ud800'))
   const part = fc.string({ unit: character, maxLength: 8 })
   fc.assert(
@@ -93,10 +93,13 @@ test('what is not there is not found, whatever characters address and text are m
   )
 })
 
-test.each(['a', `${'a'.repeat(60)}@`, '%', '%25', '@ΐ\u0345'])('takes time in proportion to the text: %j', (part) => {
-  const find = addressFinder([`${'a'.repeat(60)}@${'a'.repeat(60)}.example`])
-  expectLinear(
-    (size) => filled(part, size),
-    (text) => find({ emails: [text], others: [text] }),
-  )
-})
+test.each(['a', `${'a'.repeat(60)}@`, '%', '%25', '@ΐ\u0345'])(
+  'takes time in proportion to the length of the string: %j',
+  (part) => {
+    const find = addressFinder([`${'a'.repeat(60)}@${'a'.repeat(60)}.example`])
+    expectLinear(
+      (size) => filled(part, size),
+      (text) => find({ emails: [text], others: [text] }),
+    )
+  },
+)

@@ -116,7 +116,7 @@ const cases: readonly Case[] = [
   { recorded: [['success', 'ann>bob']], arrives: ['fail', 'eve>eve'], row: '4 new' },
   { recorded: [['pending', 'ann>bob']], arrives: ['pending', 'eve>bob'], row: '4 new' },
 
-  // A pending that states more than every claim makes one of its own: its goal is not another's.
+  // A pending that states more than every claim makes a new claim, so that its goal never counts for another one.
   { recorded: [['success', '_>_']], arrives: ['pending', 'ann>bob'], row: '4 new' },
   { recorded: [['pending', 'ann>_']], arrives: ['pending', 'ann>bob'], row: '4 new' },
 
@@ -174,7 +174,7 @@ function nameOf({ recorded, holder, arrives, row }: Case): string {
   return `row ${row}: ${arrives.join(' ')} after ${claims.join(', ') || 'nothing'}`
 }
 
-describe('forgotten people', () => {
+describe('pruned or erased people', () => {
   const [known] = claimsOf(callback('success', 'ann>bob'))
   const forgotten = known === undefined ? [] : [emptied(known)]
 
@@ -182,11 +182,11 @@ describe('forgotten people', () => {
     expect(rowOf(callback('fail', 'ann>bob'), forgotten)).toBe('1 #0')
   })
 
-  test('contradict nobody where they have the order', () => {
+  test('contradict nobody if their claim has the order', () => {
     expect(rowOf(callback('fail', 'eve>eve'), forgotten, 0)).toBe('2 #0')
   })
 
-  test('take no other people, and no fail of others reverses them', () => {
+  test('are not replaced by other people, and a fail of others does not belong to their claim', () => {
     const [pending] = claimsOf(callback('pending', '_>_'))
     expect(rowOf(callback('success', 'ann>bob'), pending === undefined ? [] : [emptied(pending)])).toBe('4 new')
     expect(rowOf(callback('fail', 'eve>eve'), forgotten)).toBe('6 !0')
@@ -195,7 +195,7 @@ describe('forgotten people', () => {
 })
 
 describe('a conflict that was replayed', () => {
-  test('has claims of its own: nothing belongs to it by its people, but what comes to the one that has the order', () => {
+  test('gets no callback by its people, only by having the order', () => {
     const [first, other] = claimsOf(callback('success', 'ann>bob'), callback('success', 'eve>eve'))
     if (first === undefined || other === undefined) throw new Error('two claims')
     const { people: _none, ...replayed } = { ...other, id: `${identity}:conflict:0` }
@@ -206,7 +206,7 @@ describe('a conflict that was replayed', () => {
 })
 
 describe('the id of a claim', () => {
-  test("is the identity's for the first, and of a rival a hash of its people under the same lock", () => {
+  test("is the identity's for the first claim, and for a rival made of its people and the identity's first digits", () => {
     const [first, rival] = claimsOf(callback('success', 'ann>bob'), callback('success', 'eve>eve'))
     const people = peopleOf(callback('success', 'eve>eve'))
     expect(first?.id).toBe(identity)
@@ -215,7 +215,7 @@ describe('the id of a claim', () => {
     expect(lockKey(rival?.id ?? '')).toBe(lockKey(identity))
   })
 
-  test('is another one where the claim that had these people has taken others since', () => {
+  test('is another one if the claim that had these people has taken others since', () => {
     const claims = claimsOf(
       callback('success', 'eve>eve'),
       callback('pending', 'ann>_'),
@@ -262,7 +262,7 @@ describe('what differs', () => {
     ])
   })
 
-  test('is what only one side states where nothing contradicts', () => {
+  test('is every parameter that only one side states, if nothing contradicts', () => {
     expect(differences(claim, callback('success', 'ann>_', { purchaseValue: '5.00' }))).toEqual([
       { parameter: 'referee_email', recorded: 'bob@example.com' },
     ])

@@ -14,7 +14,7 @@ import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { numbered } from '../support/refused.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* Counters are what a count over the rows is, whatever adds, changes and removes rows. */
+/* After every kind of change the counters are equal to a count over the rows. */
 
 const budget = { rows: 200, bytes: 1_048_576 }
 
@@ -46,7 +46,7 @@ async function live(inbox: Inbox, ask: Ask): Promise<void> {
 
     const old = numbered(1, { receivedAt: Date.now() - maxAgeMs - 1_000 })
     await inbox.quarantine(old)
-    await inbox.quarantine(old) // replaces it, since it is too old
+    await inbox.quarantine(old) // replaces the row, which is too old
     for (let from = 0; from < 300; from += 50) {
       await Promise.all(Array.from({ length: 50 }, (_each, index) => inbox.quarantine(numbered(from + index))))
     }

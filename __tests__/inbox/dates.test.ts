@@ -36,7 +36,7 @@ function successOf(record: ClaimRecord): Delivery {
 
 const isAsked = (record: ClaimRecord, now: number): boolean => claimNext(record, claimer(now)).delivery !== undefined
 
-test('a date is due then, not before, and not earlier because it is far ahead', () => {
+test('a date is due at that time and not before, however far ahead it is', () => {
   const record = after(fresh, [0, until(30 * dayMs)])
   expect(successOf(record)).toMatchObject({ state: 'waiting', attempts: 0, heldUntil: 30 * dayMs, dueAt: 30 * dayMs })
   expect([0, 1, 29 * dayMs, 30 * dayMs - 1, 30 * dayMs].map((now) => isAsked(record, now))).toEqual([
@@ -45,27 +45,27 @@ test('a date is due then, not before, and not earlier because it is far ahead', 
   ])
 })
 
-test.each([-400 * dayMs, -dayMs, dayMs])('a clock that jumps by %d ms leaves the date what it is', (jump) => {
+test.each([-400 * dayMs, -dayMs, dayMs])('a clock that jumps by %d ms does not change the date', (jump) => {
   const record = after(fresh, [dayMs, until(30 * dayMs)])
   expect(isAsked(record, dayMs + jump)).toBe(false)
   expect(isAsked(record, 30 * dayMs)).toBe(true)
 })
 
-test('a retry and a hold are due at once when the clock has jumped back, after a date too', () => {
+test('a retry and a hold, also after a date, are due at once when the clock has jumped back', () => {
   for (const verdict of [failed, held]) {
     expect(isAsked(after(fresh, [9 * dayMs, verdict]), dayMs)).toBe(true)
     expect(isAsked(after(fresh, [0, until(8 * dayMs)], [9 * dayMs, verdict]), dayMs)).toBe(true)
   }
 })
 
-test('one that takes an order and whose date has come waits for the claim that is being delivered, and for no date', () => {
+test('a delivery that takes an order waits, once its date has come, for the running delivery of the other claim and no date', () => {
   const { deliveries, ...head } = after(fresh, [0, until(30 * dayMs)])
   const record = { ...head, deliveries: deliveries.map((delivery) => ({ ...delivery, takes: true })) }
   const now = 30 * dayMs
   const holders = new Map([[record.identity, { claim: 'other', isRunning: true }]])
   const waits = claim(record, 'success', { ...claimer(now), holders }).record
   expect(successOf(waits)).toMatchObject({ state: 'waiting', dueAt: now + 5_000 })
-  expect(successOf(waits)).not.toHaveProperty('heldUntil') // by which stores would find it again and again
+  expect(successOf(waits)).not.toHaveProperty('heldUntil') // else stores would find the delivery again and again
   expect([now + 4_999, now + 5_000].map((at) => isAsked(waits, at))).toEqual([false, true])
 })
 
@@ -113,7 +113,7 @@ describe('maxHoldMs', () => {
   })
 })
 
-test('held is what waits since a hold or for a date: no other attempt, and nothing that runs or is settled', () => {
+test('a delivery is held while it waits after a hold or for a date, not after a failure, while running or when settled', () => {
   const heldAfter = (...verdicts: readonly Verdict[]) =>
     isHeld(successOf(after(fresh, ...verdicts.map((verdict) => [0, verdict] as const))))
   expect([heldAfter(), heldAfter(failed), heldAfter(held, failed), heldAfter(until(9), failed)]).toEqual([
@@ -131,7 +131,7 @@ test('held is what waits since a hold or for a date: no other attempt, and nothi
   }
 })
 
-test('replay forgets every date: asked at once, with all of its patience', () => {
+test('a replayed delivery has no dates: confirm is asked at once, and maxHoldMs counts anew', () => {
   const dated = after(fresh, [0, until(30 * dayMs)])
   const { log, ...delivery } = replayed(dated, successOf(dated), new Map(), 1)
   const { log: _none, ...before } = successOf(fresh)
@@ -139,7 +139,7 @@ test('replay forgets every date: asked at once, with all of its patience', () =>
   expect(log.map(({ what }) => what)).toEqual(['held', 'replayed'])
 })
 
-test('what a fail withdraws, and a later success brings back, has no date', () => {
+test('a held success that a fail withdraws and a later success brings back has no date', () => {
   const failedLater = receive(after(fresh, [0, until(30 * dayMs)]), callbackOf('fail')).record
   const withdrawn = withdrawOvertaken(failedLater, 5)
   expect(successOf(withdrawn)).toMatchObject({ state: 'withdrawn', settledAt: 5 })

@@ -2,7 +2,7 @@ import { due } from '../../lib/inbox/ledger.js'
 import { findDelivery, type DeliveryKey, type ClaimRecord } from '../../lib/inbox/records.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
 
-/* due(): what becomes of a delivery whose turn has come. */
+/* due(): whether a delivery that is being claimed runs, and as what. */
 
 const withGoal = { goal_complete: '1' }
 const pending = callbackOf('pending')
@@ -20,20 +20,20 @@ const withdraw = { action: 'withdraw' }
 const plain = { action: 'deliver', reversal: false }
 const reversal = { action: 'deliver', reversal: true }
 
-test('the first delivery of an identity is told without a previous', () => {
+test('the first delivery of a claim has no previous', () => {
   expect(dueOf(recordOf([pending, waiting]), 'pending')).toEqual(plain)
   expect(dueOf(recordOf([success, waiting]), 'success')).toEqual(plain)
   expect(dueOf(recordOf([fail, waiting]), 'fail')).toEqual(plain)
 })
 
-test('a later delivery is told what was recorded before', () => {
+test('a later delivery has the status that was recorded before as previous', () => {
   const previous = { status: 'pending', goalComplete: false }
   expect(dueOf(recordOf(pending, [success, waiting]), 'success')).toEqual({ ...plain, previous })
   expect(dueOf(recordOf(pending, [fail, waiting]), 'fail')).toEqual({ ...plain, previous })
 })
 
 describe('success and goalComplete', () => {
-  test('are withdrawn once a fail is recorded after them, whatever became of the fail', () => {
+  test('are withdrawn once a fail is recorded after them, in any state of the fail', () => {
     for (const state of ['waiting', 'running', 'done', 'dead'] as const) {
       const record = recordOf([callbackOf('success', withGoal), waiting], [fail, { fail: state }])
       expect(dueOf(record, 'success')).toEqual(withdraw)
@@ -41,7 +41,7 @@ describe('success and goalComplete', () => {
     }
   })
 
-  test('are told when a later success brings them back', () => {
+  test('are delivered when a later success brings them back', () => {
     const record = recordOf([callbackOf('success', withGoal), waiting], fail, [success, waiting])
     const previous = { status: 'fail', goalComplete: false }
     expect(dueOf(record, 'success')).toEqual({ ...plain, previous })
@@ -60,7 +60,7 @@ describe('a delivery that another status has overtaken', () => {
     expect(dueOf(recordOf([pending, waiting], fail), 'pending')).toEqual(withdraw)
   })
 
-  test('a pending is told while what came later is undelivered', () => {
+  test('a pending is delivered while later deliveries are undelivered', () => {
     for (const state of ['waiting', 'running', 'dead', 'refused'] as const) {
       expect(dueOf(recordOf([pending, waiting], [success, { success: state }]), 'pending')).toEqual(plain)
     }
@@ -70,7 +70,7 @@ describe('a delivery that another status has overtaken', () => {
     expect(dueOf(recordOf([fail, waiting], success), 'fail')).toEqual(withdraw)
   })
 
-  test('a fail is told while the later success is undelivered', () => {
+  test('a fail is delivered while the later success is undelivered', () => {
     expect(dueOf(recordOf([fail, waiting], [success, waiting]), 'fail')).toEqual(plain)
   })
 })
@@ -81,7 +81,7 @@ describe('a fail', () => {
     expect(dueOf(record, 'reversal')).toEqual({ ...reversal, previous: { status: 'success', goalComplete: false } })
   })
 
-  test('tells the reversal whether the goal was delivered, not whether it was said', () => {
+  test('has in previous whether the goal was delivered, not whether it was reported', () => {
     const goal = callbackOf('success', withGoal)
     const previousOf = (state: 'done' | 'waiting') =>
       dueOf(recordOf([goal, { goalComplete: state }], [fail, { reversal: 'waiting' }]), 'reversal')
@@ -105,7 +105,7 @@ describe('a fail', () => {
     expect(dueOf(delivered, 'fail')).toEqual({ ...reversal, previous: { status: 'success', goalComplete: false } })
   })
 
-  test('is the plain one after a success that was never delivered, as if that had never been', () => {
+  test('is a plain fail after a success that was never delivered, with the previous of that success', () => {
     for (const state of ['waiting', 'dead', 'refused', 'withdrawn'] as const) {
       expect(dueOf(recordOf([success, { success: state }], [fail, waiting]), 'fail')).toEqual(plain)
       const afterPending = recordOf(pending, [success, { success: state }], [fail, waiting])
@@ -113,17 +113,17 @@ describe('a fail', () => {
     }
   })
 
-  test('is the plain one after an undelivered success whose repeat brought an undelivered goal', () => {
+  test('is a plain fail after an undelivered success whose repeat brought an undelivered goal', () => {
     const record = recordOf(pending, [success, waiting], [callbackOf('success', withGoal), waiting], [fail, waiting])
     expect(dueOf(record, 'fail')).toEqual({ ...plain, previous: { status: 'pending', goalComplete: false } })
   })
 
-  test('is withdrawn when a plain one was told and nothing was delivered since', () => {
+  test('is withdrawn if a plain fail is done and no success was delivered since', () => {
     const record = recordOf(fail, [success, { success: 'dead' }], [fail, { reversal: 'waiting' }])
     expect(dueOf(record, 'reversal')).toEqual(withdraw)
   })
 
-  test('is the reversal when a plain one was told and a success was delivered since', () => {
+  test('is the reversal if a plain fail is done and a success was delivered since', () => {
     const record = recordOf(fail, success, [fail, { reversal: 'waiting' }])
     expect(dueOf(record, 'reversal')).toEqual({ ...reversal, previous: { status: 'success', goalComplete: false } })
   })

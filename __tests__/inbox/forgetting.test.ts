@@ -10,7 +10,7 @@ import { callbackOf, recordOf } from '../support/ledger.js'
 import { numbered, refused } from '../support/refused.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* What is forgotten of the quarantine while something else happens to it. */
+/* prune and erase of quarantined callbacks that are replayed meanwhile, and of how a callback came. */
 
 const folder = temporaryFolder()
 const closing: (() => Promise<void>)[] = []
@@ -30,11 +30,11 @@ const kinds: [name: string, open: () => Store][] = [
   ...(hasSqlite ? [['SQLite', () => openStore(folder.file('inbox.db'))] as [string, () => Store]] : []),
 ]
 
-describe.each(kinds)('%s: what is replayed after it was seen as refused', (_name, open) => {
+describe.each(kinds)('%s: a refused callback that is replayed after prune or erase has listed it', (_name, open) => {
   const email = 'ann@example.com'
   const record = refused([['referee_email', email]], { receivedAt: Date.now() - 1_000_000 })
 
-  /** A store in which somebody replays the callback as soon as it was listed. */
+  /** A store that replays the callback as soon as it has been listed. */
   async function replayedOnceListed(): Promise<Store> {
     const store = open()
     await store.change({ quarantined: record.id, apply: () => ({ quarantined: record, result: undefined }) })
@@ -53,7 +53,7 @@ describe.each(kinds)('%s: what is replayed after it was seen as refused', (_name
     expect(await store.quarantined(record.id)).toMatchObject({ state: 'waiting' })
   })
 
-  test('is not erased, and reported', async () => {
+  test('is not erased, but reported as waiting', async () => {
     const store = await replayedOnceListed()
     expect(await eraser(store)({ email })).toEqual({ erased: 0, waiting: [record.id] })
     expect(await store.quarantined(record.id)).toMatchObject({ state: 'waiting' })

@@ -84,7 +84,7 @@ describe('without an orderID the identity', () => {
   })
 })
 
-test('parts that read alike when they are joined are told apart', () => {
+test('parts that give the same string when joined give different hashes', () => {
   expect(hashOf(['ab', 'c'])).not.toBe(hashOf(['a', 'bc']))
   expect(hashOf(['a1:b'])).not.toBe(hashOf(['a', 'b']))
   expect(hashOf(['', 'a'])).not.toBe(hashOf(['a', '']))
@@ -93,7 +93,7 @@ test('parts that read alike when they are joined are told apart', () => {
   expect(identity({ orderID: '1:x' }, 'a')).not.toBe(identity({ orderID: 'x' }, 'a1:'))
 })
 
-test('the id shows nothing of what it is made of, and stays the same from release to release', () => {
+test('the id shows nothing of its parts, and is the same in every release', () => {
   expect(identity({ orderID: 'ASDXXXXX' })).toMatch(/^[0-9a-f]{40}$/)
   // Changing these makes every recorded conversion new: a migration, not a refactoring.
   expect(identity({ orderID: 'ASDXXXXX' }, 'spring')).toBe('63ea718fc77a242fcbd134a151e16765d58e27d1')

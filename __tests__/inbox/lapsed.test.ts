@@ -11,9 +11,9 @@ test.each([
 })
 
 test.each([
-  ['what was left behind', { claim: 'A', owner: 'gone', startedAt: 1 }, [true, false, false]],
-  ['what is due', 'A', [false, false, false]],
-] as const)('a candidate for %s ends the attempt that was seen, and no other', (_what, found, ends) => {
+  ['an attempt that was left behind', { claim: 'A', owner: 'gone', startedAt: 1 }, [true, false, false]],
+  ['a due delivery', 'A', [false, false, false]],
+] as const)('a candidate for %s ends at most the attempt that was found', (_what, found, ends) => {
   const candidate = candidateFor('me', found)
   expect(candidate).toMatchObject({ claim: 'A', owner: 'me' })
   const attempts = [
@@ -27,16 +27,16 @@ test.each([
 test.each([
   ['job:0:0', true],
   ['job:1:4', true],
-  ['job:2:0', false], // its own
-  ['job:2:1', false], // of the same fetch
-  ['job:3:0', false], // a later one, which lives
+  ['job:2:0', false], // the ticket itself
+  ['job:2:1', false], // another ticket of the same fetch
+  ['job:3:0', false], // of a later fetch, whose process may live
   ['job:10:0', false],
   ['job', false],
   ['other:0:0', false],
   ['orphan:7:0', true],
   ['orphan:7:1', false],
   ['orphan:6:0', false],
-])('by the third ticket of a job the attempt of %s has lapsed: %p', (owner, hasLapsed) => {
+])('seen from the third fetch of a job, the attempt of %s has lapsed: %p', (owner, hasLapsed) => {
   expect(isLapsedBefore({ id: 'job', retryCount: 2, orphan: 'orphan:7:0' }, owner)).toBe(hasLapsed)
   if (owner.startsWith('orphan')) expect(isLapsedBefore({ id: 'job', retryCount: 2 }, owner)).toBe(false)
 })

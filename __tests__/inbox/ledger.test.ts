@@ -55,7 +55,7 @@ describe.each(table)('with %s recorded', (recorded, cells) => {
   })
 })
 
-test('what was recorded before is told with the events, and nothing with the first', () => {
+test('a decision has the recorded status as previous, and none for the first callback', () => {
   expect(decide(undefined, success)).not.toHaveProperty('previous')
   expect(decide(rows.pending, success).previous).toEqual({ status: 'pending', goalComplete: false })
   expect(decide(rows['fail alone'], success).previous).toEqual({ status: 'fail', goalComplete: false })
@@ -65,7 +65,7 @@ test('what was recorded before is told with the events, and nothing with the fir
   })
 })
 
-test('what nobody handled is settled and takes a fail as if it had not been delivered', () => {
+test('a success without a handler is settled, but a later fail is treated as if the success was not delivered', () => {
   const [delivery] = recordOf(success).deliveries
   const unheard = { ...recordOf(success), deliveries: delivery ? [{ ...delivery, isUnheard: true }] : [] }
   const failed = receive(unheard, fail).record
@@ -78,11 +78,11 @@ describe('goalComplete', () => {
     return [outcome, ...events]
   }
 
-  test('is due with the success that says so', () => {
+  test('is delivered with a success that says goal_complete=1', () => {
     expect(outcomeOf(undefined, callbackOf('success', withGoal))).toEqual(['accepted', 'success', 'goalComplete'])
   })
 
-  test('waits for the success when a pending said so, the first or a repeated one', () => {
+  test('waits for the success if a pending said goal_complete=1, the first pending or a repeated one', () => {
     expect(outcomeOf(undefined, callbackOf('pending', withGoal))).toEqual(['accepted', 'pending'])
     const first = recordOf(callbackOf('pending', withGoal))
     const second = recordOf(pending, callbackOf('pending', withGoal))
@@ -91,7 +91,7 @@ describe('goalComplete', () => {
     }
   })
 
-  test('is due alone when a repeated success says so for the first time, and never again', () => {
+  test('is delivered alone, once, if a repeated success is the first callback to say goal_complete=1', () => {
     expect(outcomeOf(recordOf(success), callbackOf('success', withGoal))).toEqual(['accepted', 'goalComplete'])
     const told = recordOf(success, callbackOf('success', withGoal))
     expect(outcomeOf(told, callbackOf('success', withGoal))).toEqual(['duplicate'])
@@ -109,17 +109,17 @@ describe('goalComplete', () => {
     ['a stale pending', recordOf(fail, callbackOf('pending', withGoal)), ['accepted', 'success']],
     ['a pending after the success', recordOf(success, callbackOf('pending', withGoal)), ['duplicate']],
     ['nobody', recordOf(callbackOf('pending', { goal_complete: undefined })), ['accepted', 'success']],
-  ])('is not due when %s said so', (_who, record, expected) => {
+  ])('is not delivered if %s said goal_complete=1', (_who, record, expected) => {
     expect(outcomeOf(record, success)).toEqual(expected)
   })
 
-  test('counts the trimmed text', () => {
+  test('is read from the trimmed value', () => {
     expect(outcomeOf(undefined, callbackOf('success', { goal_complete: ' 1\t' }))).toContain('goalComplete')
   })
 })
 
 describe('a conflict', () => {
-  test('is another amount of a success, before duplicate', () => {
+  test('is a repeated success with another amount, not a duplicate', () => {
     const record = recordOf(success)
     const decision = receive(record, callbackOf('success', { purchaseValue: '1000.01' }))
     expect(decision).toMatchObject({ outcome: 'conflict', events: [], keys: [] })
@@ -140,7 +140,7 @@ describe('a conflict', () => {
     expect(receive(recordOf(recorded), arriving).outcome).toBe(outcome)
   })
 
-  test('is measured against the first that was said, whichever callback said it', () => {
+  test('is decided by the first amount that a success stated', () => {
     const without = callbackOf('success', { purchaseValue: undefined })
     const record = recordOf(without, success)
     expect(receive(record, callbackOf('success', { purchaseValue: '5' })).outcome).toBe('conflict')
@@ -152,7 +152,7 @@ describe('a conflict', () => {
     expect(receive(withdrawn, callbackOf('success', { purchaseValue: '5' })).outcome).toBe('conflict')
   })
 
-  test('leaves the ledger as it was: the goal that it claims does not count', () => {
+  test('changes nothing in the ledger, so its goal_complete=1 does not count', () => {
     const claimed = receive(recordOf(success), callbackOf('success', { ...withGoal, purchaseValue: '5' })).record
     expect(receive(claimed, success).outcome).toBe('duplicate')
     expect(claimed.goal).toBe(false)

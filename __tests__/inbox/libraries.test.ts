@@ -10,7 +10,7 @@ import { libraries } from '../support/libraries.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
 
-/* Exactly once through libraries as they are, on a real PostgreSQL: after each, the rows of the shop and the state of the delivery. */
+/* commit through real libraries on a real PostgreSQL. Each test checks the rows of the shop and the state of the delivery. */
 
 const describePostgres = hasPostgres ? describe : describe.skip
 const conversion = params({ conversion: 'success', orderID: 'A', goal_complete: '0' })
@@ -34,7 +34,7 @@ describePostgres('commit', () => {
     await server.stop()
   })
 
-  /** One delivery whose handler makes its effect by `fn`, and what the shop has when nothing waits any more. */
+  /** Delivers once with the effect `fn`; resolves with the shop's rows once nothing waits any more. */
   async function deliver(
     fn: (client: PostgresClient, table: string, attempt: number) => unknown,
     options: { handlerTimeoutMs?: number; swallows?: boolean; pool?: Pool } = {},
@@ -103,7 +103,7 @@ describePostgres('commit', () => {
       expect([rows, state, attempts]).toEqual([['plain', 'in a transaction'], 'done', [1]])
     })
 
-    test('a throw after a transaction takes it back, and the next attempt pays once', async () => {
+    test('a throw after a transaction rolls it back, and the next attempt pays once', async () => {
       const { rows, state, attempts } = await deliver(async (client, table, attempt) => {
         await bind(client, table).transaction(async (tx) => {
           await tx.insert(String(attempt))
@@ -129,7 +129,7 @@ describePostgres('commit', () => {
       expect([rows, state]).toEqual([['outer', 'inner', 'after'], 'done'])
     })
 
-    test('a statement that failed in a transaction takes back that transaction only', async () => {
+    test('a statement that failed in a transaction rolls back that transaction only', async () => {
       const { rows, state } = await deliver(async (client, table) => {
         const { rewards, transaction } = bind(client, table)
         await rewards.insert('before')
@@ -153,7 +153,7 @@ describePostgres('commit', () => {
       expect([rows, state, attempts]).toEqual([['2'], 'done', [1, 2]])
     })
 
-    test('twenty in a row', async () => {
+    test('twenty transactions in a row are committed', async () => {
       const { rows, state } = await deliver(async (client, table) => {
         const { transaction } = bind(client, table)
         for (let index = 0; index < 20; index++) {
@@ -166,7 +166,7 @@ describePostgres('commit', () => {
       expect([rows, state]).toEqual([['0', '2', '4', '6', '8', '10', '12', '14', '16', '18'], 'done'])
     })
 
-    test('a transaction that ends after the time of the handler leaves nothing', async () => {
+    test('a transaction that ends after the time limit of the handler is rolled back', async () => {
       const { rows, state, attempts, codes } = await deliver(
         async (client, table, attempt) => {
           await bind(client, table).transaction(async (tx) => {
@@ -179,7 +179,7 @@ describePostgres('commit', () => {
       expect([rows, state, attempts, codes]).toEqual([['2'], 'done', [1, 2], ['ERR_CONVERSION_ATTEMPT_LAPSED']])
     })
 
-    test('two at once are refused, also when nobody looks', async () => {
+    test('two transactions at once are refused, also if their rejections are ignored', async () => {
       const { rows, codes, state } = await deliver(async (client, table, attempt) => {
         const { transaction } = bind(client, table)
         const insert = (id: string) => () =>
@@ -192,7 +192,7 @@ describePostgres('commit', () => {
       expect([rows, state, codes]).toEqual([['a', 'b'], 'done', ['ERR_CONVERSION_COMMIT_INVALID']])
     })
 
-    test('one that nobody awaits is refused', async () => {
+    test('a transaction that fn does not await is refused', async () => {
       const { rows, codes, state } = await deliver(async (client, table, attempt) => {
         const begun = deferred()
         const running = bind(client, table).transaction(async (tx) => {
@@ -275,7 +275,7 @@ describePostgres('commit', () => {
         )
       },
     ],
-  ])('a statement that cannot be part of it is refused: %s', async (_what, send) => {
+  ])('a statement that cannot be part of the transaction is refused: %s', async (_what, send) => {
     const { rows, state, codes } = await deliver(async (client, table, attempt) => {
       await client.query(`INSERT INTO ${table} VALUES ($1)`, [attempt])
       if (attempt === 1) await Promise.allSettled([send(client)])
@@ -289,7 +289,7 @@ describePostgres('commit', () => {
     ['ROLLBACK; INSERT INTO $table VALUES (1)', 'fail in another'],
     ['COMMIT; BEGIN', 'throw'],
     ['COMMIT; BEGIN', 'swallow'],
-  ])('a transaction that was ended all the same by "…; %s" is dead at once (%s)', async (end, then) => {
+  ])('a delivery whose effect ended the transaction by "…; %s" is dead at once (%s)', async (end, then) => {
     const { rows, state, attempts, codes, dead, inbox, key, laterRows } = await deliver(
       async (client, table, attempt) => {
         const insert = `INSERT INTO ${table} VALUES (${String(attempt)})`
@@ -340,7 +340,7 @@ describePostgres('commit', () => {
         await pool.query('SELECT pg_sleep(0.1)')
       },
     ],
-  ])('and neither does one after %s ended it', async (_what, end) => {
+  ])('a connection that is lost after %s ended the transaction does not pay twice', async (_what, end) => {
     const own = new Pool({ connectionString: server.url, max: 4 })
     own.on('error', () => undefined)
     closing.push(() => own.end())
@@ -359,7 +359,7 @@ describePostgres('commit', () => {
     expect([rows, state, attempts]).toEqual([['1'], 'dead', [1]])
   })
 
-  test('a connection that is lost in the transaction is tried again', async () => {
+  test('a delivery whose connection is lost in the transaction is retried', async () => {
     const { rows, state, attempts } = await deliver(async (client, table, attempt) => {
       await client.query(`INSERT INTO ${table} VALUES ($1)`, [attempt])
       if (attempt > 1) return
@@ -399,7 +399,7 @@ describePostgres('commit', () => {
     kept?.release()
   })
 
-  test('what fn sent and did not await is part of the transaction; where it fails, nothing is committed', async () => {
+  test('a statement that fn did not await is part of the transaction; if it fails, nothing is committed', async () => {
     const { rows, state, codes } = await deliver((client, table, attempt) => {
       void client.query(`INSERT INTO ${table} VALUES ($1)`, [attempt])
       if (attempt === 1) void client.query('SELECT 1 / 0')
@@ -407,7 +407,7 @@ describePostgres('commit', () => {
     expect([rows, state, codes]).toEqual([['2'], 'done', ['ERR_CONVERSION_COMMIT_INVALID']])
   })
 
-  test('savepoints, prepared statements, callbacks, notices and helpers are those of pg', async () => {
+  test('savepoints, prepared statements, callbacks, notices and helpers work as in pg', async () => {
     const heard: unknown[] = []
     const { rows, state } = await deliver(async (client, table) => {
       client.on('notice', ({ message }) => heard.push(message))
@@ -451,7 +451,7 @@ describePostgres('commit', () => {
     expect(kept && (await connected(kept))).toMatchObject([{ code: 'ERR_CONVERSION_COMMIT_INVALID' }, undefined])
   })
 
-  test('listeners of fn go with its client', async () => {
+  test('listeners that fn adds are removed with its client', async () => {
     const own = new Pool({ connectionString: server.url, max: 4 })
     own.on('error', () => undefined) // the server may end before its connections have
     closing.push(() => own.end())

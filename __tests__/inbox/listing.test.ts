@@ -12,11 +12,11 @@ import { counting, slowSteps, watched } from '../support/plans.js'
 import { hasPostgres, serving } from '../support/postgres.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
 
-/* Which deliveries are listed, newest first, and that no others are read for it: neither all of a frequent address nor all of a state. */
+/* Which deliveries are listed, newest first, and that a listing reads few others: neither all of a frequent address nor all of a state. */
 
 const total = 6_000
 const states = ['waiting', 'done', 'dead', 'withdrawn', 'refused', 'running'] as const
-/** Nearly all are done; a few of each other state are among the oldest. */
+/** Nearly all deliveries are done; a few of each other state are among the oldest. */
 const stateOf = (index: number) => (index < 60 ? (states[index % 6] ?? 'done') : 'done')
 const callback = encodeCallback({ status: 'success', scope: '', receivedAt: 0, params: {}, extra: {}, repairs: [] })
 
@@ -31,7 +31,7 @@ interface Row {
 }
 
 const everybody = 'everybody@shop.example'
-/** Three of each time, so that their order is told by their ids. */
+/** Three deliveries have the same time, so that their ids decide about their order. */
 const rows: readonly Row[] = Array.from({ length: total }, (_each, index) => ({
   claim: String((index * 7_919) % 1_000_000).padStart(40, 'a'),
   state: stateOf(index),
@@ -57,7 +57,7 @@ const selections: readonly Partial<DeliverySelection>[] = [
   { orderId: 'order 7', email: everybody },
   { orderId: 'order 7', email: 'nobody@shop.example' },
 ]
-/** These go through what an index finds in portions: what is asked for may be rare in it. */
+/** Listings that filter the rows of an index in portions, since few of these rows may match. */
 const filtered: readonly Partial<DeliverySelection>[] = [
   { email: everybody, state: 'dead' },
   { email: everybody, scope: 'unknown' },
@@ -76,7 +76,7 @@ const casesOf = (all: readonly Partial<DeliverySelection>[]) =>
 
 const idOf = ({ claim }: Row) => `${claim}:success`
 
-/** What the rules say, in JavaScript. */
+/** The expected listing, computed in JavaScript. */
 function expected({ state, scope, orderId, email, before, limit: most }: DeliverySelection): readonly string[] {
   return rows
     .filter(
@@ -143,7 +143,7 @@ describeSqlite('SQLite', () => {
         Promise.resolve(query()),
       )
       expect(idsOf(found)).toEqual(expected(selection))
-      // What runs is sorted.
+      // Only running deliveries are sorted.
       const slow = slowSteps(steps()).filter((step) => step !== 'SCAN t USING INDEX conversion_webhook_running')
       expect(slow.filter((step) => step !== 'USE TEMP B-TREE FOR ORDER BY')).toEqual([])
       expect(slow.length).toBeLessThanOrEqual(selection.state === undefined || selection.state === 'running' ? 1 : 0)
@@ -155,7 +155,7 @@ describeSqlite('SQLite', () => {
     })
   })
 
-  test('few deliveries of a state are looked through for an address, and not all of the address', async () => {
+  test('a search for an address among few deliveries of a state does not read all deliveries of the address', async () => {
     const walksFor = async (state: DeliverySelection['state']) => {
       const listing = new SqliteDeliveries(db, toDelivery)
       const walk = jest.spyOn(listing, 'walk')
@@ -168,7 +168,7 @@ describeSqlite('SQLite', () => {
     expect(await walksFor('done')).toBeGreaterThan(1)
   })
 
-  test('lets callbacks come in between the portions', async () => {
+  test('lets callbacks be recorded between the portions', async () => {
     let turns = 0
     let isOver = false
     const turn = () => {

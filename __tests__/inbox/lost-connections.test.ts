@@ -6,17 +6,17 @@ import { params } from '../support/callbacks.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 
 /*
- * A real PostgreSQL that crashes while the transaction of `commit` is open. An id that a transaction has got is only in the server's memory
- * until something of the log is written: after the crash another transaction gets the same id.
+ * A real PostgreSQL that crashes while the transaction of `commit` is open. The id of a transaction is only in the server's memory until the
+ * log is written: after the crash another transaction may get the same id.
  */
 
 const conversion = params({ conversion: 'success', orderID: 'A', goal_complete: '0' })
 
 const insert = (id: number) => `INSERT INTO rewards VALUES ('${String(id)}')`
 
-/** Nothing but a commit writes the log, so that a crash forgets the ids since the last one. */
+/** Only a commit writes the log, so that after a crash the ids since the last commit are given again. */
 const settings = ['wal_level=minimal', 'max_wal_senders=0', 'wal_writer_delay=10s', 'autovacuum=off']
-/** A COMMIT waits for a server that is not there, after it has written the log, where a transaction asks for it. */
+/** In a transaction that asks for it, COMMIT writes the log and then waits for a standby server that does not exist. */
 const waiting = ['wal_level=replica', 'synchronous_standby_names=nobody', 'synchronous_commit=local']
 
 let server: Server
@@ -45,7 +45,7 @@ function describeServer(name: string, options: readonly string[], tests: () => v
   })
 }
 
-/** One delivery whose handler makes its effect by `fn`, what became of it, and the rows of the shop. */
+/** Delivers once with the effect `fn`; resolves with the delivery's state and the rows of the shop. */
 async function deliver(fn: (client: PostgresClient, attempt: number) => unknown, before?: () => unknown) {
   const codes: unknown[] = []
   let attempts = 0
@@ -85,7 +85,7 @@ async function idOf(client: PostgresClient): Promise<bigint> {
   return BigInt(rows[0]?.id ?? 0)
 }
 
-/** After a crash, others commit until they have got an id; resolves with whether one of them had exactly this one. */
+/** After a crash, commits other transactions until this id is used; resolves with whether one of them got exactly this id. */
 async function isTaken(id: bigint): Promise<boolean> {
   for (;;) {
     const { rows } = await pool.query<{ id: string }>('INSERT INTO others VALUES (pg_current_xact_id()) RETURNING id')
@@ -99,7 +99,7 @@ async function crash(): Promise<void> {
   await server.start()
 }
 
-/** Crashes the server as soon as a connection waits for that. */
+/** Crashes the server as soon as a connection waits as the argument says. */
 async function crashAt(waitEvent: string): Promise<void> {
   const find = () => pool.query('SELECT 1 FROM pg_stat_activity WHERE wait_event = $1', [waitEvent])
   await eventually(find, ({ rows }) => rows.length > 0)
@@ -140,7 +140,7 @@ describeServer('a server that crashes in a transaction of commit', settings, () 
     expect([state, attempts, codes, rows]).toEqual(['dead', 1, ['ERR_CONVERSION_COMMIT_INVALID'], ['1']])
   })
 
-  test('may have committed where a text could have ended it and its id has committed: a person is told', async () => {
+  test('may have committed if a string could have ended it and its id has committed: the delivery is dead', async () => {
     const { state, attempts, codes, rows } = await deliver(async (client) => {
       const id = await idOf(client)
       await client.query("INSERT INTO rewards VALUES ('; COMMIT')")
@@ -151,7 +151,7 @@ describeServer('a server that crashes in a transaction of commit', settings, () 
     expect([state, attempts, codes, rows]).toEqual(['dead', 1, ['ERR_CONVERSION_COMMIT_INVALID'], []])
   })
 
-  test('has not committed where a text could have ended it and nobody has its id yet', async () => {
+  test('has not committed if a string could have ended it and no transaction has its id yet', async () => {
     const giveIds = async () => {
       for (let given = 0; given < 20; given++) await pool.query('BEGIN; SELECT pg_current_xact_id(); ROLLBACK')
     }
@@ -164,7 +164,7 @@ describeServer('a server that crashes in a transaction of commit', settings, () 
     expect([state, attempts, rows]).toEqual(['done', 2, ['2']])
   })
 
-  test('has committed nothing before its COMMIT is written: the delivery is tried again', async () => {
+  test('has committed nothing before its COMMIT is written: the delivery is retried', async () => {
     await pool.query(`
       CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NULL; END $$;
       CREATE CONSTRAINT TRIGGER late AFTER INSERT ON rewards DEFERRABLE INITIALLY DEFERRED
@@ -181,7 +181,7 @@ describeServer('a server that crashes in a transaction of commit', settings, () 
 })
 
 describeServer('a server that waits in a COMMIT', waiting, () => {
-  test('and crashes has committed: the delivery is done, and is not tried again', async () => {
+  test('and crashes has committed: the delivery is done, and is not retried', async () => {
     const crashed: Promise<void>[] = []
     const { state, attempts, codes, rows } = await deliver(async (client, attempt) => {
       crashed.push(crashAt('SyncRep'))
@@ -192,7 +192,7 @@ describeServer('a server that waits in a COMMIT', waiting, () => {
     expect([state, attempts, rows]).toEqual(['done', 1, ['1']])
     await eventually(
       () => Promise.resolve(codes),
-      (all) => all.length > 0, // the handler does not know
+      (all) => all.length > 0, // the handler did not get the answer
     )
     expect(codes).toEqual(['ERR_CONVERSION_INBOX_UNAVAILABLE'])
   })

@@ -8,7 +8,7 @@ import {
 import { params } from '../support/callbacks.js'
 import { deferred, recorder } from '../support/recorder.js'
 
-/* The memory inbox behind a webhook: what handlers are told, and what comes of their failures. */
+/* The memory inbox behind a webhook: what handlers get, and what follows when they fail. */
 
 function start(handlers: ConversionHandlers, options: ConversionWebhookOptions = {}) {
   const webhook = conversionWebhook({ onError: () => undefined, ...handlers }, { secret: false, ...options })
@@ -31,7 +31,7 @@ const brief = ({ event, id, attempt, previous }: ConversionContext) => ({ event,
 const handlerFailed = { code: 'ERR_CONVERSION_HANDLER_FAILED', status: 500 }
 
 describe('a callback', () => {
-  test('is a new object for each that is told of it: what one changes, nobody else sees', async () => {
+  test('is copied for each handler and observer, so that no one sees what another one changes', async () => {
     const seen: unknown[] = []
     const spoil = (conversion: Conversion): void => {
       seen.push(structuredClone([conversion.params, { ...conversion.extra }, conversion.repairs]))
@@ -50,7 +50,7 @@ describe('a callback', () => {
     expect(row).toMatchObject({ params: { orderID: 'ASDXXXXX' } })
   })
 
-  test('is answered after its handlers ran, under the id that they were told', async () => {
+  test('is answered after its handlers ran, with the id that they got', async () => {
     const { told, handlers } = recorder()
     const { report } = start(handlers)
     const { outcome, id } = await report('success', { goal_complete: '1' })
@@ -63,7 +63,7 @@ describe('a callback', () => {
     expect(told[0]?.context).not.toHaveProperty('commit')
   })
 
-  test('that says of an earlier pending that the goal is complete tells it with the goal', async () => {
+  test('whose goal an earlier pending reported reaches the goal handler with goalComplete true', async () => {
     const { told, handlers } = recorder()
     const { report } = start(handlers)
     await report('pending', { goal_complete: '1' })
@@ -75,7 +75,7 @@ describe('a callback', () => {
     ])
   })
 
-  test('is a duplicate when it comes again, and reaches nobody', async () => {
+  test('is a duplicate when it comes again, and calls no handler', async () => {
     const { events, handlers } = recorder()
     const { report } = start(handlers)
     const first = await report('success')
@@ -83,7 +83,7 @@ describe('a callback', () => {
     expect(events()).toEqual(['success'])
   })
 
-  test('whose event nobody handles is settled at once', async () => {
+  test('whose event has no handler is settled at once', async () => {
     const { report } = start({})
     expect((await report('pending')).outcome).toBe('accepted')
     expect((await report('pending')).outcome).toBe('duplicate')
@@ -102,7 +102,7 @@ describe('a callback', () => {
 })
 
 describe('a handler that fails', () => {
-  test('fails the callback, and a repeat runs only what is unsettled, under the same id', async () => {
+  test('fails the callback; a repeat runs only the unsettled delivery, under the same id', async () => {
     const success = failing(1)
     const goal = failing(0)
     const { report } = start({ onSuccess: success.handler, onGoalComplete: goal.handler })
@@ -115,7 +115,7 @@ describe('a handler that fails', () => {
     expect(goal.contexts).toHaveLength(1)
   })
 
-  test('does not keep the other event of the callback from its handler, and both failures are told', async () => {
+  test('does not prevent the handler of the other event, and both failures are reported', async () => {
     const { report } = start({ onSuccess: failing(1).handler, onGoalComplete: failing(1).handler })
     await expect(report('success', { goal_complete: '1' })).rejects.toMatchObject({
       ...handlerFailed,
@@ -123,7 +123,7 @@ describe('a handler that fails', () => {
     })
   })
 
-  test('is tried again by a repeat that brings the goal as news', async () => {
+  test('is retried by a repeat that reports the goal for the first time', async () => {
     const success = failing(1)
     const { events, handlers } = recorder()
     const { report } = start({ onSuccess: success.handler, onGoalComplete: handlers.onGoalComplete })
@@ -133,7 +133,7 @@ describe('a handler that fails', () => {
     expect(events()).toEqual(['goalComplete'])
   })
 
-  test('asks for no repeat once its delivery was overtaken', async () => {
+  test('is answered with 200 once its delivery was overtaken', async () => {
     const pending = failing(99)
     const success = failing(1)
     const { report } = start({ onPending: pending.handler, onSuccess: success.handler })
@@ -174,7 +174,7 @@ describe('a fail', () => {
   })
 
   describe('that arrives while the success runs', () => {
-    /** What the fail was told, once the success has ended. */
+    /** What the fail's handler got, once the success has ended. */
     async function race(end: 'works' | 'fails') {
       const started = deferred()
       const running = deferred()

@@ -24,7 +24,7 @@ async function replay(id: string): Promise<void> {
   while ((await inbox.get(id))?.state === 'waiting') await new Promise(setImmediate)
 }
 
-test('a refused delivery names the claim that has the order now, not the one that had it at the time', async () => {
+test('a refused delivery names the claim that has the order now, not the claim that had it at its refusal', async () => {
   let answer: ConfirmAnswer = 'hold'
   const report = start(() => answer)
   await report('A', { referrer_email: 'rival@shop.example' })

@@ -4,15 +4,15 @@ import { begin } from '../../lib/inbox/stores/postgres-begin.js'
 import { Connections } from '../../lib/inbox/stores/postgres-connections.js'
 import { deferred } from '../support/recorder.js'
 
-jest.mock('node:timers/promises', () => ({ setTimeout: () => Promise.resolve() })) // nobody waits for the next try
+jest.mock('node:timers/promises', () => ({ setTimeout: () => Promise.resolve() })) // retries come without delay
 
-/* Transactions on a server that answers too late, or no more. */
+/* Transactions on a server that answers too late, or never. */
 
 afterEach(() => {
   jest.useRealTimers()
 })
 
-/** A pool of one connection, on which one statement is answered when the test says so. */
+/** A pool of one connection, on which one statement is answered only when the test says so. */
 function poolWith(slow: string) {
   const sent: string[] = []
   const released: unknown[] = []
@@ -40,7 +40,7 @@ function poolWith(slow: string) {
   return { pool, connections: new Connections(pool, closing.signal), closing, sent, released, answer }
 }
 
-test('one that was given up sends nothing more, though its statement is answered after all', async () => {
+test('a transaction that timed out sends nothing more, though its statement is answered later', async () => {
   jest.useFakeTimers()
   const { connections, sent, released, answer } = poolWith('SELECT lock')
   const write = deferred<unknown>()
@@ -57,7 +57,7 @@ test('one that was given up sends nothing more, though its statement is answered
   expect(released).toEqual([true])
 })
 
-test('one whose function failed is rolled back, and its connection used again', async () => {
+test('a transaction whose function failed is rolled back, and its connection is used again', async () => {
   const { connections, sent, released } = poolWith('nothing')
   await expect(connections.transaction(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
   expect(sent).toEqual([begin({ withinMs: 10_000 }), 'ROLLBACK'])
@@ -67,7 +67,7 @@ test('one whose function failed is rolled back, and its connection used again', 
 test.each([
   ['could have ended it is as good as committed', 'INSERT; COMMIT; BEGIN', 'ERR_CONVERSION_COMMIT_INVALID', 20],
   ['could not have ended it is not committed, and nobody asks', 'INSERT', 'ERR_CONVERSION_INBOX_UNAVAILABLE', 0],
-])('one whose server does not come back after what %s', async (_what, text, code, asked) => {
+])('a transaction whose server does not come back after a statement that %s', async (_what, text, code, asked) => {
   const { pool } = poolWith('nothing')
   const connection = await pool.connect()
   const isAway = () => Promise.reject(new Error('ECONNREFUSED'))

@@ -6,8 +6,8 @@ import { hasPostgres, serving } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
 
 /*
- * Steps of clocks. This process's wall clock is replaced. The server's is its machine's, and nothing can step that for one process: what the
- * inbox and pg-boss ask it by is replaced, in a schema that is searched before the system's.
+ * Steps of clocks. This process's wall clock is replaced. The server's clock is the machine's and cannot be stepped for one process, so the
+ * functions by which the inbox and pg-boss read it are replaced, in a schema that PostgreSQL searches before its own.
  */
 
 const describePostgres = hasPostgres ? describe : describe.skip
@@ -112,7 +112,7 @@ describePostgres('a clock that steps', () => {
     120_000,
   )
 
-  test('of the server: what waits for a date waits for that date', async () => {
+  test('of the server: a delivery that waits for a date still waits for that date', async () => {
     let asked = 0
     const date = new Date(Date.now() + 2 * hourMs)
     const { inbox } = await start(() => (asked++ < orders.length ? date : true))

@@ -4,7 +4,7 @@ import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { hasPostgres, serving } from '../support/postgres.js'
 
-/* How much PostgreSQL reads for `prune` and `erase`, as its own statistics count it. */
+/* How many rows PostgreSQL reads for `prune` and `erase`, counted by its own statistics. */
 
 const describePostgres = hasPostgres ? describe : describe.skip
 
@@ -13,7 +13,7 @@ describePostgres('prune and erase', () => {
 
   const inboxOf = (schema: string) => postgresInbox({ connectionString: postgres.url, schema })
 
-  /** An inbox of so many conversions that are delivered. */
+  /** An inbox with this many delivered conversions. */
   async function fill(schema: string, conversions: number): Promise<void> {
     const inbox = inboxOf(schema)
     const webhook = conversionWebhook({ onSuccess: () => undefined }, { secret: false, inbox })
@@ -30,10 +30,10 @@ describePostgres('prune and erase', () => {
       ANALYZE ${schema}.claims, ${schema}.deliveries`)
   }
 
-  /** Rows of claims and deliveries that were read, and what was asked came to. Its connections say so when they end. */
+  /** The rows of claims and deliveries that an operation read, and its result. A connection reports its statistics when it ends. */
   async function readBy<T>(schema: string, use: (inbox: ReturnType<typeof inboxOf>) => Promise<T>) {
     const count = async () => {
-      await postgres.client.query('SELECT pg_stat_force_next_flush()') // of what the test itself has read
+      await postgres.client.query('SELECT pg_stat_force_next_flush()') // the rows that the test itself has read
       const { rows } = await postgres.client.query<{ count: string }>(
         `SELECT pg_stat_clear_snapshot(), sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) AS count
          FROM pg_stat_all_tables WHERE schemaname = $1 AND relname IN ('claims', 'deliveries')`,
@@ -60,7 +60,7 @@ describePostgres('prune and erase', () => {
     expect(rows).toBeLessThan(3 * 40_000)
   })
 
-  test('prune reads what it empties, neither what is too young nor the same again', async () => {
+  test('prune reads only the conversions that it empties, neither younger ones nor pruned ones', async () => {
     await fill('pruning', 10_000)
     await postgres.client.query(`
       UPDATE pruning.deliveries SET settled_at = settled_at + 86400000
@@ -69,7 +69,7 @@ describePostgres('prune and erase', () => {
     const prune = () => readBy('pruning', (inbox) => inbox.prune({ olderThanDays: 0 }))
     const first = await prune()
     expect(first.result).toEqual({ pruned: 1_000 })
-    expect(first.rows).toBeLessThan(40 * 1_000) // 500 at a time, for which a small table is read whole
+    expect(first.rows).toBeLessThan(40 * 1_000) // 500 at a time; PostgreSQL reads a small table whole each time
     const second = await prune()
     expect(second.result).toEqual({ pruned: 0 })
     expect(second.rows).toBeLessThan(100)

@@ -5,7 +5,7 @@ import { params } from '../support/callbacks.js'
 import { hasPostgres, serving } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
 
-/* Deliveries that are recorded together share jobs: what becomes of those that a process has no slot for, and of what failed. */
+/* Deliveries that are recorded together share jobs: what happens to those for which a process has no slot, and to those that fail. */
 
 const describePostgres = hasPostgres ? describe : describe.skip
 let schemas = 0
@@ -41,7 +41,7 @@ describePostgres('jobs for several deliveries', () => {
     expect(new Set(ids.flat()).size).toBe(orders.length)
   })
 
-  test('what a process has no slot for is delivered by another one, while the handler of the first runs', async () => {
+  test('a delivery for which a process has no slot is delivered by another process, while the first handler runs', async () => {
     const { schema, orders } = await recorded(5)
     const begun = deferred<string>()
     const end = deferred()
@@ -73,7 +73,7 @@ describePostgres('jobs for several deliveries', () => {
     )
   })
 
-  test('a process whose handlers are quick fetches ahead, and gives that back when they become slow', async () => {
+  test('a process with quick handlers fetches jobs ahead, and returns them when its handlers become slow', async () => {
     const quickly = 200
     const { schema, orders } = await recorded(400)
     const told: string[] = []
@@ -107,7 +107,7 @@ describePostgres('jobs for several deliveries', () => {
     await Promise.all([quick.close(), other.close()])
   })
 
-  /** How many deliveries wait whose jobs a process has. */
+  /** The number of waiting deliveries whose jobs a process has fetched. */
   async function leased(schema: string): Promise<number> {
     const { rows } = await postgres.client.query<{ count: string }>(
       `SELECT count(*) FROM ${schema}.job j CROSS JOIN LATERAL jsonb_array_elements_text(j.data -> 'deliveryIds') AS ids (delivery)
@@ -117,7 +117,7 @@ describePostgres('jobs for several deliveries', () => {
     return Number(rows[0]?.count)
   }
 
-  test('a delivery that could not be taken up is taken up later by the same process, whose lease of the job goes on', async () => {
+  test('a delivery that could not be claimed is claimed later by the same process, which keeps the lease of the job', async () => {
     const { schema, orders } = await recorded(3)
     await postgres.client.query(`
       CREATE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
@@ -139,7 +139,7 @@ describePostgres('jobs for several deliveries', () => {
     expect(rows).toEqual([{ retry_count: 0 }])
   })
 
-  test('a delivery that PostgreSQL refuses to take up holds up none of those that share its job', async () => {
+  test('a delivery whose claiming PostgreSQL refuses does not delay those that share its job', async () => {
     const { schema, orders } = await recorded(5)
     await postgres.client.query(`
       CREATE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$

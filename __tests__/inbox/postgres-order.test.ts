@@ -3,7 +3,7 @@ import { Connections } from '../../lib/inbox/stores/postgres-connections.js'
 import { commitTransaction } from '../../lib/inbox/stores/postgres-commit.js'
 import { hasPostgres, serving } from '../support/postgres.js'
 
-/* Statements of one transaction that are sent without waiting for each other: where one fails, none takes effect. */
+/* Statements of one transaction that are sent without waiting for each other: if one fails, none takes effect. */
 
 const describePostgres = hasPostgres ? describe : describe.skip
 
@@ -33,18 +33,18 @@ describePostgres.each([
   const insert = (place: string) => `INSERT INTO written VALUES ('${place}')`
   const written = async () => (await postgres.client.query<{ place: string }>('SELECT place FROM written')).rows
 
-  test('what follows a statement that failed is not written outside of the transaction', async () => {
+  test('a statement after one that failed is not executed outside of the transaction', async () => {
     const result = connections.transaction((client) =>
       Promise.all(
         ['SELECT 1/0', insert('second'), insert('third'), insert('fourth')].map((text) => client.query(text)),
       ),
     )
     await expect(result).rejects.toThrow('division by zero')
-    await connections.query('SELECT 1') // by the same connection, after all that it was given
+    await connections.query('SELECT 1') // runs on the same connection, after all statements of the transaction
     expect(await written()).toEqual([])
   })
 
-  test('what failed first is told, whoever of those that wait hears of it last', async () => {
+  test('the transaction rejects with the first failure, in whatever order the statements reject', async () => {
     const result = connections.transaction(async (client) => {
       const failing = client.query('SELECT 1/0')
       const second = client.query('SELECT 1')
@@ -57,7 +57,7 @@ describePostgres.each([
     await expect(result).rejects.toThrow('division by zero')
   })
 
-  test('nor is what follows a failure that no statement had', async () => {
+  test('a statement after a failure that was not of a statement is not executed outside of the transaction', async () => {
     const result = connections.transaction((client) => {
       const answers = [insert('first'), insert('second'), insert('third')].map((text) => client.query(text))
       return Promise.all([...answers, answers[0]?.then(() => Promise.reject(new Error('unreadable')))])
@@ -67,7 +67,7 @@ describePostgres.each([
     expect(await written()).toEqual([])
   })
 
-  test('what is recorded of a delivery is not written where the effect of its commit is rolled back', async () => {
+  test('a delivery is not recorded as done if the effect of its commit is rolled back', async () => {
     const result = commitTransaction(
       { commits: connections, connections },
       (client) => client.query(insert('effect')),

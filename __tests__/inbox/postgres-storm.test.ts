@@ -13,7 +13,7 @@ const fresh = 60
 describePostgres('a storm of retries', () => {
   const postgres = serving()
 
-  test('lets new deliveries pass, and is not starved by them', async () => {
+  test('does not keep new deliveries waiting, nor do these keep the retries waiting', async () => {
     const inboxOf = () => postgresInbox({ connectionString: postgres.url, schema: 'storm' })
     const accept = (webhook: ReturnType<typeof conversionWebhook>, orders: readonly string[]) =>
       Promise.all(

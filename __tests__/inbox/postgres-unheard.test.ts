@@ -11,12 +11,12 @@ import { params } from '../support/callbacks.js'
 import { hasPostgres, serving } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
 
-/* The server does what it is told, and the process does not hear of it: everything is delivered all the same, and no lease is left over. */
+/* The server executes a statement and the connection is lost before the answer: everything is still delivered, and no lease is left. */
 
 const describePostgres = hasPostgres ? describe : describe.skip
 let schemas = 0
 
-/** What becomes of a statement: its connection is lost before it is sent, or before it is answered. */
+/** When the connection of a statement is lost: before the statement is sent, or before it is answered. */
 type Fault = 'unsent' | 'unheard' | undefined
 
 describePostgres('a process whose connections are cut', () => {
@@ -26,7 +26,7 @@ describePostgres('a process whose connections are cut', () => {
     await Promise.all(pools.splice(0).map((pool) => pool.end()))
   })
 
-  /** A pool of an app, whose connections are lost where `fault` says so; it is told the statements of the transaction so far. */
+  /** An app's pool whose connections are lost as `fault` decides; `sent` are the earlier statements of the transaction. */
   function poolWith(fault: (text: string, sent: readonly string[]) => Fault): Pool {
     const pool = new Pool({ connectionString: postgres.url })
     pools.push(pool)
@@ -79,7 +79,7 @@ describePostgres('a process whose connections are cut', () => {
 
   const isTake = (sent: readonly string[]) => sent.some((text) => /UPDATE \S+\.deliveries d/.test(text))
 
-  test('takes up what it had taken up without hearing of it', async () => {
+  test('runs a delivery that it has claimed without getting the answer', async () => {
     const { schema, orders } = await recorded(3)
     let isCut = false
     const pool = poolWith((text, sent) => {
@@ -98,7 +98,7 @@ describePostgres('a process whose connections are cut', () => {
     expect(await states(schema)).toEqual([{ state: 'completed' }])
   })
 
-  test('lets go of a job though it did not hear that one of its deliveries is recorded as done', async () => {
+  test('ends the lease of a job though the answer was lost that recorded one of its deliveries as done', async () => {
     const { schema, orders } = await recorded(3)
     let isCutting = false
     const cut = deferred()
@@ -126,7 +126,7 @@ describePostgres('a process whose connections are cut', () => {
     expect(await states(schema)).toEqual([{ state: 'completed' }])
   })
 
-  test('lets go of an attempt that was taken over, when its handler ends', async () => {
+  test('ends an attempt that another process has taken over, when its handler ends', async () => {
     const { schema } = await recorded(1)
     const { inbox, leases } = inboxOn(
       poolWith(() => undefined),
@@ -153,7 +153,7 @@ describePostgres('a process whose connections are cut', () => {
     expect(leases()).toEqual([])
   })
 
-  test('comes back to what it could not take up, though its look for more fails meanwhile', async () => {
+  test('claims a delivery later that it could not claim, though a look for candidates fails meanwhile', async () => {
     const { schema, orders } = await recorded(3)
     let takenUpAt = Infinity
     const pool = poolWith((text, sent) => {

@@ -11,7 +11,7 @@ import { callbackOf, recordOf } from '../support/ledger.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { deferred } from '../support/recorder.js'
 
-/* What is particular to PostgreSQL: how it is reached, what goes wrong with it, and jobs that are lost. */
+/* What only PostgreSQL has: pools, connections that fail, and jobs that are lost. */
 
 const describePostgres = hasPostgres ? describe : describe.skip
 
@@ -97,7 +97,7 @@ describePostgres('postgresInbox', () => {
     await expect(again.inbox.stats()).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_NEWER' })
   })
 
-  test('a connection that is ended under it is replaced', async () => {
+  test('a connection that the server ends is replaced', async () => {
     const { report, inbox } = start()
     await report('A')
     await settled(inbox)
@@ -114,9 +114,9 @@ describePostgres('postgresInbox', () => {
     )
     await settled(inbox)
     expect((await inbox.stats()).deliveries).toMatchObject({ done: 2 })
-  }, 60_000) // a job that was fetched by a connection which is gone comes again when its lease has ended
+  }, 60_000) // a job whose connection is lost is fetched again when its lease has ended
 
-  test('close ends a commit whose function never ends: rolled back, its connection free, its client of no use', async () => {
+  test('close ends a commit whose function never ends: rolls back, frees the connection, and disables the client', async () => {
     const pool = new Pool({ connectionString: server.url, max: 4 })
     await client.query('CREATE TABLE IF NOT EXISTS effects (key text)')
     const stuck = deferred()
@@ -143,7 +143,7 @@ describePostgres('postgresInbox', () => {
     await webhook.close()
     expect(await results.promise).toMatchObject({ code: 'ERR_CONVERSION_INBOX_CLOSED' })
     await expect(late?.()).rejects.toMatchObject({ code: 'ERR_CONVERSION_COMMIT_INVALID' })
-    await pool.end() // which waits for connections that are taken
+    await pool.end() // waits until all connections are released
     expect((await client.query('SELECT * FROM effects')).rows).toEqual([])
   })
 
@@ -165,7 +165,7 @@ describePostgres('postgresInbox', () => {
     await webhook.close()
   })
 
-  test('a change of a claim waits for whoever has locked the order that confirm named for it', async () => {
+  test('a change of a claim waits for the lock of the order that confirm named for it', async () => {
     const options = {
       connectionString: server.url,
       schema: 'locks',
@@ -227,7 +227,7 @@ describePostgres('postgresInbox', () => {
     expect(await mentions()).toEqual([])
   })
 
-  test('deliveries whose jobs somebody removed get new ones, those that seem to run as well', async () => {
+  test('deliveries whose jobs were removed get new jobs, also those that are recorded as running', async () => {
     const first = start({}, {})
     const { id } = await first.report('A')
     await first.report('B')

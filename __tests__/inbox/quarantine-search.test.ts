@@ -12,7 +12,7 @@ import { hasPostgres, serving } from '../support/postgres.js'
 import { refused } from '../support/refused.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
 
-/* What a quarantined callback is found by, and that finding it reads no others. */
+/* The strings by which a quarantined callback is found, and that a search reads few others. */
 
 describe('the forms that a quarantined callback is found by', () => {
   const formsOf = (...pairs: (readonly [string, string])[]) => [...searchForms(refused(pairs))]
@@ -44,7 +44,7 @@ describe('the forms that a quarantined callback is found by', () => {
     expect(formsOf(['referee_email', address], ['referrer_email', `${address}x`])).toEqual([address.toLowerCase()])
   })
 
-  test('are at most 64 and one, with the parameters among them', () => {
+  test('are at most 64, with the documented parameters first', () => {
     const many = Array.from(
       { length: 99 },
       (_each, index) => [`name ${String(index)}`, `text ${String(index)}`] as const,
@@ -125,7 +125,7 @@ describeSqlite('SQLite', () => {
     })
   })
 
-  test('leaves no key of what is removed, or replaced since it is too old', () => {
+  test('leaves no key of a row that was removed, or replaced because it was too old', () => {
     const quarantine = new SqliteQuarantine(db, durableBudget)
     const count = () => Number(db.prepare('SELECT count(*) AS n FROM conversion_webhook_quarantine_keys').get()?.n)
     const before = count()
@@ -159,7 +159,7 @@ describePostgres('PostgreSQL', () => {
     const found = await quarantine.list(watching.client, selection)
     expect(found).toHaveLength(count)
     expect(found).toEqual([...found].sort((a, b) => b.lastAt - a.lastAt))
-    // Keys say nothing of time: what an order or address is in is looked at, which the budget bounds.
+    // The index has no times, so the search reads every row with the order or address; the budget limits their number.
     if (!/that (?:half|all)/.test(name)) expect(watching.looked()).toBeLessThanOrEqual(4 * limit)
   })
 })

@@ -14,7 +14,7 @@ afterEach(() => {
   folder.remove()
 })
 
-/** What is kept of so many refused callbacks, each with a note. */
+/** The rows that are kept after this many refused callbacks, each with a note. */
 async function kept(count: number, note: string) {
   const file = folder.file('inbox.db')
   const inbox = sqliteInbox(file)
@@ -43,14 +43,14 @@ async function kept(count: number, note: string) {
 }
 
 describeSqlite('a SQLite file', () => {
-  test('holds 10,000 refused callbacks, and a hundredth less once there were more', async () => {
+  test('holds 10,000 refused callbacks, and drops a hundredth of them when there are more', async () => {
     const { rows, newest } = await kept(10_300, '')
     expect(newest).toBe(10_299)
     expect(rows).toBeLessThanOrEqual(10_000)
     expect(rows).toBeGreaterThanOrEqual(9_900)
   })
 
-  test('holds 64 MiB of them, however long a callback becomes where it is written down', async () => {
+  test('holds 64 MiB of refused callbacks, measured as they are stored', async () => {
     const { rows, bytes, newest, fileBytes } = await kept(900, '\u0001'.repeat(16_000))
     expect(newest).toBe(899)
     expect(rows).toBeLessThan(800)

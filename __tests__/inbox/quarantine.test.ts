@@ -21,7 +21,7 @@ describe('the id of a refused callback', () => {
   const order = [['orderID', 'A']] as const
   const { id } = refused(order)
 
-  test('is the same for the same content in the same scope, whenever it comes and whatever is wrong with it today', () => {
+  test('is the same for the same content in the same scope, at any time and with any issues', () => {
     expect(id).toMatch(/^refused:[0-9a-f]{40}$/)
     const later = refused(order, { receivedAt: 7, code: 'ERR_CONVERSION_CALLBACK_UNREADABLE', issues: [issue(1)] })
     expect(later.id).toBe(id)
@@ -50,7 +50,7 @@ describe('the id of a refused callback', () => {
 
 const issue = (number: number) => ({ rule: 'escape', message: `issue ${String(number)}` })
 
-test('of what is wrong with a callback twenty issues are kept', () => {
+test('at most twenty issues of a callback are kept', () => {
   const issues = Array.from({ length: 1_000 }, (_each, index) => issue(index))
   const kept = refused([], { issues, received: { issues } })
   expect(kept.issues).toEqual(issues.slice(0, 20))
@@ -61,12 +61,12 @@ describe('the same content again', () => {
   const first = numbered(1, { receivedAt: 10 })
   const again = numbered(1, { receivedAt: 20, code: 'ERR_CONVERSION_CALLBACK_UNREADABLE', issues: [issue(1)] })
 
-  test('is counted, and says what is wrong with it today', () => {
+  test('is counted, and gets the latest code and issues', () => {
     expect(keptWith(undefined, first)).toBe(first)
     expect(keptWith(first, again)).toEqual({ ...again, receivedAt: 10, count: 2 })
   })
 
-  test.each(['waiting', 'done'] as const)('leaves what is %s as it is', (state) => {
+  test.each(['waiting', 'done'] as const)('keeps the code and issues of a row that is %s', (state) => {
     const replayed: RefusedRecord = { ...first, state, log: [{ at: 15, what: 'replayed' }] }
     expect(keptWith(replayed, again)).toEqual({ ...replayed, count: 2, lastAt: 20 })
   })
@@ -79,17 +79,17 @@ describe('the same content again', () => {
   })
 })
 
-describe('what gives way', () => {
+describe('the rows to drop', () => {
   const now = 2 * maxAgeMs
   const rows = (count: number, bytes = 10) =>
     Array.from({ length: count }, (_each, number) => ({ number, receivedAt: now, bytes }))
 
-  test('is nothing within the budget', () => {
+  test('are none within the budget', () => {
     const size = { rows: 100, bytes: 1_000 }
     expect(givingWay(size, rows(100), size, now)).toEqual({ numbers: [], size })
   })
 
-  test('is the oldest hundredth, once there are too many rows or bytes', () => {
+  test('are the oldest hundredth, once there are too many rows or bytes', () => {
     const budget = { rows: 1_000, bytes: 10_000 }
     const tooMany = givingWay({ rows: 1_001, bytes: 5_000 }, rows(1_001, 1), budget, now)
     expect(tooMany.numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
@@ -99,7 +99,7 @@ describe('what gives way', () => {
     expect(tooLarge.size).toEqual({ rows: 8, bytes: 9_750 })
   })
 
-  test('is everything that came more than 30 days ago', () => {
+  test('are all that came more than 30 days ago', () => {
     const [old, limit, young] = [1, 0, -1].map((ms) => ({ number: ms, receivedAt: now - maxAgeMs - ms, bytes: 10 }))
     if (!old || !limit || !young) throw new Error('three rows')
     const { numbers } = givingWay({ rows: 3, bytes: 30 }, [old, limit, young], durableBudget, now)
@@ -107,13 +107,13 @@ describe('what gives way', () => {
   })
 })
 
-test('at most half of a quarantine waits', () => {
+test('waiting callbacks fill at most half of a quarantine', () => {
   expect(mayWait({ rows: 4_999, bytes: 32 * mebibyte - 1 }, durableBudget)).toBe(true)
   expect(mayWait({ rows: 5_000, bytes: 0 }, durableBudget)).toBe(false)
   expect(mayWait({ rows: 0, bytes: 32 * mebibyte }, durableBudget)).toBe(false)
 })
 
-describe('a store looks at the size of its quarantine', () => {
+describe('a store measures its quarantine', () => {
   const watch = () => new QuarantineWatch({ rows: 1_000, bytes: 100_000 })
 
   test('first, and after each hundredth', () => {
@@ -156,7 +156,7 @@ describe('a store looks at the size of its quarantine', () => {
 })
 
 describe('the memory inbox', () => {
-  test('keeps the last 1,000 refused callbacks, and conflicts apart from them', async () => {
+  test('keeps the last 1,000 refused callbacks, and counts conflicts separately', async () => {
     const inbox = memoryInbox()
     inbox.attach(testHost(working).host)
     const conflict = conflictOf('x', { ...callbackOf('success'), receivedAt: Date.now() }, [])
@@ -188,7 +188,7 @@ describe('the memory inbox', () => {
     expect(kept).toBeLessThan((8 * mebibyte) / each)
   })
 
-  test('lets nothing give way that waits, until half of it does', async () => {
+  test('drops no callback that waits after a replay, and lets at most half of the budget wait', async () => {
     const quarantine = new MemoryQuarantine({ rows: 4, bytes: mebibyte })
     const first = numbered(0)
     quarantine.keep(first)
@@ -200,7 +200,7 @@ describe('the memory inbox', () => {
     const inbox = memoryInbox()
     inbox.attach(testHost(working).host)
     for (let number = 0; number < 501; number++) await inbox.quarantine(numbered(number))
-    await inbox.close() // what is replayed waits now, since nobody reads it again
+    await inbox.close() // now replayed callbacks keep waiting, since no process checks them
     for (let number = 0; number < 500; number++) await inbox.replay(numbered(number).id)
     await inbox.replay(numbered(0).id)
     await expect(inbox.replay(numbered(500).id)).rejects.toMatchObject({ code: 'ERR_CONVERSION_REPLAY_IMPOSSIBLE' })

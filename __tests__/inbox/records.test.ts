@@ -33,7 +33,7 @@ describe('a record', () => {
     expect(record.deliveries).toHaveLength(1)
   })
 
-  test('numbers its deliveries in the order in which they came', () => {
+  test('numbers its deliveries in the order of their recording', () => {
     const record = recordOf(callbackOf('pending'), callbackOf('success', { goal_complete: '1' }), callbackOf('fail'))
     expect(record.deliveries.map((delivery) => [keyOf(delivery), delivery.sequence])).toEqual([
       ['pending', 1],
@@ -43,7 +43,7 @@ describe('a record', () => {
     ])
   })
 
-  test('gives a delivery that is brought back its new callback and place, new patience, and keeps what happened to it', () => {
+  test('gives a delivery that is brought back a new callback, sequence and attempts, and keeps its log', () => {
     const first = recordOf([at('success', 1), waiting])
     const tried = settle(claim(first, 'success', all).record, 'success', failed, patience)
     const record = receive(receive(tried, at('fail', 2)).record, at('success', 3)).record
@@ -61,7 +61,7 @@ describe('a record', () => {
     })
   })
 
-  test('lets a delivery that runs run on when it is brought back', () => {
+  test('keeps the running attempt of a delivery that is brought back', () => {
     const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
     const record = receive(receive(running, callbackOf('fail')).record, callbackOf('success')).record
     expect(findDelivery(record, 'success')).toMatchObject({ state: 'running', sequence: 3 })
@@ -81,7 +81,7 @@ describe('claiming', () => {
     expect(findDelivery(record, 'success')).toBe(delivery)
   })
 
-  test('takes nothing that runs, is settled or does not exist', () => {
+  test('does nothing with a delivery that runs, is settled or does not exist', () => {
     for (const state of ['running', 'done', 'refused', 'dead', 'withdrawn'] as const) {
       const record = recordOf([callbackOf('success'), { success: state }])
       expect(claim(record, 'success', all)).toEqual({ record, taken: [], reserved: [] })
@@ -89,7 +89,7 @@ describe('claiming', () => {
     }
   })
 
-  test('settles what nobody handles without an attempt, and withdraws what was overtaken all the same', () => {
+  test('settles a delivery without a handler without an attempt, unless it was overtaken and is withdrawn', () => {
     const first = claim(recordOf([callbackOf('success'), waiting]), 'success', nobody)
     expect(first.delivery).toBeUndefined()
     expect(findDelivery(first.record, 'success')).toMatchObject({ state: 'done', isUnheard: true, attempts: 0 })
@@ -97,7 +97,7 @@ describe('claiming', () => {
     expect(findDelivery(second.record, 'success')).toMatchObject({ state: 'withdrawn' })
   })
 
-  test('forgets the previous of a success that was never delivered', () => {
+  test('gives a fail no previous success that was never delivered', () => {
     const record = recordOf([callbackOf('success'), waiting], [callbackOf('fail'), waiting])
     expect(findDelivery(record, 'fail')).toHaveProperty('previous')
     expect(claim(record, 'fail', all).delivery).not.toHaveProperty('previous')
@@ -105,7 +105,7 @@ describe('claiming', () => {
 })
 
 describe('settling', () => {
-  test('ends a delivery, or lets it wait with the code of what went wrong', () => {
+  test('settles a delivery, or lets it wait with the code of the failure', () => {
     const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
     expect(findDelivery(settle(running, 'success', done, patience), 'success')).toMatchObject({ state: 'done' })
     const tried = findDelivery(settle(running, 'success', failed, patience), 'success')
@@ -114,7 +114,7 @@ describe('settling', () => {
     expect(settle(running, 'pending', done, patience)).toBe(running)
   })
 
-  test('of an attempt whose process is gone counts it, and is dead with the last one', () => {
+  test('counts an attempt whose process is gone, and makes the delivery dead after the last one', () => {
     const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
     expect(findDelivery(lapse(running, 'success', patience), 'success')).toMatchObject({
       state: 'waiting',
@@ -143,7 +143,7 @@ describe('settling', () => {
     expect(retryDelayMs(tries, random)).toBe(ms)
   })
 
-  test('is all done when nothing waits or runs', () => {
+  test('is complete when no delivery waits or runs', () => {
     const states = ['waiting', 'running', 'done', 'dead', 'withdrawn', 'refused'] as const
     const settled = states.filter((success) => isSettled(recordOf([callbackOf('success'), { success }])))
     expect(settled).toEqual(['done', 'dead', 'withdrawn', 'refused'])
@@ -187,7 +187,7 @@ describe('the log of a delivery', () => {
   })
 })
 
-test('what waits and was overtaken is withdrawn, unless its turn is coming', () => {
+test('a waiting delivery that was overtaken is withdrawn, unless it is queued', () => {
   const record = recordOf([callbackOf('pending'), waiting], [callbackOf('success'), waiting], callbackOf('fail'))
   const states = (changed: typeof record) => changed.deliveries.map(({ event, state }) => [event, state])
   expect(states(withdrawOvertaken(record, 20, none))).toEqual([
@@ -206,7 +206,7 @@ describe('ids', () => {
     expect(deliveryId('abc', 'reversal')).toBe('abc:reversal')
   })
 
-  test('of a conflict are the same for the same contradiction, whatever the order and time of its parameters', () => {
+  test('of a conflict are the same for the same content, in any order of parameters and at any time', () => {
     const callback = callbackOf('success', { purchaseValue: '5' })
     const { id } = conflictOf('abc', callback, [])
     expect(id).toMatch(/^abc:conflict:[0-9a-f]{16}$/)

@@ -18,7 +18,7 @@ const other: Holder = { claim: 'other', isRunning: false }
 const busy: Holder = { claim: 'other', isRunning: true }
 const mine: Holder = { claim: me, isRunning: true }
 
-/** Who has the order that the callback names, and who the one that it has in the shop. */
+/** Who has the order that the callback names, and who has the order by its number in the shop. */
 const holding = (one?: Holder, two?: Holder): Holders =>
   new Map([...(one ? [[own, one] as const] : []), ...(two ? [[shops, two] as const] : [])])
 
@@ -45,7 +45,7 @@ const entitled = withDelivery(refused, 'success', replayed(refused, successOf(re
 const named = { ...waiting, order: shops }
 const entitledAgain = { ...entitled, order: shops }
 
-describe('a success is taken up', () => {
+describe('a success is claimed', () => {
   type Row = readonly [what: string, ClaimRecord, Claimer, Holders, state: string, reserved: readonly string[]]
   const table: readonly Row[] = [
     ['to be confirmed, while nobody has the order', waiting, asking, holding(), 'running', []],
@@ -69,9 +69,9 @@ describe('a success is taken up', () => {
       'running',
       [shops],
     ],
-    ['later, while the claim that has the order is being delivered', entitled, believing, holding(busy), 'waiting', []],
+    ['later, while a delivery of the claim that has the order runs', entitled, believing, holding(busy), 'waiting', []],
     [
-      'later, while the claim that has its number is being delivered',
+      'later, while a delivery of the claim that has the order by its number runs',
       entitledAgain,
       asking,
       holding(mine, busy),
@@ -88,13 +88,13 @@ describe('a success is taken up', () => {
     expect(claimed.record.order).toBe(isReserved ? (record.order ?? own) : record.order)
   })
 
-  test('reserves nothing where its event has no handler, whoever has the order', () => {
+  test('without a handler reserves nothing, even if another claim has the order', () => {
     const claimed = claim(waiting, 'success', { ...believing, handlers: { has: () => false }, holders: holding(other) })
     expect(successOf(claimed.record)).toMatchObject({ state: 'done', isUnheard: true })
     expect(claimed.reserved).toEqual([])
   })
 
-  test('reserves nothing where there is no slot', () => {
+  test('reserves nothing if no slot is free', () => {
     expect(claimNext(waiting, believing, () => false)).toEqual({ record: waiting, taken: [], reserved: [] })
   })
 
@@ -147,7 +147,7 @@ function brief(came: Reservation): object {
   return 'verdict' in came ? { state: came.verdict.state } : came
 }
 
-test('a replay of what was refused by confirm takes no order from anybody', () => {
+test('a replayed delivery that confirm had refused takes no order from another claim', () => {
   const no = settle(
     claim(waiting, 'success', asking).record,
     'success',
@@ -200,7 +200,7 @@ describe('a replay moves an order once', () => {
   const taking: ClaimRecord = { ...both, deliveries: both.deliveries.map((each) => ({ ...each, takes: true })) }
   const takes = ({ deliveries }: ClaimRecord) => deliveries.map((each) => each.takes)
 
-  test('no other delivery of the claim takes it once more', () => {
+  test('and no other delivery of the claim takes the order again', () => {
     const believed = claim(taking, 'success', { ...believing, holders: holding(other) })
     expect(takes(believed.record)).toEqual([undefined, undefined])
     expect(believed.delivery).toEqual(successOf(believed.record))
@@ -210,7 +210,7 @@ describe('a replay moves an order once', () => {
     expect('record' in confirmed && takes(confirmed.record)).toEqual([undefined, undefined])
   })
 
-  test('nor does a claim that has got its orders without it', () => {
+  test('and not at all if the claim has got its orders meanwhile', () => {
     expect(takes(claim(taking, 'goalComplete', { ...believing, holders: holding(mine) }).record)).toEqual([
       undefined,
       undefined,
@@ -219,12 +219,15 @@ describe('a replay moves an order once', () => {
     expect(replayed({ ...refused, order: shops }, successOf(refused), holding(mine), 30).takes).toBe(true)
   })
 
-  test.each(['waiting', 'running'] as const)('nor one that was %s and is brought back by a later success', (state) => {
-    const asked =
-      state === 'running' ? claim(entitled, 'success', { ...asking, holders: holding(other) }).record : entitled
-    const failed = receive(asked, callbackOf('fail', { orderID: '01001' })).record
-    const again = receive(failed, success).record
-    expect(successOf(again)).toMatchObject({ state })
-    expect(successOf(again).takes).toBeUndefined()
-  })
+  test.each(['waiting', 'running'] as const)(
+    'and not again by a delivery that was %s and is brought back by a later success',
+    (state) => {
+      const asked =
+        state === 'running' ? claim(entitled, 'success', { ...asking, holders: holding(other) }).record : entitled
+      const failed = receive(asked, callbackOf('fail', { orderID: '01001' })).record
+      const again = receive(failed, success).record
+      expect(successOf(again)).toMatchObject({ state })
+      expect(successOf(again).takes).toBeUndefined()
+    },
+  )
 })

@@ -11,7 +11,7 @@ import { hasSqlite, openFile } from '../support/sqlite.js'
 
 const clock = { lead: 0, now: Date.now }
 
-/* What it takes to find the claim that a callback belongs to does not grow with the claims that its order has. */
+/* The cost of finding the claim of a callback does not grow with the number of claims to its order. */
 
 const rivals = 10_000
 const identity = 'a'.repeat(40)
@@ -46,7 +46,7 @@ function claimsOf(order: string, count: number) {
   })
 }
 
-/** An order whose rivals have one address each, are forgotten, or are replayed conflicts, to which nothing belongs by its people. */
+/** An order whose rivals have one address each, are pruned, or are replayed conflicts, to which no callback belongs by its people. */
 const mixed = 'c'.repeat(40)
 const mixedClaims = [
   [mixed, mixed, 'people 0', '', 'success', 0, 'a@thief.example', 'b@thief.example', 0],
@@ -58,10 +58,10 @@ const mixedClaims = [
   ['replayed 1', mixed, null, '', 'success', 0, both.referrerEmail, both.refereeEmail, 0],
   ['replayed 2', mixed, null, '', 'success', 0, null, null, 0],
 ]
-/** All that do not contradict, since there are few enough. */
+/** All claims that do not contradict the callback, since there are few enough. */
 const agreeing = ['claim 0', 'claim 1', 'claim 2', 'claim 3', 'forgotten']
 
-/** One order with many claims, and many with two: what a database counts on average says nothing of the one. */
+/** One order with many claims, and many orders with two: the averages in a database's statistics do not fit the one. */
 function allClaims() {
   const orders = Array.from({ length: 2_000 }, (_each, index) => String(index).padStart(40, 'b'))
   return [...claimsOf(identity, rivals), ...orders.flatMap((order) => claimsOf(order, 2)), ...mixedClaims]
@@ -86,7 +86,7 @@ describeSqlite('SQLite', () => {
     db.close()
   })
 
-  /** How the tables are read by what a change asks for. */
+  /** How the queries of a change read the tables. */
   function plans(ask: (rows: SqliteRows) => unknown): unknown[] {
     const { db: watching, steps } = watched(db)
     ask(new SqliteRows(watching, clock))
@@ -175,7 +175,7 @@ describePostgres('PostgreSQL', () => {
       expect([...found].sort()).toEqual(agreeing)
     })
 
-    test('looks at one claim, and at the one that has an order', async () => {
+    test('reads only one row to find a claim, or the claim that has an order', async () => {
       const { rows, kinds } = await looks(async (all, explaining) => {
         await all.records(explaining, [identity])
         await all.holders(explaining, [identity])

@@ -1,6 +1,6 @@
 import { Silence } from '../../lib/inbox/silence.js'
 
-/* Which other processes are gone, by what their beats were at each look. */
+/* Which other processes are gone, judged by their beats at each look. */
 
 type Look = readonly [now: number, beat: number | undefined]
 
@@ -16,12 +16,12 @@ const isGone = (silence: Silence, now: number, beat = 1): boolean => silence.gon
 const every5s = (count: number, beat = 1): Look[] =>
   Array.from({ length: count }, (_look, index) => [index * 5_000, beat])
 
-test('one is gone that was silent for 20 s', () => {
+test('a process that was silent for 20 s is gone', () => {
   expect(isGone(after(...every5s(4)), 15_000)).toBe(false)
   expect(isGone(after(...every5s(5)), 20_000)).toBe(true)
 })
 
-test('one that beats is not, nor one that is new or has left', () => {
+test('a process that beats is not gone, nor one that is new or has left', () => {
   expect(isGone(after(...every5s(5), [25_000, 2]), 25_000, 2)).toBe(false)
   expect(isGone(after(...every5s(5)), 20_000, 2)).toBe(false) // since the last look
   expect(after(...every5s(5), [25_000, undefined]).gone(() => new Map(), 25_000)).toEqual([])
@@ -38,10 +38,10 @@ test('one that beats is not, nor one that is new or has left', () => {
   ).toBe(false)
 })
 
-test('nobody is gone for one that was not looking: it takes nothing over, and begins anew', () => {
+test('a process that was not looking takes nobody for gone, and starts to count anew', () => {
   const silence = after(...every5s(5))
   expect(isGone(silence, 30_000)).toBe(true)
-  expect(isGone(silence, 30_001)).toBe(false) // it woke, and its first look is still to come
+  expect(isGone(silence, 30_001)).toBe(false) // the process goes on, and has not looked yet
   silence.look(beatsOf(1), 80_000)
   expect(isGone(silence, 80_000)).toBe(false)
   for (const now of [85_000, 90_000, 95_000]) silence.look(beatsOf(1), now)
@@ -50,6 +50,6 @@ test('nobody is gone for one that was not looking: it takes nothing over, and be
   expect(isGone(silence, 100_000)).toBe(true)
 })
 
-test('several looks in a moment count for the moment', () => {
+test('several looks at the same time add no silence', () => {
   expect(isGone(after(...Array.from({ length: 10 }, (_look, index) => [index, 1] as const)), 9)).toBe(false)
 })

@@ -11,7 +11,7 @@ function enter(slots: Slots, names: string) {
   return { entered, releases }
 }
 
-test('as many as there are slots enter, the others in the order in which they came', async () => {
+test('as many callers as there are slots get one at once, the others in the order of their requests', async () => {
   const { entered, releases } = enter(new Slots(2), 'abcd')
   await turn()
   expect(entered).toEqual(['a', 'b'])
@@ -23,7 +23,7 @@ test('as many as there are slots enter, the others in the order in which they ca
   expect(entered).toEqual(['a', 'b', 'c', 'd'])
 })
 
-test('a slot is given back once, however often', async () => {
+test('a slot is released once, however often release is called', async () => {
   const { entered, releases } = enter(new Slots(1), 'abc')
   const slot = await releases[0]
   slot?.release()
@@ -39,7 +39,7 @@ test('a free slot is taken at once', async () => {
   await expect(slots.acquire()).resolves.toMatchObject({ release: expect.any(Function) as () => void })
 })
 
-test('who goes away before its turn is told so, and takes no slot', async () => {
+test('a caller whose signal aborts while it waits gets undefined, and takes no slot', async () => {
   const slots = new Slots(1)
   const slot = slots.take()
   const leaving = new AbortController()
@@ -53,7 +53,7 @@ test('who goes away before its turn is told so, and takes no slot', async () => 
   expect(slots.free).toBe(0)
 })
 
-test('who has a slot keeps it, whatever becomes of the signal', async () => {
+test('a caller keeps its slot if the signal aborts later', async () => {
   const slots = new Slots(1)
   const leaving = new AbortController()
   const slot = await slots.acquire(leaving.signal)
@@ -64,7 +64,7 @@ test('who has a slot keeps it, whatever becomes of the signal', async () => {
 })
 
 describe('a slot that is given away', () => {
-  test('is for the next in the queue, and nobody waits for its handler any more', async () => {
+  test('goes to the next in the queue, and idle no longer waits for its handler', async () => {
     const slots = new Slots(1)
     const stuck = slots.take()
     const idle = slots.idle()
@@ -83,7 +83,7 @@ describe('a slot that is given away', () => {
   test('can be taken again when its handler has ended and one is free', () => {
     const slots = new Slots(1)
     const stuck = slots.take()
-    expect(stuck?.retake()).toBe(true) // it was there all the time
+    expect(stuck?.retake()).toBe(true) // no other caller had taken the slot
     stuck?.giveAway()
     stuck?.giveAway()
     const other = slots.take()
@@ -97,7 +97,7 @@ describe('a slot that is given away', () => {
     expect([slots.free, slots.stuck]).toEqual([1, 0])
   })
 
-  test('leaves none when ten times as many handlers are stuck, until one of them ends', async () => {
+  test('leaves no free slot once ten times as many handlers are stuck, until one of them ends', async () => {
     const slots = new Slots(2)
     const stuck = Array.from({ length: 20 }, () => {
       const slot = slots.take()
@@ -114,7 +114,7 @@ describe('a slot that is given away', () => {
     expect([slots.free, slots.stuck, slots.isExhausted]).toEqual([0, 19, false])
   })
 
-  test('leaves so few that with those that run no more than that can get stuck', () => {
+  test('leaves so few free slots that no more handlers than the limit can get stuck', () => {
     const slots = new Slots(2)
     const taken = Array.from({ length: 19 }, () => {
       const slot = slots.take()
@@ -127,7 +127,7 @@ describe('a slot that is given away', () => {
   })
 })
 
-test('a slot whose handler has ended is for others at once, and all is idle when what it came to is recorded', async () => {
+test('a slot that is handed on is free at once, and idle resolves when it is released', async () => {
   const slots = new Slots(1)
   const first = slots.take()
   first?.handOn()
@@ -143,7 +143,7 @@ test('a slot whose handler has ended is for others at once, and all is idle when
   await idle
 })
 
-test('no more slots are handed on than there are, so that what is to be recorded does not pile up', () => {
+test('at most as many slots as there are can be handed on, so that verdicts to record do not pile up', () => {
   const slots = new Slots(2)
   const ended = Array.from({ length: 2 }, () => slots.take())
   for (const slot of ended) slot?.handOn()
@@ -155,7 +155,7 @@ test('no more slots are handed on than there are, so that what is to be recorded
   expect(slots.free).toBe(2)
 })
 
-test('a slot that was handed on is taken again where one is free', () => {
+test('a slot that was handed on is taken again if one is free', () => {
   const slots = new Slots(1)
   const slot = slots.take()
   slot?.handOn()
@@ -166,7 +166,7 @@ test('a slot that was handed on is taken again where one is free', () => {
   expect(slots.free).toBe(0)
 })
 
-test('a slot whose handler has ended is not taken again where as many handlers are stuck as may be', () => {
+test('a slot that was handed on is not taken again while the limit of stuck handlers is reached', () => {
   const slots = new Slots(1)
   const stuck = Array.from({ length: 9 }, () => {
     const slot = slots.take()

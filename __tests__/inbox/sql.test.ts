@@ -10,7 +10,7 @@ describe('a statement', () => {
     expect(withNumbers(statement)).toBe('SELECT * FROM t WHERE (a = $1 OR b = $2) AND c < $3 LIMIT $4')
   })
 
-  test('numbers no question mark of its own text', () => {
+  test('does not take a question mark in its text for a parameter', () => {
     const statement = sql`SELECT '?' WHERE data ? ${'key'}`
     expect(withNumbers(statement)).toBe(`SELECT '?' WHERE data ? $1`)
   })

@@ -5,7 +5,7 @@ import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
 
-/* The clock of the machine jumps: retries come by a clock that does not, dates of confirm by the one that does. */
+/* The clock of the machine jumps. Retries follow a steady clock; dates that confirm answered follow the machine's clock. */
 
 const describeSqlite = hasSqlite ? describe : describe.skip
 const hourMs = 3_600_000
@@ -58,7 +58,7 @@ describeSqlite('a clock that jumps', () => {
     ['back by little', -30_000],
     ['ahead for good', hourMs],
     ['ahead by days', 48 * hourMs],
-  ])('%s keeps no retry waiting', async (_what, ms) => {
+  ])('%s delays no retry', async (_what, ms) => {
     const { inbox, reports, attempts } = start()
     await reports(...orders)
     await failed(inbox)
@@ -81,7 +81,7 @@ describeSqlite('a clock that jumps', () => {
     },
   )
 
-  test('back while nobody runs keeps no retry waiting, and neither does one that started before', async () => {
+  test('back while no process runs delays no retry, not even in a process that started before', async () => {
     const first = start(2)
     await first.reports(...orders)
     await failed(first.inbox)
@@ -96,20 +96,20 @@ describeSqlite('a clock that jumps', () => {
     await settled(third.inbox)
   })
 
-  test('shows the next attempt at a time of its own', async () => {
+  test('shows the next attempt less than a minute ahead', async () => {
     const { inbox, reports } = start()
     await reports('A')
     await failed(inbox, 1)
     jumpMs = -hourMs
     const [row] = await inbox.list()
-    // The attempt is a second ahead; what is shown is never before the callback, whose time is of the former clock.
+    // The attempt is a second ahead. The shown time is never before the callback, which was received by the former clock.
     expect(Number(row?.nextAttemptAt) - realNow()).toBeLessThan(60_000)
     jumpMs = hourMs
     const [later] = await inbox.list()
     if (later?.state === 'waiting') expect(Number(later.nextAttemptAt) - Date.now()).toBeLessThan(60_000)
   })
 
-  test('moves a date that confirm answered with it', async () => {
+  test('makes a date that confirm answered due when the clock passes it', async () => {
     const asked: number[] = []
     const confirm = () => (asked.push(1) === 1 ? new Date(Date.now() + hourMs) : true)
     const { inbox, reports, attempts } = start(0, { confirm })

@@ -5,7 +5,7 @@ import { settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* What becomes of the files of an inbox while it is open: written anew, moved. */
+/* An open inbox whose file is rewritten by erase, moved, deleted or replaced. */
 
 const describeSqlite = hasSqlite ? describe : describe.skip
 
@@ -55,7 +55,7 @@ function readFrom() {
 const person = { email: 'example@gmail.com' }
 
 describeSqlite('erase', () => {
-  test('stands in the way of nothing while the file is written anew', async () => {
+  test('lets callbacks be recorded and read while it rewrites the file', async () => {
     const { inbox, report } = start()
     await report('A')
     await settled(inbox)
@@ -77,7 +77,7 @@ describeSqlite('erase', () => {
     expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['accepted']))
   })
 
-  test('in another process is waited for, for longer than any other lock', async () => {
+  test('in another process makes a callback wait for its lock longer than for any other lock', async () => {
     const { report } = start()
     const other = connect()
     other.exec("INSERT INTO conversion_webhook_workers VALUES ('rewriting:other', 1); BEGIN IMMEDIATE")
@@ -95,7 +95,7 @@ describeSqlite('erase', () => {
     const erased = inbox.erase(person)
     setTimeout(reader.end, 1_000)
     expect(await erased).toMatchObject({ erased: 1 })
-    await inbox.list() // whatever is written afterwards holds nothing of it
+    await inbox.list()
   })
 })
 
@@ -123,33 +123,36 @@ describeSqlite('the file of an inbox that is open', () => {
     ],
   ]
 
-  test.each(moves)('and is %s takes no callback, and says so, until the next start', async (_what, move) => {
-    const errors: unknown[] = []
-    const { inbox, report, webhook } = start({ onError: ({ stage, error }) => errors.push({ stage, error }) })
-    await report('before')
-    await settled(inbox)
-    move()
-    const moved = { code: 'ERR_CONVERSION_INBOX_MOVED' }
-    await expect(report('after')).rejects.toMatchObject({ ...moved, status: 503, headers: { 'Retry-After': '60' } })
-    await expect(webhook.accept('conversion=nonsense')).rejects.toMatchObject(moved)
-    for (const ask of [
-      () => inbox.list(),
-      () => inbox.stats(),
-      () => inbox.prune({ olderThanDays: 1 }),
-      () => inbox.erase(person),
-    ]) {
-      await expect(ask()).rejects.toMatchObject(moved)
-    }
-    expect(errors[0]).toMatchObject({ stage: 'inbox', error: moved })
-    writeFileSync(folder.file('note'), '')
-    if (!existsSync(file()) && existsSync(elsewhere())) renameSync(elsewhere(), file())
-    await expect(report('when it is back')).rejects.toMatchObject(moved)
-    await webhook.close()
-    const next = start()
-    expect(await next.report('next')).toMatchObject({ outcome: 'accepted' })
-  })
+  test.each(moves)(
+    'and is %s makes the inbox refuse callbacks with a code until the next start',
+    async (_what, move) => {
+      const errors: unknown[] = []
+      const { inbox, report, webhook } = start({ onError: ({ stage, error }) => errors.push({ stage, error }) })
+      await report('before')
+      await settled(inbox)
+      move()
+      const moved = { code: 'ERR_CONVERSION_INBOX_MOVED' }
+      await expect(report('after')).rejects.toMatchObject({ ...moved, status: 503, headers: { 'Retry-After': '60' } })
+      await expect(webhook.accept('conversion=nonsense')).rejects.toMatchObject(moved)
+      for (const ask of [
+        () => inbox.list(),
+        () => inbox.stats(),
+        () => inbox.prune({ olderThanDays: 1 }),
+        () => inbox.erase(person),
+      ]) {
+        await expect(ask()).rejects.toMatchObject(moved)
+      }
+      expect(errors[0]).toMatchObject({ stage: 'inbox', error: moved })
+      writeFileSync(folder.file('note'), '')
+      if (!existsSync(file()) && existsSync(elsewhere())) renameSync(elsewhere(), file())
+      await expect(report('when it is back')).rejects.toMatchObject(moved)
+      await webhook.close()
+      const next = start()
+      expect(await next.report('next')).toMatchObject({ outcome: 'accepted' })
+    },
+  )
 
-  test('stays what it is for the next process when the one that lost it closes', async () => {
+  test('is left unchanged when a process closes that had opened an earlier file of this name', async () => {
     const lost = start()
     await lost.report('lost')
     await settled(lost.inbox)

@@ -25,7 +25,7 @@ describeSqlite('a file of many conversions', () => {
   beforeEach(async () => {
     store = new SqliteStore(openSqlite(file()))
     inbox = new DurableInbox(store)
-    inbox.attach(testHost({ handlers: { has: () => false } }).host) // only receives
+    inbox.attach(testHost({ handlers: { has: () => false } }).host) // a process without handlers only records
     number = 0
     await Promise.all(Array.from({ length: conversions }, accept))
   })
@@ -46,7 +46,7 @@ describeSqlite('a file of many conversions', () => {
       received_at = ${String(at)}, callback = json_set(callback, '$.at', ${String(at)})`)
   }
 
-  /** How many callbacks are answered, one after another, before something else is done. */
+  /** How many callbacks are answered, one after another, until `work` has ended. */
   async function answeredDuring(work: Promise<unknown>): Promise<number> {
     let answered = 0
     let isOver: boolean | undefined
@@ -65,13 +65,13 @@ describeSqlite('a file of many conversions', () => {
     expect(await answeredDuring(work())).toBeGreaterThan(5)
   })
 
-  test('answers callbacks while it reads what was settled long ago, though nothing of it is to be pruned', async () => {
+  test('answers callbacks while prune reads old conversions, none of which is to be pruned', async () => {
     settle(31)
     write(`UPDATE conversion_webhook_deliveries SET callback = json_set(callback, '$.at', ${String(Date.now())})`)
     expect(await answeredDuring(pruner(store)(old))).toBeGreaterThan(3)
   })
 
-  test('prunes what is old enough, once', async () => {
+  test('prunes old conversions once', async () => {
     settle(31)
     expect(await inbox.prune(old)).toEqual({ pruned: conversions })
     expect(await inbox.prune(old)).toEqual({ pruned: 0 })
@@ -87,7 +87,7 @@ describeSqlite('a file of many conversions', () => {
     write("UPDATE conversion_webhook_deliveries SET callback = 'nothing that JSON.parse takes' || callback")
   }
 
-  test('reads nothing that was pruned, or still waits', async () => {
+  test('does not read conversions that were pruned or still wait', async () => {
     settle(31)
     await inbox.prune(old)
     await accept()
@@ -95,13 +95,13 @@ describeSqlite('a file of many conversions', () => {
     expect(await inbox.prune(old)).toEqual({ pruned: 0 })
   })
 
-  test('reads nothing that is too young', async () => {
+  test('does not read conversions that are too young to be pruned', async () => {
     settle(29)
     makeUnreadable()
     expect(await inbox.prune(old)).toEqual({ pruned: 0 })
   })
 
-  test('prunes each conversion with all of its deliveries, and none of which one is young', async () => {
+  test('prunes all deliveries of a conversion together, and none while one of them is too young', async () => {
     settle(31)
     write(`DELETE FROM conversion_webhook_deliveries WHERE claim > 3`)
     write(`INSERT INTO conversion_webhook_deliveries

@@ -10,7 +10,7 @@ import { testHost } from '../support/host.js'
 import { callbackOf } from '../support/ledger.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* What moves the log of a SQLite file into the file, and when. */
+/* When the write-ahead log of a SQLite file is moved into the file, and by which thread. */
 
 const describeSqlite = hasSqlite ? describe : describe.skip
 const mebibyte = 1_048_576
@@ -33,7 +33,7 @@ describeSqlite('the log of a SQLite file', () => {
     const db = openSqlite(file())
     const store = new SqliteStore(db)
     const inbox = new DurableInbox(store)
-    inbox.attach(testHost({ handlers: { has: () => false } }).host) // only receives
+    inbox.attach(testHost({ handlers: { has: () => false } }).host) // a process without handlers only records
     closing.push(() => inbox.close())
     let number = 0
     const accept = () =>
@@ -68,7 +68,7 @@ describeSqlite('the log of a SQLite file', () => {
     )
   })
 
-  test('begins anew while one commit follows the other', async () => {
+  test('is restarted while commits keep coming', async () => {
     const { acceptMany } = start()
     let longest = 0
     for (let written = 0; written < 100 * mebibyte; written += 100 * 8_000) {
@@ -78,7 +78,7 @@ describeSqlite('the log of a SQLite file', () => {
     expect(longest).toBeLessThan(40 * mebibyte)
   })
 
-  test('is small again when a connection that read for long has ended, whether callbacks come or not', async () => {
+  test('becomes small again when a long read of another connection has ended, whether callbacks come or not', async () => {
     const { acceptMany, inbox } = start()
     const reader = connect()
     reader.exec('BEGIN')
@@ -92,7 +92,7 @@ describeSqlite('the log of a SQLite file', () => {
     expect((await inbox.stats()).callbacks.accepted).toBeGreaterThan(1_000)
   })
 
-  test('is moved by SQLite itself where no other thread can do it', async () => {
+  test('is moved by SQLite itself if no other thread can do it', async () => {
     const db = openSqlite(file())
     symlinkSync(file('-wal'), folder.file('elsewhere.db-wal'))
     const log = new SqliteLog(db, folder.file('elsewhere.db')) // where a thread finds nothing
@@ -114,7 +114,7 @@ describeSqlite('the log of a SQLite file', () => {
     )
   })
 
-  test('leaves no thread behind that has the file open, even where it is being moved', async () => {
+  test('is closed by every thread when the inbox closes, even while it is being moved', async () => {
     const { acceptMany, inbox } = start()
     await acceptMany(500)
     await acceptMany(1)
@@ -122,7 +122,7 @@ describeSqlite('the log of a SQLite file', () => {
     expect(existsSync(file('-wal'))).toBe(false) // the last connection removes it
   })
 
-  test('shows by its salts how many pages it has', () => {
+  test('has a length in pages that its salts show', () => {
     const db = openSqlite(file())
     closing.push(() => {
       db.close()

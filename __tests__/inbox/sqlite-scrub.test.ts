@@ -10,7 +10,7 @@ import { eventually, settled } from '../contract/inboxes.js'
 import { params } from '../support/callbacks.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* When erase writes a SQLite file anew: where something was removed since that was done the last time, whatever removed it. */
+/* erase rewrites a SQLite file if anything was removed since the last rewrite, by any operation. */
 
 const describeSqlite = hasSqlite ? describe : describe.skip
 const ann = 'ann@shop.example'
@@ -43,7 +43,7 @@ describeSqlite('erase', () => {
     return { inbox, report }
   }
 
-  /** How often the file was written anew: VACUUM adds one to this number, and nothing else here does. */
+  /** How often the file was rewritten: only VACUUM adds one to this number here. */
   function rewrites(): number {
     const db = openFile(file())
     const version = Number(db.prepare('PRAGMA schema_version').get()?.schema_version)
@@ -53,7 +53,7 @@ describeSqlite('erase', () => {
 
   const contents = () => ['', '-wal'].map((end) => readFileSync(file(end)).toString('latin1')).join('')
 
-  test('writes nothing anew where nothing was removed since the last time', async () => {
+  test('does not rewrite the file if nothing was removed since the last time', async () => {
     const { inbox, report } = start()
     await report('A', { referrer_email: ann })
     await settled(inbox)
@@ -68,7 +68,7 @@ describeSqlite('erase', () => {
     expect(rewrites()).toBe(before + 1)
   })
 
-  test('finishes what an erase before did not', async () => {
+  test('finishes the rewrite that an earlier erase could not finish', async () => {
     const { inbox, report } = start()
     await report('A', { referrer_email: ann })
     await settled(inbox)
@@ -84,7 +84,7 @@ describeSqlite('erase', () => {
     expect(contents()).not.toContain(ann)
   })
 
-  test('of one process does not take what another one removed meanwhile for done', async () => {
+  test('of one process rewrites the file again for rows that another process removed meanwhile', async () => {
     const [one, other] = [start(), start()]
     for (const [order, referrer_email] of Object.entries({ A: ann, B: 'bob@shop.example' })) {
       await one.report(order, { referrer_email })
@@ -101,7 +101,7 @@ describeSqlite('erase', () => {
     expect(rewrites()).toBe(between + 1)
   })
 
-  /** Everything that removes what somebody sent, though nobody asked for that. What is removed mentions Ann, and nothing that stays. */
+  /** Every operation other than erase that removes strings from outside. Only the removed ones mention Ann. */
   const removers: Readonly<Record<string, () => Promise<DurableInbox<unknown, unknown>>>> = {
     async prune() {
       const { inbox, report } = start()
@@ -155,12 +155,15 @@ describeSqlite('erase', () => {
     },
   }
 
-  test.each(Object.entries(removers))('leaves no byte of what was removed by %s before', async (_what, remove) => {
-    const inbox = await remove()
-    expect((await inbox.list({ limit: 1_000 })).some((row) => JSON.stringify(row).includes(ann))).toBe(false)
-    const before = rewrites()
-    expect(await inbox.erase({ email: ann })).toEqual({ erased: 0, waiting: [] })
-    expect(rewrites()).toBe(before + 1)
-    expect(contents()).not.toContain(ann)
-  })
+  test.each(Object.entries(removers))(
+    'leaves no byte of a string that was removed before by %s',
+    async (_what, remove) => {
+      const inbox = await remove()
+      expect((await inbox.list({ limit: 1_000 })).some((row) => JSON.stringify(row).includes(ann))).toBe(false)
+      const before = rewrites()
+      expect(await inbox.erase({ email: ann })).toEqual({ erased: 0, waiting: [] })
+      expect(rewrites()).toBe(before + 1)
+      expect(contents()).not.toContain(ann)
+    },
+  )
 })

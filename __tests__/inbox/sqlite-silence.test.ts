@@ -11,7 +11,7 @@ import { callbackOf, recordOf } from '../support/ledger.js'
 import { deferred } from '../support/recorder.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* Processes on one SQLite file that were stopped for a while, and what others then make of them. */
+/* Processes on one SQLite file that were stopped for a while, and which of their attempts other processes take over. */
 
 const describeSqlite = hasSqlite ? describe : describe.skip
 const looksMs = 500 // several looks of every process
@@ -71,7 +71,7 @@ describeSqlite('a process that was stopped', () => {
     expect(first.attempts).toEqual([1])
   }, 30_000)
 
-  test('and that others have forgotten is a worker again with what it takes up first', async () => {
+  test('and whose row others have removed writes it again when it claims a delivery', async () => {
     const gate = deferred()
     const { report, attempts, inbox } = start((conversion) =>
       (conversion as Conversion).orderId === 'A' ? gate.promise : undefined,
@@ -87,7 +87,7 @@ describeSqlite('a process that was stopped', () => {
     expect(attempts).toEqual([1, 1])
   })
 
-  test('settles nothing of the attempt that it makes after it had lost one', async () => {
+  test('does not settle its later attempt with the verdict on an attempt that it has lost', async () => {
     const gates = [deferred(), deferred()] as const
     const { report, attempts, inbox } = start((_conversion, { attempt }) => gates[attempt - 1]?.promise)
     const { id } = await report('A')
@@ -95,7 +95,7 @@ describeSqlite('a process that was stopped', () => {
       () => Promise.resolve(attempts.length),
       (count) => count === 1,
     )
-    // As a process leaves it that took it over and could not deliver it.
+    // The state after another process has taken the delivery over and its attempt failed.
     write("UPDATE conversion_webhook_deliveries SET state = 'waiting', owner = NULL, due_at = 0")
     await eventually(
       () => Promise.resolve(attempts.length),
@@ -110,7 +110,7 @@ describeSqlite('a process that was stopped', () => {
     expect(attempts).toEqual([1, 2])
   })
 
-  test('takes nothing over by what it saw before, nor from one that lives again', async () => {
+  test('takes nothing over because of beats that it saw before, nor from a process that beats again', async () => {
     let elapsed = 0
     const open = (clocks?: Clocks) => {
       const store = new SqliteStore(openSqlite(folder.file('inbox.db')), clocks)

@@ -11,7 +11,7 @@ import { callbackOf } from '../support/ledger.js'
 import { deferred } from '../support/recorder.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 
-/* What is particular to a SQLite file: opening it, what goes wrong with it, and what erasing leaves in it. */
+/* What only SQLite has: opening the file, a file that fails, and the bytes that erase leaves in the file. */
 
 const describeSqlite = hasSqlite ? describe : describe.skip
 
@@ -66,14 +66,14 @@ describeSqlite('opening', () => {
     expect(codeOf(() => sqliteInbox(file as string))).toBe('ERR_CONVERSION_OPTION_INVALID')
   })
 
-  test('says of a file that cannot be used what is wrong with it', () => {
+  test('throws an error that says why a file cannot be used', () => {
     writeFileSync(folder.file('text.db'), 'This is no database. '.repeat(100))
     expect(codeOf(() => open('text.db'))).toBe('ERR_CONVERSION_INBOX_CORRUPT')
     expect(codeOf(() => open('missing/inbox.db'))).toBe('ERR_CONVERSION_INBOX_UNAVAILABLE')
     expect(() => sqliteInbox(':memory:')).toThrow('a database in memory is lost with the process')
   })
 
-  test('refuses the tables of a later version, and leaves them alone', async () => {
+  test('refuses the tables of a later version, and does not change them', async () => {
     await open().close()
     const db = connect()
     db.exec('UPDATE conversion_webhook_schema SET version = 99')
@@ -92,7 +92,7 @@ describeSqlite('opening', () => {
     expect(perDay?.map(({ success }) => success)).toEqual([1, 2, 0]) // the oldest is of an earlier day
   })
 
-  test("lives in the app's own database, and commits with every guarantee that there is", async () => {
+  test("works in the app's own database, keeps its user_version, and uses a write-ahead log", async () => {
     const db = connect('shop.db')
     db.exec('PRAGMA user_version = 7; CREATE TABLE orders (id TEXT)')
     const inbox = open('shop.db')
@@ -115,7 +115,7 @@ describeModes('the files', () => {
     closing.push(() => process.umask(umask))
   })
 
-  test('are for their owner alone, from the start and after an erase', async () => {
+  test('can be read by their owner only, from the start and after an erase', async () => {
     const { inbox, report } = start(() => undefined)
     expect(modes()).toEqual(['600', '600', '600'])
     await report('A')
@@ -132,13 +132,13 @@ describeModes('the files', () => {
     expect([modeOf('inbox.db'), statSync(folder.file('inbox.db')).size]).toEqual([0o600, 0])
   })
 
-  test.each(['644', '640', '600'])('that were there keep their mode: %s', (mode) => {
+  test.each(['644', '640', '600'])('that exist already keep their mode: %s', (mode) => {
     writeFileSync(folder.file('inbox.db'), '', { mode: Number.parseInt(mode, 8) })
     open()
     expect(modes()).toEqual([mode, mode, mode])
   })
 
-  test('that links lead to are made, or left, like any other', () => {
+  test('behind symbolic links are created private, or keep their mode', () => {
     mkdirSync(folder.file('data'))
     symlinkSync('data', folder.file('folder'))
     symlinkSync('../made.db', folder.file('data/link.db'))
@@ -174,7 +174,7 @@ describeModes('the files', () => {
     expect(modes('host.db')).toEqual(['600', '600', '600'])
   })
 
-  test('are not made where SQLite makes none', () => {
+  test('are not created if the inbox cannot be opened', () => {
     const before = folder.file('')
     for (const name of ['missing/inbox.db', 'a\0b']) {
       expect(codeOf(() => open(name))).toBe('ERR_CONVERSION_INBOX_UNAVAILABLE')
@@ -193,7 +193,7 @@ describeModes('the files', () => {
 })
 
 describeSqlite('a file that cannot be written', () => {
-  test('that is locked for a while only delays the answer', async () => {
+  test('because it is locked for a while only delays the answer', async () => {
     const { report } = start()
     const other = connect()
     other.exec('BEGIN IMMEDIATE')
@@ -203,7 +203,7 @@ describeSqlite('a file that cannot be written', () => {
     expect(await answer).toMatchObject({ outcome: 'accepted' })
   })
 
-  test('that is locked while a process starts only delays its start', async () => {
+  test('because it is locked while a process starts only delays the start', async () => {
     const told: unknown[] = []
     const inbox = open()
     const other = connect()
@@ -221,7 +221,7 @@ describeSqlite('a file that cannot be written', () => {
     expect(told).toHaveLength(1)
   })
 
-  test('that stays locked is a 503, and the next callback is recorded', async () => {
+  test('because it stays locked is a 503; the next callback is recorded', async () => {
     const errors: unknown[] = []
     const { report, inbox } = start(undefined, { onError: (failure) => errors.push(failure) })
     const other = connect()
@@ -233,7 +233,7 @@ describeSqlite('a file that cannot be written', () => {
     expect((await inbox.stats()).callbacks.accepted).toBe(1)
   })
 
-  test('on a full disk is a 503, nothing is delivered, and it recovers', async () => {
+  test('on a full disk is a 503 without a delivery; with room again callbacks are recorded', async () => {
     const told: string[] = []
     const errors: unknown[] = []
     const limit = { pages: 0 }
@@ -265,7 +265,7 @@ describeSqlite('a file that cannot be written', () => {
         headers: { 'Retry-After': '60' },
       })
     }
-    // The limit is of the connection, so the way out goes through it too: what was accepted still makes room for settling.
+    // The limit belongs to this connection, so it must leave room for settling the deliveries that were accepted.
     const inserted = (await inbox.stats()).callbacks.accepted - 1
     expect(inserted).toBe(40 - refused.length)
     expect(new Set(told.filter((order) => order !== 'limit')).size).toBeLessThanOrEqual(inserted)
@@ -305,7 +305,7 @@ describeSqlite('what a process left running', () => {
     return id
   }
 
-  test('is taken over, and says so in its history', async () => {
+  test('is taken over, and has an entry lapsed in its history', async () => {
     const id = await leaveRunning()
     const attempts: number[] = []
     const { inbox } = start((_conversion, { attempt }) => attempts.push(attempt))
@@ -349,7 +349,7 @@ describeSqlite('commit', () => {
         db.exec('ROLLBACK')
       },
     ],
-  ])('refuses %s, and leaves nothing of it', async (_what, fn) => {
+  ])('refuses %s, and rolls its effect back', async (_what, fn) => {
     const db = connect()
     db.exec('CREATE TABLE effects (key TEXT)')
     const codes: unknown[] = []
@@ -365,7 +365,7 @@ describeSqlite('commit', () => {
 })
 
 describeSqlite('an effect that ends its transaction', () => {
-  /** A delivery whose effect inserts a row and then does what the test says, and what is there when nothing waits any more. */
+  /** Delivers with an effect that inserts a row and then runs `fn`; resolves with what is recorded once nothing waits any more. */
   async function deliver(then: (db: DatabaseSync) => unknown, expected = 'dead', swallows = false) {
     const db = connect()
     db.exec('CREATE TABLE effects (attempt INTEGER)')
@@ -414,7 +414,7 @@ describeSqlite('an effect that ends its transaction', () => {
     expect(dead).toMatchObject([{ id: `${id}:success`, error: { code: 'ERR_CONVERSION_COMMIT_INVALID' } }])
   })
 
-  test('and throws is dead at once, with what it threw as the cause', async () => {
+  test('and throws makes the delivery dead at once, with its error as the cause', async () => {
     const { rows, attempts, dead } = await deliver((db) => {
       db.exec('COMMIT')
       throw new Error('the mailer is down')
@@ -433,7 +433,7 @@ describeSqlite('an effect that ends its transaction', () => {
         try {
           db.exec(end)
         } catch {
-          // what goes on is outside of the transaction
+          // these statements run outside of the transaction
         }
         db.exec('INSERT INTO effects VALUES (7)')
         db.exec('SELECT nothing FROM nowhere')
@@ -442,7 +442,7 @@ describeSqlite('an effect that ends its transaction', () => {
     },
   )
 
-  test('is tried again where SQLite itself rolled back', async () => {
+  test('is retried if SQLite itself rolled the transaction back', async () => {
     const { rows, attempts, entry } = await deliver((db) => {
       db.exec('CREATE UNIQUE INDEX once ON effects (attempt); INSERT OR ROLLBACK INTO effects VALUES (1)')
     }, 'done')
@@ -476,7 +476,7 @@ test.each(['COMMIT', 'ROLLBACK'])(
   },
 )
 
-test('what is recorded as running here, and does not run, is taken over from ourselves', async () => {
+test('a process takes over a delivery that is recorded as running in this process and does not run here', async () => {
   if (!hasSqlite) return
   const attempts: number[] = []
   const { inbox, report } = start((_conversion, { attempt }) => attempts.push(attempt))
@@ -501,24 +501,31 @@ describeSqlite('rows that somebody has written by hand', () => {
     ['erase', (inbox) => inbox.erase({ email: 'jane@example.com' })],
   ]
 
-  test.each(operations)('make %s reject with a code, and without what they hold', async (operator, operate) => {
-    const state = operator === 'replay' ? 'dead' : 'done'
-    for (const cell of ['null', '{"params":"jane@example.com', '{"params":null,"receivedAt":1,"jane@example.com":1}']) {
-      const { report, webhook } = start()
-      const { id } = await report(cell)
-      await webhook.close()
-      const db = connect()
-      db.prepare('UPDATE conversion_webhook_deliveries SET callback = ?, state = ?, settled_at = 1').run(cell, state)
-      db.close()
-      const inbox = open()
-      const error = await operate(inbox, id).catch((caught: unknown) => caught)
-      expect(error).toMatchObject({ code: 'ERR_CONVERSION_INBOX_CORRUPT' })
-      expect(String(error)).toContain('The column callback of deliveries')
-      expect(inspect(error, { depth: null })).not.toContain('jane')
-      await inbox.close()
-      for (const end of ['', '-wal', '-shm']) rmSync(folder.file(`inbox.db${end}`), { force: true })
-    }
-  })
+  test.each(operations)(
+    'make %s reject with a code, and without their content in the message',
+    async (operator, operate) => {
+      const state = operator === 'replay' ? 'dead' : 'done'
+      for (const cell of [
+        'null',
+        '{"params":"jane@example.com',
+        '{"params":null,"receivedAt":1,"jane@example.com":1}',
+      ]) {
+        const { report, webhook } = start()
+        const { id } = await report(cell)
+        await webhook.close()
+        const db = connect()
+        db.prepare('UPDATE conversion_webhook_deliveries SET callback = ?, state = ?, settled_at = 1').run(cell, state)
+        db.close()
+        const inbox = open()
+        const error = await operate(inbox, id).catch((caught: unknown) => caught)
+        expect(error).toMatchObject({ code: 'ERR_CONVERSION_INBOX_CORRUPT' })
+        expect(String(error)).toContain('The column callback of deliveries')
+        expect(inspect(error, { depth: null })).not.toContain('jane')
+        await inbox.close()
+        for (const end of ['', '-wal', '-shm']) rmSync(folder.file(`inbox.db${end}`), { force: true })
+      }
+    },
+  )
 })
 
 describeSqlite('a claim whose row somebody has written by hand', () => {
@@ -578,7 +585,7 @@ describeSqlite('erase', () => {
     expect(count('example@gmail.com')).toBe(0)
   })
 
-  test('says when a reader keeps the log from being cut, and finishes the next time', async () => {
+  test('rejects while a reader prevents the truncation of the log, and finishes the next time', async () => {
     const { inbox, report } = start(() => undefined)
     await report('A')
     await settled(inbox)
@@ -599,7 +606,7 @@ describeSqlite('erase', () => {
 })
 
 describeSqlite('a stuck handler that ends while others have all slots', () => {
-  test('takes none of them: what is left of its conversion waits for one', async () => {
+  test('takes none of these slots: the next delivery of its conversion waits for a free one', async () => {
     const stuck = deferred()
     const { host, attempt, attempts } = testHost({
       concurrency: 1,
@@ -638,7 +645,7 @@ describeSqlite('a stuck handler that ends while others have all slots', () => {
 })
 
 describeSqlite('a process that closes with a stuck handler', () => {
-  test('leaves its delivery to the next one, which takes it for gone', async () => {
+  test('leaves its delivery to the next process, which takes it over', async () => {
     const stuck = deferred()
     const never = deferred()
     const first = start(() => never.promise, { onError: () => stuck.resolve() }, { handlerTimeoutMs: 10 })
@@ -658,8 +665,8 @@ describeSqlite('a process that closes with a stuck handler', () => {
   })
 })
 
-describeSqlite('an order that nobody has claimed by its own number, and that a claim has', () => {
-  test('is in no list, and stays with that claim when it is claimed, and after a prune', async () => {
+describeSqlite("an order that a claim has only because confirm named the shop's number", () => {
+  test('is not listed, and stays with that claim after a callback names this number and after a prune', async () => {
     const paid: unknown[] = []
     const confirm = () => ({ order: 1001 })
     const { inbox, report } = start((conversion) => paid.push(conversion), {}, { confirm })
@@ -673,7 +680,7 @@ describeSqlite('an order that nobody has claimed by its own number, and that a c
     expect(paid).toMatchObject([{ orderId: '01001' }])
   })
 
-  test('has one row, which has one holder', async () => {
+  test('has one row and one holder', async () => {
     const { inbox, report } = start(() => undefined, {}, { confirm: () => ({ order: 1001 }) })
     const ids = [(await report('01001')).id, (await report('1001')).id, (await report('1001.0')).id]
     await eventually(inbox.stats, ({ deliveries }) => deliveries.refused === 2)

@@ -11,7 +11,7 @@ import { callbackOf, recordOf } from '../support/ledger.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
 
-/* A candidate is looked at some time after it was found. What has been taken over meanwhile lives, and is not taken over once more. */
+/* A candidate is processed some time after it was found. A delivery that was taken over meanwhile must not be taken over again. */
 
 const waiting = recordOf([callbackOf('success'), { success: 'waiting' }])
 const patience = { now: 50, random: 0, maxAttempts: 12, maxHoldMs: 0 }
@@ -20,7 +20,7 @@ function write<Tx>(store: DurableStore<Tx>, record: ClaimRecord): Promise<void> 
   return store.change({ claim: record.id, apply: () => ({ record, result: undefined }) })
 }
 
-/** Makes of a candidate what a process does that has a slot for it; the attempt that runs then. */
+/** Processes a candidate as a process with a free slot does; resolves with the attempt that runs then. */
 async function take<Tx>(store: DurableStore<Tx>, candidate: Candidate | undefined, now: number) {
   if (candidate === undefined || !('claim' in candidate)) throw new Error('no candidate')
   const { claim, owner, isLapsed } = candidate
@@ -53,7 +53,7 @@ describeSqlite('SQLite', () => {
     folder.remove()
   })
 
-  /** The attempt of another process, which the storage takes for gone. */
+  /** A record with an attempt of another process, which the storage takes for gone. */
   const attempt = (startedAt: number, owner = 'other'): ClaimRecord => ({
     ...waiting,
     deliveries: waiting.deliveries.map((each) => ({
@@ -65,21 +65,21 @@ describeSqlite('SQLite', () => {
     })),
   })
 
-  test('takes over what its process left, once', async () => {
+  test('takes over the attempt of a process that is gone, once', async () => {
     await write(store, attempt(1))
     const [candidate] = await store.candidates(1)
     expect(await take(store, candidate, 50)).toMatchObject({ state: 'running', owner: store.owner, startedAt: 50 })
     expect(await take(store, candidate, 60)).toMatchObject({ state: 'running', owner: store.owner, startedAt: 50 })
   })
 
-  test('takes over nothing that a process which was taken for gone has taken up since', async () => {
+  test('does not take over a later attempt of a process that was taken for gone', async () => {
     await write(store, attempt(1))
     const [candidate] = await store.candidates(1)
     await write(store, attempt(2))
     expect(await take(store, candidate, 50)).toMatchObject({ state: 'running', owner: 'other', startedAt: 2 })
   })
 
-  test('takes over nothing of what was only due, whoever has taken it up since', async () => {
+  test('does not take over a delivery that was found as due and has been claimed by another process since', async () => {
     await write(store, { ...attempt(1), id: 'another', identity: 'another' })
     await write(store, waiting)
     const candidates = await store.candidates(2)
@@ -88,7 +88,7 @@ describeSqlite('SQLite', () => {
     expect(await take(store, due, 50)).toMatchObject({ state: 'running', owner: 'other', startedAt: 2 })
   })
 
-  test('takes over from itself what it was seen to have left behind twice, and no later attempt', async () => {
+  test('takes over from itself an attempt that it found left behind twice, and no later attempt', async () => {
     const none = new Set<string>()
     await write(store, attempt(1, store.owner))
     expect(await store.leftBehind(none)).toEqual([])
@@ -109,7 +109,7 @@ describePostgres('PostgreSQL', () => {
   })
   afterAll(() => server.stop())
 
-  test('a ticket takes over nothing that a later one of the same job has taken over', async () => {
+  test('a ticket does not take over a delivery that a later ticket of the same job has taken over', async () => {
     const options = { connectionString: server.url, schema: 'tickets', onError: () => undefined }
     const store = new PostgresStore(
       (quarantineBudget, closing) => openPostgres(requireDrivers(), { ...options, quarantineBudget }, closing),

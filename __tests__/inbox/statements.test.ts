@@ -1,7 +1,7 @@
 import { controlOf, maySayMore } from '../../lib/inbox/stores/postgres-statements.js'
 import { expectLinear, filled } from '../support/linear.js'
 
-/* What a statement does to its transaction, told by its first words. */
+/* Whether a statement begins or ends a transaction, judged by its first words. */
 
 test.each([
   ['begin', ['BEGIN', 'begin;', ' Begin Work ; ', 'START TRANSACTION', 'begin isolation level read committed']],
@@ -39,7 +39,7 @@ test.each([
     ['SELECT 1; COMMIT', 'SELECT 1;commit;BEGIN', 'SET a = 1; \n\tEND', 'SAVEPOINT a;\f\vAbort', 'a; ROLLBACK TO a'],
   ],
   [true, ["SELECT 1; PREPARE TRANSACTION 'x'", 'SELECT 1;;; COMMIT', 'SELECT 1; /**/ COMMIT', 'SELECT 1; -- x\nEND']],
-  // In doubt: what looks like a comment or a string may be none.
+  // In doubt, since what looks like a comment or a string may be none.
   [true, ["SELECT '/*'; COMMIT; SELECT '*/'", "SELECT '; COMMIT'", 'SELECT 1; -- done', "SELECT E'\\'; COMMIT --'"]],
   [true, ['DO $$ BEGIN COMMIT; END $$', 'SELECT $a$ $a$; COMMIT', 'SELECT "a;"; COMMIT']],
 ] as const)('could end a transaction by a statement after its first: %s, %j', (mayEnd, texts) => {

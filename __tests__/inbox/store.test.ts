@@ -85,7 +85,7 @@ test('a retry waits for the attempt that ran out of time and still runs', async 
   expect((await repeat).outcome).toBe('accepted')
 })
 
-test('a retry that waits longer than a handler may run gives up, and its turn is lost', async () => {
+test('a retry that waits for its turn longer than handlerTimeoutMs fails', async () => {
   const { inbox, attempt, attempts } = start({ handlerTimeoutMs: 5, onError: () => undefined })
   const lateOne = inbox.accept(success)
   const first = await attempt(1)
@@ -118,7 +118,7 @@ test('a late success that a fail has overtaken meanwhile runs until its end, and
   expect(attempts).toHaveLength(1)
 })
 
-test('a fail that comes while the late handler of the success still runs waits for its end, and is a plain one', async () => {
+test('a fail that comes while the late handler of the success still runs waits for its end, and is a plain fail', async () => {
   const { inbox, attempt, attempts } = start()
   const lateOne = inbox.accept(success)
   const first = await attempt(1)
@@ -134,12 +134,12 @@ test('a fail that comes while the late handler of the success still runs waits f
   expect((await fail).outcome).toBe('accepted')
 })
 
-describe('room for 10,000 identities', () => {
+describe('at most 10,000 conversions are kept:', () => {
   const fill = async (accept: (orderID: string) => Promise<unknown>, count: number, prefix = 'order') => {
     for (let index = 0; index < count; index++) await accept(`${prefix} ${String(index)}`).catch(() => undefined)
   }
 
-  test('the oldest settled one gives way to the next', async () => {
+  test('the oldest settled one is dropped for the next', async () => {
     const { inbox } = start(working)
     const accept = (orderID: string) => inbox.accept(other(orderID)).then(({ outcome }) => outcome)
     await fill(accept, 10_000)
@@ -167,7 +167,7 @@ describe('room for 10,000 identities', () => {
     expect(await accept('order 0')).toBe('accepted')
   })
 
-  test('with none settled the one that waits longest for a repeat gives way, and is new when it is repeated', async () => {
+  test('if none is settled, the one that waits longest for a repeat is dropped, and is new when it is repeated', async () => {
     const { inbox } = start(ending(held))
     const isHeld = { code: 'ERR_CONVERSION_DELIVERY_HELD', status: 503 }
     await fill((orderID) => inbox.accept(other(orderID)), 10_000)
@@ -184,7 +184,7 @@ describe('room for 10,000 identities', () => {
     )
   })
 
-  test('with all of them under way a new one is 503, a known one is not', async () => {
+  test('if all are being delivered, a new one is answered with 503, a repeat is not', async () => {
     const { inbox, attempt } = start()
     const running = Array.from({ length: 10_000 }, (_each, index) => inbox.accept(other(`order ${String(index)}`)))
     const first = await attempt(1)
@@ -212,7 +212,7 @@ describe('room for 10,000 identities', () => {
   })
 })
 
-describe('room by bytes', () => {
+describe('by bytes:', () => {
   const kibibyte = 1_024
   const large = (orderID: string, length = 10 * kibibyte) =>
     callbackOf('success', { orderID, note: 'x'.repeat(length) })
@@ -224,7 +224,7 @@ describe('room by bytes', () => {
   }
   const orders = async (inbox: Inbox) => (await inbox.list({ limit: 1_000 })).map(({ params }) => params.orderID).sort()
 
-  test('the oldest settled ones give way to one that needs it', async () => {
+  test('the oldest settled ones are dropped for a large new one', async () => {
     const { inbox } = startSmall(working, 100 * kibibyte)
     for (const order of ['a', 'b', 'c', 'd', 'e', 'f']) await inbox.accept(large(order))
     expect(await orders(inbox)).toEqual(['c', 'd', 'e', 'f'])
@@ -233,7 +233,7 @@ describe('room by bytes', () => {
     expect(await orders(inbox)).toEqual(['a', 'd', 'e', 'f'])
   })
 
-  test('settled ones go before waiting ones, and those before a 503', async () => {
+  test('settled ones are dropped before waiting ones; a 503 comes only if none of them is left', async () => {
     const { inbox, attempt } = startSmall({}, 100 * kibibyte)
     const judged = async (order: string, verdict: Verdict, number: number) => {
       const accepted = inbox.accept(large(order))
@@ -262,7 +262,7 @@ describe('room by bytes', () => {
     expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(Array(4).fill('accepted'))
   })
 
-  test('one that grows does not give way to itself', async () => {
+  test('one that grows is not dropped for its own growth', async () => {
     const { inbox } = startSmall(working, 50 * kibibyte)
     await inbox.accept(large('a'))
     await inbox.accept(large('b'))
@@ -270,7 +270,7 @@ describe('room by bytes', () => {
     expect(await orders(inbox)).toEqual(['a', 'a'])
   })
 
-  test('one that cannot grow stays what it is, and is asked for again', async () => {
+  test('one for whose growth there is no room stays as it was, and the callback is answered with 503', async () => {
     const { inbox, attempt } = startSmall({}, 50 * kibibyte)
     const [a, b] = [inbox.accept(large('a')), inbox.accept(large('b'))]
     const [first, second] = [await attempt(1), await attempt(2)]
@@ -290,7 +290,7 @@ describe('room by bytes', () => {
     expect(await orders(inbox)).toEqual(['a', 'a'])
   })
 
-  test('what failed with long messages counts, too', async () => {
+  test('long error messages count, too', async () => {
     const error = new Error('x'.repeat(5_000))
     const long: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_FAILED', error }
     const { inbox } = startSmall(ending(long), 20 * kibibyte)
@@ -303,7 +303,7 @@ describe('room by bytes', () => {
     expect(await orders(inbox)).toEqual(['b', 'c'])
   })
 
-  test('is 64 MiB: callbacks of 30 KiB each take the place of older ones long before there are 10,000', async () => {
+  test('the limit is 64 MiB: of callbacks of 30 KiB each, the oldest are dropped long before there are 10,000', async () => {
     expect(memoryRoom).toEqual({ rows: 10_000, bytes: 67_108_864 })
     const { inbox } = start(working)
     for (let order = 0; order < 2_500; order++) await inbox.accept(large(String(order), 15 * kibibyte))
@@ -314,7 +314,7 @@ describe('room by bytes', () => {
 })
 
 describe('closing', () => {
-  test('waits for what runs, without aborting it, and claims nothing more', async () => {
+  test('waits for running handlers without aborting them, and claims nothing more', async () => {
     const { inbox, attempt, attempts } = start({ concurrency: 1 })
     const running = inbox.accept(success)
     const queued = inbox.accept(other('queued'))
@@ -334,7 +334,7 @@ describe('closing', () => {
     expect(first.aborted()).toBeUndefined()
   })
 
-  test('aborts what runs longer than closeTimeoutMs', async () => {
+  test('aborts handlers that run longer than closeTimeoutMs', async () => {
     const { inbox, attempt } = start({ closeTimeoutMs: 5 })
     const running = inbox.accept(success)
     const { aborted, judge } = await attempt(1)
@@ -344,13 +344,13 @@ describe('closing', () => {
     await expect(running).rejects.toMatchObject({ code: 'ERR_CONVERSION_HANDLER_FAILED' })
   })
 
-  test('is done once, however often it is asked for', async () => {
+  test('happens once, however often close is called', async () => {
     const { inbox } = start(working)
     expect(inbox.close()).toBe(inbox.close())
     await inbox.close()
   })
 
-  test('refuses whatever comes after it', async () => {
+  test('makes every later call reject', async () => {
     const { inbox } = start(working)
     await inbox.close()
     const closed = { code: 'ERR_CONVERSION_INBOX_CLOSED', status: 503 }
@@ -358,12 +358,12 @@ describe('closing', () => {
     await expect((async () => inbox.quarantine(conflictOf('x', success, [])))()).rejects.toMatchObject(closed)
   })
 
-  test('is nothing for an inbox that belongs to no webhook', async () => {
+  test('works for an inbox that belongs to no webhook', async () => {
     await expect(memoryInbox().close()).resolves.toBeUndefined()
   })
 })
 
-test('an inbox serves one webhook, and none before it is attached', async () => {
+test('an inbox serves one webhook only, and no webhook before attach', async () => {
   const { inbox, host } = start()
   expect(() => inbox.attach(host)).toThrow('belongs to another webhook')
   await expect(memoryInbox().accept(success)).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_INVALID' })

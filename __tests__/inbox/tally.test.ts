@@ -2,7 +2,7 @@ import { emptied, withDelivery, type Delivery } from '../../lib/inbox/records.js
 import { callbackCountsIn, deliveryCountsIn, sizeIn, Tally } from '../../lib/inbox/tally.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
 
-/* What changes make of the counts, told from what they write. */
+/* What changes add to the counters, computed from what the changes write. */
 
 const dayMs = 86_400_000
 const at = (status: 'pending' | 'success' | 'fail', day: number, more = {}) => ({
@@ -34,7 +34,7 @@ test('a new claim adds its deliveries, by state and by day and event', () => {
   ])
 })
 
-test('a change moves what it changed, and nothing else', () => {
+test('a change moves the changed delivery to another counter, and nothing else', () => {
   const waiting = waitingOf(at('success', 3, { goal_complete: '1' }))
   const held = changed(waiting, { holds: 1 })
   const dated = changed(waiting, { heldUntil: 9 })
@@ -71,7 +71,7 @@ test('a delivery that is brought back moves to the day of its new callback', () 
   ])
 })
 
-test('what comes to nothing in one transaction is written nowhere', () => {
+test('counts that cancel each other out in one transaction are not written', () => {
   const waiting = waitingOf(at('success', 3))
   const running = changed(waiting, { state: 'running' })
   const tally = new Tally()
@@ -85,7 +85,7 @@ test('what comes to nothing in one transaction is written nowhere', () => {
   expect([tally.sums, tally.days]).toEqual([[], []])
 })
 
-test('counters are read by what they count, and are never less than nothing', () => {
+test('counters are read by name, and are never negative', () => {
   const counters = new Map([
     ['callbacks.refused', 3],
     ['deliveries.refused', 2],

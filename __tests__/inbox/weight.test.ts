@@ -8,13 +8,13 @@ import { callbackOf, recordOf } from '../support/ledger.js'
 describe('the weight of a record', () => {
   const of = (length: number) => weightOf(recordOf(callbackOf('success', { referrer_name: 'x'.repeat(length) })))
 
-  test('is two bytes a character, and some for everything else', () => {
+  test('is two bytes per character, and a fixed number per object', () => {
     expect(of(5_000) - of(1_000)).toBe(8_000)
     expect(of(0)).toBeGreaterThan(1_000)
     expect(of(0)).toBeLessThan(5_000)
   })
 
-  test('counts names and texts of the rest, scope and repairs', () => {
+  test('counts names and values of extra parameters, scope and repairs', () => {
     const callback = callbackOf('success')
     const plain = weightOf(recordOf(callback))
     const text = 'x'.repeat(500)
@@ -30,14 +30,14 @@ describe('the weight of a record', () => {
     }
   })
 
-  test('counts what a rival is found by', () => {
+  test('counts the index entries of a rival', () => {
     const record = recordOf(callbackOf('success', { referrer_email: `${'x'.repeat(500)}@example.com` }))
     const grown = weightOf({ ...record, id: 'a rival' }) - weightOf(record)
     expect(grown).toBeGreaterThan(2_000)
     expect(grown).toBeLessThan(3_000)
   })
 
-  test('counts a callback of two deliveries once', () => {
+  test('counts a callback that two deliveries share once', () => {
     const text = 'x'.repeat(5_000)
     const both = recordOf(callbackOf('success', { goal_complete: '1', referrer_name: text }))
     expect(both.deliveries).toHaveLength(2)
@@ -74,7 +74,7 @@ test('a detached callback is the same one', () => {
   expect(Object.entries(copy.extra)).toEqual(Object.entries(extra))
 })
 
-test('a line is left from its head or from anywhere, and joined at its end', () => {
+test('a queue is joined at its end, and left from its head or from anywhere', () => {
   const line = new Line<string>()
   expect(line.shift()).toBeUndefined()
   for (const item of ['a', 'b', 'c', 'd']) line.add(item)

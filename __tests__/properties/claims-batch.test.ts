@@ -19,8 +19,8 @@ import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { temporaryFolder } from '../support/sqlite.js'
 
 /*
- * PostgreSQL reads once for all callbacks of a transaction, before it knows what each of them leaves to the next. They must belong to the
- * same claims as in SQLite, where each comes in a transaction of its own.
+ * The PostgreSQL store reads once for all callbacks of a transaction, before it knows what each of them changes for the next. The callbacks
+ * must belong to the same claims as in SQLite, where the store reads for each callback.
  */
 
 const runs = Number(process.env.HISTORIES ?? 400)
@@ -34,7 +34,7 @@ const callback = fc.record({
 })
 const blank = { order: '', referrer: '', referee: '', status: 'fail', amount: undefined } as const
 
-/** What happened before, with the number of a claim. */
+/** An earlier event, with the number of its claim. */
 const step = fc.oneof(
   { weight: 12, arbitrary: fc.record({ callback }) },
   { weight: 1, arbitrary: fc.record({ reserves: fc.nat(5) }) },
@@ -82,7 +82,7 @@ function changeOf(
       if ('reserves' in each)
         return { record: { ...record, order: record.identity }, reserved: [record.identity], result: {} }
       if ('forgets' in each) return { record: emptied(record), result: {} }
-      const { people: _none, ...conflict } = record // as if a person had replayed it
+      const { people: _none, ...conflict } = record // like a claim made of a replayed conflict
       return { record: conflict, result: {} }
     },
   }
@@ -92,14 +92,14 @@ const says = (status: ConversionStatus, referrer: string, referee: string): Step
   callback: { order: 'A', referrer, referee, status, amount: undefined },
 })
 
-/** Each callback is about one claim less than those before it leave. */
+/** Callbacks that change which claims the next callback may belong to. */
 const examples: [Step[], Step[]][] = [
-  // The first claim takes other people, and is no longer the only one that a fail with its former people may be about.
+  // The first claim takes other people, so that a fail with its former people may belong to another claim as well.
   [
     [says('pending', 'ann', ''), says('success', '', 'dan')],
     [says('success', 'ann', 'bob'), says('fail', 'ann', '')],
   ],
-  // Two of the rivals that agree with a fail no longer do, and the last one of them still does.
+  // Two of the rivals that agree with a fail cease to agree with it, and the last one still agrees.
   [
     ['bob', 'carl', 'dan', 'zoe'].map((referee) => says('pending', '', referee)),
     [says('success', 'eve', 'carl'), says('success', 'eve', 'dan'), says('fail', 'ann', '')],
@@ -140,11 +140,11 @@ describePostgres('callbacks of one transaction', () => {
     await rows.reserve(client, new Map([...holders].map(([order, { claim }]) => [order, claim])))
   }
 
-  /** What each callback came to; which of several claims a conflict agrees with is not said. */
+  /** The outcome and claim of each callback; for a conflict with several claims it is not defined which one is named. */
   const briefly = ({ accepted }: Result) => accepted && [accepted.outcome, accepted.id]
   const byId = (records: readonly ClaimRecord[]) => [...records].sort((a, b) => (a.id < b.id ? -1 : 1))
 
-  test(`belong to the claims that they would belong to one after another (${String(runs)} times)`, async () => {
+  test(`belong to the same claims as if they came one after another (${String(runs)} times)`, async () => {
     let count = 0
     const compare = async (before: readonly Step[], together: readonly Step[]) => {
       const scope = String(++count)

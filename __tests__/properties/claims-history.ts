@@ -30,16 +30,16 @@ import { foundBySql, MapStore, rowOf } from './claims-store.js'
 
 /*
  * One history: random callbacks about the orders of one shop, with random attempts, crashes, replays and forgetting between them, through
- * the pure functions of lib/ over maps and through the model beside it. Everything is decided by numbers, so that a history can be run again.
+ * the pure functions of lib/ over maps, and through the model. An array of numbers decides everything, so that a history can be run again.
  */
 
-/** What happened in histories; what never happens proves nothing. */
+/** Counts what happened in histories: a test proves nothing about events that never happen. */
 export type Counts = Record<string, number>
 
 const hourMs = 3_600_000
-const patience = { random: 0.5, maxAttempts: 3, maxHoldMs: 60 * hourMs } // halfway: the delay without its chance
+const patience = { random: 0.5, maxAttempts: 3, maxHoldMs: 60 * hourMs } // the middle of the jitter
 
-/** Spellings of the order ids, and the numbers that the shop's own orders have. */
+/** Spellings of the order ids, and the numbers of the shop's own orders. */
 const spellings = [
   ['1001'],
   ['1001', ' 1001', '01001'],
@@ -51,7 +51,7 @@ const buyers: Readonly<Record<string, { readonly referrer: string; readonly refe
   '1001': { referrer: ann, referee: bob },
   '2002': { referrer: eve, referee: dan },
 }
-/** Of whom callbacks tell, blank for nobody: the fewer there are, the more often they meet. */
+/** The addresses in callbacks, empty for none: the fewer there are, the more often callbacks share one. */
 const referrers = [
   [ann, ''],
   [ann, eve],
@@ -67,12 +67,12 @@ const handlers: readonly (readonly Event[])[] = [
   ['goalComplete', 'fail'],
   ['success', 'goalComplete'],
 ]
-/** `bound`: pays an order's own buyer. `naive`: pays whoever comes, once the order is paid. `wild`: anything. */
+/** `bound`: says yes to an order's own buyer. `naive`: says yes to anyone once the order is paid. `wild`: says anything. */
 const confirms = ['bound', 'naive', 'wild', 'none'] as const
 
 type Answer = { say: 'yes'; order?: string } | { say: 'no' | 'hold' | 'fails' } | { say: 'date'; until: number }
 
-/** Choices out of one number, the first of a list for 0. */
+/** Choices that one number decides: 0 chooses the first item of an array. */
 class Dice {
   #left: number
   constructor(number: number) {
@@ -88,7 +88,7 @@ class Dice {
     assert(chosen !== undefined || list.length > 0, 'there is nothing to choose from')
     return chosen as T
   }
-  /** Nothing of an empty list. */
+  /** An item of the array; undefined if it is empty. */
   among<T>(list: readonly T[]): T | undefined {
     return list[this.below(Math.max(1, list.length))]
   }
@@ -100,13 +100,13 @@ class Dice {
 interface Attempt {
   readonly id: string
   readonly claim: Claim
-  /** As it was taken up. */
+  /** The delivery as it was claimed. */
   readonly taken: LibDelivery
   readonly delivery: Delivery
   readonly owner: string
   readonly startedAt: number | undefined
   stage: 'taken' | 'handler' | 'committed'
-  /** As `confirm` named it. */
+  /** The order that `confirm` named. */
   named?: string
 }
 
@@ -124,21 +124,21 @@ export class History {
   readonly #model: ClaimsModel
   readonly #replay = replayer(this.#store, () => undefined)
   #now = 1_700_000_000_000
-  /** By claim of the model, the id in the store; and back. */
+  /** The id in the store of each claim of the model, and the reverse. */
   readonly #ids = new Map<Claim, string>()
   readonly #claims = new Map<string, Claim>()
-  /** By identity in the store, how the model calls it. */
+  /** The model's name of each identity in the store. */
   readonly #identities = new Map<string, string>()
   readonly #conflictIds = new Map<string, string>()
   #owners = ['a', 'b']
   #attempts: Attempt[] = []
   readonly #paidOrders = new Set<string>()
   readonly #sent: { readonly sent: Sent; readonly number: string | undefined; readonly outcome: string }[] = []
-  /** By order, the claim that was paid for it last. */
+  /** The claim that was paid last for each order. */
   readonly #payee = new Map<string, Claim>()
-  /** Claims for which a person decided: that a conflict is of them, or that they are given up. */
+  /** Claims about which a person decided: by replaying a conflict for them, or by giving them up. */
   readonly #decidedFor = new Set<Claim>()
-  /** Deliveries for which a person decided. */
+  /** Deliveries that a person replayed. */
   readonly #permits = new Set<string>()
   readonly #completed = new Set<string>()
   /** Who was paid for which of the shop's orders. */
@@ -162,7 +162,7 @@ export class History {
     )
   }
 
-  /** Everything that asks for the time is told the history's own. */
+  /** Replaces the clock by the history's own time. */
   async run(steps: readonly number[]): Promise<void> {
     const { now } = Date
     Date.now = () => this.#now
@@ -196,7 +196,7 @@ export class History {
     return this.#forget(dice)
   }
 
-  /** From now on processes ask `confirm`, or do not; what runs goes on as it began. A shop that trusts `confirm` always has it. */
+  /** Switches `confirm` on or off for new attempts; running ones go on as they began. A shop that relies on `confirm` keeps it on. */
   #deploy(): void {
     if (this.#confirm === 'bound' || this.#confirm === 'none') return
     this.#shop.hasConfirm = !this.#shop.hasConfirm
@@ -208,7 +208,7 @@ export class History {
     return { owner, mayRun: () => mayRun, now: this.#now, handlers, hasConfirm: this.#shop.hasConfirm }
   }
 
-  /** Whether a change takes up what it can: not where the process only receives. */
+  /** Whether a change claims deliveries: not in a process that only records. */
   #taking(dice: Dice, owner: string) {
     const choice = dice.below(4)
     return choice === 0 ? undefined : { owner, mayRun: choice !== 1, now: this.#now }
@@ -217,7 +217,7 @@ export class History {
   #callback(dice: Dice): void {
     const [spelling, referrer, referee] = [dice.of(this.#spellings), dice.of(this.#referrers), dice.of(this.#referees)]
     const [status, goal, amount] = [dice.of(statuses), dice.is(), dice.of(['10', undefined, '10', '10.0', '20'])]
-    // Without an order there is nothing to tell a conversion by but the people.
+    // Without an order id only the people identify a conversion.
     if (spelling === '' && referee === '') return
     const owner = dice.of(this.#owners)
     const taking = this.#taking(dice, owner)
@@ -270,7 +270,7 @@ export class History {
     this.#claims.set(id, claim)
   }
 
-  /** What a SQL store finds leads to the same row as all there is. */
+  /** Checks that the claims which a SQL store finds lead to the same row as all claims. */
   #findLikeSql(callback: Callback, identity: string, turn: number): void {
     const all = this.#store.claimsOf(identity)
     if (all.length < 2) return
@@ -284,7 +284,7 @@ export class History {
     )
   }
 
-  /** A fail takes back or withdraws nothing of another: it says of whom it is exactly as the claim does. */
+  /** Checks that a fail takes back or withdraws a delivery only of a claim with exactly its people. */
   #checkFail({ referrer, referee }: Sent, claim: Claim): void {
     const { people, isForgotten } = claim
     if (people !== undefined) assert.equal(people, `${referrer} referred ${referee}`, "a fail reverses another's claim")
@@ -312,7 +312,7 @@ export class History {
     if (!isPaying(delivery) || !this.#shop.hasConfirm) this.#enter(attempt)
   }
 
-  /** The handler starts: from here on it may have paid, whatever happens. */
+  /** The handler starts: from now on it may have paid, even if the attempt fails. */
   #enter(attempt: Attempt): void {
     const { claim, delivery, taken } = attempt
     attempt.stage = 'handler'
@@ -334,7 +334,7 @@ export class History {
       }
       this.#payee.set(order, claim)
     }
-    // A person's word is good for one time, whichever of the claim's deliveries takes the order.
+    // A replay lets the claim take the order once, with any of its deliveries.
     for (const event of ['success', 'goalComplete']) this.#permits.delete(`${attempt.id}:${event}`)
     this.#saw('paid')
     const { params } = taken.callback
@@ -361,7 +361,7 @@ export class History {
     this.#start(takenUp)
   }
 
-  /** One step of one attempt; of one whose process was taken for gone, too. */
+  /** Makes one step of one attempt, even if its process was taken for gone. */
   #advance(dice: Dice): void {
     const attempt = dice.among(this.#attempts)
     if (attempt === undefined) return
@@ -394,7 +394,7 @@ export class History {
     return dice.is() ? { say: 'date', until } : { say: 'hold' }
   }
 
-  /** `confirm`, and after its yes the reservation and the handler. */
+  /** Asks `confirm`; after its yes, reserves the order and starts the handler. */
   #ask(attempt: Attempt, answer: Answer, dice: Dice): void {
     const { id, claim, delivery, taken } = attempt
     this.#trace?.push(`confirm of ${this.#call(claim)}:${delivery.key}: ${JSON.stringify(answer)}`)
@@ -483,7 +483,7 @@ export class History {
     }
   }
 
-  /** A process is taken for gone: what it runs is lost, or goes on without knowing. */
+  /** A process is taken for gone: its attempts end, or go on although they have lapsed. */
   #crash(dice: Dice): void {
     const index = dice.below(2)
     const [gone, isReally] = [this.#owners[index], dice.is()]
@@ -553,7 +553,7 @@ export class History {
       this.#trace?.push(`erase ${email}`)
       await eraser(this.#store)({ email })
       this.#model.erase(email)
-      // Who erases what is dead and was never paid gives it up.
+      // A person who erases a dead claim that was never paid gives the claim up.
       const givenUp = this.#model.claims.filter(
         ({ isForgotten, deliveries }) => isForgotten && deliveries.some(({ state }) => state === 'dead'),
       )
@@ -562,7 +562,7 @@ export class History {
     if (this.#model.claims.some(({ isForgotten }) => isForgotten)) this.#saw('forgotten')
   }
 
-  /** Every order is paid, every delivery comes to its end: the buyers' own claims were paid, and no other ones. */
+  /** Pays every order and settles every delivery; then checks that the buyers' own claims were paid, and no others. */
   async #end(): Promise<void> {
     this.#trace?.push('everything comes to its end')
     for (const number of Object.keys(buyers)) this.#paidOrders.add(number)
@@ -594,7 +594,7 @@ export class History {
     )
   }
 
-  /** Whether the buyer's own success came, and nothing that takes it back: the buyer's own fail, or a person's decision. */
+  /** Whether the buyer's own success came, and neither the buyer's own fail nor a person's decision took it back. */
   #owes(number: string): boolean {
     const about = this.#sent.filter((each) => each.number === number)
     const isDecided = [...this.#decidedFor].some(({ identity }) => numbers[identity] === number)
@@ -639,7 +639,7 @@ export class History {
     return `claim ${String(this.#model.claims.indexOf(claim) + 1)}`
   }
 
-  /** Store and model say the same of every claim and every order. */
+  /** Checks that store and model agree about every claim and every order. */
   #compare(): void {
     assert.equal(this.#store.all.size, this.#model.claims.length, 'another number of claims')
     for (const claim of this.#model.claims) this.#compareClaim(claim)

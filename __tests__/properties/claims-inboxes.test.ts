@@ -12,7 +12,7 @@ import { deferred } from '../support/recorder.js'
 import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
 import { ClaimsModel, isPaying, type Claim, type Delivery, type Sent } from './claims-model.js'
 
-/* Who is paid, on each inbox: random histories of rivals through a real webhook, each in a scope of its own, beside the model. */
+/* Who is paid, on each inbox: random histories of rivals through a real webhook, each in its own scope, compared with the model. */
 
 const [ann, bob, eve] = ['ann@example.com', 'bob@example.com', 'eve@example.com'] as const
 const numbers: Readonly<Record<string, string>> = { '1001': '1001', ' 1001': '1001', '01001': '1001', '2002': '2002' }
@@ -38,7 +38,7 @@ type Valued<A> = A extends fc.Arbitrary<infer T> ? T : never
 type Step = Valued<typeof step>
 type Rules = Valued<typeof shop>
 
-/** What `confirm` answers by the rules of a shop: to the model the name of the order, undefined for no. */
+/** The answer of a shop's `confirm`, as the model takes it: the name of the order, or undefined for no. */
 function answerOf({ confirm, namesOrders }: Rules, orderID: string, referrer: string, referee: string) {
   if (confirm === 'bound' && (referrer !== ann || referee !== bob)) return undefined
   return { order: namesOrders || confirm === 'bound' ? numbers[orderID] : undefined }
@@ -115,7 +115,7 @@ class Life {
       referee_email: referee === '' ? undefined : referee,
     })
     const sentAt = Date.now()
-    while (Date.now() === sentAt) await new Promise(setImmediate) // which claim is older has to be clear
+    while (Date.now() === sentAt) await new Promise(setImmediate) // no two claims may have the same age
     const { outcome, id } = await this.#webhook.accept(said, { scope: this.#scope })
     const sent: Sent = {
       ...{ identity: orderID.trim(), referrer, referee, status, goal, at: this.#now },
@@ -134,7 +134,7 @@ class Life {
     this.#deliver(claim)
   }
 
-  /** Everything of a claim comes to its end. */
+  /** Settles all deliveries of a claim. */
   #deliver(claim: Claim): void {
     const taking = { owner: 'one', mayRun: true, now: this.#now }
     let delivery = this.#model.look(claim, () => false, taking)
@@ -202,7 +202,7 @@ class Life {
   }
 }
 
-/** Runs histories over one storage, one after another, each in a scope of its own. */
+/** Runs histories over one storage, one after another, each in its own scope. */
 function histories(open: () => Inbox, runs: number): Promise<void> {
   let count = 0
   return fc.assert(
@@ -221,7 +221,7 @@ function histories(open: () => Inbox, runs: number): Promise<void> {
 function describeInbox(open: () => Inbox, runs: number): void {
   test('pays whom the model says', () => histories(open, runs), 240_000)
 
-  test('replays no conflict while the claim that has the order is being delivered', async () => {
+  test('replays no conflict while a delivery runs of the claim that has the order', async () => {
     const [started, end] = [deferred(), deferred()]
     const onSuccess = async (): Promise<void> => {
       started.resolve()
@@ -239,7 +239,7 @@ function describeInbox(open: () => Inbox, runs: number): void {
     await webhook.close()
   })
 
-  test('learns nobody again from a conflict that came and was replayed once more after its erasing', async () => {
+  test('does not restore erased people from a conflict that comes and is replayed again after erase', async () => {
     const ignore = () => undefined
     const webhook = conversionWebhook({ onSuccess: ignore, onFail: ignore }, { secret: false, inbox: open() })
     const { inbox } = webhook

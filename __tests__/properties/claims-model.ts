@@ -1,6 +1,6 @@
 /*
- * "Who belongs to which claim" and "Reservation" of docs/design.md, written once more and independently: which claim a callback belongs
- * to, what the ledger makes of it there, and which claim may be paid for which order. Nothing here is shared with lib/.
+ * "Who belongs to which claim" and "Reservation" of docs/design.md, implemented a second time: which claim a callback belongs to, what the
+ * ledger decides there, and which claim may be paid for which order. Nothing here is shared with lib/.
  */
 
 import { table } from './model.js'
@@ -9,10 +9,10 @@ type Status = 'pending' | 'success' | 'fail'
 export type Event = Status | 'goalComplete'
 type Key = Event | 'reversal'
 
-/** A callback, as everything in it is compared. */
+/** A callback, with its values as they are compared. */
 export interface Sent {
   readonly identity: string
-  /** Blank where it was left out. */
+  /** Empty if the callback states none. */
   readonly referrer: string
   readonly referee: string
   readonly status: Status
@@ -28,10 +28,10 @@ export interface Delivery {
   key: Key
   turn: number
   state: 'waiting' | 'running' | 'done' | 'dead' | 'withdrawn' | 'refused'
-  /** What brought it; undefined once it was dropped. */
+  /** The callback that caused the delivery; undefined after prune and erase. */
   sent: Sent | undefined
   owner: string | undefined
-  /** When its last attempt began: one owner may have several, of which it has lost the first. */
+  /** When the last attempt began: one owner may make several attempts, after losing earlier ones. */
   startedAt: number | undefined
   attempts: number
   holds: number
@@ -40,13 +40,13 @@ export interface Delivery {
   dueAt: number
   isUnheard: boolean
   takenBy: Claim | undefined
-  /** A person decided for it: with the next yes it takes the order. */
+  /** A person replayed the delivery: the next yes takes the order from the claim that has it. */
   takes: boolean
 }
 
 export interface Claim {
   readonly identity: string
-  /** Who they are outlives what they are called; undefined for a conflict that was replayed. */
+  /** Identifies the people, also after their addresses are erased; undefined for a replayed conflict. */
   people: string | undefined
   referrer: string
   referee: string
@@ -55,21 +55,21 @@ export interface Claim {
   goal: boolean
   amount: number | undefined
   isForgotten: boolean
-  /** The order that was reserved for it. */
+  /** The order that was reserved for the claim. */
   order: string | undefined
   deliveries: Delivery[]
 }
 
 interface Conflict {
   readonly sent: Sent
-  /** The claim that it agrees with, and is recorded for when a person replays it. */
+  /** The claim that the conflict agrees with, for which a replay records it. */
   readonly claim: Claim | undefined
   isReplayed: boolean
 }
 
 export interface Shop {
   readonly handled: readonly Event[]
-  /** May change from one process to the next. */
+  /** Processes may differ in this. */
   hasConfirm: boolean
   readonly maxAttempts: number
   readonly maxHoldMs: number
@@ -81,7 +81,7 @@ export interface Run {
   readonly startedAt: number | undefined
 }
 
-/** How a process takes deliveries up. */
+/** How a process claims deliveries. */
 export interface Taking {
   readonly owner: string
   readonly mayRun: boolean
@@ -96,11 +96,11 @@ export type Outcome = 'accepted' | 'duplicate' | 'stale' | 'conflict'
 
 export class ClaimsModel {
   readonly claims: Claim[] = []
-  /** By order, the claim that has it. */
+  /** The claim that has each order. */
   readonly holders = new Map<string, Claim>()
-  /** Conflicts by content. */
+  /** Conflicts, by their content. */
   readonly conflicts = new Map<string, Conflict>()
-  /** What was made of a conflict by a person, which outlives the conflict. */
+  /** The claims that replays made of conflicts; a claim stays when its conflict is dropped. */
   readonly #replayed = new Map<string, Claim>()
   readonly #shop: Shop
 
@@ -156,7 +156,7 @@ export class ClaimsModel {
     return second === undefined && !only.isForgotten ? { row: 5, claim: only } : { row: 6, conflictWith: possible }
   }
 
-  /** The key of a conflict: of what agrees with one claim, its content with that claim; of what contradicts, its content. */
+  /** The key of a conflict: its content and, if it agrees with one claim, that claim. */
   #conflict(sent: Sent, claim?: Claim): string {
     const content = `${sent.identity} ${sent.content}`
     const key = claim ? `${content} of claim ${String(this.claims.indexOf(claim))}` : content
@@ -164,7 +164,7 @@ export class ClaimsModel {
     return key
   }
 
-  /** The ledger's table, for one claim: what it says, before anything of it is recorded. */
+  /** The decision of the ledger's table for one claim; records nothing. */
   #read(claim: Claim, { status, goal, amount }: Pick<Sent, 'status' | 'goal' | 'amount'>, isNew = false) {
     const none: readonly Event[] = []
     if (isOtherAmount(claim, { status, amount })) return { says: 'conflict' as const, events: none, isGoalNews: false }
@@ -176,7 +176,7 @@ export class ClaimsModel {
     return { says, events: isGoalDue ? [...events, 'goalComplete' as const] : events, isGoalNews }
   }
 
-  /** Of other people than its own a claim takes no events, and learns no amount. */
+  /** A callback of other people makes no events of a claim, and sets no amount. */
   #record(claim: Claim, sent: Sent, whose: 'new' | 'own' | 'other' = 'own'): Outcome {
     const { says, events, isGoalNews } = this.#read(claim, sent, whose === 'new')
     if (says === 'conflict' || says === 'stale') return says
@@ -222,7 +222,7 @@ export class ClaimsModel {
     }
   }
 
-  /** A process looks at a claim: ends what those that are gone left running, and takes up what is due. */
+  /** A process looks at a claim: ends the attempts of processes that are gone, and claims a due delivery. */
   look(claim: Claim, isGone: (owner: string) => boolean, taking: Taking): Delivery | undefined {
     for (const delivery of claim.deliveries) {
       if (delivery.owner === undefined || !isGone(delivery.owner)) continue
@@ -234,7 +234,7 @@ export class ClaimsModel {
     return this.#takeUp(claim, taking)
   }
 
-  /** After a yes of `confirm`. */
+  /** Reserves the order after a yes of `confirm`. */
   reserve(claim: Claim, delivery: Delivery, run: Run, named?: string): 'yes' | 'lapsed' | 'another' | 'wait' | Claim {
     if (!isRunOf(delivery, run)) return 'lapsed'
     const order = named ?? claim.identity
@@ -248,14 +248,14 @@ export class ClaimsModel {
     return 'yes'
   }
 
-  /** Once a claim has its orders, no delivery of it takes them again. */
+  /** Once a claim has its orders, none of its deliveries takes them again. */
   #give(claim: Claim, order: string): void {
     for (const key of [claim.identity, order]) this.holders.set(key, claim)
     claim.order = order
     for (const delivery of claim.deliveries) delivery.takes = false
   }
 
-  /** Who else has an order of a claim. */
+  /** The other claims that have an order of this claim. */
   #others({ identity, order = identity }: Pick<Claim, 'identity' | 'order'>, claim?: Claim): Claim[] {
     const holders = [identity, order].map((key) => this.holders.get(key))
     return holders.filter((holder) => holder !== undefined && holder !== claim) as Claim[]
@@ -298,7 +298,7 @@ export class ClaimsModel {
     if (now - (delivery.firstDate ?? delivery.heldSince) >= maxHoldMs) settle(delivery, 'dead')
   }
 
-  /** A person replays a delivery: whether that is possible. */
+  /** A person replays a delivery; false if that is impossible. */
   replayDelivery(claim: Claim, delivery: Delivery): boolean {
     if (!['dead', 'refused', 'waiting'].includes(delivery.state) || delivery.sent === undefined) return false
     const others = this.#others(claim, claim)
@@ -309,7 +309,7 @@ export class ClaimsModel {
     return true
   }
 
-  /** A person replays a conflict: the claim that it makes; undefined where that is impossible. */
+  /** A person replays a conflict as a claim of its own; returns the claim, or undefined if that is impossible. */
   replayConflict(key: string): Claim | undefined {
     const conflict = this.conflicts.get(key)
     if (conflict === undefined || conflict.isReplayed) return undefined
@@ -331,7 +331,7 @@ export class ClaimsModel {
     return claim
   }
 
-  /** A person says that a conflict is of the claim that it agrees with, whoever has the order by now. */
+  /** A person replays a conflict for the claim that it agrees with, even if another claim has the order by now. */
   #decide(conflict: Conflict, claim: Claim): Claim | undefined {
     if (this.#record(claim, conflict.sent) === 'conflict') return undefined
     conflict.isReplayed = true
@@ -339,7 +339,7 @@ export class ClaimsModel {
     return claim
   }
 
-  /** Forgets what came to rest; no delivery that is dead or under way is forgotten. */
+  /** Prunes settled claims, but none with a dead or unsettled delivery. */
   prune(): void {
     for (const claim of this.claims) {
       if (claim.deliveries.every(({ state }) => ['done', 'withdrawn', 'refused'].includes(state))) forget(claim)
@@ -347,7 +347,7 @@ export class ClaimsModel {
     this.conflicts.clear()
   }
 
-  /** Forgets everybody who is mentioned with an address; nothing that is under way, and no conflict with them. */
+  /** Erases every claim that mentions an address, unless it has an unsettled delivery. */
   erase(address: string): void {
     for (const [key, { sent }] of this.conflicts) {
       if ([sent.referrer, sent.referee].includes(address)) this.conflicts.delete(key)
@@ -362,7 +362,7 @@ export class ClaimsModel {
   }
 }
 
-/** Whether the people of a claim and of a callback cannot be the same; nobody who is unknown is somebody else. */
+/** Whether a claim and a callback state different addresses. A missing address contradicts none. */
 function contradict(claim: Pick<Claim, 'referrer' | 'referee'>, sent: Pick<Sent, 'referrer' | 'referee'>): boolean {
   return differ(claim.referrer, sent.referrer) || differ(claim.referee, sent.referee)
 }
@@ -405,7 +405,7 @@ function fresh(): Omit<Delivery, 'event' | 'key' | 'turn' | 'sent'> {
   }
 }
 
-/** A new delivery, or the withdrawn one again; an attempt that runs goes on. */
+/** A new delivery, or the withdrawn one brought back; a running attempt goes on. */
 function bring(claim: Claim, event: Event, sent: Sent): void {
   const isReversal = event === 'fail' && (isDelivered(claim) || isFailTold(claim))
   const key: Key = isReversal ? 'reversal' : event
@@ -440,14 +440,14 @@ export function isRunOf(delivery: Delivery, { owner, startedAt }: Run): boolean 
   return delivery.owner === owner && delivery.startedAt === startedAt
 }
 
-/** A person replayed the conflict that has the order: what comes of the same people is of it, unless another claim is theirs, too. */
+/** A replayed conflict that has the order gets the callbacks of its people, unless another claim has these people, too. */
 function isOfReplayed(winner: Claim, exact: Claim | undefined, { status, referrer, referee }: Sent): boolean {
   const isReplayed = winner.people === undefined && !winner.isForgotten
   if (!isReplayed || winner.referrer !== referrer || winner.referee !== referee) return false
   return exact === undefined || (status === 'fail' && (isDelivered(winner) || !isDelivered(exact)))
 }
 
-/** A fail of somebody whose people those of a replayed conflict may have been, now that nobody knows: a person decides. */
+/** A fail may belong to a replayed conflict whose people were erased, so a person must decide. */
 function isMaybeOfReplayed(winner: Claim, { status }: Sent): boolean {
   return status === 'fail' && winner.people === undefined && winner.isForgotten && isDelivered(winner)
 }
@@ -464,7 +464,7 @@ function isRunning({ deliveries }: Claim): boolean {
   return deliveries.some(({ state }) => state === 'running')
 }
 
-/** Whether what came after it makes a delivery pointless. */
+/** Whether a later delivery has overtaken this one. */
 function isOvertaken(claim: Claim, { event, turn }: Delivery): boolean {
   const later = claim.deliveries.filter((each) => each.turn > turn)
   if (isPaying({ event })) return later.some((each) => each.event === 'fail')
@@ -472,12 +472,12 @@ function isOvertaken(claim: Claim, { event, turn }: Delivery): boolean {
   return event === 'fail' && !isDelivered(claim, turn) && isFailTold(claim)
 }
 
-/** A fail is told as what it is when it is told: after a delivered success it takes that one back. */
+/** A fail is decided when it is claimed: after a delivered success it takes that success back. */
 function fix(claim: Claim, delivery: Delivery): void {
   if (delivery.event === 'fail') delivery.key = isDelivered(claim, delivery.turn) ? 'reversal' : 'fail'
 }
 
-/** One second, then twice as long each time, at most an hour. */
+/** The retry delay: one second, doubled each time, at most an hour. */
 function laterMs(tries: number): number {
   return Math.min(3_600_000, 1_000 * 2 ** (tries - 1))
 }

@@ -4,11 +4,14 @@ import { History, type Counts } from './claims-history.js'
 const number = fc.nat(2 ** 31 - 1)
 const history = fc.noBias(fc.tuple(number, fc.array(number, { minLength: 1, maxLength: 50, size: 'max' })))
 
-/** Runs random histories; the first that is not the model's is shortened and thrown with its steps. Returns what happened in them, and how often. */
+/**
+ * Runs random histories. Throws for the first that differs from the model, shortened and with its steps. Returns what happened in the
+ * histories, and how often.
+ */
 export async function checkHistories(numRuns: number, seed: number): Promise<Counts> {
   const counts: Counts = {}
   const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 0 // lapsed attempts throw all the time
+  Error.stackTraceLimit = 0 // lapsed attempts throw often, and stack traces are slow
   try {
     await fc.assert(
       fc.asyncProperty(history, ([shop, steps]) => live(shop, steps, counts)),
@@ -24,7 +27,7 @@ async function live(shop: number, steps: readonly number[], counts: Counts): Pro
   try {
     await new History(shop, counts).run(steps)
   } catch {
-    const trace: string[] = [] // written only where somebody reads it
+    const trace: string[] = [] // filled only for a history that failed
     const error: unknown = await new History(shop, {}, trace).run(steps).catch((thrown: unknown) => thrown)
     throw new Error([...trace, String(error)].join('\n'))
   }

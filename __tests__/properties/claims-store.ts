@@ -6,7 +6,7 @@ import { holderOf, holdersBy, type Holders } from '../../lib/inbox/holders.js'
 import { ordersFor, type Change, type Found, type Store } from '../../lib/inbox/store.js'
 import type { Callback } from '../../lib/callback/conversion.js'
 
-/** The least that a store is: maps, and changes that are made at once. Nothing gives way. */
+/** A minimal store: maps, and changes that are made at once. Nothing is dropped. */
 export class MapStore implements Store {
   readonly all = new Map<string, ClaimRecord>()
   readonly reservations = new Map<string, string>()
@@ -32,7 +32,7 @@ export class MapStore implements Store {
     return changed.result
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a throw is a rejection
+  // eslint-disable-next-line @typescript-eslint/require-await -- makes a throw of `apply` a rejection
   async change<T>(change: Change<T>): Promise<T> {
     return this.make(change)
   }
@@ -69,12 +69,12 @@ function notAsked(): never {
   throw new Error('No history asks for this.')
 }
 
-/** How many that do not contradict a SQL store gives: one would not say that there are two. */
+/** How many claims that do not contradict a SQL store returns: with one alone nobody could tell whether there are more. */
 const agreeing = 2
 
 /**
- * The claims that the SQL stores give for a callback, as `claim-search.ts` asks for them; which of those that do not contradict, no query
- * says: `turn` chooses.
+ * The claims that the SQL stores return for a callback, as `claim-search.ts` asks for them. Of the claims that do not contradict, a query
+ * may return any two: `turn` chooses.
  */
 export function foundBySql(
   claims: readonly ClaimRecord[],

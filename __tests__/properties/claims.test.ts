@@ -5,7 +5,7 @@ import { checkHistories } from './claims-property.js'
 const runs = Number(process.env.HISTORIES ?? 3_000)
 const seed = Number(process.env.HISTORIES_SEED ?? Date.now() % 2 ** 30)
 
-/** What happens in any thousand histories, in one of a hundred at least. */
+/** Events that happen in at least one of a hundred histories. */
 const usual = [
   ...['row 1', 'row 2', 'row 3', 'row 4', 'row 5', 'row 6', 'accepted', 'duplicate', 'stale', 'conflict'],
   ...[
@@ -22,10 +22,10 @@ const usual = [
   ...['replay of a conflict', 'replay into a claim', 'replay of a refused delivery', 'moved by a person'],
   'an honest claim is paid',
 ]
-/** What takes so many steps that a thousand histories have it a few times. */
+/** Events that need so many steps that they happen only a few times in a thousand histories. */
 const unusual = ['no replay while the holder runs', 'paid without confirm for an order that it named']
 
-test(`${String(runs)} random histories are those of the model (seed ${String(seed)})`, async () => {
+test(`${String(runs)} random histories agree with the model (seed ${String(seed)})`, async () => {
   const counts = await checkHistories(runs, seed)
   const rare = usual.filter((what) => (counts[what] ?? 0) < runs / 100)
   expect([...rare, ...unusual.filter((what) => counts[what] === undefined)]).toEqual([])

@@ -16,8 +16,8 @@ import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 import { LedgerModel, sequences, type Completed, type Sent } from './model.js'
 
 /*
- * Random lives of one conversion in a durable inbox against the model: callbacks, handlers that fail, replays, restarts,
- * processes that fall silent in the middle of a handler, clocks that jump. Every attempt is the last one, so that nothing waits.
+ * Random histories of one conversion in a durable inbox, compared with the model: callbacks, handlers that fail, replays, restarts,
+ * processes that fall silent while a handler runs, clocks that jump. maxAttempts is 1, so that no delivery waits for a retry.
  */
 
 const events = ['pending', 'success', 'goalComplete', 'fail'] as const
@@ -32,7 +32,7 @@ const step = fc.oneof(
 
 interface Storage {
   open(): Inbox
-  /** Makes the processes that have the inbox open look as if they had fallen silent. */
+  /** Makes the processes that have the inbox open look silent for longer than 20 s. */
   silence(): Promise<unknown>
   jump(hours: number): void
   readonly ask: Ask
@@ -99,7 +99,7 @@ class Shop {
     this.#fails = []
     const before = this.#webhook
     const { outcome } = await before.accept(params({ conversion: sent.status, goal_complete: sent.goal ? '1' : '0' }))
-    // What nobody is to be told any more is withdrawn when it is claimed, without its handler.
+    // A delivery that was overtaken is withdrawn when it is claimed, and its handler is not called.
     const hasStarted = await Promise.race([
       gate.started.promise.then(() => true),
       settled(before.inbox).then(() => false),
@@ -135,7 +135,7 @@ class Shop {
   }
 }
 
-/** A life that comes to a standstill is a failure of its own, with its steps. */
+/** Throws, with its steps, for a history that comes to a standstill. */
 function inTime(life: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
@@ -179,7 +179,7 @@ async function live(storage: Storage, steps: readonly Step[]) {
         const crashed = await shop.crash(each.crashAt)
         outcome = crashed.outcome
         model.failNext(crashed.hasStarted ? [each.crashAt.status] : [])
-        // A goal that comes alone is what was running.
+        // If a repeated success reported the goal, the running delivery is the goal's.
         if (crashed.hasStarted && model.status === 'success' && each.crashAt.status === 'success') {
           model.failNext(['goalComplete'])
         }
@@ -206,7 +206,7 @@ async function live(storage: Storage, steps: readonly Step[]) {
   }
 }
 
-/** What was before a plain fail that is replayed after a later success, nobody can say any more: that success has taken its place. */
+/** The `previous` of a plain fail that is replayed after a later success is not compared: that success has replaced it. */
 function brief({ key, previous }: Completed): Completed {
   return { key, previous: key === 'fail' ? undefined : previous }
 }

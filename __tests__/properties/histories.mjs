@@ -1,9 +1,9 @@
 /*
- * Why: no order may ever be paid for two claims, whatever comes between. A million random histories of claims, rivals, crashes and replays
- * are compared with a model of the rules; `claims.test.ts` runs some thousands of them every day.
+ * Why: no order may ever be paid for two claims, in any order of events. A million random histories of claims, rivals, crashes and replays
+ * are compared with a model of the rules; `claims.test.ts` runs some thousands of them with every test run.
  *
  * `npm run test:histories`; the environment variables HISTORIES (how many, a million unless said), HISTORIES_SEED and HISTORIES_THREADS
- * (as many as there are cores unless said; each has the next seed). Ends with 1 where a history is not the model's.
+ * (as many as there are cores unless said; each has the next seed). Exits with 1 if a history differs from the model.
  */
 import { build } from 'esbuild'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -7,7 +7,7 @@ import { statusIn } from '../support/recorded.js'
 import { deferred } from '../support/recorder.js'
 import { sequences, type Completed, type Sent } from './model.js'
 
-/* Callbacks about one identity that arrive while handlers run, fail, hold or are slow, in any order that a scheduler could make. */
+/* Callbacks about one identity that arrive while handlers run, fail, are held or are slow, in any order that a scheduler could make. */
 
 type Behaviour = 'works' | 'fails' | 'holds' | 'is slow'
 type Key = Completed['key']
@@ -19,7 +19,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant('turn' as const) },
 )
 
-/** One identity under test: what its handlers completed, and those that run. */
+/** One identity under test: what its handlers have completed, and which handlers run. */
 class Shop {
   readonly completed: Key[] = []
   readonly answers: Promise<string>[] = []
@@ -60,7 +60,7 @@ class Shop {
     else job?.reject(new Error('a slow handler that fails'))
   }
 
-  /** From now on every handler works; what runs comes to a good end. */
+  /** From now on every handler succeeds, those that run too. */
   async calmDown(): Promise<void> {
     this.#behaviours = []
     const done = Promise.all(this.answers)
@@ -113,7 +113,7 @@ const scenario = [
 ] as const
 const runs = { numRuns: cases(500) }
 
-/** Everything that a sender's repetition would bring to its end is brought there. */
+/** Repeats callbacks as a sender would, until nothing is unsettled. */
 async function settle(shop: Shop): Promise<void> {
   await shop.look()
   if (shop.recorded === undefined) return
@@ -145,7 +145,7 @@ test('every callback is answered with an outcome or with the code of what went w
   )
 })
 
-test('a success that a fail followed ends without a delivered success, or with its reversal', async () => {
+test('after a success and a fail, either the success was not delivered or its reversal was', async () => {
   await fc.assert(
     fc.asyncProperty(...scenario, async (behaviours, concurrency, steps) => {
       const shop = await perform(behaviours, concurrency, steps)
@@ -159,7 +159,7 @@ test('a success that a fail followed ends without a delivered success, or with i
   )
 })
 
-test('after a repeat with working handlers nothing is owed: the next repeat is a duplicate', async () => {
+test('after a repeat with working handlers nothing is unsettled: the next repeat is a duplicate', async () => {
   await fc.assert(
     fc.asyncProperty(...scenario, async (behaviours, concurrency, steps) => {
       const shop = await perform(behaviours, concurrency, steps)

@@ -9,12 +9,12 @@ import { params } from '../support/callbacks.js'
 import { contradict, statusIn } from '../support/recorded.js'
 import { LedgerModel, nameOf, sequences, type Answer, type Completed, type Sent, type Shop } from './model.js'
 
-/* The ledger for all sequences of up to four callbacks, exhaustively, through the memory inbox and real handlers. */
+/* The ledger for all sequences of up to four callbacks, through the memory inbox and real handlers. */
 
 const all = sequences(4)
 const events = ['pending', 'success', 'goalComplete', 'fail'] as const
 
-/** What became of a sequence: the answers, what handlers completed in order, and what is recorded in the end. */
+/** The result of a sequence: the answers, what handlers completed in order, and what is recorded in the end. */
 interface Result {
   readonly answers: readonly Answer[]
   readonly completed: readonly Completed[]
@@ -107,7 +107,7 @@ test.each(Object.entries(shops))(
 describe('repetition and delay', () => {
   const stateOf = (result: Result) => ({ keys: keysOf(result), recorded: result.recorded })
 
-  test('callbacks repeated on the spot complete the same deliveries and leave the same status', async () => {
+  test('callbacks that are each repeated at once complete the same deliveries and leave the same status', async () => {
     for (const sequence of all) {
       const name = nameOf(sequence)
       const once = stateOf(await play(sequence))
@@ -151,13 +151,13 @@ describe('repetition and delay', () => {
     }
   })
 
-  test('the table cannot tell a fail that is repeated after a success from a new one: it is a reversal, once', async () => {
+  test('a fail that is repeated after a later success counts as a new fail: it is a reversal, once', async () => {
     const fail = { status: 'fail', goal: false } as const
     const success = { status: 'success', goal: false } as const
     expect(keysOf(await play([fail, success, fail, success, fail]))).toEqual(['fail', 'success', 'reversal'])
   })
 
-  test('a pending that arrives later changes neither the final status nor completes anything twice', async () => {
+  test('a pending that arrives late neither changes the final status nor completes anything twice', async () => {
     for (const sequence of all) {
       const { recorded } = await play(sequence)
       for (const [index, sent] of sequence.entries()) {

@@ -20,13 +20,13 @@ import { printable } from '../../lib/util/printable.js'
 import { expectLinear, filled } from '../support/linear.js'
 
 /*
- * Every step and every pattern that sees what a stranger sent is linear in it. Each gets the inputs that are worst for it, doubled
- * up to its limit. A step that is new gets its rows here.
+ * Every step and every regular expression that reads what a stranger sent takes linear time. Each gets its worst inputs, doubled up to its
+ * limit. A new step needs new rows here.
  */
 
-/** What a request's headers and URL may hold, as Node limits them. */
+/** The size of a request's headers and URL, as Node limits it. */
 const headerLimit = 16_384
-/** What a text may hold. */
+/** The size of a parameter's value. */
 const characterLimit = 16_384
 
 type Make = (size: number) => string
@@ -34,23 +34,23 @@ const runOf =
   (piece: string): Make =>
   (size) =>
     filled(piece, size)
-/** A head, then one piece again and again, then a tail. */
+/** A head, then one repeated piece, then a tail. */
 const between =
   (head: string, piece: string, tail: string): Make =>
   (size) =>
     filled(`${head}${filled(piece, size - head.length - tail.length)}${tail}`, size)
-/** The same of whole pieces, so that it is JSON still. */
+/** The same with whole pieces only, so that the result is still JSON. */
 const whole =
   (head: string, piece: string, tail: string): Make =>
   (size) =>
     head + filled(piece, Math.floor((size - head.length - tail.length) / piece.length) * piece.length) + tail
-/** Two pieces, half of the size each. */
+/** Two pieces, each repeated up to half of the size. */
 const halves =
   (first: string, second: string, tail = ''): Make =>
   (size) =>
     filled(`${filled(first, size / 2)}${filled(second, size / 2 - tail.length)}${tail}`, size)
 
-/** By what stands behind an `=` or a `?`, and by what it takes of the wire to be a character. */
+/** Queries that differ in what follows a `=` or `?`, and in the bytes that encode a character. */
 const raw: Readonly<Record<string, Make>> = {
   'second ? before stray %': halves('?', '%', '='),
   'second ? before escapes': halves('?', '%41', '='),
@@ -78,7 +78,7 @@ describe.each(Object.entries(raw))('a query of %s', (_what, make) => {
       const decode = componentDecoder(charset)
       return readQuery(query, documentedNames, decode && { decode })
     })
-  test('is read in linear time, within the limits and beyond', () => {
+  test('is read in linear time, within the limits and beyond them', () => {
     expectLinear(make, readAll, characterLimit)
     expectLinear(make, readAll, 4 * 65_536)
   })
@@ -141,7 +141,7 @@ test.each(Object.entries(json))('JSON of %s is read in linear time', (_what, mak
   })
 })
 
-test('values of a body parser are read as far as the limits go', () => {
+test('values of a body parser are read up to the limits', () => {
   const megabytes = 4_194_304
   const read = (value: unknown) => readValues(Object.entries({ a: value }), documentedNames)
   expectLinear((size) => filled('a', size), read, megabytes)
@@ -159,7 +159,7 @@ test('pairs are sorted in linear time', () => {
   }
 })
 
-/* Texts that make a pattern go back: what it takes again and again, and an end that it does not take. */
+/* Strings that make a regular expression backtrack: a piece that matches again and again, and an end that does not match. */
 const patternInputs = (name: ParameterName): Readonly<Record<string, Make>> => ({
   blanks: between('', ' ', 'x'),
   'blanks inside': between('a', ' ', 'b'),
@@ -322,7 +322,7 @@ test.each(['\u202e', '\ud800', 'a', '\u0000', '😀', '\u200b\u200d'])('%j is ma
 })
 
 describe('this test', () => {
-  /** How the second query was found at first: what is left of the segment was decoded once a `?`. */
+  /** A quadratic search for the second query: it decodes the rest of the segment at each `?`. */
   function findOnceAMark(segment: string): number {
     for (let mark = segment.indexOf('?'); mark !== -1; mark = segment.indexOf('?', mark + 1)) {
       const after = segment.slice(mark + 1)
@@ -334,13 +334,13 @@ describe('this test', () => {
     return Array.from(text, (character) => (character === '%' ? '' : character)).join('')
   }
 
-  test('fails for a step that looks at the rest again and again', () => {
+  test('fails for a step that reads the rest of the string repeatedly', () => {
     expect(() => {
       expectLinear(halves('?', '%', '='), findOnceAMark, 4_096)
     }).toThrow(/^Not linear: 256: .+ ms, 512: .+ ms, 1024: .+ ms, 2048: .+ ms, 4096: .+ ms$/)
   })
 
-  test('fails for a pattern that goes back', () => {
+  test('fails for a regular expression that backtracks', () => {
     expect(() => {
       expectLinear(between('', ' ', 'x'), (text) => /\s+$/.test(text), 8_192)
     }).toThrow('Not linear')

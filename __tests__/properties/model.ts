@@ -1,7 +1,7 @@
 import type { ConversionEvent, ConversionStatus } from '../../lib/index.js'
 
 /*
- * The ledger of docs/design.md, written once more and independently: what one identity comes to when callbacks arrive one after another.
+ * The ledger of docs/design.md, implemented a second time: what becomes of one identity when callbacks arrive one after another.
  * In the memory inbox a repeat runs what failed; in a durable one, whose attempts are used up with the first, only a replay does.
  * Nothing here is shared with lib/.
  */
@@ -11,17 +11,17 @@ export interface Sent {
   readonly goal: boolean
 }
 
-/** What a shop's handlers are like. */
+/** How a shop's handlers behave. */
 export interface Shop {
-  /** How many attempts at each event fail before the first that works. */
+  /** How many attempts at each event fail before the first that succeeds. */
   readonly failures?: Readonly<Partial<Record<ConversionEvent, number>>>
-  /** The events that have a handler; all of them unless said. */
+  /** The events that have a handler; all by default. */
   readonly handled?: readonly ConversionEvent[]
-  /** What failed is dead. */
+  /** Whether a delivery that fails is dead at once. */
   readonly isDurable?: boolean
 }
 
-/** What one handler completed: the end of its idempotency key, and what it was told of before. */
+/** What one handler completed: the end of its idempotency key, and the `previous` that it got. */
 export interface Completed {
   readonly key: ConversionEvent | 'reversal'
   readonly previous: { readonly status: ConversionStatus; readonly goalComplete: boolean } | undefined
@@ -48,7 +48,7 @@ export class LedgerModel {
   readonly completed: Completed[] = []
   #isGoalSaid = false
   #waiting: Waiting[] = []
-  /** What was recorded before the last success: what a fail finds when that success never reached anybody. */
+  /** What was recorded before the last success: the `previous` of a fail if that success was never delivered. */
   #beforeSuccess: Completed['previous']
   #failures: Map<ConversionEvent, number>
   readonly #handled: readonly ConversionEvent[] | undefined
@@ -64,12 +64,12 @@ export class LedgerModel {
     return this.status && { status: this.status, goalComplete: this.#has('goalComplete') }
   }
 
-  /** The events whose next attempt fails; the others work. */
+  /** The events whose next attempt fails; attempts at other events succeed. */
   failNext(events: readonly ConversionEvent[]): void {
     this.#failures = new Map(events.map((event) => [event, 1]))
   }
 
-  /** What failed of an event, once more. */
+  /** Tries the failed delivery of an event again. */
   replay(event: ConversionEvent): void {
     this.#run(this.#waiting.filter((delivery) => delivery.event === event))
   }
@@ -96,7 +96,7 @@ export class LedgerModel {
     return this.#isDurable ? 'accepted' : answer
   }
 
-  /** A repeat asks for everything that waits, news for their own deliveries. */
+  /** A repeat asks for every waiting delivery, any other callback for its own deliveries. */
   #run(asked: readonly Waiting[]): Answer {
     let isFailed = false
     for (const delivery of asked) {
@@ -108,7 +108,7 @@ export class LedgerModel {
         this.#failures.set(delivery.event, left - 1)
         isFailed = true
       } else {
-        if (isHandled) this.completed.push(fixed) // settled all the same, but nobody was told
+        if (isHandled) this.completed.push(fixed) // without a handler the delivery is settled, but nothing is completed
         const overtaken = this.#waiting
           .slice(0, this.#waiting.indexOf(delivery))
           .filter(
@@ -121,7 +121,7 @@ export class LedgerModel {
     return isFailed && this.#waiting.length > 0 ? 'failed' : 'accepted'
   }
 
-  /** A fail takes back what was delivered, or is told once. */
+  /** A fail takes back a delivered success, or else is delivered once. */
   #fix({ event, previous }: Waiting): Completed | undefined {
     if (event !== 'fail') return { key: event, previous }
     if (this.#isSuccessDelivered()) {

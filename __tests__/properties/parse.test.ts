@@ -3,7 +3,7 @@ import { parseCallback, type CallbackInput, type ParseResult } from '../../lib/i
 import { parameterNames } from '../../lib/callback/schema.js'
 import { cases } from '../support/cases.js'
 
-/* Whatever comes in, out comes a conversion of texts, numbers and booleans, or issues with codes. */
+/* Any input gives a conversion of strings, numbers and booleans, or issues with codes. */
 
 const runs = { numRuns: cases(1_500) }
 
@@ -89,7 +89,7 @@ test('any values', () => {
   )
 })
 
-/* A callback as it was meant, and the ways in which senders write it down. */
+/* A callback, and the ways in which senders encode it. */
 const freeText = fc
   .string({ unit: 'grapheme', maxLength: 60 })
   .filter((text) => text.trim() !== '' && !text.includes('\0') && wellFormed(text) === text && !/[{[<%]/.test(text))
@@ -137,7 +137,7 @@ const encodings: Readonly<Record<string, (entries: readonly (readonly [string, s
   'the second query of a URL': (entries) => `x=1?${entries.map((pair) => pair.map(strict).join('=')).join('&')}`,
 }
 
-test.each(Object.entries(encodings))('what was meant arrives by %s', (_way, encode) => {
+test.each(Object.entries(encodings))('a callback has the same parameters in every encoding: %s', (_way, encode) => {
   fc.assert(
     fc.property(meant, (values) => {
       const entries = Object.entries(values).filter((entry): entry is [string, string] => typeof entry[1] === 'string')

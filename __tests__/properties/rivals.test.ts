@@ -20,7 +20,7 @@ function callback(status: Status, referrer: string | undefined, referee: string 
 
 const identity = identityOf(callback('success', undefined, undefined))
 
-/** What the memory inbox does with a callback, up to its handlers; undefined where it is a conflict. */
+/** Does what the memory inbox does with a callback before its handlers run; undefined if it is a conflict. */
 function record(identities: Identities<never>, arriving: Callback): ClaimRecord | undefined {
   const claims = identities.claimsFor(identity, peopleOf(arriving))
   const recording = recordIn(claims, identities.holder(identity)?.claim, identity, arriving)
@@ -43,7 +43,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant('forgotten' as const), which: fc.nat() }) },
 )
 
-test('a callback belongs to the same claim of those that are found as of all', () => {
+test('a callback belongs to the same claim whether the found claims or all claims are considered', () => {
   const counts = new Map<string, number>()
   const count = (what: string): void => {
     counts.set(what, (counts.get(what) ?? 0) + 1)
@@ -85,14 +85,14 @@ test('a callback belongs to the same claim of those that are found as of all', (
   expect(rare).toEqual([])
 })
 
-/** A claim as the replay of a conflict makes it. */
+/** A claim like one that the replay of a conflict makes. */
 function conflict(replayed: Callback): ClaimRecord {
   const recording = recordIn([], undefined, identity, replayed)
   if (recording.outcome === 'conflict') throw new Error('Nothing contradicts the first claim.')
   return recording.record
 }
 
-test('a new claim gets no id of one that has taken other people, and is found by nothing else', () => {
+test('a new claim does not get the id of one that has taken other people, and is found by its own people only', () => {
   const identities = new Identities<never>(memoryRoom)
   const arrive = (status: Status, referrer: string, referee?: string): ClaimRecord | undefined =>
     record(identities, callback(status, referrer, referee))
@@ -111,7 +111,7 @@ test('a new claim gets no id of one that has taken other people, and is found by
   ])
 })
 
-/** A rival that has one address in common with the one before, leaves one out, or has nothing in common with any other. */
+/** A rival that shares one address with the rival before, leaves one out, or shares nothing with any other. */
 function rival(index: number): Callback {
   const name = `${String(index)}@thief.example`
   const [referrer, referee] =
@@ -125,7 +125,7 @@ function rival(index: number): Callback {
   return callback('success', referrer, referee, index)
 }
 
-test('what a callback takes does not grow with the rivals of its order', () => {
+test('the time that a callback takes does not grow with the number of rivals', () => {
   const recordAll = (size: number): void => {
     const identities = new Identities<never>({ rows: size / 2, bytes: Infinity })
     for (let index = 0; index < size; index++) record(identities, rival(index))

@@ -6,10 +6,10 @@ import type { Operators } from './operators.js'
 import { Slots } from './slots.js'
 import type { Store } from './store.js'
 
-/** What handlers have, once their signal has been aborted by the end of the inbox, to end in order. */
+/** Milliseconds for handlers to end after `close()` has aborted their signals. */
 const graceMs = 500
 
-/** What all inboxes have in common: one webhook, slots for deliveries, operators, and an end. */
+/** The part that all inboxes share: one webhook, slots for deliveries, operators, and closing. */
 export abstract class AttachedInbox implements Operators {
   readonly list: Operators['list']
   readonly get: Operators['get']
@@ -17,7 +17,7 @@ export abstract class AttachedInbox implements Operators {
   readonly stats: Operators['stats']
   readonly prune: Operators['prune']
   readonly erase: Operators['erase']
-  /** What runs; a handler past its time too. */
+  /** Attempts whose handlers run, in time or late, but not stuck. */
   protected readonly running = new Set<Delivering>()
   protected slots = new Slots(1)
   #host: InboxHost | undefined
@@ -72,24 +72,24 @@ export abstract class AttachedInbox implements Operators {
     return this.#host !== undefined
   }
 
-  /** The webhook. Throws `ERR_CONVERSION_INBOX_INVALID` where there is none yet. */
+  /** The webhook. Throws `ERR_CONVERSION_INBOX_INVALID` before `attach`. */
   protected get host(): InboxHost {
     if (this.#host !== undefined) return this.#host
     throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { values: { why: 'unattached' } })
   }
 
-  /** Throws `ERR_CONVERSION_INBOX_CLOSED` after the end, and `ERR_CONVERSION_INBOX_INVALID` where there is no webhook yet. */
+  /** Throws `ERR_CONVERSION_INBOX_CLOSED` after `close`, and `ERR_CONVERSION_INBOX_INVALID` before `attach`. */
   protected requireOpen(): InboxHost {
     if (this.#closed !== undefined) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
     return this.host
   }
 
-  /** Starts one macrotask later, so that handlers may still be registered. */
+  /** Starts delivering one macrotask later, so that the app can still register handlers. */
   protected abstract start(): void
-  /** Something was marked that a process with handlers is to pick up. */
+  /** Called after a replay has marked something for delivery. */
   protected abstract wake(identity?: string): void
-  /** Claims nothing any more. */
+  /** Claims no more deliveries. */
   protected abstract stop(): void
-  /** Lets go of everything; what runs on has been aborted. */
+  /** Closes the storage; handlers that still run have been aborted. */
   protected abstract end(): Promise<void>
 }

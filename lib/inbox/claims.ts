@@ -5,12 +5,12 @@ import { orderIdOf, type ClaimHead, type ClaimRecord } from './records.js'
 import type { Difference } from './vocabulary.js'
 
 /*
- * Which claim of an identity a callback belongs to: the rows of "Who belongs to which claim" in docs/design.md. Pure. The claims that are given must be all of
- * the identity, or at least: the first, those whose id the callback's people would get, those with the same people or with some of them
- * left out, the one that has the order, and two that do not contradict.
+ * Which claim of an identity a callback belongs to: the rows of "Who belongs to which claim" in docs/design.md. Pure. The argument
+ * `claims` must hold at least: the first claim of the identity; those with an id that a claim of the callback's people could get; those
+ * with the callback's people, or with these but an address left out; the one that has the order; and two that do not contradict.
  */
 
-/** A claim, or the conflict with one. */
+/** The claim that a callback belongs to, or the claim that it conflicts with. */
 export type Belonging =
   | { readonly row: 1 | 2 | 5; readonly head: ClaimRecord; readonly recorded: ClaimRecord }
   /** The claim takes the people of the callback. */
@@ -37,24 +37,24 @@ export function belongsTo(
   if (exact) return known(exact, 1)
   if (winner) return contradicts(winner, people) ? { row: 2, conflictWith: winner } : known(winner, 2)
 
-  // No callback belongs to a conflict that was replayed, unless it has the order.
+  // A claim made of a replayed conflict has no `people`: no callback belongs to it, unless it has the order.
   const others = claims.filter((claim) => claim.people !== undefined)
   const agreeing = others.filter((claim) => !contradicts(claim, people))
   if (callback.status === 'success') {
     const fitting = oldest(agreeing.filter((claim) => isOpen(claim) && fits(claim, people)))
     if (fitting) return { row: 3, head: { ...fitting, ...people, people: key }, recorded: fitting }
   } else {
-    // A pending that states more is the first of a claim of its own, so that nobody else gets its goal.
+    // A pending that states an address which a claim leaves out starts a new claim, so that its goal never counts for that claim.
     const stating = callback.status === 'pending' ? agreeing.filter((claim) => fits(people, claim)) : agreeing
     const first = oldest(stating)
-    // Nobody knows any more whose a forgotten claim was.
+    // The people of a pruned or erased claim are unknown, so a callback that is not exactly theirs is a conflict.
     if (first && stating.length === 1 && first.isForgotten !== true) return known(first, 5)
     if (first) return { row: 6, conflictWith: first }
   }
   return { row: 4, head: { id: freeId(identity, key, claims, callback), identity, people: key, ...people } }
 }
 
-/** Whether an address that both state differs. Forgotten people contradict nobody. */
+/** Whether both state an address and the two differ. After prune and erase a claim states none. */
 function contradicts(claim: People, { referrerEmail, refereeEmail }: People): boolean {
   return differ(claim.referrerEmail, referrerEmail) || differ(claim.refereeEmail, refereeEmail)
 }
@@ -63,30 +63,30 @@ function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other
 }
 
-/** Whether a claim was made of a conflict with these people: no callback makes one, so it has no `people`. */
+/** Whether a claim was made of a replayed conflict of these people. Only such a claim has no `people`. */
 function isReplayOf({ identity, people, isForgotten, ...said }: ClaimRecord, key: string): boolean {
   return people === undefined && isForgotten !== true && peopleKey(identity, said) === key
 }
 
-/** Whether a callback is a fail of what was paid: of the conflict that was replayed, though another claim has the same people. */
+/** Whether a fail belongs to `winner`, a replayed conflict, and not to `exact`, which has the same people: not if only `exact` was paid. */
 function takesBack(winner: ClaimRecord, exact: ClaimRecord, { status }: Callback): boolean {
   return status === 'fail' && (isDelivered(winner.deliveries) || !isDelivered(exact.deliveries))
 }
 
 /**
- * Whether a callback may be a fail of what was paid, to a replayed conflict whose people are forgotten: nobody knows any more whether they
- * are those of the claim that has the callback's.
+ * Whether a callback may be the fail of a paid claim made of a replayed conflict whose people were pruned or erased: they are unknown, so
+ * they may be the callback's although another claim has these people.
  */
 function mayTakeBack({ people, isForgotten, deliveries }: ClaimRecord, { status }: Callback): boolean {
   return people === undefined && isForgotten === true && status === 'fail' && isDelivered(deliveries)
 }
 
-/** A claim that no success has come to yet, so that its people may still be completed. */
+/** Whether a claim has no success yet, so that a success may complete its addresses. */
 function isOpen({ deliveries, isForgotten }: ClaimRecord): boolean {
   return isForgotten !== true && !deliveries.some(({ event }) => event === 'success')
 }
 
-/** Whether every address that the one states is the other's too. */
+/** Whether every address that `one` states is also stated by `other`. */
 function fits(one: People, other: People): boolean {
   return [
     [one.referrerEmail, other.referrerEmail],
@@ -100,8 +100,8 @@ function oldest(claims: readonly ClaimRecord[]): ClaimRecord | undefined {
 }
 
 /**
- * The first claim has the identity's id, a rival one of its people. Where claims have both that have taken other people since and are
- * forgotten, the time tells them apart: a claim is found by its people, so nothing has to make its id again.
+ * The first claim gets the identity's id, a rival an id made of its people. If claims that have taken other people since use both ids of
+ * these people, the time makes a third. Nothing computes that id again, since a claim is found by its people.
  */
 function freeId(identity: string, people: string, claims: readonly ClaimRecord[], { receivedAt }: Callback): string {
   if (claims.length === 0) return identity
@@ -109,26 +109,26 @@ function freeId(identity: string, people: string, claims: readonly ClaimRecord[]
   return free ?? rivalId(identity, hashOf([people, String(receivedAt)]))
 }
 
-/** The ids that a rival with these people may have: the second where the claim with the first has taken other people since. */
+/** The ids that a rival with these people may have: the second if the claim with the first has taken other people since. */
 export function rivalIds(identity: string, people: string): readonly string[] {
   return [rivalId(identity, people), rivalId(identity, hashOf([people]))]
 }
 
-/** The people that a claim a callback belongs to by row 1 or 3 has: those of the callback, or with addresses left out. */
+/** The `people` of claims that a callback can belong to by row 1 or 3: the callback's people, also with addresses left out. */
 export function fittingPeople(identity: string, { referrerEmail, refereeEmail }: People): readonly string[] {
   const referrers = referrerEmail === undefined ? [{}] : [{ referrerEmail }, {}]
   const referees = refereeEmail === undefined ? [{}] : [{ refereeEmail }, {}]
   return referrers.flatMap((one) => referees.map((other) => peopleKey(identity, { ...one, ...other })))
 }
 
-/** What tells a callback from a claim: what contradicts, or else what only one of them states. */
+/** The parameters in which a callback contradicts a claim; if there are none, those that only one of the two states. */
 export function differences(claim: ClaimRecord, callback: Callback): readonly Difference[] {
   const contradicting = contradictions(claim, callback)
   if (contradicting.length > 0) return contradicting
   return sidesOf(claim, callback).filter(({ recorded, received }) => recorded !== received)
 }
 
-/** Why the ledger's table makes a callback a conflict with the claim that it belongs to: another amount, or else its status. */
+/** Why the ledger makes a callback a conflict with the claim that it belongs to: another amount, else the status. */
 export function ledgerDifferences(claim: ClaimRecord, callback: Callback): readonly Difference[] {
   const contradicting = contradictions(claim, callback)
   if (contradicting.length > 0) return contradicting
@@ -139,7 +139,7 @@ function contradictions(claim: ClaimRecord, callback: Callback): readonly Differ
   return sidesOf(claim, callback).filter(({ recorded, received }) => differ(recorded, received))
 }
 
-/** Only successes are compared by their amounts. */
+/** Amounts are compared for successes only. */
 function sidesOf(claim: ClaimRecord, { status, params }: Callback): readonly Difference[] {
   const [known, amount] = status === 'success' ? [claim.purchaseValue, params.purchaseValue] : []
   const sides = [

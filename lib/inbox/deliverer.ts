@@ -15,15 +15,15 @@ const beatMs = 5_000
 const settleAgainMs = 1_000
 const maxCandidates = 100
 
-/** A change that may take a delivery up. */
+/** A change that may claim a delivery. `slot` takes a slot for the delivery, and returns false if none is free. */
 interface SlotChange<T> extends Pick<Change<T>, 'claim' | 'callback' | 'candidate'> {
   readonly apply: (found: Found, slot: () => boolean) => Changed<T>
 }
 
 /**
- * Brings what is recorded in a store to the handlers of one webhook: looks for what waits, takes it, runs it, settles it and tries it
- * again, and takes over what a process that is gone left running. All rules are elsewhere (`delivery.ts`, `transitions.ts`); here is when
- * they are asked.
+ * Delivers what a store has recorded to the handlers of one webhook: looks for candidates, claims and runs deliveries, records verdicts,
+ * and takes over attempts of processes that are gone. The rules are in `delivery.ts` and `transitions.ts`; this class decides when they
+ * are asked.
  */
 export class Deliverer<Tx> {
   readonly #store: DurableStore<Tx>
@@ -33,7 +33,7 @@ export class Deliverer<Tx> {
   #timers: readonly NodeJS.Timeout[] = []
   #look: Promise<void> | undefined
   #mustLookAgain = false
-  /** What runs here; of one claim two where this process was taken for gone. */
+  /** Attempts that run in this process: two of one claim if this process was taken for gone and then claimed the delivery again. */
   readonly #active = new Set<TakenUp>()
   #isStarted = false
   #isStopped = false
@@ -58,7 +58,7 @@ export class Deliverer<Tx> {
     beat()
   }
 
-  /** Claims nothing any more. */
+  /** Claims no more deliveries. */
   stop(): void {
     this.#isStopped = true
     for (const timer of this.#timers) clearInterval(timer)
@@ -69,13 +69,13 @@ export class Deliverer<Tx> {
     await this.#look
   }
 
-  /** Makes a change that may take a delivery up, and runs what it took. `slot` takes a slot, if there is a free one. */
+  /** Makes a change that may claim a delivery, and runs the claimed delivery. */
   async change<T extends Taking>({ apply, ...change }: SlotChange<T>): Promise<T> {
     let taken: Slot | undefined
-    let isOver = false // a storage that did not answer in time may still ask
+    let isOver = false // after a timeout the storage may still call `apply`, which must not take a slot then
     const slot = (): boolean => {
       if (!isOver) taken ??= this.#slots.take()
-      if (taken === undefined) this.#mustLookAgain = true // once a slot is free
+      if (taken === undefined) this.#mustLookAgain = true // when a slot becomes free
       return taken !== undefined
     }
     try {
@@ -93,7 +93,7 @@ export class Deliverer<Tx> {
     }
   }
 
-  /** How a change may claim by itself: where this process delivers, and the store needs no candidate for it. */
+  /** How a change may claim without a candidate; undefined if this process does not deliver, or if the store requires a candidate. */
   claiming(slot: () => boolean): Claiming | undefined {
     const { owner } = this.#store
     if (!this.#isStarted || this.#isStopped || owner === undefined || !delivers(this.#host)) return undefined
@@ -105,7 +105,7 @@ export class Deliverer<Tx> {
     return { handlers, hasConfirm, owner, now: this.#store.now() }
   }
 
-  /** One attempt, to its end; then the next of the same claim, or a look around. Never rejects. */
+  /** Runs one attempt to its end. Then runs the next delivery of the same claim, or looks for candidates. Never rejects. */
   async #run(takenUp: TakenUp, slot: Slot): Promise<void> {
     const { claim, delivery } = takenUp
     let isOver = false
@@ -115,7 +115,7 @@ export class Deliverer<Tx> {
       delivery,
       isOver: () => isOver,
       patience: () => this.#patience(),
-      insist: (change) => this.#insist(change),
+      changeWithRetry: (change) => this.#changeWithRetry(change),
       onDead: (error) => {
         this.#host.onDead({ job, error })
       },
@@ -129,7 +129,7 @@ export class Deliverer<Tx> {
       await giveUpOn({ job, delivering, slot }, { host: this.#host, slots: this.#slots, running: this.#running })
       if (this.#mustLookAgain) this.wake()
     }
-    await delivering.finished // until then the delivery is recorded as running, so that nothing of its claim runs beside it
+    await delivering.finished // until the handler ends its delivery stays recorded as running, so that no other one of its claim runs
     this.#running.delete(delivering)
     slot.handOn()
     if (this.#mustLookAgain) this.wake()
@@ -143,9 +143,9 @@ export class Deliverer<Tx> {
     if (this.#mustLookAgain) this.wake()
   }
 
-  /** Marks what an attempt came to, and takes up the next delivery of the claim. */
+  /** Records the verdict on an attempt, and claims the next delivery of the claim. */
   async #settle({ claim, delivery }: TakenUp, verdict: Verdict, job: Job, slot: Slot): Promise<TakenUp | undefined> {
-    const settled = await this.#insist<Taking & { isDead: boolean }>({
+    const settled = await this.#changeWithRetry<Taking & { isDead: boolean }>({
       claim,
       attempt: delivery.owner,
       apply: (found) => {
@@ -164,21 +164,21 @@ export class Deliverer<Tx> {
     })
   }
 
-  /** Makes a change, as often as the storage needs; undefined where the inbox closes before it is made. */
-  async #insist<T>(change: Change<T, Tx>): Promise<T | undefined> {
+  /** Makes a change, and repeats it each second while the storage fails; undefined if the inbox is closed meanwhile. */
+  async #changeWithRetry<T>(change: Change<T, Tx>): Promise<T | undefined> {
     for (;;) {
       try {
         return await this.#store.change(change)
       } catch (error) {
         debug.delivery('%s could not be settled', shortId(change.claim ?? ''))
         this.failed(error)
-        if (this.#isStopped) return undefined // another process takes it over
+        if (this.#isStopped) return undefined // another process takes the delivery over
         await new Promise((resolve) => setTimeout(resolve, settleAgainMs).unref())
       }
     }
   }
 
-  /** Looks for what waits, now or after the look that is under way. */
+  /** Looks for candidates now or, if a look is under way, after that look. */
   wake(): void {
     if (!this.#isStarted || this.#isStopped || !delivers(this.#host)) return
     if (this.#look !== undefined) {
@@ -201,10 +201,10 @@ export class Deliverer<Tx> {
       })
   }
 
-  /** Claims as much as there are slots for. */
+  /** Claims candidates until no slot is free or no candidate is found. */
   async #lookAround(): Promise<void> {
     while (!this.#isStopped) {
-      await new Promise(setImmediate) // for all the slots that become free in this turn
+      await new Promise(setImmediate) // so that one query serves all slots that become free in this turn
       const limit = Math.min(this.#slots.free, maxCandidates)
       if (limit === 0) {
         this.#mustLookAgain = true
@@ -216,7 +216,7 @@ export class Deliverer<Tx> {
     }
   }
 
-  /** Makes something of a candidate; false where another process was faster. */
+  /** Processes a candidate; false if that changed nothing, because another process was faster. */
   async #take(candidate: Candidate): Promise<boolean> {
     if ('quarantined' in candidate) return this.#reread(candidate.quarantined)
     const { claim, owner, isLapsed } = candidate
@@ -244,7 +244,7 @@ export class Deliverer<Tx> {
     return isRecorded
   }
 
-  /** Says that this process lives; before the first time it claims nothing, since others would take it for gone. */
+  /** Records that this process lives. Before its first beat a process claims nothing: others would take it for gone. */
   async #beat(): Promise<void> {
     if (!delivers(this.#host)) return
     try {
@@ -265,7 +265,7 @@ export class Deliverer<Tx> {
     return { now: this.#store.now(), random: Math.random(), maxAttempts, maxHoldMs }
   }
 
-  /** A storage that is down is told once, until it works again. */
+  /** Reports a storage failure once, until the storage works again. */
   failed(error: unknown): void {
     if (this.#isFailing || this.#isStopped) return
     this.#isFailing = true
@@ -273,7 +273,7 @@ export class Deliverer<Tx> {
   }
 }
 
-/** Without any handler a process only receives. */
+/** A process without any handler only records callbacks. */
 function delivers(host: InboxHost): boolean {
   return (['pending', 'success', 'goalComplete', 'fail'] as const).some((event) => host.handlers.has(event))
 }

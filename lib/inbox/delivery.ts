@@ -19,33 +19,34 @@ import {
   type LogEntry,
 } from './records.js'
 
-/** Who claims, when, and what can be delivered there. */
+/** Who claims a delivery, when, and which events have a handler there. */
 export interface Claimer {
   readonly handlers: InboxHost['handlers']
-  /** Whether `confirm` is asked before a success reaches its handler: then the order is reserved after its yes. */
+  /** Whether there is a `confirm`: then its yes reserves the order, else claiming the delivery does. */
   readonly hasConfirm: boolean
   readonly owner: string
   readonly now: number
-  /** Which claims have the orders of the record. */
+  /** Which claims have the record's orders. */
   readonly holders: Holders
 }
 
-/** A delivery whose turn has come, and the record that says so. */
+/** The result of claiming a delivery. */
 export interface Claimed {
   readonly record: ClaimRecord
-  /** What is to be run; absent where there is nothing to run any more. */
+  /** The delivery to run; absent if its handler is not called now. */
   readonly delivery?: Delivery
-  /** Deliveries that are refused, since another claim has the order. */
+  /** Deliveries that were refused because another claim has the order. */
   readonly taken: readonly Delivery[]
-  /** Orders that the claim has from now on. */
+  /** Orders that the claim gets. */
   readonly reserved: readonly string[]
 }
 
+/** Delay of a delivery that takes an order whose holder has a delivery running. */
 const holderRunsMs = 5_000
 
 /**
- * Takes a waiting delivery: withdraws it, settles it because nobody handles its event, refuses it because another claim has the order, or
- * fixes it and says that it runs. Pure.
+ * Claims a waiting delivery: withdraws it if it was overtaken, settles it if its event has no handler, refuses it if another claim has the
+ * order, else marks it as running. Pure.
  */
 export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): Claimed {
   const { handlers, hasConfirm, owner, now, holders } = claimer
@@ -57,7 +58,7 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
     return { record: withDelivery(record, key, settled(delivery, 'withdrawn', now)), ...nothing }
   }
   const { previous: _before, heldUntil: _until, ...rest } = delivery
-  // A fail becomes a plain one or a reversal here, with what it takes back.
+  // What has been delivered until now decides whether a fail is a plain one or a reversal.
   const fixed = { ...rest, reversal: verdict.reversal, ...(verdict.previous && { previous: verdict.previous }) }
   if (!handlers.has(delivery.event)) {
     return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), isUnheard: true }), ...nothing }
@@ -83,9 +84,9 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
 }
 
 /**
- * Takes the first delivery of a claim whose time has come, if none of it runs; on the way withdraws what was overtaken, refuses what another
- * claim has the order of, and settles what nobody handles. `mayRun` is asked once there is a delivery to run: where there is no slot for it,
- * only those three are done. Pure.
+ * Claims the first due delivery of a claim, unless a delivery of the claim runs. On the way, withdraws overtaken deliveries, refuses those
+ * whose order another claim has, and settles those without a handler. `mayRun` is called once there is a delivery to run; if it returns
+ * false, because no slot is free, the delivery keeps waiting. Pure.
  */
 export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = () => true): Claimed {
   const taken: Delivery[] = []
@@ -103,23 +104,22 @@ export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = () => 
   }
 }
 
-/** What the host is asked to deliver. */
 export function jobOf(claim: string, delivery: Delivery): Job {
   const { event, attempts, callback, previous } = delivery
   const id = deliveryId(claim, keyOf(delivery))
   return { event, id, attempt: attempts, callback, ...(previous && { previous }) }
 }
 
-/** How long deliveries are tried, and by which time and chance. */
+/** How long deliveries are retried, with the current time and a random number. */
 export interface Patience {
   readonly now: number
-  /** From 0 to 1, for the jitter: what failed together is not tried again together. */
+  /** From 0 to 1, for the jitter: deliveries that failed together are not retried together. */
   readonly random: number
   readonly maxAttempts: number
   readonly maxHoldMs: number
 }
 
-/** What an attempt came to. Pure. */
+/** Records the verdict on an attempt. Pure. */
 export function settle(record: ClaimRecord, key: DeliveryKey, verdict: Verdict, patience: Patience): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery === undefined) return record
@@ -130,7 +130,7 @@ export function settle(record: ClaimRecord, key: DeliveryKey, verdict: Verdict, 
   return withDelivery(record, key, retriedOrDead(delivery, verdict, patience))
 }
 
-/** Dead with attempts left, because one more would repeat what the last one committed. Pure. */
+/** Makes a delivery dead though it has attempts left, because a retry would repeat what the last attempt committed. Pure. */
 export function bury(record: ClaimRecord, key: DeliveryKey, error: ConversionWebhookError, now: number): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery === undefined) return record
@@ -139,7 +139,7 @@ export function bury(record: ClaimRecord, key: DeliveryKey, error: ConversionWeb
   return withDelivery(record, key, settled({ ...delivery, log: logged(delivery.log, entry) }, 'dead', now))
 }
 
-/** An attempt whose process is gone: it counts, so that a delivery that ends its process is dead in the end. Pure. */
+/** Ends an attempt whose process is gone. The attempt counts, so that a delivery that crashes each process becomes dead. Pure. */
 export function lapse(record: ClaimRecord, key: DeliveryKey, patience: Patience): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery?.state !== 'running') return record
@@ -173,28 +173,28 @@ function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting'
   return { ...next, state: 'waiting', dueAt: now + retryDelayMs(isHeld ? holds : attempts, patience.random) }
 }
 
-/** A date; undefined where it is past by the clock that deliveries are due by, which is not the one of the process that asked. */
+/** The date, or undefined if it is past by the clock of deliveries, which is not the clock of the process that asked `confirm`. */
 function laterThan(now: number, date: number | undefined): number | undefined {
   return date !== undefined && date > now ? date : undefined
 }
 
 const hourMs = 3_600_000
 
-/** No retry is put off by so much: a later `dueAt` predates a clock jump and counts as due. A date that `confirm` answered may be later. */
+/** No retry is delayed this long: a later `dueAt` predates a clock jump and counts as due. Only a date that `confirm` answered may be later. */
 export const jumpMs = 2 * hourMs
 
 function isDue({ dueAt, heldUntil }: Delivery, now: number): boolean {
   return dueAt <= now || (heldUntil === undefined && dueAt > now + jumpMs)
 }
 
-/** Milliseconds before the next attempt: 1 s after the first, twice as long each time, at most an hour; a fifth more or less by chance. @internal */
+/** Milliseconds before the next attempt: 1 s after the first, doubled each time, at most an hour, and a random 20 % more or less. @internal */
 export function retryDelayMs(tries: number, random: number): number {
   return Math.round(Math.min(hourMs, 1_000 * 2 ** Math.min(tries - 1, 20) * (0.8 + 0.4 * random)))
 }
 
 /**
- * Dead, refused, or waiting for its time: at once, as if it had never been tried. One that was refused because another claim has the order
- * takes the order with the next yes, unless its own claim has got the order since. Pure.
+ * A dead, refused or waiting delivery after a replay: due at once, with all its attempts. A delivery that was refused because another claim
+ * has the order takes the order with the next yes, unless its own claim has got the order since. Pure.
  */
 export function replayed(record: ClaimRecord, delivery: Delivery, holders: Holders, now: number): Delivery {
   const { heldSince: _held, firstDate: _first, heldUntil: _until, takenBy, settledAt, state, ...rest } = delivery
@@ -209,7 +209,7 @@ function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | '
   return { ...rest, state, settledAt: now }
 }
 
-/** Anything can be thrown, also what throws when it is looked at. */
+/** Never throws: a handler may throw any value, even one whose properties throw. */
 function messageOf(error: unknown): { message?: string } {
   try {
     const text: unknown = error instanceof Error ? error.message : error
@@ -222,15 +222,15 @@ function messageOf(error: unknown): { message?: string } {
 const maxMessage = 1_000
 
 /**
- * The beginning of a string, as a copy: a message may be cut out of a response, and a slice keeps the whole of it in memory. Without half
- * an address at its end, which `erase` could not find.
+ * The beginning of a string, as a copy: a slice of a message would keep the whole response that holds it in memory. Never ends within an
+ * e-mail address, since `erase` could not find half an address.
  */
 function cut(text: string): string {
   const end = text.length > maxMessage ? endBefore(text, maxMessage) : text.length
   return Buffer.from(text.slice(0, end)).toString()
 }
 
-/** What ended the last attempt that did not succeed. */
+/** Why the last unsuccessful attempt ended. */
 export function lastErrorOf({ log }: Delivery): { code: ConversionErrorCode; message?: string } | undefined {
   const entry = log.findLast(({ code }) => code !== undefined)
   if (entry?.code === undefined) return undefined
@@ -238,8 +238,8 @@ export function lastErrorOf({ log }: Delivery): { code: ConversionErrorCode; mes
 }
 
 /**
- * Withdraws every waiting delivery that was overtaken, but those whose turn is coming anyway. Without it a success that is held for a
- * month would be withdrawn a month after its fail. Pure.
+ * Withdraws every overtaken delivery that waits, except those that are queued to be claimed. Otherwise a success that is held for a month
+ * would be withdrawn a month after its fail. Pure.
  */
 export function withdrawOvertaken(
   record: ClaimRecord,

@@ -9,7 +9,7 @@ import type { Accepted, Inbox } from './inbox.js'
 import { keptWith, type QuarantinedCallback } from './quarantine.js'
 import type { DurableStore } from './store.js'
 
-/** What the end waits at most for a look that is under way: its storage may not answer. */
+/** Milliseconds that `close` waits for a look that is under way: the storage may never answer. */
 const idleWithinMs = 700
 
 /** The inbox over a store that outlives the process: records before the answer, and delivers in the background. */
@@ -42,7 +42,7 @@ export class DurableInbox<Tx, Commit> extends AttachedInbox implements Inbox<Com
     return accepted
   }
 
-  /** Made with the first use, once there is a webhook. */
+  /** The deliverer, made on first use since it needs the webhook. */
   #open(): Deliverer<Tx> {
     const host = this.requireOpen()
     return (this.#deliverer ??= new Deliverer(this.#store, host, this.slots, this.running))
@@ -71,7 +71,7 @@ export class DurableInbox<Tx, Commit> extends AttachedInbox implements Inbox<Com
     await this.#store.close()
   }
 
-  /** A failure of the storage that nobody asked for. */
+  /** Reports a storage failure that no method of this inbox rejects with. */
   report(error: unknown): void {
     this.#deliverer?.failed(error)
   }

@@ -1,4 +1,4 @@
-/** A promise's two ends, for something that is done together with others. */
+/** An item of a group, with the functions that settle its promise. */
 interface Waiting<Item> {
   readonly item: Item
   readonly resolve: (value: unknown) => void
@@ -11,8 +11,8 @@ export type Ended = { readonly value: unknown } | { readonly error: unknown }
 const maxItems = 500
 
 /**
- * Does in one go what was asked for in one turn of the event loop, and, while one go is under way, everything that comes meanwhile:
- * a commit costs the same for one row and for a hundred.
+ * Processes together all items that are submitted in one turn of the event loop or while the previous group is processed: a commit costs
+ * the same for one row and for a hundred.
  */
 export class Group<Item> {
   readonly #go: (items: readonly Item[]) => Promise<readonly Ended[]>
@@ -20,7 +20,10 @@ export class Group<Item> {
   #queue: Waiting<Item>[] = []
   #working: Promise<void> | undefined
 
-  /** `go` answers for each item; where it rejects, none of them was done. `gather` gives what is worth waiting for before each go, since more items come of it. */
+  /**
+   * `go` processes a group and resolves with an end for each item; if it rejects, no item was processed. `gather` may return a promise to
+   * wait for before each group, since its end makes callers submit more items.
+   */
   constructor(
     go: (items: readonly Item[]) => Promise<readonly Ended[]>,
     gather: () => Promise<unknown> | undefined = () => undefined,
@@ -36,7 +39,7 @@ export class Group<Item> {
     })
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no item is queued or being processed. */
   async idle(): Promise<void> {
     while (this.#working !== undefined) await this.#working
   }
@@ -47,7 +50,7 @@ export class Group<Item> {
       const gathering = this.#gather()
       if (gathering) {
         await gathering
-        await new Promise(setImmediate) // what came of it is submitted now
+        await new Promise(setImmediate) // callers that waited for `gathering` submit their items now
       }
       const group = this.#queue.slice(0, maxItems)
       this.#queue = this.#queue.slice(maxItems)

@@ -7,14 +7,14 @@ export interface Holder {
   readonly isRunning: boolean
 }
 
-/** Which claim has an order, by the order's identity. */
+/** The claim that has each order, by the order's identity. */
 export type Holders = ReadonlyMap<string, Holder>
 
 export function holderOf(record: ClaimRecord): Holder {
   return { claim: record.id, isRunning: isRunning(record) }
 }
 
-/** Finds who has each of some orders, one by one. */
+/** Finds the holder of each order, one by one. */
 export function holdersBy(orders: Iterable<string>, find: (order: string) => Holder | undefined): Holders {
   const holders = new Map<string, Holder>()
   for (const order of orders) {
@@ -24,13 +24,13 @@ export function holdersBy(orders: Iterable<string>, find: (order: string) => Hol
   return holders
 }
 
-/** Who has some orders in the place of a claim. */
+/** The holders of these orders other than this claim. */
 export function otherHolders(orders: readonly string[], claim: string, holders: Holders): readonly Holder[] {
   const all = orders.map((order) => holders.get(order)).filter((holder) => holder !== undefined)
   return all.filter((holder) => holder.claim !== claim)
 }
 
-/** Those of some orders that a claim does not have. */
+/** Those of these orders that the claim does not have. */
 export function missingOrders(orders: readonly string[], claim: string, holders: Holders): readonly string[] {
   return [...new Set(orders)].filter((order) => holders.get(order)?.claim !== claim)
 }

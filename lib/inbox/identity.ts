@@ -2,25 +2,25 @@ import { hash } from 'node:crypto'
 import type { Callback } from '../callback/conversion.js'
 
 /**
- * The id of what makes two callbacks be about the same conversion: a hash over tagged, length-prefixed parts, so that exact bytes
- * are compared and no two lists of parts read alike. 160 bits as hex, without anything personal to be read from it.
+ * The identity of a callback, shared by all callbacks about the same conversion: 160 bits of a hash, as hex, from which nothing personal
+ * can be read. Each hashed part has its length before it, so that no two arrays of parts give the same string.
  */
 export function identityOf({ scope, params }: Callback): string {
   if (params.orderID !== undefined) return orderIdentity(scope, params.orderID)
   return hashOf(['emails', scope, emailKey(params.referee_email) ?? '', emailKey(params.referrer_email) ?? ''])
 }
 
-/** An order id as identities compare it: every byte, but for blanks around it and two spellings of one letter. */
+/** An order id as identities compare it: trimmed, and with one encoding (NFC) of each accented letter; case counts. */
 export function orderKey(text: string): string {
   return text.trim().normalize('NFC')
 }
 
-/** An e-mail address as identities and conflicts compare it: in any case, and in either spelling of an accented letter. */
+/** An e-mail address as identities and claims compare it: trimmed, in lower case, and with one encoding (NFC) of each accented letter. */
 export function emailKey(address: string | undefined): string | undefined {
   return address?.trim().toLowerCase().normalize('NFC')
 }
 
-/** Who referred whom, as a callback says it and as e-mail addresses are compared; an address left out is a value of its own. */
+/** The two addresses of a callback, as they are compared. A missing address is a value of its own. */
 export interface People {
   readonly referrerEmail?: string
   readonly refereeEmail?: string
@@ -32,25 +32,25 @@ export function peopleOf({ params }: Callback): People {
   return { ...(referrerEmail !== undefined && { referrerEmail }), ...(refereeEmail !== undefined && { refereeEmail }) }
 }
 
-/** A hash of the people of a claim: they are told apart by it after prune and erase too. */
+/** A hash of a claim's people, which still tells claims apart after prune and erase. */
 export function peopleKey(identity: string, { referrerEmail = '', refereeEmail = '' }: People): string {
   return hashOf(['people', identity, referrerEmail, refereeEmail])
 }
 
-/** How many digits of its id a claim has in common with its identity, so that the id alone says which lock it stands under. */
+/** The first digits of a claim's id are those of its identity, so that the id alone tells which lock the claim is under. */
 const lockDigits = 16
 
-/** The id of a rival: the beginning of its identity's, and a hash of its people. */
+/** The id of a rival: the first digits of its identity, then digits of the hash of its people. */
 export function rivalId(identity: string, people: string): string {
   return identity.slice(0, lockDigits) + people.slice(lockDigits)
 }
 
-/** The identity that an order has in a scope: what is reserved for a claim. */
+/** The identity of an order in a scope: the key under which the order is reserved for a claim. */
 export function orderIdentity(scope: string, order: string): string {
   return hashOf(['order', scope, orderKey(order)])
 }
 
-/** The first 64 bits of a hash, as the databases keep whole numbers. */
+/** The first 64 bits of a hash, as a signed integer that both databases can store. */
 export function bitsOf(hash: string): bigint {
   return BigInt.asIntN(64, BigInt(`0x${hash.slice(0, 16)}`))
 }

@@ -7,59 +7,63 @@ import type { Contradiction, ConversionEvent, Outcome, Previous } from './vocabu
 declare const commitType: unique symbol
 
 /**
- * Where conversions and deliveries are recorded before the answer. One inbox serves one webhook of a process; durable ones are shared
- * by processes. `Commit` is the type of `context.commit` in the handlers of a webhook with this inbox; undefined where there is none.
- * The operators work without a webhook too, so that a script can look after an inbox; what they mark, a process with handlers delivers.
+ * Records callbacks and their deliveries before the answer. One inbox object serves one webhook; several processes may share the storage
+ * of a durable inbox. `Commit` is the type of `context.commit` in the webhook's handlers; undefined if there is none.
+ * The operators work without a webhook too, so that a script can look after an inbox. A script only marks what is to be delivered: a
+ * process with handlers delivers it.
  */
 export interface Inbox<Commit = unknown> extends Operators {
-  /** Carries the type only. */
+  /** Never set: carries the type only. */
   readonly [commitType]?: Commit
-  /** Whether what was answered with 200 survives the process. */
+  /** Whether a callback that was answered with 200 survives the end of the process. */
   readonly isDurable: boolean
   /**
-   * Called once, by `conversionWebhook`, before anything else; a second call throws `ERR_CONVERSION_INBOX_ATTACHED`.
-   * Delivery starts one macrotask later, so that handlers may still be registered.
+   * Called once, by `conversionWebhook`, before `accept` and `quarantine`; a second call throws `ERR_CONVERSION_INBOX_ATTACHED`.
+   * Delivery starts one macrotask later, so that the app can still register handlers with `webhook.on`.
    */
   attach(host: InboxHost): void
   /**
-   * Records a valid callback by the ledger. Resolves when it is recorded for good: in memory after its deliveries have run, in a durable
-   * inbox after the commit, with the deliveries to come later, perhaps in another process.
-   * Rejects with a coded error (500, 503) where a handler failed in memory or nothing could be recorded; then a repeat is welcome.
+   * Records a valid callback by the ledger. The memory inbox resolves after the handlers have run. A durable inbox resolves after its
+   * commit, and delivers later, perhaps in another process.
+   * Rejects with a coded error (500, 503) if a handler failed in memory or nothing could be recorded; the sender should repeat the callback.
    */
   accept(callback: Callback): Promise<Accepted>
   /**
-   * Keeps a refused callback for a person to look at, or counts it where the same content is kept already.
-   * Resolves when that is recorded; the oldest give way.
+   * Keeps a refused callback for a person to look at, or counts it if the same content is kept already. Resolves when that is recorded.
+   * When the quarantine is full, its oldest callbacks are dropped.
    */
   quarantine(callback: QuarantinedCallback): Promise<void>
-  /** Stops claiming, waits `closeTimeoutMs` for running handlers but not for stuck ones, aborts their signals, then lets go of everything. Idempotent. */
+  /**
+   * Starts no more deliveries, and waits at most `closeTimeoutMs` for running handlers, though not for stuck ones. Then aborts the signals
+   * of those that still run, and closes the storage. A second call returns the same promise.
+   */
   close(): Promise<void>
 }
 
 export interface Accepted {
   readonly outcome: Exclude<Outcome, 'refused'>
-  /** The claim's id; of a conflict that of the callback in quarantine. */
+  /** The claim's id; for a conflict, the id of the callback in quarantine. */
   readonly id: string
-  /** With a conflict: what is told of it. */
+  /** Present for a conflict: what `onConflict` gets. */
   readonly contradiction?: Contradiction
 }
 
 /** What an inbox needs of the webhook that it belongs to. */
 export interface InboxHost {
   readonly handlers: { has(event: ConversionEvent): boolean }
-  /** Whether `confirm` is asked before a success reaches its handler. */
+  /** Whether the webhook has a `confirm`, which is asked before the handlers of `success` and `goalComplete`. */
   readonly hasConfirm: boolean
   /** Asks `confirm` and runs the handler under its time limit. Never throws. */
   deliver(attempt: Attempt): Delivering
-  /** Reads a refused callback once more, with today's options. Never throws. */
+  /** Parses and checks a refused callback again, with the current options. Never throws. */
   reread(refused: RefusedRecord): RereadResult
-  /** The typed conversion; undefined where it cannot be typed any more. Never throws. */
+  /** The typed conversion; undefined if `parseCustomValue` throws. Never throws. */
   conversionOf(callback: Callback): Conversion<unknown> | undefined
-  /** A refused callback that was replayed contradicts what is recorded, or a delivery is refused because another claim has the order. */
+  /** Called when a replayed callback contradicts what is recorded, or when a delivery is refused because another claim has the order. */
   onConflict(conflict: Contradiction & { readonly callback: Callback }): void
-  /** A delivery is tried no more. */
+  /** Called when a delivery has become dead. */
   onDead(dead: { job: Job; error: unknown }): void
-  /** Something failed that no caller is told of: with a job its handler, else the inbox. */
+  /** Reports a failure that no promise rejects with: of the job's handler or, without a job, of the inbox. */
   onError(error: unknown, job?: Job): void
   readonly concurrency: number
   readonly handlerTimeoutMs: number
@@ -72,22 +76,22 @@ export type RereadResult =
   | { readonly ok: true; readonly callback: Callback }
   | { readonly ok: false; readonly code: ConversionErrorCode; readonly issues: readonly Issue[] }
 
-/** What is delivered. */
+/** A delivery, as one attempt passes it to `confirm` and the handler. */
 export interface Job {
   readonly event: ConversionEvent
   /** The idempotency key. */
   readonly id: string
-  /** 1 for the first. */
+  /** 1 for the first attempt. */
   readonly attempt: number
   readonly previous?: Previous
   readonly callback: Callback
 }
 
-/** One attempt at one delivery, and what it changes in the storage while it runs. */
+/** One attempt at one delivery, with the changes that it may make in the storage while it runs. */
 export interface Attempt extends Job {
   /**
-   * Reserves the order for the claim, after a yes of `confirm` and before the handler: `order` as `confirm` named it, or the order id as sent.
-   * Rejects where the storage fails.
+   * Reserves the order for the claim: called after a yes of `confirm`, before the handler. `order` is the number that `confirm` answered;
+   * undefined stands for the order id of the callback. Rejects if the storage fails.
    */
   readonly reserve: (order: string | undefined) => Promise<Reserved>
   /** Runs a function in the transaction that marks the delivery done; absent in memory. */
@@ -96,25 +100,27 @@ export interface Attempt extends Job {
 
 export type Reserved =
   | Readonly<Record<string, never>>
-  /** What the attempt came to, since the order is another claim's or the attempt has lapsed. */
+  /** How the attempt ends: another claim has the order, or the attempt has lapsed. */
   | { readonly verdict: Verdict }
   /** `confirm` named another order than an earlier yes for the same claim. */
   | { readonly isAnotherOrder: true }
 
+/** An attempt that has started. */
 export interface Delivering {
-  /** How the attempt ended: at the latest when its time ran out. Never rejects. */
+  /** Resolves when the handler has ended or, before that, when its time runs out. Never rejects. */
   readonly verdict: Promise<Verdict>
-  /** When the handler really came to its end; until then nothing else of its identity runs. Never rejects. */
+  /** Resolves when the handler has ended, in time or not; until then no other delivery of its claim runs. Never rejects. */
   readonly finished: Promise<unknown>
-  /** Tells the handler, by `context.signal`, that nobody waits for it any longer. */
+  /** Aborts the handler's `context.signal`. */
   abort(reason: Error): void
 }
 
+/** How an attempt ended. */
 export type Verdict =
   | { readonly state: 'done' }
-  /** By `confirm`, or because the claim `takenBy` has the order. */
+  /** `confirm` answered `false`, or the claim `takenBy` has the order. */
   | { readonly state: 'refused'; readonly takenBy?: string }
-  /** To be tried again, by `confirm`'s wish (held) or after a failure. `until`: the date that `confirm` answered, in milliseconds since 1970. */
+  /** To be tried again: `confirm` holds it, or the attempt failed. `until`: the date that `confirm` answered, in milliseconds since 1970. */
   | {
       readonly state: 'waiting'
       readonly code: PlainCode

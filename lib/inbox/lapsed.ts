@@ -1,7 +1,7 @@
 import type { AttemptMark } from './records.js'
 import type { Candidate } from './store.js'
 
-/** An attempt whose process is gone, or that its own process does not know of. */
+/** An attempt whose process is gone, or that is recorded for a process in which it does not run. */
 export interface LeftAttempt extends AttemptMark {
   /** The id of its claim. */
   readonly claim: string
@@ -12,14 +12,14 @@ export function isSameAttempt(one: AttemptMark, other: AttemptMark): boolean {
   return one.owner !== undefined && one.owner === other.owner && one.startedAt === other.startedAt
 }
 
-/** Those of some attempts that were found before as well. */
+/** The found attempts that were also found before. */
 export function seenAgain(found: readonly LeftAttempt[], before: readonly LeftAttempt[]): readonly LeftAttempt[] {
   return found.filter((each) => before.some((other) => other.claim === each.claim && isSameAttempt(other, each)))
 }
 
 /**
- * A candidate that ends the attempt with which it was found, and no other: until it is looked at, the delivery may have been taken over by
- * somebody who lives. One that was found as due ends none.
+ * A candidate that ends the attempt that was found, and no other: before the candidate is processed, a live process may have taken the
+ * delivery over. If only a claim's id was found, because a delivery of the claim is due, the candidate ends no attempt.
  */
 export function candidateFor(owner: string, found: LeftAttempt | string): Candidate {
   if (typeof found === 'string') return { claim: found, owner, isLapsed: () => false }

@@ -1,14 +1,14 @@
 import type { Callback, ConversionStatus } from '../callback/conversion.js'
 import type { ConversionEvent, DeliveryState, Outcome, Previous } from './vocabulary.js'
 
-/** What the ledger keeps of a claim, apart from its deliveries. */
+/** What the ledger records of a claim, apart from its deliveries. */
 interface Facts {
   readonly status: ConversionStatus
   /** Whether a pending before the success, or any success, said that the goal is complete. */
   readonly goal: boolean
-  /** The first amount that a success said; later successes must agree. */
+  /** The first amount that a success stated; a success with another amount is a conflict. */
   readonly purchaseValue?: number
-  /** People and amount were dropped, and are not learnt again from repeats: contradictions are no longer seen. */
+  /** Addresses and amount were pruned or erased. Repeats do not restore them, so contradictions are no longer detected. */
   readonly isForgotten?: boolean
 }
 
@@ -18,9 +18,9 @@ export interface Entry {
   /** Order of recording within the claim. */
   readonly sequence: number
   readonly state: DeliveryState
-  /** A fail that was fixed as the taking back of a delivered success. */
+  /** Whether this is a fail that takes back a delivered success. */
   readonly reversal: boolean
-  /** Done because nobody handles its event: settled, but nothing was told that could be taken back. */
+  /** Done because its event had no handler: there is no handler's effect that a fail would have to take back. */
   readonly isUnheard?: boolean
   readonly previous?: Previous
 }
@@ -32,7 +32,7 @@ export interface Recorded extends Facts {
 export interface Decision {
   readonly outcome: Exclude<Outcome, 'refused'>
   readonly next: Facts
-  /** The events to deliver, in order; each brings its withdrawn delivery back or makes a new one. */
+  /** The events to deliver, in order. Each makes a new delivery, or brings the withdrawn one back. */
   readonly events: readonly ConversionEvent[]
   readonly previous?: Previous
 }
@@ -40,7 +40,7 @@ export interface Decision {
 type Ruling = 'event' | 'duplicate' | 'stale' | 'conflict'
 type Standing = 'nothing' | 'pending' | 'success' | 'failUndelivered' | 'failDelivered'
 
-/** "The ledger" in docs/design.md: what is recorded, what arrives. */
+/** "The ledger" in docs/design.md: the recorded status, then the status that arrives. */
 const table: Readonly<Record<Standing, Readonly<Record<ConversionStatus, Ruling>>>> = {
   nothing: { pending: 'event', success: 'event', fail: 'event' },
   pending: { pending: 'duplicate', success: 'event', fail: 'event' },
@@ -49,7 +49,7 @@ const table: Readonly<Record<Standing, Readonly<Record<ConversionStatus, Ruling>
   failDelivered: { pending: 'stale', success: 'conflict', fail: 'duplicate' },
 }
 
-/** What a callback changes of the claim that it belongs to. Pure: no clock, no I/O. */
+/** What a callback changes in the claim that it belongs to. Pure: no clock, no I/O. */
 export function decide(recorded: Recorded | undefined, callback: Callback): Decision {
   const { status, params } = callback
   const saysGoal = params.goal_complete?.trim() === '1'
@@ -61,7 +61,7 @@ export function decide(recorded: Recorded | undefined, callback: Callback): Deci
   const verdict = table[standing][status]
   if (known && verdict === 'conflict') return { outcome: 'conflict', next: known, events: [] }
 
-  // A pending counts until the success is there, a success always, a fail or a stale pending never.
+  // `goal_complete=1` counts in a success, and in a pending that comes before the success; never in a fail or a stale pending.
   const counts = status === 'success' || (status === 'pending' && verdict !== 'stale')
   const goal = (known?.goal ?? false) || (saysGoal && counts)
   const isEvent = verdict === 'event'
@@ -79,14 +79,14 @@ export function decide(recorded: Recorded | undefined, callback: Callback): Deci
   return { outcome: verdict, next: verdict === 'stale' && known ? known : merged, events: [] }
 }
 
-/** What is to be done with a delivery whose turn has come. */
+/** What to do with a delivery that is being claimed. */
 export type Due =
   | { readonly action: 'deliver'; readonly reversal: boolean; readonly previous?: Previous }
   | { readonly action: 'withdraw' }
 
 const withdraw: Due = { action: 'withdraw' }
 
-/** Whether a claimed delivery is still to be told, and as what: later callbacks may have overtaken it. Pure. */
+/** Whether a delivery that is being claimed is still to be run, and as what: later callbacks may have overtaken it. Pure. */
 export function due(recorded: Recorded, delivery: Entry): Due {
   const others = recorded.deliveries.filter((other) => other !== delivery)
   const later = others.filter((other) => other.sequence > delivery.sequence)
@@ -109,27 +109,27 @@ export function due(recorded: Recorded, delivery: Entry): Due {
   }
   if (isFailTold(others)) return withdraw
   if (delivery.previous?.status !== 'success') return { action: 'deliver', reversal: false, ...asRecorded }
-  // That success was never delivered, so for the handler it has never been.
+  // The success before this fail was never delivered, so the handler gets the status before that success.
   const before = earlier.find(({ event }) => event === 'success')?.previous
   return { action: 'deliver', reversal: false, ...(before ? { previous: before } : {}) }
 }
 
-/** Whether a handler completed it. */
+/** Whether a handler completed the delivery. */
 function isTold({ state, isUnheard }: Entry): boolean {
   return state === 'done' && isUnheard !== true
 }
 
-/** Whether an order is paid by it: what `confirm` is asked about, and what an order is reserved for. */
+/** Whether the event pays an order: only then is `confirm` asked and the order reserved. */
 export function isSuccess({ event }: Pick<Entry, 'event'>): boolean {
   return event === 'success' || event === 'goalComplete'
 }
 
-/** Whether anything was told that a fail would have to take back. */
+/** Whether a handler completed a success or goal, which a fail has to take back. */
 export function isDelivered(deliveries: readonly Entry[]): boolean {
   return deliveries.some((delivery) => isSuccess(delivery) && isTold(delivery))
 }
 
-/** Whether the plain fail is done: there is no second one. */
+/** Whether the plain fail is done. A claim has at most one. */
 export function isFailTold(deliveries: readonly Entry[]): boolean {
   return deliveries.some(({ event, reversal, state }) => event === 'fail' && !reversal && state === 'done')
 }
@@ -138,7 +138,7 @@ function isGoalDelivered(deliveries: readonly Entry[]): boolean {
   return deliveries.some((delivery) => delivery.event === 'goalComplete' && isTold(delivery))
 }
 
-/** What a callback that arrives now finds recorded. */
+/** The `previous` of a callback that arrives now. */
 export function previousOf({ status, deliveries }: Recorded): Previous {
   return { status, goalComplete: isGoalDelivered(deliveries) }
 }
@@ -163,7 +163,7 @@ function factsFrom({ status, goal, purchaseValue, isForgotten }: Facts): Facts {
   }
 }
 
-/** Looked at before anything else: two successes of one claim that name another amount. */
+/** Whether two successes of one claim state different amounts. */
 function contradicts({ purchaseValue: known }: Facts, { purchaseValue: said }: Pick<Facts, 'purchaseValue'>): boolean {
   return known !== undefined && said !== undefined && known !== said
 }

@@ -20,31 +20,31 @@ import { Identities, memoryRoom, type Identity } from './stores/identities.js'
 import { MemoryStore } from './stores/memory-store.js'
 
 /**
- * The inbox of a process that forgets: 10,000 identities and 64 MiB (settled ones give way, oldest first, then those that wait for a
- * repeat), and the last 1,000 refused callbacks and the last 1,000 conflicts, 8 MiB of each.
- * Handlers run before the answer, so a failure is answered with 500 and tried again when the callback is repeated; there is no timer
- * and no other second try. For development, or for handlers that are idempotent themselves.
+ * An inbox in the memory of one process, lost when the process ends. Holds 10,000 conversions and 64 MiB, and 1,000 refused callbacks and
+ * 1,000 conflicts, 8 MiB of each. When it is full, it drops settled conversions, then those that wait for a repeat, the oldest first.
+ * Handlers run before the answer. A failed delivery is answered with 500 and retried only when the callback is repeated: there are no
+ * timers. For development, or for handlers that are idempotent themselves.
  */
 export function memoryInbox(): Inbox<undefined> {
   return openMemory()
 }
 
-/** The same with less room: for tests. @internal */
+/** A memory inbox with other limits, for tests. @internal */
 export function openMemory(room = memoryRoom, budget = memoryBudget): Inbox<undefined> {
   const identities = new Identities<Work>(room)
   return new MemoryInbox(identities, new MemoryStore(identities, budget))
 }
 
-/** What an attempt came to; undefined where the delivery is settled. */
+/** The verdict on an attempt that did not settle its delivery. */
 type Failure = Extract<Verdict, { state: 'waiting' }>
 
-/** What is under way for one identity. */
+/** The attempts under way for one claim. */
 interface Work {
-  /** Attempts that were asked for and have no verdict yet: callbacks that arrive meanwhile join them. */
+  /** Attempts without a verdict: a callback that needs the same delivery meanwhile waits for the same attempt. */
   readonly attempts: Map<DeliveryKey, Promise<Failure | undefined>>
-  /** The last of them, which the next one waits for. */
+  /** The last of `attempts`, which the next one waits for. */
   tail: Promise<unknown> | undefined
-  /** Handlers that run, some of them past their time: everything else of the identity waits for them. */
+  /** Handlers that run, in time or late: the claim's other deliveries wait for them. */
   readonly running: Map<DeliveryKey, Delivering>
 }
 
@@ -89,7 +89,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     }
     const { record, before, keys: news } = recording
     const { id } = record
-    // A repeat asks for whatever is unsettled, even where it brings the goal as news.
+    // A repeat asks for every unsettled delivery, also if it reports the goal for the first time.
     const isRepeat = before?.status === callback.status
     const keys = outcome === 'stale' ? [] : isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
     const claim = this.#identities.put(record, keys.length > 0 ? newWork() : undefined)
@@ -98,7 +98,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     if (keys.length === 0) return { outcome, id }
 
     const failures = await this.#runAll(claim, keys)
-    // What failed and was overtaken meanwhile needs no repeat.
+    // A delivery that failed and was overtaken meanwhile is withdrawn, so the sender need not repeat the callback.
     if (failures.length > 0 && !isSettled(claim.record)) throw failureError(failures)
     return { outcome: 'accepted', id }
   }
@@ -110,7 +110,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     return Promise.resolve()
   }
 
-  /** Runs what a replay marked, in the background: a failure is told to `onError`, and waits for the next replay or repeat. */
+  /** Runs what a replay marked, in the background. A delivery that fails waits for the next replay or repeat. */
   protected wake(id?: string): void {
     if (!this.isAttached || this.isClosed) return
     const identity = id === undefined ? undefined : this.#identities.find(id)
@@ -140,7 +140,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     return Promise.resolve()
   }
 
-  /** Attempts of several deliveries of an identity; what failed. */
+  /** Attempts several deliveries of a claim, and resolves with the failures. */
   async #runAll(identity: Identity<Work>, keys: readonly DeliveryKey[]): Promise<readonly Failure[]> {
     const results = await Promise.all(keys.map((key) => this.#join(identity, key)))
     this.#withdrawOvertaken(identity)
@@ -154,7 +154,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     )
   }
 
-  /** The attempt that is under way for a delivery, or a new one behind the last of its identity. */
+  /** The attempt that is under way for a delivery, or a new one behind the last of its claim. */
   #join(identity: Identity<Work>, key: DeliveryKey): Promise<Failure | undefined> {
     const work = identity.work ?? newWork()
     if (identity.work === undefined) this.#identities.setWork(identity, work)
@@ -165,14 +165,14 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     const attempt = this.#attempt(identity, work, key, turn).finally(() => {
       work.attempts.delete(id)
       if (work.tail === attempt) work.tail = undefined
-      this.#rest(identity, work)
+      this.#endWorkIfIdle(identity, work)
     })
     work.attempts.set(id, attempt)
     work.tail = attempt
     return attempt
   }
 
-  #rest(identity: Identity<Work>, { attempts, running }: Work): void {
+  #endWorkIfIdle(identity: Identity<Work>, { attempts, running }: Work): void {
     if (attempts.size > 0 || running.size > 0) return
     this.#identities.setWork(identity, undefined)
   }
@@ -212,7 +212,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
       slot.release()
       this.running.delete(delivering)
       work.running.delete(claimedKey)
-      this.#rest(identity, work)
+      this.#endWorkIfIdle(identity, work)
     })
     const verdict = await delivering.verdict
     if (isLate(verdict) && work.running.get(claimedKey) === delivering) {
@@ -225,12 +225,12 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   }
 
   #settle(identity: Identity<Work>, key: DeliveryKey, verdict: Verdict): void {
-    this.#identities.change(identity, settle(identity.record, key, verdict, { now: Date.now(), ...endless }))
+    this.#identities.change(identity, settle(identity.record, key, verdict, { now: Date.now(), ...noRetries }))
     const settled = findDelivery(identity.record, key)
     if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record.id, deliveries: [settled] })
   }
 
-  /** Takes a delivery up, if there is still something to run. */
+  /** Claims a delivery; without one in the result there is nothing to run. */
   #claim(identity: Identity<Work>, key: DeliveryKey): { delivery?: Delivery; lost: Lost } {
     const { record: found } = identity
     const holders = holdersBy(ordersOf(found), (order) => this.#identities.holder(order))
@@ -248,7 +248,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     })
   }
 
-  /** A slot once it is one's turn; undefined where that takes too long. */
+  /** Waits for `turn`, then for a slot; undefined if that takes longer than `handlerTimeoutMs`. */
   async #slotAfter(turn: Promise<unknown> | undefined): Promise<Slot | undefined> {
     const free = turn === undefined ? this.slots.take() : undefined
     if (free !== undefined) return free
@@ -261,21 +261,21 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   }
 }
 
-/** When all attempts before it have their verdicts, and no handler runs on past its time. */
+/** Resolves when all earlier attempts of the claim have verdicts and their handlers have ended. */
 async function turnOf({ tail, running }: Work): Promise<void> {
   await tail
   await Promise.all([...running.values()].map(({ finished }) => finished))
 }
 
-/** Nothing is tried again by itself, so nothing is dead. */
-const endless = { random: 0, maxAttempts: Infinity, maxHoldMs: Infinity }
+/** This inbox has no retries of its own, so no delivery becomes dead. */
+const noRetries = { random: 0, maxAttempts: Infinity, maxHoldMs: Infinity }
 
-/** A fail that is claimed as the reversal keeps the attempt that was asked for. */
+/** The key of an attempt: `fail` also for a reversal, since a fail may become one when it is claimed. */
 function attemptKey(key: DeliveryKey): DeliveryKey {
   return key === 'reversal' ? 'fail' : key
 }
 
-/** One error for all deliveries of a callback that failed: a failure counts more than a hold. */
+/** One error for all failed deliveries of a callback, with the code of a hold only if all of them were held. */
 function failureError(failures: readonly Failure[]): ConversionWebhookError {
   const causes = failures.map(({ error }) => error).filter((error) => error !== undefined)
   const first = failures.find(({ code }) => code !== 'ERR_CONVERSION_DELIVERY_HELD') ?? failures[0]

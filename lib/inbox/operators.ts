@@ -3,156 +3,165 @@ import type { Digest } from '../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
 import type { ConversionEvent, DeliveryState, Difference, Outcome } from './vocabulary.js'
 
-/** `waiting`, `running`, `done`, `dead`, `withdrawn` and `refused` (by `confirm`) of deliveries; the rest of quarantined callbacks. */
+/**
+ * The state of a row. A delivery is `waiting`, `running`, `done`, `dead`, `withdrawn`, or `refused` (`confirm` answered `false`, or another
+ * claim has the order). A quarantined callback is `refused`, `conflict`, `waiting` (for the check that follows a replay) or `done` (recorded
+ * by a replay).
+ */
 export type InboxState = DeliveryState | 'conflict'
 
 export interface InboxQuery {
   readonly state?: InboxState | undefined
-  /** The whole order id, case and all. */
+  /** The whole order id; upper and lower case differ. */
   readonly orderId?: string | undefined
-  /** The referrer's or the referee's, whatever its case; of refused callbacks any value. */
+  /** The referrer's or the referee's whole address, in any case; in a refused callback, the value of any parameter. */
   readonly email?: string | undefined
   readonly scope?: string | undefined
   /** From 1 to 1,000. @defaultValue 50 */
   readonly limit?: number | undefined
-  /** The id of the last row of the page before. */
+  /** For the next page: the id of the last row of this page. */
   readonly before?: string | undefined
 }
 
 /** One delivery, or one callback in quarantine. */
 export interface InboxRow {
-  /** A delivery's `context.id`; `onRefused` told that of a refused callback. */
+  /** A delivery's `context.id`, or the id that `onRefused` or `onConflict` got. */
   readonly id: string
   readonly kind: 'delivery' | 'refused' | 'conflict'
   readonly state: InboxState
   readonly event?: ConversionEvent
   readonly scope: string
-  /** Of a quarantined callback: when it came first. */
+  /** When the callback was received; for a quarantined callback, when the same content came first. */
   readonly receivedAt: Date
-  /** Absent where no webhook is there to type it, where it was refused, and after `prune` and `erase`. */
+  /** Absent for a refused callback, in a script without a webhook (whose options type it), and after `prune` and `erase`. */
   readonly conversion?: Conversion<unknown>
-  /** By documented name; of refused callbacks what was received, by wire name. Empty after `prune` and `erase`. */
+  /** Parameters by documented name; of a refused callback, by wire name as received. Empty after `prune` and `erase`. */
   readonly params: Readonly<Record<string, string>>
-  /** Why a callback was refused; of a refused delivery `ERR_CONVERSION_ORDER_TAKEN`, absent where `confirm` refused it. */
+  /** Why a callback was refused. `ERR_CONVERSION_ORDER_TAKEN` for a delivery refused because another claim had the order. */
   readonly code?: ConversionErrorCode
   /**
-   * The claim that has the order now, where it is another one than the row's own. Of a delivery that was refused for the order's number in
-   * the shop alone: the claim that had it then.
+   * The id of the claim that has the order now; absent if that is the row's own claim, or none. For a delivery that was refused only because
+   * of the order's number in the shop: the claim that had the order at that time.
    */
   readonly takenBy?: string
   /**
-   * Of a conflict that only leaves out, or adds, what one claim states: that claim, for which a replay records it. Absent where the conflict
-   * contradicts a claim or could be of several: then a replay makes a claim of its own of it.
+   * Present for a conflict that contradicts nothing in one claim, but leaves out or adds an address: the id of that claim. A replay records
+   * the conflict for that claim. Absent if the conflict contradicts a claim or fits several: a replay makes a new claim of such a conflict.
    */
   readonly agreesWith?: string
-  /** Of a conflict: what told it from the claim that it contradicts or agrees with. */
+  /** Of a conflict: the parameters that differ from the claim that the conflict contradicts or agrees with. */
   readonly differs?: readonly Difference[]
   readonly issues?: readonly Issue[]
   /** Of a quarantined callback: how often the same content came, the first time included. */
   readonly count?: number
   /** Of a quarantined callback: when the same content came last. */
   readonly lastAt?: Date
-  /** Stands for a refused callback that was beyond the limits or could not be read: it was not kept, and cannot be replayed. */
+  /** Length and hash of a refused callback that exceeded the limits or could not be read. Its content was not kept: no replay is possible. */
   readonly digest?: Digest
-  /** Attempts that count against `maxAttempts`. */
+  /** Attempts that count against `maxAttempts`: since the last replay, without those that `confirm` held. */
   readonly attempts: number
-  /** When the last attempt began: while the state is `running`, the one that runs. Absent before the first. */
+  /** When the last attempt began, also while that attempt still runs. Absent before the first attempt. */
   readonly startedAt?: Date
   readonly nextAttemptAt?: Date
-  /** While it waits for a date that `confirm` answered: that date. */
+  /** The date that `confirm` answered, while the delivery waits for it. */
   readonly heldUntil?: Date
-  /** What ended the last attempt that did not succeed; the message is your handler's own. */
+  /** Why the last unsuccessful attempt ended. `message` is of the error that your handler or `confirm` threw. */
   readonly lastError?: { readonly code: ConversionErrorCode; readonly message?: string }
 }
 
 export interface InboxEntry extends InboxRow {
-  /** The claims of the order, at most a hundred; none for a refused callback that was not read again. */
+  /** The claims to the order, at most 100. Empty for a refused callback that no replay has recorded. */
   readonly claims: readonly InboxClaim[]
-  /** Everything that happened to them, the oldest first. */
+  /** What happened to these claims and to their quarantined callbacks, the oldest first. */
   readonly history: readonly HistoryEntry[]
 }
 
-/** Who claims an order. People and amount are absent where they were not stated, and after `prune` and `erase`. */
+/** One claim to an order. Addresses and amount are absent if no callback stated them, and after `prune` and `erase`. */
 export interface InboxClaim {
-  /** `context.id` of its deliveries begins with it. */
+  /** `context.id` of the claim's deliveries begins with this id. */
   readonly id: string
   readonly status: ConversionStatus
-  /** Whether it is the one claim that may be paid. */
+  /** Whether this claim has the order. At most one claim has it, and only that one is paid. */
   readonly hasOrder: boolean
-  /** E-mail addresses as they are compared. */
+  /** Trimmed and in lower case, as addresses are compared. */
   readonly referrerEmail?: string
   readonly refereeEmail?: string
   readonly purchaseValue?: number
 }
 
 export interface InboxStats {
-  /** Callbacks since the inbox was made, by outcome. */
+  /** Number of callbacks since the inbox was created, by outcome. */
   readonly callbacks: Readonly<Record<Outcome, number>>
   /**
-   * Deliveries that are recorded, by state; `refused` by `confirm`. `held` are the waiting ones whose last attempt `confirm` answered
-   * with `'hold'` or a date; they are not in `waiting`.
+   * Number of recorded deliveries, by state. `held` counts the waiting deliveries whose last attempt `confirm` answered with `'hold'` or a
+   * date; `waiting` counts the others.
    */
   readonly deliveries: Readonly<Record<DeliveryState | 'held', number>>
-  /** How long ago the callback of the oldest waiting delivery was received; 0 where none waits. Those that are held do not count. */
+  /** Milliseconds since the callback of the oldest waiting delivery was received, without held ones; 0 if no delivery waits. */
   readonly oldestWaitingMs: number
-  /** With `days`: one entry a day, today last. */
+  /** Present with `days`: one entry per day, today last. */
   readonly perDay?: readonly DayCounts[]
 }
 
-/** What one day brought, by status; goals are not counted, and a reversal is a fail. */
+/** Number of deliveries whose callbacks one day brought, by status. `goalComplete` is not counted; a reversal counts as a fail. */
 export interface DayCounts extends Readonly<Record<ConversionStatus, number>> {
-  /** The day in UTC, `2026-11-23`. */
+  /** The day in UTC, such as `2026-11-23`. */
   readonly day: string
 }
 
 /**
- * What people do with an inbox. Each rejects with a coded error: `ERR_CONVERSION_QUERY_INVALID` for an argument that cannot work, of which
- * the message holds nothing; `ERR_CONVERSION_INBOX_UNAVAILABLE` where the storage fails, `ERR_CONVERSION_INBOX_CLOSED` after its end.
+ * What people do with an inbox. Each method rejects with a coded error: `ERR_CONVERSION_QUERY_INVALID` for an invalid argument, without
+ * repeating the argument in the message; `ERR_CONVERSION_INBOX_UNAVAILABLE` if the storage fails; `ERR_CONVERSION_INBOX_CLOSED` if the
+ * storage is closed.
  */
 export interface Operators {
-  /** Rows, newest first. Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` for `before`. */
+  /** Rows, newest first. Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` if the inbox has no row with the id `before`. */
   readonly list: (query?: InboxQuery) => Promise<readonly InboxRow[]>
-  /** A row with all claims of its order, and everything that happened to them. */
+  /** One row with all claims to its order and their history; undefined if the inbox has no row with this id. */
   readonly get: (id: string) => Promise<InboxEntry | undefined>
   /**
-   * Marks for one more try: a dead or refused delivery under the same id, so that nothing is paid twice; a waiting one at once; a refused
-   * callback through the whole way with today's options; a conflict, once: for the claim that it leaves an address out of, or states one
-   * more than (a fail takes its reward back), else as a claim of its own. A process with handlers picks it up.
-   * A delivery refused with `ERR_CONVERSION_ORDER_TAKEN` and a claim made of a conflict take the order, once, from the claim that has it,
-   * after the next yes of `confirm`: the only way in which a second claim of an order is paid. Not while a delivery of that claim runs.
-   * What counts is the state at the time of the replay: a delivery that was listed as waiting and has been refused since takes the order.
-   * Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` and `ERR_CONVERSION_REPLAY_IMPOSSIBLE`.
+   * Marks a row for one more try; a process with handlers picks it up.
+   * - A dead or refused delivery is delivered again, under the same `context.id`. A waiting delivery is delivered at once.
+   * - A refused callback is parsed, checked and recorded anew, with the current options.
+   * - A conflict is recorded, once: for the claim in `agreesWith`, else as a new claim. A fail recorded for a claim takes its reward back.
+   *
+   * A delivery refused with `ERR_CONVERSION_ORDER_TAKEN`, and a claim made of a conflict, take the order from the claim that has it, once,
+   * after the next yes of `confirm`. There is no other way to pay a second claim to an order. While a delivery of the first claim runs, the
+   * replay is refused. The state at the time of the replay counts: a delivery that was listed as waiting may be refused by then.
+   *
+   * Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` for an unknown id, and with `ERR_CONVERSION_REPLAY_IMPOSSIBLE` if the row cannot be replayed.
    */
   readonly replay: (id: string) => Promise<void>
   /**
-   * Totals, and what each of the last `days` (1 to 366) brought. Counts in the storage; the days take
-   * SQLite some milliseconds for each 10,000 deliveries in them.
+   * Totals and, with `days` (1 to 366), counts for each of the last days. The storage counts; for the days SQLite takes some milliseconds
+   * per 10,000 deliveries.
    */
   readonly stats: (options?: { readonly days?: number | undefined }) => Promise<InboxStats>
   /**
-   * Drops what was received of conversions that settled longer ago than this, and of callbacks quarantined as long; repeats stay duplicates,
-   * conflicts are no longer seen. Conversions with a waiting, running or dead delivery stay.
+   * Drops the payload of conversions that settled more than `olderThanDays` ago, and callbacks that were quarantined before then. Repeats
+   * of pruned conversions are still duplicates, but contradictions are no longer detected. A conversion with a waiting, running or dead
+   * delivery stays.
    */
   readonly prune: (options: { readonly olderThanDays: number }) => Promise<Pruned>
   /**
-   * Drops what was received of every conversion and quarantined callback that mentions an e-mail address, or one of up to 1,000, from the
-   * files too: in an e-mail parameter the whole address, in any other parameter, extra, scope or error text every occurrence of it, in any
-   * case, percent-encoded too. Repeats stay duplicates. Reports the conversions that cannot be erased yet. Reads the whole inbox, in
-   * portions, once for all addresses.
-   * Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where the storage still holds what was dropped; call it again.
+   * Drops the payload of every conversion, and every quarantined callback, that mentions an e-mail address, or one of up to 1,000; from the
+   * files of the storage too. An e-mail parameter must hold the whole address. In any other parameter, `extra`, scope or error message,
+   * every occurrence counts, in any case, percent-encoded too. Repeats of erased conversions are still duplicates.
+   * Reads the whole inbox in portions, once for all addresses. Reports the conversions that cannot be erased yet.
+   * Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` if the files may still hold the dropped payload; then call it again.
    */
   readonly erase: (person: { readonly email: string | readonly string[] }) => Promise<Erased>
 }
 
 export interface Pruned {
-  /** Conversions whose payload was dropped. */
+  /** Number of conversions whose payload was dropped. */
   readonly pruned: number
 }
 
 export interface Erased {
-  /** Conversions whose payload was dropped, and quarantined callbacks that were. */
+  /** Number of conversions whose payload was dropped, plus number of dropped quarantined callbacks. */
   readonly erased: number
-  /** Ids of identities and quarantined callbacks that mention an address and still wait: erase again when they have been delivered. */
+  /** Ids of claims and quarantined callbacks that mention an address but are waiting or running: erase again when they are settled. */
   readonly waiting: readonly string[]
 }
 
@@ -160,8 +169,8 @@ export interface Erased {
 export interface HistoryEntry {
   readonly at: Date
   /**
-   * `recorded`, `failed`, `quarantined`, `lapsed` (its process was gone), `replayed`, or the state in which it came to rest; `duplicate` and
-   * `stale` for repeats, `conflict` and `refused` for quarantined callbacks.
+   * Of a delivery: `recorded`, `failed`, `held`, `lapsed` (the process of the attempt died), `replayed`, or the state in which it settled.
+   * Of a claim: `duplicate` or `stale`, for its repeats. Of a quarantined callback: `refused` or `conflict` when it came, and `replayed`.
    */
   readonly what:
     | 'recorded'
@@ -174,12 +183,12 @@ export interface HistoryEntry {
     | 'duplicate'
     | 'stale'
     | 'conflict'
-  /** What it happened to: a delivery, a quarantined callback, or, for repeats, a claim. */
+  /** The id of the delivery, the quarantined callback or, for repeats, the claim. */
   readonly id?: string
   readonly event?: ConversionEvent
   readonly attempt?: number
   readonly code?: ConversionErrorCode
   readonly message?: string
-  /** How often the same came, up to this time. */
+  /** Present for repeats: how often the same came up to this time. */
   readonly count?: number
 }

@@ -3,11 +3,11 @@ const portionMs = 10
 const maxPortion = 50
 const growth = 1.25
 
-/** Lets callbacks come in between what an operator does for long: no turn of the event loop takes much more than 10 ms of it. */
+/** Splits an operator's long work into turns of the event loop of about 10 ms, so that callbacks are answered in between. */
 export class Pace {
   #since = performance.now()
 
-  /** Called between two steps; ends the turn where it is long enough. */
+  /** Called between two steps; waits for the next turn if this one has taken 10 ms. */
   async step(): Promise<void> {
     if (performance.now() - this.#since < turnMs) return
     await new Promise(setImmediate)
@@ -15,7 +15,7 @@ export class Pace {
   }
 }
 
-/** Makes something of each item, at least of the first, for as long as one turn may take. */
+/** Calls `make` for the first item, and for further items until 10 ms have passed. */
 export function inOneTurn<Item, Made>(items: readonly Item[], make: (item: Item) => Made): Made[] {
   const made: Made[] = []
   const startedAt = performance.now()
@@ -26,7 +26,7 @@ export function inOneTurn<Item, Made>(items: readonly Item[], make: (item: Item)
   return made
 }
 
-/** How many items make a portion: as many as took 10 ms the last time. A slower disk makes portions smaller. */
+/** The number of items in a portion: as many as took 10 ms the last time. A slower disk makes portions smaller. */
 export class PortionSize {
   readonly #max: number
   #size: number
@@ -48,8 +48,8 @@ export class PortionSize {
 }
 
 /**
- * Does something for many items, as many at a time as take 10 ms: they share a commit, and each commit is followed by that of the callbacks
- * which came meanwhile.
+ * Changes many items in portions of 10 ms. The items of a portion share a commit; callbacks that come meanwhile are committed before the
+ * next portion.
  */
 export class Portions {
   readonly #portion = new PortionSize(20, maxPortion)

@@ -5,39 +5,39 @@ import { hashOf } from './identity.js'
 import type { LogEntry } from './records.js'
 import type { Difference } from './vocabulary.js'
 
-/* Refused callbacks and conflicts: what is kept of them, what a repeat changes, and what gives way. Pure. */
+/* Refused callbacks and conflicts: what is kept of them, what a repeat changes, and which are dropped when there are too many. Pure. */
 
 interface Quarantined {
   readonly id: string
-  /** What a replay made of it: the identity that it was recorded as. */
+  /** The identity under which a replay has recorded the callback. */
   readonly identity?: string
   /** How often the same content came, the first time included. */
   readonly count: number
-  /** When it came last, in milliseconds since 1970. */
+  /** When the same content came last, in milliseconds since 1970. */
   readonly lastAt: number
   readonly log: readonly LogEntry[]
 }
 
-/** A callback that was refused, as it was received. */
+/** A refused callback, as it was received. */
 export interface RefusedRecord extends Quarantined {
   readonly kind: 'refused'
-  /** `waiting` after a replay, until a process with handlers has read it again; `done` when that one could. */
+  /** `waiting` after a replay, until a process with handlers has checked the callback again; `done` if that process recorded it. */
   readonly state: 'refused' | 'waiting' | 'done'
   readonly code: ConversionErrorCode
   readonly issues: readonly Issue[]
   readonly received: Received
   readonly scope: string
-  /** When it came first, in milliseconds since 1970. */
+  /** When the content came first, in milliseconds since 1970. */
   readonly receivedAt: number
 }
 
 /** A valid callback that contradicts the claim that it belongs to. */
 export interface ConflictRecord extends Quarantined {
   readonly kind: 'conflict'
-  /** `done` after a replay: it was recorded for the claim that it agrees with, or as a claim of its own. */
+  /** `done` after a replay has recorded the conflict, for the claim that it agrees with or as a new claim. */
   readonly state: 'conflict' | 'done'
   readonly identity: string
-  /** What told it from the claim when it came first. */
+  /** The parameters that differed from the claim when the conflict came first. */
   readonly differs: readonly Difference[]
   readonly callback: Callback
 }
@@ -59,7 +59,7 @@ const maxIssues = 20
 
 type Refusal = Pick<RefusedRecord, 'code' | 'issues' | 'received' | 'scope' | 'receivedAt'>
 
-/** The same content in the same scope has the same id, however often it is refused. */
+/** Makes the record of a refused callback. The same content in the same scope gets the same id. */
 export function refusedOf({ received, issues, ...refusal }: Refusal): RefusedRecord {
   return {
     kind: 'refused',
@@ -74,19 +74,19 @@ export function refusedOf({ received, issues, ...refusal }: Refusal): RefusedRec
   }
 }
 
-/** Everything that a replay starts from: pairs that read alike may have been damaged, or no strings. */
+/** Everything that a replay depends on. Equal pairs are not enough: damaged encodings and values that are no strings may look the same. */
 function contentOf(scope: string, { pairs, issues, untyped = {}, digest }: Received): string {
   const ofIssues = issues.map(({ parameter = '', rule }) => [parameter, rule])
-  // JSON writes half a surrogate pair out, which UTF-8 would make the same letter as any other.
+  // JSON escapes a lone surrogate; UTF-8 would replace all lone surrogates by the same character.
   return JSON.stringify([scope, pairs, ofIssues, Object.entries(untyped), digest?.hash])
 }
 
-/** Between the id of a claim and the rest, in the id of a conflict that agrees with that claim. */
+/** Separates, in the id of a conflict that agrees with a claim, the claim's id from the hash of the content. */
 const ofClaim = ':conflict:of:'
 
 /**
- * The same contradiction has the same id, however often it is repeated. `claim` is the one claim that it agrees with: with another claim the
- * same content is another conflict, since a person decides about the reward of one claim.
+ * Makes the record of a conflict. The same content gets the same id. `claim` is the one claim that the conflict agrees with, and part of the
+ * id: with another claim the same content is another conflict, since a person decides about the reward of one claim.
  */
 export function conflictOf(
   identity: string,
@@ -101,13 +101,13 @@ export function conflictOf(
   return { kind: 'conflict', id, state: 'conflict', identity, differs, callback, count: 1, lastAt: receivedAt, log: [] }
 }
 
-/** The claim that a conflict agrees with, and is recorded for when a person replays it; undefined where there is none, or several. */
+/** The claim that a conflict agrees with, for which a replay records it; undefined if there is none, or several. */
 export function claimOfConflict(id: string): string | undefined {
   const end = id.lastIndexOf(ofClaim)
   return end === -1 ? undefined : id.slice(0, end)
 }
 
-/** A conflict without what was recorded of a person whom it does not mention itself: somebody else's claim is to stay replayable. */
+/** A conflict without the recorded values that are personal. Only these mention the erased person, so the conflict itself stays replayable. */
 export function withoutRecorded(
   conflict: ConflictRecord,
   isPersonal: (difference: Difference) => boolean,
@@ -119,11 +119,11 @@ export function withoutRecorded(
   return { ...conflict, differs }
 }
 
-/** What is kept after a callback came: the callback, or the row of the same content with one more in its count. */
+/** The row to keep when a callback comes: the callback or, if the same content is kept already, that row with its count increased. */
 export function keptWith(kept: QuarantinedCallback | undefined, callback: QuarantinedCallback): QuarantinedCallback {
   if (kept === undefined) return callback
   const counted = { ...kept, count: kept.count + 1, lastAt: callback.lastAt }
-  // What waits is about to be read again, and what is done was recorded: both keep the reason for their first refusal.
+  // A callback that waits is about to be checked again, and one that is done was recorded: both keep the reason of their first refusal.
   if (counted.kind !== 'refused' || callback.kind !== 'refused' || counted.state !== 'refused') return counted
   return { ...counted, code: callback.code, issues: callback.issues }
 }
@@ -138,7 +138,7 @@ export function scopeOf(quarantined: QuarantinedCallback): string {
 
 /** How many conflicts of an identity are shown. */
 export const maxConflicts = 100
-/** What gives way in one transaction, of each kind: callbacks wait for it. */
+/** How many rows of each kind one transaction drops at most: callbacks that are being recorded wait for it. */
 export const maxGivingWay = 1_000
 
 /** How many rows there are or may be, and how many bytes they take. */
@@ -149,13 +149,13 @@ export interface Size {
 
 const mebibyte = 1_048_576
 
-/** What refused callbacks may take, and conflicts once more. */
+/** The budget of refused callbacks; conflicts have another one of the same size. */
 export const durableBudget: Size = { rows: 10_000, bytes: 64 * mebibyte }
 export const memoryBudget: Size = { rows: 1_000, bytes: 8 * mebibyte }
 
 export const maxAgeMs = 30 * 86_400_000
 
-/** What is as good as gone, whether it was removed already or not: the same content now is a row of its own. */
+/** Whether a row counts as dropped, even if the store has not removed it yet: the same content then gets a new row. */
 export function isTooOld(quarantined: QuarantinedCallback, now: number): boolean {
   return quarantined.state !== 'waiting' && receivedAtOf(quarantined) < now - maxAgeMs
 }
@@ -164,24 +164,24 @@ export function isOver(size: Size, budget: Size): boolean {
   return size.rows > budget.rows || size.bytes > budget.bytes
 }
 
-/** What waits never gives way, so it takes at most half of the budget: the other half is for what arrives. */
+/** Whether another callback may wait after a replay. Waiting ones are never dropped, so they get half of the budget, new callbacks the rest. */
 export function mayWait({ rows, bytes }: Size, budget: Size): boolean {
   return rows < budget.rows / 2 && bytes < budget.bytes / 2
 }
 
-/** A row that could give way. */
+/** A row that could be dropped. */
 export interface Candidate {
   readonly number: number
   readonly receivedAt: number
   readonly bytes: number
 }
 
-/** A hundredth: when there is no room left, that much gives way at once, so that stores look seldom. */
+/** A hundredth of the budget: a full quarantine drops that much at once, so that stores rarely have to measure it. */
 function stepOf({ rows, bytes }: Size): Size {
   return { rows: Math.floor(rows / 100), bytes: Math.floor(bytes / 100) }
 }
 
-/** Which of the oldest rows of a kind give way, and the size without them. */
+/** Which of the oldest rows of a kind are dropped, and the size without them. */
 export function givingWay(size: Size, oldest: readonly Candidate[], budget: Size, now: number) {
   const step = stepOf(budget)
   const goal = isOver(size, budget) ? { rows: budget.rows - step.rows, bytes: budget.bytes - step.bytes } : budget
@@ -199,8 +199,8 @@ export function givingWay(size: Size, oldest: readonly Candidate[], budget: Size
 const lookEveryMs = 3_600_000
 
 /**
- * When a store is to look at the size of its quarantine: counting all rows with each callback would be slow. It looks when what came
- * since the last look may be too much, after each hundredth of the budget because other processes add rows too, and every hour.
+ * Decides when a store measures its quarantine: counting all rows with each callback would be slow. The store measures when the rows added
+ * since the last time may exceed the budget, after each hundredth of the budget because other processes add rows too, and every hour.
  */
 export class QuarantineWatch {
   readonly #budget: Size
@@ -211,7 +211,7 @@ export class QuarantineWatch {
     this.#budget = budget
   }
 
-  /** A row was added. */
+  /** Called when a row was added. */
   spend(kind: QuarantineKind, bytes: number): void {
     const room = this.#room.get(kind)
     if (room === undefined) return
@@ -219,13 +219,13 @@ export class QuarantineWatch {
     room.bytes -= bytes
   }
 
-  /** Before the first look everything is due. */
+  /** Whether the store measures now; always true before the first time. */
   isDue(kind: QuarantineKind): boolean {
     const room = this.#room.get(kind)
     return room === undefined || room.rows < 0 || room.bytes < 0
   }
 
-  /** What a look left. */
+  /** Called after a measurement, with the size after rows were dropped. */
   looked(kind: QuarantineKind, { rows, bytes }: Size): void {
     const step = stepOf(this.#budget)
     this.#room.set(kind, {
@@ -234,7 +234,7 @@ export class QuarantineWatch {
     })
   }
 
-  /** True once an hour: rows get too old while no new ones come. `now` is a monotonic time. */
+  /** True once an hour, since rows become too old even when no new ones come. `now` is a monotonic time. */
   isHourOver(now: number): boolean {
     if (now - this.#lookedAt < lookEveryMs) return false
     this.#lookedAt = now

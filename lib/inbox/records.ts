@@ -4,39 +4,39 @@ import { orderKey, type People } from './identity.js'
 import { isDelivered, isFailTold, type Decision, type Entry, type Recorded } from './ledger.js'
 import type { ConversionEvent, DeliveryState } from './vocabulary.js'
 
-/** One event of one conversion on its way to its handler, as every store keeps it. */
+/** One event of one claim on its way to its handler, as every store keeps it. */
 export interface Delivery extends Entry {
-  /** The callback that brought the event; a later one takes its place when it brings a withdrawn delivery back. */
+  /** The callback that caused the event; after a withdrawn delivery was brought back, the later callback that did so. */
   readonly callback: Callback
-  /** Attempts that were started and not held, since it was recorded or replayed. */
+  /** Attempts since the delivery was recorded or replayed, without those that `confirm` held. */
   readonly attempts: number
-  /** How often in a row `confirm` answered `'hold'`: since its last failure, or the last date. */
+  /** How often in a row `confirm` has answered `'hold'`; a failure or a date resets the number. */
   readonly holds: number
-  /** When `confirm` held it first. */
+  /** When `confirm` first held the delivery. */
   readonly heldSince?: number
-  /** When its last attempt began, in milliseconds since 1970; kept when the attempt ends. */
+  /** When the last attempt began, in milliseconds since 1970; kept when the attempt ends. */
   readonly startedAt?: number
   /** The first date that `confirm` answered. */
   readonly firstDate?: number
-  /** While it waits for a date that `confirm` answered: that date, in milliseconds since 1970. Then `dueAt` is the same. */
+  /** The date that `confirm` answered, in milliseconds since 1970, while the delivery waits for it; the same as `dueAt`. */
   readonly heldUntil?: number
-  /** While it waits: not before this time, in milliseconds since 1970. */
+  /** While the delivery waits: the earliest time of the next attempt, in milliseconds since 1970. */
   readonly dueAt: number
-  /** While it runs: whose attempt it is, as the store tells attempts apart. */
+  /** While the delivery runs: the owner of the attempt, in SQLite a process, in PostgreSQL a ticket. */
   readonly owner?: string
   readonly settledAt?: number
-  /** The claim that had the order when this delivery was refused for that. */
+  /** The claim that had the order when this delivery was refused because of that. */
   readonly takenBy?: string
   /**
-   * A person replayed it while another claim had the order: with the next yes it takes the order from the claim that has it. Once the claim
-   * has its orders no delivery of it takes them again: a person may have moved them on since.
+   * A person replayed the delivery while another claim had the order: the next yes takes the order from that claim. Once the claim has its
+   * orders, `takes` is cleared in all its deliveries, since a person may later move the orders on.
    */
   readonly takes?: boolean
-  /** What happened to it, but for being recorded and being settled now; the oldest give way. */
+  /** What happened to the delivery between its recording and its settlement; only the last entries are kept. */
   readonly log: readonly LogEntry[]
 }
 
-/** What tells attempts at a delivery apart: one owner may have several, one after another. */
+/** Identifies an attempt at a delivery: one owner may make several, one after another. */
 export type AttemptMark = { readonly [Name in 'owner' | 'startedAt']?: Delivery[Name] | undefined }
 
 /** One thing that happened to a delivery or a quarantined callback. */
@@ -46,7 +46,7 @@ export interface LogEntry {
   readonly what: 'recorded' | 'failed' | 'held' | 'lapsed' | 'replayed' | DeliveryState
   readonly attempt?: number
   readonly code?: ConversionErrorCode
-  /** An error's own message, cut to 1,000 characters; absent where five later entries have one. */
+  /** The error's own message, cut to 1,000 characters; only the last five messages are kept. */
   readonly message?: string
 }
 
@@ -71,25 +71,25 @@ export interface Repeats {
   readonly lastAt: number
 }
 
-/** Who claims what: one record a claim. */
+/** The ids and people of a claim. */
 export interface ClaimHead extends People {
   readonly id: string
   /** The claims of an identity share its lock. */
   readonly identity: string
-  /** The hash of its people, which outlives them; absent for a conflict that was replayed, to which no callback belongs by its people. */
+  /** A hash of the people, kept after prune and erase. Absent for a replayed conflict: no callback belongs to one by its people. */
   readonly people?: string
 }
 
-/** Everything that is recorded of one claim: a store reads and writes it whole, while its identity is locked. */
+/** Everything that is recorded of one claim. A store reads and writes the whole record while the identity is locked. */
 export interface ClaimRecord extends Recorded, ClaimHead {
   readonly scope: string
-  /** The identity that the order has in the shop, once it was reserved: the claim's own identity, unless `confirm` named another order. */
+  /** The reserved order, as an identity: the claim's own, unless `confirm` named another order. Absent before a reservation. */
   readonly order?: string
   readonly deliveries: readonly Delivery[]
   readonly repeats: Readonly<Partial<Record<'duplicate' | 'stale', Repeats>>>
 }
 
-/** What tells the deliveries of one claim apart. */
+/** Identifies a delivery within its claim. */
 export type DeliveryKey = ConversionEvent | 'reversal'
 
 export function keyOf({ event, reversal }: Pick<Entry, 'event' | 'reversal'>): DeliveryKey {
@@ -105,17 +105,17 @@ export function isUnsettled({ state }: Entry): boolean {
   return state === 'waiting' || state === 'running'
 }
 
-/** Whether it waits because `confirm` held it the last time. */
+/** Whether the delivery waits because `confirm` held its last attempt. */
 export function isHeld({ state, holds, heldUntil }: Delivery): boolean {
   return state === 'waiting' && (holds > 0 || heldUntil !== undefined)
 }
 
-/** Whether one of its deliveries runs. */
+/** Whether a delivery of the claim runs. */
 export function isRunning({ deliveries }: ClaimRecord): boolean {
   return deliveries.some(({ state }) => state === 'running')
 }
 
-/** The orders that a claim needs to be paid: its identity, and the one that `confirm` named. */
+/** The orders that a claim must have to be paid: its identity, and the one that `confirm` named. */
 export function ordersOf(claim: { readonly identity: string; readonly order?: string | undefined }): readonly string[] {
   const { identity, order = identity } = claim
   return [identity, order]
@@ -132,7 +132,7 @@ export function applyDecision(
   let deliveries = recorded?.deliveries ?? []
   let sequence = Math.max(0, ...deliveries.map((delivery) => delivery.sequence))
   for (const event of events) {
-    // A fail after a delivered success, or after a fail that was told, can only be a reversal; other fails are fixed when claimed.
+    // A fail after a delivered success, or after a plain fail that is done, can only be a reversal. Others are decided when claimed.
     const reversal = event === 'fail' && (isDelivered(deliveries) || isFailTold(deliveries))
     const key = keyOf({ event, reversal })
     const old = deliveries.find((delivery) => keyOf(delivery) === key)
@@ -150,7 +150,7 @@ export function applyDecision(
   const repeats = recorded?.repeats ?? {}
   const counted =
     outcome === 'duplicate' || outcome === 'stale' ? { [outcome]: repeated(repeats[outcome], callback) } : {}
-  // The scope is part of the identity: it is the same, or was erased and is not learnt again.
+  // The scope is part of the identity, so the callback's is the same. If the recorded one was erased, it stays erased.
   const scope = recorded?.scope ?? callback.scope
   const record = { ...recorded, ...head, scope, ...next, deliveries, repeats: { ...repeats, ...counted } }
   return { record, keys }
@@ -158,7 +158,7 @@ export function applyDecision(
 
 const fresh = { state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log: [] } as const
 
-/** What stays of a delivery that a later callback brings again: an attempt that runs, and what happened so far. */
+/** What a delivery keeps when a later callback brings it back: a running attempt, and its log. */
 function broughtBack({ state, attempts, startedAt, owner, callback, settledAt, log }: Delivery) {
   const recorded: LogEntry = { at: callback.receivedAt, what: 'recorded' }
   if (state === 'running' && owner !== undefined) {
@@ -176,12 +176,12 @@ export function findDelivery({ deliveries }: ClaimRecord, key: DeliveryKey): Del
   return deliveries.find((delivery) => keyOf(delivery) === key)
 }
 
-/** The record with another delivery in the place of one. */
+/** The record with one delivery replaced. */
 export function withDelivery(record: ClaimRecord, key: DeliveryKey, delivery: Delivery): ClaimRecord {
   return { ...record, deliveries: record.deliveries.map((each) => (keyOf(each) === key ? delivery : each)) }
 }
 
-/** The record of a claim that has its orders from now on. */
+/** The record without `takes`, for a claim that gets its orders. */
 export function withoutTakes(record: ClaimRecord): ClaimRecord {
   const deliveries = record.deliveries.map((delivery) => {
     if (delivery.takes !== true) return delivery
@@ -193,7 +193,7 @@ export function withoutTakes(record: ClaimRecord): ClaimRecord {
 
 const deliveryKeys: readonly string[] = ['success', 'fail', 'pending', 'goalComplete', 'reversal']
 
-/** The claim and key of a delivery's id; without a key where the id is of something else. */
+/** Splits a delivery's id into claim and key. Gives no key for an id that is not a delivery's. */
 export function splitDeliveryId(id: string): readonly [claim: string, key?: DeliveryKey] {
   const colon = id.lastIndexOf(':')
   const key = id.slice(colon + 1)
@@ -204,7 +204,7 @@ function isDeliveryKey(key: string): key is DeliveryKey {
   return deliveryKeys.includes(key)
 }
 
-/** A record without anything personal: its identity, a hash of its people, what was delivered, and when. */
+/** The record without its payload: ids, a hash of the people, and what was delivered when. */
 export function emptied(record: ClaimRecord): ClaimRecord {
   const { referrerEmail: _referrer, refereeEmail: _referee, purchaseValue: _value, ...rest } = record
   const deliveries = record.deliveries.map(({ callback, ...delivery }) => {
@@ -218,7 +218,7 @@ export function emptied(record: ClaimRecord): ClaimRecord {
   return { ...rest, isForgotten: true, deliveries }
 }
 
-/** A record without the scopes that are personal: they stay part of its identity, which is a hash. */
+/** The record without personal scopes. The identity does not change: it is a hash. */
 export function withoutScope(record: ClaimRecord, isPersonal: (scope: string) => boolean): ClaimRecord {
   const kept = (scope: string): string => (isPersonal(scope) ? '' : scope)
   const deliveries = record.deliveries.map((delivery) => ({
@@ -228,12 +228,12 @@ export function withoutScope(record: ClaimRecord, isPersonal: (scope: string) =>
   return { ...record, scope: kept(record.scope), deliveries }
 }
 
-/** Whether what was received was dropped: a valid callback says its status at least. */
+/** Whether the payload was dropped: a valid callback has at least the parameter with its status. */
 export function isEmptied({ params }: Callback): boolean {
   return Object.keys(params).length === 0
 }
 
-/** The order that a record is found by. */
+/** The order id by which a record is found. */
 export function orderIdOf({ deliveries }: ClaimRecord): string | undefined {
   for (const { callback } of deliveries) {
     const text = callback.params.orderID

@@ -5,21 +5,21 @@ import { isSuccess } from './ledger.js'
 import { withoutTakes, type ClaimRecord, type Delivery } from './records.js'
 
 /*
- * One order, one claim: before a handler of `success` or `goalComplete` runs, its claim has two orders, the identity and the order that
- * `confirm` named. Pure.
+ * One order, one claim: before a handler of `success` or `goalComplete` runs, its claim must have two orders, the identity and the order
+ * that `confirm` named. Pure.
  */
 
 export type Reservation =
-  /** The claim has the orders in `reserved` from now on, besides those that it had. */
+  /** The claim gets the orders in `reserved`, and keeps those that it had. */
   | { readonly record: ClaimRecord; readonly reserved: readonly string[] }
   | Extract<Reserved, { verdict: Verdict } | { isAnotherOrder: true }>
 
-/** The identity of the order that `confirm` named for a delivery; absent where the order is the one that the callback names. */
+/** The identity of the order that `confirm` named; undefined if it named none, so that the callback's own order counts. */
 export function orderOf({ callback }: Delivery, named: string | undefined): string | undefined {
   return named === undefined ? undefined : orderIdentity(callback.scope, named)
 }
 
-/** Reserves the order of a delivery that runs and is confirmed. */
+/** Reserves the order of a running delivery after a yes of `confirm`. */
 export function reserve(
   record: ClaimRecord,
   delivery: Delivery,
@@ -39,7 +39,7 @@ export function reserve(
 }
 
 /**
- * Whether a delivery may still pay: nobody has moved an order of its claim to another one, whichever attempt reserved it. `order` is what
+ * Whether a delivery may still pay: its claim has its orders, none of which a person has moved to another claim. `order` is the one that
  * `confirm` named in this attempt.
  */
 export function mayPay(record: ClaimRecord, delivery: Delivery, holders: Holders, order?: string): boolean {

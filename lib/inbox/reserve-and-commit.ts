@@ -7,7 +7,7 @@ import { orderOf } from './reservation.js'
 import type { Change, DurableStore, Store } from './store.js'
 import { commitAttempt, reserveOrder, type TakenUp } from './transitions.js'
 
-/** How one attempt reserves its order, and the identity of another order than the claim's own that it reserved. */
+/** `reserve` of one attempt; `order` returns the identity of the order that `confirm` named in it, if it named one. */
 export function reserving<Tx>(store: Store<Tx>, { claim, delivery }: TakenUp, isOver: () => boolean) {
   let order: string | undefined
   const reserve: Attempt['reserve'] = (named) => {
@@ -24,12 +24,12 @@ export function reserving<Tx>(store: Store<Tx>, { claim, delivery }: TakenUp, is
 interface Running<Tx> extends TakenUp {
   readonly isOver: () => boolean
   readonly patience: () => Patience
-  /** Makes a change as often as the storage needs. */
-  readonly insist: (change: Change<undefined, Tx>) => Promise<unknown>
+  /** Makes a change, and repeats it while the storage fails. */
+  readonly changeWithRetry: (change: Change<undefined, Tx>) => Promise<unknown>
   readonly onDead: (error: ConversionWebhookError) => void
 }
 
-/** What an attempt changes in the storage while it runs. */
+/** The changes that one attempt may make in the storage while it runs. */
 export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pick<Attempt, 'reserve' | 'commit'> {
   const { claim, delivery } = running
   const { reserve, order } = reserving(store, running, running.isOver)
@@ -40,10 +40,10 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
     try {
       await store.change({
         claim,
-        order: order(), // looked at once more
+        order: order(), // checked again: a person may have moved it to another claim since
         apply: (found) => commitAttempt(running.isOver() ? {} : found, delivery, running.patience(), order()),
         effect: (tx: Tx) => fn(tx as never),
-        // A statement of a library is sent anew each time it is awaited, so `fn`'s own answer is not given back.
+        // Some libraries send a statement each time it is awaited, so the value that the store awaited is returned, never `fn`'s own.
         effected: (answer) => {
           value = answer
         },
@@ -58,9 +58,9 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
   return { reserve, commit }
 }
 
-/** Whoever owns the delivery now: one more attempt would repeat what this one committed. */
+/** Makes the delivery dead even if another attempt owns it by now: any attempt would repeat what this one committed. */
 async function buryAttempt<Tx>({ claim, delivery, ...running }: Running<Tx>, error: ConversionWebhookError) {
-  await running.insist({
+  await running.changeWithRetry({
     claim,
     apply: ({ record }) => ({
       ...(record && { record: bury(record, keyOf(delivery), error, running.patience().now) }),

@@ -1,25 +1,25 @@
 import { bitsOf, emailKey, hashOf, orderKey } from './identity.js'
 import type { QuarantinedCallback } from './quarantine.js'
 
-/* What a quarantined callback is found by: the texts in it that may be an order id or an e-mail address. Pure. */
+/* The strings by which a quarantined callback is found: those that may be an order id or an e-mail address. Pure. */
 
 const emailNames: readonly string[] = ['referrer_email', 'referee_email']
-/** What these say is never looked for: it would be the same in most callbacks. */
+/** Parameters that callbacks are never found by, since most callbacks have the same few values. */
 const closedNames: readonly string[] = ['conversion', 'purchaseValue', 'referrer_converts', 'goal_complete']
 const otherNames: readonly string[] = ['referrer_name', 'referee_name', 'orderID', 'referrer_customValue']
 const documentedNames: readonly string[] = [...emailNames, ...otherNames, ...closedNames]
 
-/** Characters of an order id and of an e-mail address. A longer text is neither. */
+/** In characters. A longer string is no order id, or no e-mail address. */
 const maxOrderLength = 255
 const maxEmailLength = 320
-/** A callback has up to 100 parameters: the documented ones are found in any case, then texts, then names. */
+/** A callback with more forms is found by the first ones: values of documented parameters, then other values, then names. */
 const maxForms = 64
 
 type Pair = readonly [name: string, text: string]
 
 /**
- * The forms that a quarantined callback is found by. An address and an order id are not told apart, so that the address of a registration
- * is one form and not two.
+ * The strings that a quarantined callback is found by. Order ids and addresses are not told apart, so that an address that a registration
+ * passes as order id is one form and not two.
  */
 export function searchForms(quarantined: QuarantinedCallback): ReadonlySet<string> {
   const forms = new Set<string>()
@@ -33,7 +33,7 @@ export function searchForms(quarantined: QuarantinedCallback): ReadonlySet<strin
   return forms
 }
 
-/** Parameters first, then other texts, then names: an unencoded `&` in a text makes a name of its end. */
+/** Documented parameters first, then other values, then names: an unencoded `&` in a value makes a name of the rest of the value. */
 function* candidatesIn(pairs: readonly Pair[]): Generator<Pair> {
   const wanted = pairs.filter(([name]) => !closedNames.includes(name))
   const isDocumented = ([name]: Pair): boolean => documentedNames.includes(name)
@@ -49,28 +49,27 @@ function pairsOf(quarantined: QuarantinedCallback): readonly Pair[] {
   return [...Object.entries(params), ...Object.entries(extra)]
 }
 
-/** Whether a text has so many characters at most, without counting all of a long one. */
+/** Whether a string has at most so many characters; does not count those of a string that is certainly longer. */
 function isWithin(text: string, characters: number): boolean {
   return text.length <= characters || (text.length <= 2 * characters && Array.from(text).length <= characters)
 }
 
-/** What a form is stored as: 64 bits of its hash, so that a key has one length and is no text of a person. */
+/** The stored key of a form: 64 bits of its hash, so that all keys have one length and none is personal data. */
 export function searchKey(form: string): bigint {
   return bitsOf(hashOf(['search', form]))
 }
 
-/** The keys that a quarantined callback of these forms is stored with. */
 export function searchKeys(forms: ReadonlySet<string>): readonly bigint[] {
   return [...forms].map(searchKey)
 }
 
-/** What is asked for, as a search compares it: an order id as `orderKey` gives it, and an address as `emailKey` does. */
+/** What a search looks for: an order id as `orderKey` returns it, and an address as `emailKey` returns it. */
 export interface Sought {
   readonly orderId?: string | undefined
   readonly email?: string | undefined
 }
 
-/** The forms that a callback must have. */
+/** The forms that a callback must have to be found. */
 export function soughtForms({ orderId, email }: Sought): readonly string[] {
   return [...new Set([orderId, email].filter((form) => form !== undefined))]
 }

@@ -4,14 +4,14 @@ const lapsedAfterMs = 20_000
 type Beats = ReadonlyMap<string, number>
 
 /**
- * Tells which other processes are gone: those whose beat has not moved for 20 s in which this process was looking. What happened while this
- * one was stopped itself, or busy for long, says nothing about others. Times are monotonic, in milliseconds. Without I/O and clock.
+ * Tells which other processes are gone: those whose beat has not changed for 20 s in which this process was looking. Time in which this
+ * process itself was stopped or busy does not count, since it saw no beats then. Times are monotonic, in milliseconds. No I/O, no clock.
  */
 export class Silence {
   #workers: ReadonlyMap<string, { readonly beat: number; readonly silentMs: number }> = new Map()
   #lookedAt = -Infinity
 
-  /** Looks at the beats of all others. */
+  /** Called with the current beats of all other processes. */
   look(beats: Beats, now: number): void {
     const passedMs = now - this.#lookedAt
     const wasLooking = passedMs <= lookedLongAgoMs
@@ -24,7 +24,7 @@ export class Silence {
     this.#workers = new Map([...beats].map(([id, beat]) => [id, { beat, silentMs: silentMs(id, beat) }]))
   }
 
-  /** Those who are gone, by their beats as they are now: nobody where the last look was too long ago to judge. */
+  /** The processes that are gone and have not beaten by now; none if the last look is too long ago to judge. */
   gone(beats: () => Beats, now: number): readonly string[] {
     if (now - this.#lookedAt > lookedLongAgoMs) return []
     const silent = [...this.#workers].filter(([, { silentMs }]) => silentMs >= lapsedAfterMs)

@@ -2,22 +2,22 @@ import { Line } from '../util/line.js'
 
 /** The right to run one delivery. */
 export interface Slot {
-  /** Ends it; calling it again changes nothing. */
+  /** Frees the slot; calling it again changes nothing. */
   release(): void
-  /** Leaves it to others while what the delivery came to is being recorded: its handler has ended. */
+  /** Frees the slot for others once the handler has ended, while the verdict is being recorded. */
   handOn(): void
-  /** Leaves it to others while the delivery's handler runs on: that handler counts as stuck until `release`. */
+  /** Frees the slot for others while the handler still runs: the handler counts as stuck until `release`. */
   giveAway(): void
-  /** Whether it is still there, or one could be taken again instead of what was given away. */
+  /** Takes the slot again after `handOn` or `giveAway`, if there is room; true if the slot is taken now. */
   retake(): boolean
 }
 
 type SlotState = 'taken' | 'ending' | 'stuck' | 'released'
 
-/** Stuck handlers that a process puts up with, for each slot: they keep memory, sockets, and locks of their own. */
+/** Stuck handlers that a process tolerates per slot: each keeps memory, sockets and locks. */
 const stuckPerSlot = 10
 
-/** At most `size` deliveries at a time, beside ten times as many that are stuck; who comes later waits in order. */
+/** Lets at most `size` deliveries run at a time, besides ten times as many stuck ones. Others wait in a queue. */
 export class Slots {
   readonly #size: number
   readonly #maxStuck: number
@@ -30,7 +30,7 @@ export class Slots {
     this.#maxStuck = size * stuckPerSlot
   }
 
-  /** So few that all could get stuck, too. */
+  /** The number of slots to take, so few that stuck handlers stay within their limit even if every running handler gets stuck. */
   get free(): number {
     return Math.min(this.#size, this.#maxStuck - this.#count.stuck) - this.#count.taken
   }
@@ -39,12 +39,12 @@ export class Slots {
     return this.#count.stuck
   }
 
-  /** Whether there is no slot any more until a stuck handler ends. */
+  /** Whether no slot becomes free until a stuck handler ends. */
   get isExhausted(): boolean {
     return this.#count.stuck >= this.#maxStuck
   }
 
-  /** Resolves when no slot is taken and all is recorded; what is stuck may run on. */
+  /** Resolves when no slot is taken and every verdict is recorded. Stuck handlers may still run. */
   idle(): Promise<void> {
     return new Promise((resolve) => {
       if (this.#isIdle) resolve()
@@ -56,7 +56,7 @@ export class Slots {
     return this.#count.taken === 0 && this.#count.ending === 0
   }
 
-  /** A slot that is free now, if there is one. */
+  /** Takes a slot; undefined if none is free now. */
   take(): Slot | undefined {
     if (this.free === 0) return undefined
     this.#count.taken++
@@ -82,7 +82,7 @@ export class Slots {
         this.#serve()
       },
       retake: () => {
-        // One that is stuck makes room itself; beside one that ends, all others may be stuck by now.
+        // A stuck handler that ends leaves one stuck handler less. Another handler that ends may find the limit of stuck ones reached.
         const isRoom = state === 'stuck' ? this.#count.taken < this.#size : state === 'ending' && this.free > 0
         if (isRoom) become('taken')
         return state === 'taken'
@@ -90,7 +90,7 @@ export class Slots {
     }
   }
 
-  /** A slot when it is one's turn; undefined where the signal is aborted before, so that no one waits for ever. */
+  /** Waits in the queue for a slot; undefined if the signal is aborted first. */
   acquire(signal?: AbortSignal): Promise<Slot | undefined> {
     return new Promise((resolve) => {
       const leave = (): void => {
@@ -107,7 +107,7 @@ export class Slots {
     })
   }
 
-  /** Hands a free slot to the first in the queue, and tells who waits for the end. */
+  /** Gives a free slot to the first in the queue, and resolves the promises of `idle`. */
   #serve(): void {
     if (this.free > 0) {
       const next = this.#queue.shift()

@@ -5,52 +5,52 @@ import { ordersOf, type AttemptMark, type ClaimRecord, type Delivery } from './r
 import type { Sought } from './search.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './vocabulary.js'
 
-/** What one change finds, inside its transaction. */
+/** What a change finds inside its transaction. */
 export interface Found {
   /** The claim that was asked for. */
   readonly record?: ClaimRecord
-  /** Of the identity of a callback: at least what `belongsTo` needs. */
+  /** Claims of the callback's identity: at least those that `belongsTo` needs. */
   readonly claims: readonly ClaimRecord[]
-  /** Which claims have the orders that were asked for, and all orders of the claims that were found. */
+  /** Which claims have the orders that were asked for, and the orders of the claims that were found. */
   readonly holders: Holders
   readonly quarantined?: QuarantinedCallback
 }
 
-/** What it leaves; what is not named stays. */
+/** What a change writes. Whatever is absent here stays as it is in the storage. */
 export interface Changed<T> {
   readonly record?: ClaimRecord
-  /** Orders that the claim `record` has from now on, whoever had them before. */
+  /** Orders that the claim `record` gets, even if another claim has them. */
   readonly reserved?: readonly string[]
   readonly quarantined?: QuarantinedCallback
-  /** A conflict of the identity, to be kept as `keptWith` says. */
+  /** A conflict to keep in the quarantine, as `keptWith` decides. */
   readonly conflict?: ConflictRecord
   readonly counted?: Outcome
   readonly result: T
 }
 
-/** A read and a write of one claim, one quarantined callback, or both, that nothing comes between. */
+/** Reads and writes one claim, one quarantined callback, or both, atomically. */
 export interface Change<T, Tx = never> {
   /** The id of a claim. */
   readonly claim?: string | undefined
-  /** The identity and the people of a callback, whose claim is still to be found. */
+  /** The identity and the people of a callback whose claim is to be found. */
   readonly callback?: { readonly identity: string; readonly people: People }
   /** The identity of another order than the claim's own. */
   readonly order?: string | undefined
   /** The id of a quarantined callback. */
   readonly quarantined?: string
-  /** The owner of the candidate that this change is about: where it does not run afterwards, it has served. */
+  /** Owner of the candidate being processed. If no delivery runs under it after this change, its ticket is finished. */
   readonly candidate?: string
-  /** The owner of the attempt that this change settles: unless it runs afterwards, it is over, whatever was recorded of it before. */
+  /** Owner of the attempt being settled. If no delivery runs under it after this change, its ticket is finished, even if nothing is written. */
   readonly attempt?: string | undefined
-  /** Pure. May run again, with what is found then, where a transaction had to be repeated. */
+  /** Pure. Called again, with what is found then, if the transaction is repeated. */
   readonly apply: (found: Found) => Changed<T>
-  /** Runs in the same transaction; where it throws, nothing of this change stays. What it returns is awaited once at most. */
+  /** Runs in the same transaction; if it throws, the transaction is rolled back. Its return value is awaited at most once. */
   readonly effect?: (tx: Tx) => unknown
-  /** Told what the effect returned, or what that resolved with. */
+  /** Called with what the effect returned or resolved with. */
   readonly effected?: (value: unknown) => void
 }
 
-/** The orders whose holders a change is to find, with the claims that were found. */
+/** The orders whose holders a change has to find: those that it names, and those of the claims that were found. */
 export function ordersFor(
   { callback, order }: Pick<Change<unknown>, 'callback' | 'order'>,
   claims: readonly (ClaimRecord | undefined)[],
@@ -59,29 +59,29 @@ export function ordersFor(
   return new Set([...named, ...claims.flatMap((record) => (record ? ordersOf(record) : []))])
 }
 
-/** How many claims of an order are shown. */
+/** How many claims to an order are shown. */
 export const maxClaims = 100
 
-/** Something that waits for a process with handlers. */
+/** Something that a look found for a process with handlers; it is still to be claimed. */
 export type Candidate =
   | {
       /** The id of a claim. */
       readonly claim: string
-      /** Whose attempt this candidate is. */
+      /** Owner of the attempts that are started from this candidate. */
       readonly owner: string
-      /** Whether an attempt that runs had lapsed when this candidate was found: its process is gone. Pure. */
+      /** Whether a running attempt is the one whose process was gone when this candidate was found. Pure. */
       readonly isLapsed: (attempt: AttemptMark) => boolean
     }
   /** A refused callback that was replayed. */
   | { readonly quarantined: string }
 
-/** A place in the listing, which goes from the newest to the oldest. */
+/** A position in a listing, which goes from the newest to the oldest. */
 export interface Position {
   readonly receivedAt: number
   readonly id: string
 }
 
-/** A place among what was settled for good, which goes from the oldest to the newest. */
+/** A position among the settled deliveries, which are read from the oldest to the newest. */
 export interface Settled {
   readonly at: number
   readonly number: number
@@ -105,13 +105,13 @@ export interface StoredDelivery {
   /** The id of its claim. */
   readonly claim: string
   readonly identity: string
-  /** The claim's, once it was reserved. */
+  /** The order that is reserved for the claim, if one is. */
   readonly order?: string | undefined
   readonly scope: string
   readonly delivery: Delivery
 }
 
-/** Deliveries of one event whose callbacks one day brought. */
+/** The number of deliveries of one event whose callbacks came on one day. */
 export interface DailyCount {
   /** Days since 1970, in UTC. */
   readonly day: number
@@ -121,17 +121,17 @@ export interface DailyCount {
 
 export type Counts<Name extends string> = Readonly<Record<Name, number>>
 
-/** Deliveries by state; those that are held are not in `waiting`. */
+/** Deliveries by state; held deliveries are not counted in `waiting`. */
 export type DeliveryCounts = Counts<DeliveryState | 'held'>
 
 /**
- * What a store does: lock, read, write, find. No rules. Every method rejects where the storage fails; nothing of a change that rejects
- * is recorded.
+ * A store locks, reads, writes and finds; it holds no rules. Every method rejects if the storage fails. Nothing of a change that rejects
+ * is recorded, unless its effect has ended the transaction (`isTransactionEnded`).
  */
 export interface Store<Tx = never> {
   /**
-   * Makes one change in a transaction, which it may share with others that come at the same time; resolves after the commit.
-   * Changes of one identity are made one after another, whichever process asks, and so are changes of one order.
+   * Makes one change in a transaction, which it may share with changes that come at the same time. Resolves after the commit.
+   * Changes of one identity are made one after another, in all processes, and so are changes of one order.
    */
   change<T>(change: Change<T, Tx>): Promise<T>
   record(claim: string): Promise<ClaimRecord | undefined>
@@ -146,48 +146,48 @@ export interface Store<Tx = never> {
   deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]>
   /** Quarantined callbacks, newest first. */
   quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]>
-  /** What each kind of quarantined callbacks may take; the oldest give way, but never what waits. */
+  /** The budget of each kind of quarantined callbacks. The oldest are dropped, but never those that wait after a replay. */
   readonly quarantineBudget: Size
-  /** What waits in the quarantine. */
+  /** The size of the quarantined callbacks that wait after a replay. */
   waitingInQuarantine(): Promise<Size>
   callbackCounts(): Promise<Counts<Outcome>>
   deliveryCounts(): Promise<DeliveryCounts>
-  /** When the callback of the oldest waiting delivery was received that is not held. */
+  /** When the callback of the oldest waiting delivery was received; held deliveries do not count. */
   oldestWaitingAt(): Promise<number | undefined>
-  /** From a day on, in days since 1970 in UTC; in no order, perhaps several of one day and event. */
+  /** Counts from this day on (days since 1970, in UTC), in any order. A day and event may have several counts: their sum is meant. */
   dailyCounts(firstDay: number): Promise<readonly DailyCount[]>
-  /** All records after one, in an order of the store's: at most so many, fewer where that many would take long, none at the end. */
+  /** Records after the id `after`, in the store's own order: at most `limit`, fewer if so many would take long, none at the end. */
   records(after: string, limit: number): Promise<readonly ClaimRecord[]>
   /**
-   * Records with a delivery that was done, withdrawn or refused before a time and whose payload is there, oldest first, and where they
-   * end: nowhere when there are no more. A store without it is asked for all records.
+   * Records that still have a payload and have a delivery that became done, withdrawn or refused before `before`, oldest first. `last` is
+   * the position for the next call, absent at the end. If a store lacks this method, prune reads all records.
    */
   settled?(
     before: number,
     after: Settled | undefined,
     limit: number,
   ): Promise<{ readonly records: readonly ClaimRecord[]; readonly last?: Settled }>
-  /** Removes a quarantined callback, unless it waits; whether it did. */
+  /** Removes a quarantined callback unless it waits after a replay; resolves with whether it was removed. */
   drop(id: string): Promise<boolean>
-  /** Makes what was overwritten unreadable in the storage as well. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` where it cannot. */
+  /** Makes overwritten data unreadable in the files of the storage. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` if that fails. */
   scrub(): Promise<void>
 }
 
-/** A store that outlives the process, and what delivering from it takes. */
+/** A store that outlives the process, with what delivering from it needs. */
 export interface DurableStore<Tx> extends Store<Tx> {
-  /** Whose attempts are claimed outside candidates: where a change may claim by itself. */
+  /** Owner of attempts that a change claims without a candidate; absent if the store requires candidates. */
   readonly owner?: string
-  /** Milliseconds between two looks for candidates that nobody announced. */
+  /** Milliseconds between two looks for candidates that no wake-up announced. */
   readonly pollMs: number
   /** Milliseconds since 1970, by the clock that deliveries are due by. */
   readonly now: () => number
-  /** What waits for a process with handlers, oldest first. What is found is still to be claimed: another process may be faster. */
+  /** Looks for candidates, oldest first. Each is still to be claimed: another process may be faster. */
   candidates(limit: number): Promise<readonly Candidate[]>
-  /** Says that this process lives, and that its attempts do. Called every five seconds while it may have any. */
+  /** Records that this process and its attempts live. Called every five seconds in a process with handlers. */
   beat(): Promise<void>
-  /** Some claims of which a delivery is recorded as running for this process, but does not run here: to be taken over from ourselves. */
+  /** Claims with a delivery that is recorded as running in this process but is not among `active`, so that this process retries it. */
   leftBehind(active: ReadonlySet<string>): Promise<readonly Candidate[]>
-  /** Tells whenever there may be candidates. */
+  /** Calls `wake` whenever there may be new candidates. */
   listen(wake: () => void): void
   close(): Promise<void>
 }

@@ -10,11 +10,11 @@ interface Late {
   readonly slot: Slot
 }
 
-/** What runs in a process. */
+/** What this process runs. */
 interface Running {
   readonly host: InboxHost
   readonly slots: Slots
-  /** What the end of the inbox waits for. */
+  /** The attempts that `close` waits for. */
   readonly running: Set<Delivering>
 }
 
@@ -23,8 +23,8 @@ export function isLate(verdict: Verdict): boolean {
 }
 
 /**
- * Gives a handler that was told by its signal the same time once more. Then its slot is for others and the end of the inbox no longer
- * waits for it: a handler that never ends would stop all delivery. Resolves when it has ended, or when it is stuck.
+ * Waits for a late handler for another `handlerTimeoutMs`. If the handler still runs, it is stuck: its slot goes to others and `close` no
+ * longer waits for it, since a handler that never ends would stop all deliveries. Resolves when the handler has ended or is stuck.
  */
 export async function giveUpOn({ job, delivering, slot }: Late, { host, slots, running }: Running): Promise<void> {
   if (await settlesWithin(host.handlerTimeoutMs, delivering.finished, { isUnref: true })) return

@@ -3,11 +3,11 @@ import { isHeld, type ClaimRecord, type Delivery } from './records.js'
 import type { Counts, DailyCount, DeliveryCounts } from './store.js'
 import type { DeliveryState, Outcome } from './vocabulary.js'
 
-/* What changes make of all counts, told from what they write. Pure. */
+/* What changes add to the counters, computed from what the changes write. Pure. */
 
 const dayMs = 86_400_000
 
-/** What a change leaves, as far as it is counted. */
+/** The part of a change that is counted. */
 interface Counted {
   readonly record?: ClaimRecord | undefined
   readonly counted?: Outcome | undefined
@@ -18,14 +18,14 @@ export class Tally {
   readonly #sums = new Map<string, number>()
   readonly #days = new Map<string, Omit<DailyCount, 'count'> & { count: number }>()
 
-  /** Rows that came into the quarantine, or left it where they are negative. */
+  /** Counts rows that were added to the quarantine; negative numbers for removed ones. */
   quarantine(kind: QuarantineKind, { rows, bytes }: Size): void {
     const names = quarantineCounters(kind)
     this.#add(names.rows, rows)
     this.#add(names.bytes, bytes)
   }
 
-  /** Adds what a change made: a delivery that is gone, or that it changed, no longer counts as what it was. */
+  /** Counts a change: a delivery that was removed or replaced no longer counts in its former state. */
   add(before: ClaimRecord | undefined, { record, counted }: Counted): void {
     if (counted !== undefined) this.#add(callbackCounter(counted), 1)
     if (record === undefined) return
@@ -34,12 +34,12 @@ export class Tally {
     for (const delivery of record.deliveries) if (!old.includes(delivery)) this.#count(delivery, 1)
   }
 
-  /** By counter, what is to be added to it; without what came to nothing. */
+  /** What to add to each counter, without zeros. */
   get sums(): readonly (readonly [counter: string, sum: number])[] {
     return [...this.#sums].filter(([, sum]) => sum !== 0).sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
-  /** How many more deliveries there are of each day and event; without what came to nothing. */
+  /** How many deliveries each day and event has gained, without zeros. */
   get days(): readonly DailyCount[] {
     const order = ({ day, event }: DailyCount): string => `${String(day)} ${event}`
     return [...this.#days.values()].filter(({ count }) => count !== 0).sort((a, b) => (order(a) < order(b) ? -1 : 1))
@@ -74,7 +74,7 @@ const quarantineCounters = (kind: QuarantineKind) => ({
 
 type Counters = ReadonlyMap<string, number>
 
-/** A count is never less than nothing, whatever somebody has changed by hand. */
+/** A counter is never negative, even if somebody has changed rows by hand. */
 const valueOf = (counters: Counters, name: string): number => Math.max(0, counters.get(name) ?? 0)
 
 export function callbackCountsIn(counters: Counters): Counts<Outcome> {
@@ -88,7 +88,7 @@ export function callbackCountsIn(counters: Counters): Counts<Outcome> {
   }
 }
 
-/** A delivery that is held is not waiting. */
+/** Held deliveries are not counted as waiting. */
 export function deliveryCountsIn(counters: Counters): DeliveryCounts {
   const of = (state: keyof DeliveryCounts): number => valueOf(counters, deliveryCounter(state))
   return {
@@ -102,7 +102,7 @@ export function deliveryCountsIn(counters: Counters): DeliveryCounts {
   }
 }
 
-/** What the quarantine takes of a kind; with what a transaction adds that is in no counter yet. */
+/** The size of one kind of quarantined callbacks; `tally` is what the transaction adds and has not written to the counters yet. */
 export function sizeIn(counters: Counters, kind: QuarantineKind, tally = new Tally()): Size {
   const names = quarantineCounters(kind)
   const added = new Map(tally.sums)

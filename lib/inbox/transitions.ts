@@ -19,46 +19,46 @@ import { mayPay, reserve } from './reservation.js'
 import type { Changed, Found } from './store.js'
 import type { Contradiction, Difference, Outcome } from './vocabulary.js'
 
-/* What recording, claiming and settling change in the claims of an identity. Pure: a transaction that is repeated asks again. */
+/* What recording, claiming and settling change in the claims of an identity. Pure, since a transaction that is repeated calls them again. */
 
-/** A delivery that was taken up, before it runs. */
+/** A delivery that was claimed and is about to run. */
 export interface TakenUp {
   /** The id of its claim. */
   readonly claim: string
   readonly delivery: Delivery
 }
 
-/** Deliveries of one claim that were refused, since another one has the order. */
+/** Deliveries of one claim that were refused because another claim has the order. */
 export interface Lost {
   /** The id of the claim. */
   readonly claim: string
   readonly deliveries: readonly Delivery[]
 }
 
-/** Who takes deliveries up in a change, and whether there is a slot for one; absent where a change is not to do that. */
+/** Who claims deliveries in a change, and whether there is a slot for one. A change without it claims no delivery. */
 export type Claiming = Omit<Claimer, 'holders'> & { readonly mayRun: () => boolean }
 
-/** What every change that takes deliveries up results in. */
+/** The result of every change that may claim a delivery. */
 export interface Taking {
   readonly takenUp?: TakenUp
   readonly lost?: Lost
 }
 
-/** What a callback makes of the claims of its identity. */
+/** What a callback changes in the claims of its identity. */
 export type Recording =
   | {
       readonly outcome: Exclude<Outcome, 'refused' | 'conflict'>
       readonly record: ClaimRecord
-      /** The deliveries that it asked for. */
+      /** The deliveries that the callback asked for. */
       readonly keys: readonly DeliveryKey[]
-      /** What was recorded of the claim before; absent for a new one. */
+      /** The claim before this callback; absent for a new claim. */
       readonly before?: ClaimRecord
     }
   | { readonly outcome: 'conflict'; readonly conflict: ConflictRecord; readonly contradiction: Contradiction }
 
 /**
- * Records a callback by rows 1 to 6 and the ledger's table. `holder` is the claim that has the order. Only a callback of a claim's own
- * people makes an event of it: one that leaves an address out or states one more, and that would take a reward back or bring a goal, is a
+ * Records a callback by rows 1 to 6 of "Who belongs to which claim" and the ledger's table. `holder` is the claim that has the order. A
+ * callback that leaves an address of its claim out, or adds one, makes no event: if it would take a reward back or bring a goal, it is a
  * conflict. Pure.
  */
 export function recordIn(
@@ -81,8 +81,8 @@ export function recordIn(
   if (before !== undefined && isOfOthers(belonging) && decision.events.length > 0) {
     return conflicting(identity, callback, before, differences(before, callback), before.id)
   }
-  if (outcome === 'conflict') throw new Error('Nothing contradicts a claim that is new.')
-  // What somebody else says of a claim that has the order teaches nothing.
+  if (outcome === 'conflict') throw new Error('A new claim cannot be contradicted.')
+  // In row 2 the callback may be somebody else's, so it changes none of the claim's facts.
   const learnt = belonging.row === 2 ? { ...decision, next: belonging.recorded } : decision
   const { record, keys } = applyDecision(belonging.head, before, callback, learnt)
   return { outcome, record, keys, ...(before && { before }) }
@@ -93,8 +93,8 @@ function isOfOthers({ row }: Belonging): boolean {
 }
 
 /**
- * What a conflict makes of the claim that it agrees with once a person has decided that it is of it: a fail takes the reward back, the goal is its
- * goal. Undefined where it contradicts that claim by now. Pure.
+ * Records a conflict for the claim that it agrees with, after a person has replayed it: a fail takes the reward back, a goal counts.
+ * Undefined if the conflict contradicts that claim by now. Pure.
  */
 export function recordDecided(recorded: ClaimRecord, callback: Callback): ClaimRecord | undefined {
   const decision = decide(recorded, callback)
@@ -113,7 +113,7 @@ function conflicting(
   return { outcome: 'conflict', conflict, contradiction: { id: conflict.id, recorded: previousOf(claim), differs } }
 }
 
-/** Records a callback by the ledger, and takes up what can be delivered at once. */
+/** Records a callback by the ledger, and claims what can be delivered at once. */
 export function recordCallback(
   { claims, holders }: Found,
   identity: string,
@@ -131,7 +131,7 @@ export function recordCallback(
   return { ...taken, counted: outcome, result: { accepted: { outcome, id: record.id }, ...taken.result } }
 }
 
-/** Marks what an attempt came to, if the delivery is still its own, and takes up the next one of the claim. */
+/** Records the verdict on an attempt that still owns its delivery, and claims the next delivery of the claim. */
 export function settleAttempt(
   { record, holders }: Found,
   delivery: Delivery,
@@ -149,7 +149,7 @@ export function settleAttempt(
   return { ...taken, result: { ...taken.result, lost, isDead: after?.state === 'dead' } }
 }
 
-/** Reserves an order for a delivery that is confirmed, if the attempt is still its own. */
+/** Reserves an order after a yes of `confirm`, if the attempt still owns its delivery. */
 export function reserveOrder(
   { record, holders }: Partial<Found>,
   claimed: Delivery,
@@ -164,8 +164,8 @@ export function reserveOrder(
 }
 
 /**
- * Marks a delivery done together with its handler's effect. Throws `ERR_CONVERSION_ATTEMPT_LAPSED` where it is not the attempt's own, and
- * `ERR_CONVERSION_ORDER_TAKEN` where the order was moved to another claim.
+ * Marks a delivery done in the transaction of its handler's effect. Throws `ERR_CONVERSION_ATTEMPT_LAPSED` if the attempt no longer owns
+ * the delivery, and `ERR_CONVERSION_ORDER_TAKEN` if the order was moved to another claim.
  */
 export function commitAttempt(
   { record, holders }: Partial<Found>,
@@ -179,7 +179,7 @@ export function commitAttempt(
   return { record: settle(record, keyOf(delivery), { state: 'done' }, patience), result: undefined }
 }
 
-/** Ends attempts whose process is gone, and takes up what can be delivered now. */
+/** Ends attempts whose process is gone, and claims what can be delivered now. */
 export function takeOver(
   { record, holders }: Found,
   isLapsed: (attempt: AttemptMark) => boolean,
@@ -205,7 +205,7 @@ function takeUp(record: ClaimRecord, holders: Found['holders'], claiming: Claimi
   }
 }
 
-/** Whether the attempt that a delivery was claimed for is still the one that runs: an owner may have lost it and have another by now. */
+/** Whether the attempt that claimed a delivery still owns it: the owner may have lost that attempt and run another one by now. */
 function isOurs(record: ClaimRecord, claimed: Delivery): boolean {
   const delivery = findDelivery(record, keyOf(claimed))
   return delivery?.state === 'running' && isSameAttempt(delivery, claimed)

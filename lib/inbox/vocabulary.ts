@@ -1,24 +1,24 @@
 import type { ConversionStatus } from '../callback/conversion.js'
 
-/* What the contracts, the rules and the stores of an inbox call the same. Types only. */
+/* Types that the contracts, the rules and the stores of an inbox share. */
 
-/** What handlers are registered for. */
+/** The events that handlers are registered for. */
 export type ConversionEvent = 'success' | 'fail' | 'pending' | 'goalComplete'
 
-/** What a callback came to. */
+/** The outcome of a callback. */
 export type Outcome = 'accepted' | 'duplicate' | 'stale' | 'conflict' | 'refused'
 
-/** `running` and `waiting` are unsettled; `refused` is what `confirm` answered with false. */
+/** `waiting` and `running` are unsettled. `refused`: `confirm` answered `false`, or another claim has the order. */
 export type DeliveryState = 'waiting' | 'running' | 'done' | 'dead' | 'withdrawn' | 'refused'
 
-/** What was known of the conversion before a callback. */
+/** What was recorded of a claim before a callback. */
 export interface Previous {
   readonly status: ConversionStatus
   /** Whether `goalComplete` had been delivered. */
   readonly goalComplete: boolean
 }
 
-/** A parameter that is another one than the recorded one, or on one side only. */
+/** A parameter whose recorded and received values differ, or that only one of the two states. */
 export interface Difference {
   /** By documented name. */
   readonly parameter: string
@@ -26,9 +26,9 @@ export interface Difference {
   readonly received?: string
 }
 
-/** What `onConflict` is told besides the callback. */
+/** What `onConflict` gets besides the conversion. */
 export interface Contradiction {
-  /** The id of what a person may replay: the callback in quarantine, or the refused delivery. */
+  /** The id to replay: of the callback in quarantine, or of the refused delivery. */
   readonly id: string
   readonly recorded: Previous
   readonly differs: readonly Difference[]

@@ -3,13 +3,13 @@ import type { Via } from '../callback/via.js'
 import { textsOfArrival } from './operators/mentions.js'
 import type { ClaimRecord } from './records.js'
 
-/* Estimates of what records take in memory: two bytes a character, and some for every object. Rather too much than too little. */
+/* Estimates of the memory that records take: two bytes per character, and a fixed number per object, rather too many than too few. */
 
 const bytesPerCharacter = 2
 const bytesPerText = 64
 const bytesPerDelivery = 512
 const bytesPerRecord = 1_024
-/** What rivals are found by besides their ids. */
+/** For the index entries by which rivals are found, besides their ids. */
 const bytesPerRival = 1_024
 
 export function weightOf({ id, identity, scope, referrerEmail, refereeEmail, deliveries }: ClaimRecord): number {
@@ -25,7 +25,7 @@ export function weightOf({ id, identity, scope, referrerEmail, refereeEmail, del
   return weight
 }
 
-/** Whether a record surely weighs as much as another one: nearly every change is one of states and counts. */
+/** Whether two records certainly weigh the same. True after most changes, which touch only states and counts: then none is weighed. */
 export function weighsAs({ deliveries }: ClaimRecord, { deliveries: others }: ClaimRecord): boolean {
   if (deliveries === others) return true
   if (deliveries.length !== others.length) return false
@@ -50,7 +50,7 @@ function weightOfText(text: string | undefined): number {
   return text === undefined ? 0 : bytesPerText + text.length * bytesPerCharacter
 }
 
-/** The same callback with strings of its own: one that was cut out of a request keeps the whole request in memory. */
+/** The same callback with copied strings: a string that was sliced out of a request keeps the whole request in memory. */
 export function detached({ status, scope, receivedAt, params, extra, repairs, via, carrier }: Callback): Callback {
   return {
     status,
@@ -79,9 +79,9 @@ function ownTexts(texts: Callback['extra'], into: Record<string, string>): Callb
   return into
 }
 
-/** Shorter strings are always copies in V8. */
+/** V8 copies shorter strings instead of slicing them. */
 const minSlice = 13
 
 function own(text: string): string {
-  return text.length < minSlice ? text : ` ${text}`.slice(1) // cuts it out of a string that is hardly longer
+  return text.length < minSlice ? text : ` ${text}`.slice(1) // a slice of a new string that is one character longer
 }

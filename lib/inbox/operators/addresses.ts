@@ -1,22 +1,23 @@
 import { isUtf8 } from 'node:buffer'
 import { emailKey } from '../identity.js'
 
-/** Texts in which addresses are looked for. */
+/** Strings in which addresses are looked for. */
 export interface Texts {
-  /** Of e-mail parameters: each is an address, maybe with marks around it, so that a longer one is another person's. */
+  /** Values of e-mail parameters. Each is one address, perhaps with marks around it; a longer address is another person's. */
   readonly emails: readonly string[]
-  /** All others: an address may stand anywhere in them, between whatever characters. */
+  /** All other strings: an address may stand anywhere in them, between any characters. */
   readonly others: readonly string[]
 }
 
 const windows1252 = new TextDecoder('windows-1252')
 
-/** Of a text that was encoded again and again, so many encodings are undone. */
+/** How many layers of percent-encoding are decoded. */
 const maxEncodings = 3
 
 /**
- * Tells whether texts hold one of several addresses, in any case and either spelling of an accented letter, percent-encoded too. Rather
- * finds one too many than misses one. No pattern is made of an address, and each text is read a fixed number of times.
+ * Makes a function that tells whether strings hold one of the addresses: in any case, with composed or decomposed accented letters,
+ * percent-encoded too. In doubt it finds too much rather than too little. No regular expression is made of an address, and each string is
+ * read a fixed number of times, so the time is linear.
  */
 export function addressFinder(addresses: readonly string[]): (texts: Texts) => boolean {
   const keys = [...new Set(addresses.map(keyOf))]
@@ -36,7 +37,7 @@ export function addressFinder(addresses: readonly string[]): (texts: Texts) => b
     }
     return false
   }
-  // What was refused as an e-mail parameter may be anything.
+  // The value of a refused e-mail parameter may be any string, with an address anywhere in it.
   const isIn = (email: string) => (isOneAddress(email) ? isApart(email) : isInside(email))
   return ({ emails, others }) => emails.some(isIn) || others.some(isInside)
 }
@@ -49,11 +50,11 @@ function keyOf(text: string): string {
   return emailKey(text) ?? ''
 }
 
-/** What makes another address of the one that follows, but for a quotation mark around it; and of the one before. */
+/** Characters before an address that make it part of a longer one, except a quotation mark around it; then those after it. */
 const endOfLocal = /[\p{L}\p{M}\p{N}.!#$%&*+/=?^_`{|}~-]'?$/u
 const startOfDomain = /^(?:[\p{L}\p{M}\p{N}_-]|\.[\p{L}\p{N}])/u
 
-/** Whether an address is in a text, and no part of a longer one there: `<eva@example.com>`, `mailto:eva@example.com`. */
+/** Whether a string holds an address that is not part of a longer one, as in `<eva@example.com>` or `mailto:eva@example.com`. */
 function standsApart(address: string, text: string): boolean {
   for (let at = text.indexOf(address); at !== -1; at = text.indexOf(address, at + 1)) {
     const end = at + address.length
@@ -65,9 +66,9 @@ function standsApart(address: string, text: string): boolean {
 }
 
 /**
- * A text as it is compared: letters apart from their accents, so that an accent which follows an address hides nothing, and wide ones as
- * narrow ones; in lower case by way of upper case, which makes one of ß and SS; an unencoded `+` is a space, and JSON puts a backslash before
- * a quotation mark and may write a letter as its number.
+ * A string as it is compared. NFKD separates accents from letters, so that an accent behind an address does not hide it, and makes
+ * full-width characters narrow. Upper case, then lower case makes ß equal to SS. An unencoded `+` is a space. JSON may escape a quotation
+ * mark with a backslash, and any character as `\uXXXX`.
  */
 function folded(text: string): string {
   const unescaped = text.replace(/\\u([0-9a-f]{4})/gi, (_escape, hex: string) =>
@@ -77,11 +78,11 @@ function folded(text: string): string {
   return lower.replaceAll('ς', 'σ').replaceAll('+', ' ').replaceAll('\\', '')
 }
 
-/** A text, and what it says where it is percent-encoded: its bytes as UTF-8, and as windows-1252 where they are not UTF-8. */
+/** A string, then each percent-decoded form of it: the bytes as UTF-8, and also as windows-1252 if they are not valid UTF-8. */
 function* readings(text: string): Generator<string> {
   yield text
   if (!text.includes('%')) return
-  let encoded = Buffer.from(text).toString('latin1') // one character a byte
+  let encoded = Buffer.from(text).toString('latin1') // one character per byte
   for (let times = 0; times < maxEncodings; times++) {
     const decoded = encoded.replace(/%([0-9a-f]{2})/gi, (_escape, hex: string) =>
       String.fromCharCode(Number.parseInt(hex, 16)),

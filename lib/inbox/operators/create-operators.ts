@@ -7,7 +7,7 @@ import { eraser, pruner } from './prune-and-erase.js'
 import { historyOf } from './history.js'
 import { claimOfConflict, quarantineStates, receivedAtOf, scopeOf, type QuarantinedCallback } from '../quarantine.js'
 import { Pace } from '../pace.js'
-import { invalidQuery, fieldsOfQuery, isWholeNumber, optionalText, requireId } from './queries.js'
+import { invalidQuery, fieldsOfQuery, isWholeNumber, optionalString, requireId } from './queries.js'
 import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, type ClaimRecord } from '../records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
@@ -25,10 +25,10 @@ function isQuarantineState(state: InboxState): state is QuarantinedCallback['sta
 }
 
 const maxLimit = 1_000
-/** Rows that are made of what is stored in one go: callbacks come in between. */
+/** How many rows are made before callbacks get a turn of the event loop. */
 const rowsAtATime = 200
 
-/** The operators over any store. `wake` is called after something was marked. */
+/** The operators of any store. `wake` is called after a replay has marked something. */
 export function createOperators(
   store: Store,
   host: () => InboxHost | undefined,
@@ -90,7 +90,7 @@ export function createOperators(
     }
   }
 
-  /** What a row is made of: a delivery of a claim, or a callback in quarantine. */
+  /** Finds what has this id: a delivery, or a callback in quarantine. */
   async function find(id: string): Promise<StoredDelivery | QuarantinedCallback | undefined> {
     const [claim, key] = splitDeliveryId(id)
     if (key === undefined) return store.quarantined(id)
@@ -147,8 +147,8 @@ export function createOperators(
   }
 
   /**
-   * The claims of an identity, those that have one of their orders under another spelling, and who has which order. Where there are too
-   * many, the row's own, the first and those that have an order stay, and of the rest the oldest.
+   * The claims of an identity, the claims of other identities that have one of their orders, and who has which order. Of more than
+   * `maxClaims`, the row's own, the identity's first and those that have an order are kept, then the oldest.
    */
   async function claimsOf(identity: string, { id, agreesWith, takenBy }: InboxRow) {
     const asked = [identity, splitDeliveryId(id)[0], agreesWith, takenBy]
@@ -185,7 +185,7 @@ export function createOperators(
   }
 }
 
-/** Whatever goes wrong on the way, such as with a row that somebody has written by hand, is a coded error. */
+/** Gives every rejection of an operator a code, also one that a damaged row causes. */
 function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Asked) => Promise<Result>) {
   return async (...asked: Asked): Promise<Result> => {
     try {
@@ -196,7 +196,10 @@ function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Ask
   }
 }
 
-/** The claim that has the order of a delivery; where it has never been reserved for its own, at least the one that had it then. */
+/**
+ * The other claim that has the order of a delivery. If no order was ever reserved for the delivery's own claim, the order's number in the
+ * shop is unknown: then at least the claim that had the order when the delivery was refused.
+ */
 function takerOf(stored: StoredDelivery, holders: Holders): string | undefined {
   const other = otherHolder(holders, ordersOf(stored), stored.claim)
   return stored.order === undefined ? (other ?? stored.delivery.takenBy) : other
@@ -246,8 +249,8 @@ function checkedQuery(asked: unknown): InboxQuery & { readonly limit: number } {
     state,
     limit,
     before,
-    orderId: optionalText('orderId', texts.orderId),
-    email: optionalText('email', texts.email),
-    scope: optionalText('scope', texts.scope),
+    orderId: optionalString('orderId', texts.orderId),
+    email: optionalString('email', texts.email),
+    scope: optionalString('scope', texts.scope),
   }
 }

@@ -5,12 +5,12 @@ import type { QuarantinedCallback } from '../quarantine.js'
 import type { ClaimRecord, Delivery, LogEntry } from '../records.js'
 import type { Difference } from '../vocabulary.js'
 
-/* Everything from outside that is kept of a conversion, or of a callback in quarantine: where a person may be mentioned. */
+/* The strings from outside that a claim or a quarantined callback keeps: each may mention a person. */
 
 const emailNames: ReadonlySet<string> = new Set(['referrer_email', 'referee_email'])
 
 type Pairs = readonly (readonly [name: string, text: string])[]
-/** Some texts may be absent. */
+/** Strings, some of them absent. */
 type Parts = Readonly<Record<keyof Texts, readonly (string | undefined)[]>>
 
 export function textsOfRecord({ scope, referrerEmail, refereeEmail, deliveries }: ClaimRecord): Texts {
@@ -20,9 +20,9 @@ export function textsOfRecord({ scope, referrerEmail, refereeEmail, deliveries }
   ])
 }
 
-/** Whether a text that may mention a person is no longer there. */
+/** Whether a change removes a string that may mention a person. */
 export function losesText(before: ClaimRecord, after: ClaimRecord): boolean {
-  // Nearly every change leaves alone what was received, and adds to the log at most.
+  // Nearly every change keeps the callbacks and only adds to the log, so no strings have to be gathered and compared.
   const isKept = ({ callback, log }: Delivery): boolean =>
     after.deliveries.some(
       (other) =>
@@ -38,7 +38,7 @@ export function losesText(before: ClaimRecord, after: ClaimRecord): boolean {
   return [...emails, ...others].some((text) => !isLeft.has(text))
 }
 
-/** Of a callback in quarantine; what it contradicts is another one's. */
+/** The strings of a quarantined callback, without the recorded values that it contradicts: these are of another claim. */
 export function textsOfQuarantined(quarantined: QuarantinedCallback): Texts {
   const log = partsOfLog(quarantined.log)
   if (quarantined.kind === 'conflict') return gathered([...partsOfCallback(quarantined.callback), log])
@@ -53,7 +53,7 @@ export function textsOfQuarantined(quarantined: QuarantinedCallback): Texts {
   return gathered([partsOfPairs(received.pairs), { emails: [], others }, log])
 }
 
-/** Of what was recorded where a conflict came. */
+/** The recorded value that a conflict differed from. */
 export function textsOfRecorded({ parameter, recorded = '' }: Difference): Texts {
   return gathered([partsOfPairs([[parameter, recorded]])])
 }
@@ -65,7 +65,7 @@ function partsOfCallback(callback: Callback): readonly Parts[] {
   return [partsOfPairs(Object.entries(params)), { emails: [], others }]
 }
 
-/** What a stranger says beside the content of a callback. */
+/** The strings of a callback that are not parameters: content type, user agent and carrier. */
 export function textsOfArrival({ via, carrier }: Arrival): readonly string[] {
   const texts = via?.by === 'request' ? [via.contentType, via.userAgent, carrier] : [carrier]
   return texts.filter((text) => text !== undefined)

@@ -10,15 +10,15 @@ import type { Difference } from '../vocabulary.js'
 
 const dayMs = 86_400_000
 const recordsAtOnce = 200
-/** Quarantined callbacks may be long. */
+/** Fewer than records, since quarantined callbacks may be long. */
 const quarantinedAtOnce = 50
 
-/** Drops the payloads of what came to rest before a time. */
+/** `prune` over any store. */
 export function pruner(store: Store) {
   return async (options: { readonly olderThanDays: number }): Promise<Pruned> => {
     const { olderThanDays } = fieldsOfQuery(options, ['olderThanDays'])
     if (typeof olderThanDays !== 'number' || !(olderThanDays >= 0)) {
-      throw invalidQuery('olderThanDays', 'be a number of days, 0 or more')
+      throw invalidQuery('olderThanDays', 'be a number, 0 or more')
     }
     const before = Date.now() - olderThanDays * dayMs
     const prune = (record: ClaimRecord) =>
@@ -39,7 +39,7 @@ export function pruner(store: Store) {
   }
 }
 
-/** Drops the payloads of what mentions an address, and scopes that do. */
+/** `erase` over any store. Drops the payload of each claim that mentions an address, and its scope if the scope mentions one. */
 export function eraser(store: Store) {
   return async (person: { readonly email: string | readonly string[] }): Promise<Erased> => {
     const { email } = fieldsOfQuery(person, ['email'])
@@ -50,7 +50,7 @@ export function eraser(store: Store) {
       record.deliveries.some(isUnsettled) ? undefined : withoutScope(emptied(record), isPersonal)
     let erased = 0
     const waiting: string[] = []
-    // The quarantine first: what a replay makes a record of meanwhile was reported, or is found among the records.
+    // The quarantine comes first: a callback that a replay records meanwhile is in `waiting` already, or is found among the records.
     for await (const quarantined of allQuarantined(store)) {
       const { id } = quarantined
       if (!mentions(textsOfQuarantined(quarantined))) {
@@ -79,7 +79,7 @@ export function eraser(store: Store) {
   }
 }
 
-/** Settled for good, and nothing happened to it since. */
+/** Whether all deliveries were settled before a time, and no callback came since. A dead delivery may still be replayed. */
 function isOldEnough({ deliveries }: ClaimRecord, before: number): boolean {
   return deliveries.every(
     ({ state, settledAt, callback }) =>
@@ -91,7 +91,7 @@ function isPruned({ deliveries }: ClaimRecord): boolean {
   return deliveries.every(({ callback }) => isEmptied(callback))
 }
 
-/** Drops from a conflict what was recorded of somebody else. */
+/** Drops the personal recorded values of another claim from a conflict. */
 function forgetRecorded(store: Store, id: string, isPersonal: (difference: Difference) => boolean): Promise<void> {
   return store.change({
     quarantined: id,
@@ -102,7 +102,7 @@ function forgetRecorded(store: Store, id: string, isPersonal: (difference: Diffe
   })
 }
 
-/** Writes what is to stay of a record, judged as it is then; false where it stays as it is. */
+/** Applies `change` to the record as it is inside the transaction; false if `change` returns undefined, so that nothing is written. */
 function rewrite(
   store: Store,
   claim: string,
@@ -128,7 +128,7 @@ async function* allRecords(store: Store) {
   }
 }
 
-/** What may be old enough to be pruned, in portions. */
+/** Records that may be old enough to be pruned, in portions. */
 async function* settledRecords(store: Store, before: number) {
   for (let after: Settled | undefined; ;) {
     const page = await store.settled?.(before, after, recordsAtOnce)
@@ -138,7 +138,7 @@ async function* settledRecords(store: Store, before: number) {
   }
 }
 
-/** The whole quarantine, one after another; callbacks come in between. */
+/** All quarantined callbacks, one by one; new callbacks are answered in between. */
 async function* allQuarantined(store: Store) {
   const pace = new Pace()
   for (let before: Position | undefined; ;) {

@@ -2,9 +2,9 @@ import { ConversionWebhookError } from '../../errors.js'
 import { fieldsOf } from '../../util/fields-of.js'
 import { closestName } from '../../util/closest-name.js'
 
-/* What operators are asked, checked: each error names what the argument should be, and holds nothing of what it is. */
+/* Checks of the operators' arguments. An error says what the argument must be, and never repeats the argument, which may be personal. */
 
-/** The fields of an operator's argument; none where there is no argument. Throws for what is no object, and for names that are none of these. */
+/** The fields of an operator's argument, none if it is undefined. Throws if it is no object, or has a field with another name. */
 export function fieldsOfQuery(argument: unknown, names: readonly string[]): Readonly<Record<string, unknown>> {
   const fields = argument === undefined ? {} : fieldsOf(argument)
   if (fields === undefined) throw invalidQuery('the argument', 'be an object that can be read')
@@ -18,25 +18,25 @@ export function isWholeNumber(value: unknown, min: number, max: number): value i
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max
 }
 
-export function optionalText(name: string, value: unknown): string | undefined {
+export function optionalString(name: string, value: unknown): string | undefined {
   if (value === undefined || typeof value === 'string') return value
-  throw invalidQuery(name, 'be a text')
+  throw invalidQuery(name, 'be a string')
 }
 
 export function requireId(id: unknown): asserts id is string {
-  if (typeof id === 'string' && !id.includes('\0')) return // PostgreSQL cannot even be asked for a NUL
-  throw invalidQuery('an id', 'be a text without NUL characters')
+  if (typeof id === 'string' && !id.includes('\0')) return // PostgreSQL fails for a string with a NUL character
+  throw invalidQuery('an id', 'be a string without NUL characters')
 }
 
 export function invalidQuery(name: string, must: string): ConversionWebhookError {
   return new ConversionWebhookError('ERR_CONVERSION_QUERY_INVALID', { values: { name, must } })
 }
 
-/** In UTF-16 units, of which a character has two at most: an e-mail parameter has 320 characters at most. */
+/** In UTF-16 code units, at most two per character: an e-mail parameter has at most 320 characters. */
 const maxAddressLength = 640
 const maxAddresses = 1_000
 
-/** One address, or several, that can be looked for: a shorter text would be found in everybody's. */
+/** The addresses to look for. Throws for a string that is no whole address: `@` or `example.com` would erase everybody. */
 export function requireAddresses(email: unknown): readonly string[] {
   const addresses = typeof email === 'string' ? [email] : itemsOf(email)
   if (addresses !== undefined && addresses.length > 0 && addresses.every(isAddress)) return addresses

@@ -28,10 +28,10 @@ import type { Changed, Store } from '../store.js'
 import type { Contradiction } from '../vocabulary.js'
 import { recordDecided, recordIn } from '../transitions.js'
 
-/** Marks a delivery or a quarantined callback for one more try. `wake` is called after that. */
+/** `replay` over any store: marks a delivery or a quarantined callback for one more try, then calls `wake`. */
 export function replayer(store: Store, wake: (identity?: string) => void) {
   let last: Promise<unknown> = Promise.resolve()
-  /** One after another: each looks at how much waits already. */
+  /** Replays one callback after another, since each replay first checks how many callbacks wait. */
   const inTurn = (id: string): Promise<string | undefined> => {
     const replaying = last.then(() => replayQuarantined(store, id))
     last = replaying.catch(() => undefined)
@@ -54,15 +54,15 @@ async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Pr
       if (!['dead', 'refused', 'waiting'].includes(delivery.state)) throw impossible({ state: delivery.state })
       if (isEmptied(delivery.callback)) throw impossible({ why: 'emptied' })
       const next = replayed(record, delivery, holders, Date.now())
-      if (next.takes === true) requireRest(otherHolders(ordersOf(record), record.id, holders))
+      if (next.takes === true) requireNoneRunning(otherHolders(ordersOf(record), record.id, holders))
       return { record: withDelivery(record, key, next), result: undefined }
     },
   })
   return claim
 }
 
-/** An order is not moved away from a claim of which a delivery runs: it may be paying. */
-function requireRest(others: readonly Holder[]): void {
+/** Throws while a delivery runs of the claim that has the order: its handler may be paying. */
+function requireNoneRunning(others: readonly Holder[]): void {
   if (others.some(({ isRunning }) => isRunning)) throw impossible({ why: 'holderRuns' })
 }
 
@@ -74,20 +74,20 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
   await store.change({
     quarantined: id,
     apply: ({ quarantined: found }) => {
-      if (found?.kind !== 'refused') throw unknownRecord() // it gave way meanwhile
+      if (found?.kind !== 'refused') throw unknownRecord() // dropped meanwhile
       return { quarantined: { ...found, ...replayedAgain(found), state: 'waiting' }, result: undefined }
     },
   })
   return undefined
 }
 
-/** A person says that a conflict is right: it is of the claim that it agrees with, or a claim of its own, which takes the order. */
+/** Records a conflict as a person decided: for the claim that it agrees with, else as a new claim, which takes the order. */
 function replayConflict(store: Store, conflict: ConflictRecord): Promise<string> {
   const claim = claimOfConflict(conflict.id)
   return claim === undefined ? replayAsClaim(store, conflict) : replayInto(store, claim, conflict)
 }
 
-/** Records a conflict for the claim that it came to, whoever has the order by now: that is the claim which the person was shown. */
+/** Records a conflict for the claim that it agrees with, even if another claim has the order by now: the person was shown this claim. */
 function replayInto(store: Store, claim: string, { id, callback }: ConflictRecord): Promise<string> {
   return store.change({
     quarantined: id,
@@ -112,12 +112,12 @@ function replayAsClaim(store: Store, { id, callback, identity }: ConflictRecord)
     apply: ({ quarantined, record, holders }) => {
       if (quarantined?.kind !== 'conflict') throw unknownRecord()
       const done = { quarantined: { ...quarantined, ...replayedAgain(quarantined), state: 'done' as const } }
-      // A claim was made of it before, where the same conflict came again after its row was dropped.
+      // The claim exists already if the same conflict was replayed before, was dropped from the quarantine, and came again.
       const head = record ?? { id, identity, ...people }
       const others = callback.status === 'success' ? otherHolders(ordersOf(head), id, holders) : []
-      requireRest(others)
+      requireNoneRunning(others)
       const applied = applyDecision(head, record, callback, decide(record, callback))
-      // Where nobody has the order there is nothing to take, and who gets it later is none whom this person has seen.
+      // If no claim has the order, nothing is taken: the person has not seen the claim that gets the order later.
       const takes = (each: Delivery) => others.length > 0 && isSuccess(each) && applied.keys.includes(keyOf(each))
       const deliveries = applied.record.deliveries.map((each) => (takes(each) ? { ...each, takes: true } : each))
       return { ...done, record: { ...applied.record, deliveries }, result: id }
@@ -125,13 +125,13 @@ function replayAsClaim(store: Store, { id, callback, identity }: ConflictRecord)
   })
 }
 
-/** The log of what is replayed. Throws where it was replayed already. */
+/** The log with one more replay. Throws if a replay has recorded the callback already. */
 function replayedAgain({ state, log }: QuarantinedCallback) {
   if (state === 'done') throw impossible({ why: 'again' })
   return { log: logged(log, { at: Date.now(), what: 'replayed' }) }
 }
 
-/** Throws where a refused callback cannot be read again, or too much waits for that already. */
+/** Throws if a refused callback was not kept, or if too many callbacks wait after a replay. */
 async function requireReplayable(store: Store, { received, state }: RefusedRecord): Promise<void> {
   if (received.digest) throw impossible({ why: 'digest' })
   if (state !== 'refused' || mayWait(await store.waitingInQuarantine(), store.quarantineBudget)) return
@@ -139,8 +139,8 @@ async function requireReplayable(store: Store, { received, state }: RefusedRecor
 }
 
 /**
- * Reads a replayed callback again and records it by the ledger, or refuses it once more. Resolves with the claim it was recorded as;
- * undefined where it was refused, contradicts what is recorded, or another process was faster.
+ * Checks a replayed callback again, and records it by the ledger or refuses it again. Resolves with the claim that it was recorded for;
+ * undefined if it was refused, if it contradicts what is recorded, or if another process was faster.
  */
 export async function rereadQuarantined(
   store: Store,
@@ -189,7 +189,7 @@ function refuseAgain(
   return { quarantined: { ...quarantined, state: 'refused', code, issues, log }, result: undefined }
 }
 
-/** What a change made of a callback that was read again. */
+/** The result of checking a replayed callback again. */
 interface Recorded {
   readonly claim?: string
   readonly contradiction?: Contradiction
