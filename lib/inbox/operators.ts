@@ -173,16 +173,7 @@ export interface HistoryEntry {
    * Of a claim: `duplicate` or `stale`, for its repeats. Of a quarantined callback: `refused` or `conflict` when it came, and `replayed`.
    */
   readonly what:
-    | 'recorded'
-    | 'failed'
-    | 'held'
-    | 'quarantined'
-    | 'lapsed'
-    | 'replayed'
-    | DeliveryState
-    | 'duplicate'
-    | 'stale'
-    | 'conflict'
+    'recorded' | 'failed' | 'held' | 'lapsed' | 'replayed' | DeliveryState | 'duplicate' | 'stale' | 'conflict'
   /** The id of the delivery, the quarantined callback or, for repeats, the claim. */
   readonly id?: string
   readonly event?: ConversionEvent
