@@ -68,7 +68,7 @@ describe('a record', () => {
     const delivered = settle(record, 'success', done, patience)
     expect(claim(delivered, 'fail', all)).toEqual({
       record: expect.objectContaining({ status: 'success' }) as object,
-      taken: [],
+      refused: [],
       reserved: [],
     })
   })
@@ -84,8 +84,8 @@ describe('claiming', () => {
   test('does nothing with a delivery that runs, is settled or does not exist', () => {
     for (const state of ['running', 'done', 'refused', 'dead', 'withdrawn'] as const) {
       const record = recordOf([callbackOf('success'), { success: state }])
-      expect(claim(record, 'success', all)).toEqual({ record, taken: [], reserved: [] })
-      expect(claim(record, 'pending', all)).toEqual({ record, taken: [], reserved: [] })
+      expect(claim(record, 'success', all)).toEqual({ record, refused: [], reserved: [] })
+      expect(claim(record, 'pending', all)).toEqual({ record, refused: [], reserved: [] })
     }
   })
 

@@ -83,7 +83,7 @@ describe('a success is claimed', () => {
     const claimed = claim(record, 'success', { ...claimer, holders })
     expect(successOf(claimed.record).state).toBe(state)
     expect(claimed.reserved).toEqual(reserved)
-    expect(claimed.taken.map(({ takenBy }) => takenBy)).toEqual(state === 'refused' ? ['other'] : [])
+    expect(claimed.refused.map(({ takenBy }) => takenBy)).toEqual(state === 'refused' ? ['other'] : [])
     const isReserved = state === 'running' && !claimer.hasConfirm
     expect(claimed.record.order).toBe(isReserved ? (record.order ?? own) : record.order)
   })
@@ -95,13 +95,13 @@ describe('a success is claimed', () => {
   })
 
   test('reserves nothing if no slot is free', () => {
-    expect(claimNext(waiting, believing, () => false)).toEqual({ record: waiting, taken: [], reserved: [] })
+    expect(claimNext(waiting, believing, () => false)).toEqual({ record: waiting, refused: [], reserved: [] })
   })
 
   test.each(['fail', 'pending'] as const)('a %s needs no order', (status) => {
     const record = recordOf([callbackOf(status), { [status]: 'waiting' }])
     const claimed = claim(record, status, { ...believing, holders: holding(other) })
-    expect(claimed).toMatchObject({ delivery: { state: 'running' }, reserved: [], taken: [] })
+    expect(claimed).toMatchObject({ delivery: { state: 'running' }, reserved: [], refused: [] })
   })
 })
 

@@ -36,7 +36,7 @@ export interface Claimed {
   /** The delivery to run; absent if its handler is not called now. */
   readonly delivery?: Delivery
   /** Deliveries that were refused because another claim has the order. */
-  readonly taken: readonly Delivery[]
+  readonly refused: readonly Delivery[]
   /** Orders that the claim gets. */
   readonly reserved: readonly string[]
 }
@@ -50,7 +50,7 @@ const holderRunsMs = 5_000
  */
 export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): Claimed {
   const { handlers, hasConfirm, owner, now, holders } = claimer
-  const nothing = { taken: [], reserved: [] }
+  const nothing = { refused: [], reserved: [] }
   const delivery = findDelivery(record, key)
   if (delivery?.state !== 'waiting') return { record, ...nothing }
   const verdict = due(record, delivery)
@@ -68,7 +68,7 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   const [other] = others
   if (other && delivery.takes !== true) {
     const refused = { ...settled(fixed, 'refused', now), takenBy: other.claim }
-    return { record: withDelivery(record, key, refused), taken: [refused], reserved: [] }
+    return { record: withDelivery(record, key, refused), refused: [refused], reserved: [] }
   }
   if (others.some(({ isRunning }) => isRunning)) {
     const { heldUntil: _passed, ...waiting } = delivery
@@ -80,7 +80,7 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   const { takes: _taken, ...won } = running
   const { identity, order = identity } = record
   const reserved = missingOrders(orders, record.id, holders)
-  return { record: { ...withoutTakes(withDelivery(record, key, won)), order }, delivery: won, taken: [], reserved }
+  return { record: { ...withoutTakes(withDelivery(record, key, won)), order }, delivery: won, refused: [], reserved }
 }
 
 /**
@@ -89,17 +89,17 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
  * false, because no slot is free, the delivery keeps waiting. Pure.
  */
 export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = () => true): Claimed {
-  const taken: Delivery[] = []
+  const refused: Delivery[] = []
   for (let current = record; ;) {
-    if (isRunning(current)) return { record: current, taken, reserved: [] }
+    if (isRunning(current)) return { record: current, refused, reserved: [] }
     const [next] = current.deliveries
       .filter((delivery) => delivery.state === 'waiting' && isDue(delivery, claimer.now))
       .sort((a, b) => a.sequence - b.sequence)
-    if (next === undefined) return { record: current, taken, reserved: [] }
+    if (next === undefined) return { record: current, refused, reserved: [] }
     const claimed = claim(current, keyOf(next), claimer)
-    taken.push(...claimed.taken)
+    refused.push(...claimed.refused)
     if (claimed.delivery !== undefined)
-      return mayRun() ? { ...claimed, taken } : { record: current, taken, reserved: [] }
+      return mayRun() ? { ...claimed, refused } : { record: current, refused, reserved: [] }
     current = claimed.record
   }
 }

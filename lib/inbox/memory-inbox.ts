@@ -236,10 +236,10 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     const holders = holdersBy(ordersOf(found), (order) => this.#identities.holder(order))
     const { handlers, hasConfirm } = this.host
     const claimed = claim(found, key, { handlers, hasConfirm, owner: 'memory', now: Date.now(), holders })
-    const { record, delivery, taken, reserved } = claimed
+    const { record, delivery, refused, reserved } = claimed
     this.#identities.change(identity, record)
     this.#identities.reserve(record.id, reserved)
-    return { ...(delivery && { delivery }), lost: { claim: record.id, deliveries: taken } }
+    return { ...(delivery && { delivery }), lost: { claim: record.id, deliveries: refused } }
   }
 
   #tell(lost: Lost): void {

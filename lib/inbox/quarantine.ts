@@ -170,7 +170,7 @@ export function mayWait({ rows, bytes }: Size, budget: Size): boolean {
 }
 
 /** A row that could be dropped. */
-export interface Candidate {
+export interface OldRow {
   readonly number: number
   readonly receivedAt: number
   readonly bytes: number
@@ -182,7 +182,7 @@ function stepOf({ rows, bytes }: Size): Size {
 }
 
 /** Which of the oldest rows of a kind are dropped, and the size without them. */
-export function givingWay(size: Size, oldest: readonly Candidate[], budget: Size, now: number) {
+export function givingWay(size: Size, oldest: readonly OldRow[], budget: Size, now: number) {
   const step = stepOf(budget)
   const goal = isOver(size, budget) ? { rows: budget.rows - step.rows, bytes: budget.bytes - step.bytes } : budget
   const numbers: number[] = []

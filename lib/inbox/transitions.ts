@@ -196,8 +196,8 @@ export function takeOver(
 
 function takeUp(record: ClaimRecord, holders: Found['holders'], claiming: Claiming | undefined): Changed<Taking> {
   if (claiming === undefined) return { record, result: {} }
-  const { record: claimed, delivery, taken, reserved } = claimNext(record, { ...claiming, holders }, claiming.mayRun)
-  const lost = { claim: record.id, deliveries: taken }
+  const { record: claimed, delivery, refused, reserved } = claimNext(record, { ...claiming, holders }, claiming.mayRun)
+  const lost = { claim: record.id, deliveries: refused }
   return {
     record: claimed,
     reserved,

@@ -22,7 +22,7 @@ import type { Connections } from './postgres-connections.js'
 import { newestOf } from './postgres-newest.js'
 import { arraysOf, valuesOf } from './postgres-sql.js'
 import { namesOf } from './columns.js'
-import { quarantineSource, text, toCandidate, toQuarantined, toSize } from './rows.js'
+import { quarantineSource, text, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns, type QuarantineSource } from './tables.js'
 import { withNumbers } from './sql.js'
 
@@ -123,7 +123,7 @@ export class PostgresQuarantine {
          ORDER BY number LIMIT ${String(maxGivingWay)}`,
         [kind],
       )
-      const { numbers, size: left } = givingWay(size, oldest.rows.map(toCandidate), this.budget, Date.now())
+      const { numbers, size: left } = givingWay(size, oldest.rows.map(toOldRow), this.budget, Date.now())
       if (numbers.length > 0) {
         // What is locked is just being replayed.
         const gone = await client.query(

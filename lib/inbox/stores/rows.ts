@@ -1,4 +1,4 @@
-import { scopeOf, type Candidate, type QuarantinedCallback, type Size } from '../quarantine.js'
+import { scopeOf, type OldRow, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
 import type { DailyCount } from '../store.js'
 import { cellsOf, readInto, type Row } from './columns.js'
@@ -104,7 +104,7 @@ export function toSize(row: Row | undefined): Size {
   return { rows: Number(row?.rows ?? 0), bytes: Number(row?.bytes ?? 0) }
 }
 
-export function toCandidate(row: Row): Candidate {
+export function toOldRow(row: Row): OldRow {
   return { number: Number(row.number), receivedAt: Number(row.received_at), bytes: Number(row.bytes) }
 }
 

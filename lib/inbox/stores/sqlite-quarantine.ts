@@ -17,7 +17,7 @@ import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
 import { all, everything, is, isOfScope } from './conditions.js'
 import { cellsOf, namesOf } from './columns.js'
-import { quarantineSource, text, toCandidate, toQuarantined, toSize } from './rows.js'
+import { quarantineSource, text, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns } from './tables.js'
 import { SqliteCounters } from './sqlite-counters.js'
 import { inOrder, walk, type Walked, type Way } from './sqlite-newest.js'
@@ -84,7 +84,7 @@ export class SqliteQuarantine {
     const oldest = this.#sql(
       `SELECT number, received_at, bytes FROM ${quarantine} WHERE kind = ? AND state <> 'waiting' ORDER BY number LIMIT ?`,
     ).all(kind, maxGivingWay)
-    const { numbers, size } = givingWay(this.#counters.quarantine(kind), oldest.map(toCandidate), this.budget, now)
+    const { numbers, size } = givingWay(this.#counters.quarantine(kind), oldest.map(toOldRow), this.budget, now)
     // In one statement: the hourly look has no transaction around it, and each row would be a commit of its own.
     const remove = `DELETE FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`
     if (numbers.length > 0) this.#sql(remove).run(JSON.stringify(numbers))
