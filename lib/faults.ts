@@ -192,7 +192,7 @@ export const faults = {
   ERR_CONVERSION_REPLAY_IMPOSSIBLE: {
     title: 'This cannot be replayed',
     message: (fault: ReplayFault) =>
-      `This cannot be replayed: ${'why' in fault ? replayFaults[fault.why] : `it is ${fault.state}`}.`,
+      `This cannot be replayed: ${'why' in fault ? replayFaults[fault.why] : `the delivery is ${fault.state}`}.`,
   },
   ERR_CONVERSION_ERASE_INCOMPLETE: { title: 'What was erased may still be in the files of the inbox' },
 
