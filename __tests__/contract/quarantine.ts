@@ -23,6 +23,13 @@ export function describeQuarantine(kind: Kind): void {
     }
   }
 
+  test('a refused callback is kept whose strings become the same bytes', async () => {
+    const { webhook, inbox } = await start()
+    const halves = { '\ud800': '\udbff', '\ud801': '\udbfe' }
+    const { id } = await webhook.accept({ conversion: 'nonsense', orderID: 'A', ...halves })
+    expect(await inbox.list({ orderId: 'A' })).toMatchObject([{ id }])
+  })
+
   test('the same refused callback is one row with a count, under the id that onRefused got', async () => {
     const told: unknown[] = []
     const onRefused = ({ id }: { id?: string }) => told.push(id)

@@ -60,7 +60,7 @@ export function searchKey(form: string): bigint {
 }
 
 export function searchKeys(forms: ReadonlySet<string>): readonly bigint[] {
-  return [...forms].map(searchKey)
+  return [...new Set([...forms].map(searchKey))] // halves of surrogate pairs are the same bytes
 }
 
 /** What a search looks for: an order id as `orderKey` returns it, and an address as `emailKey` returns it. */
