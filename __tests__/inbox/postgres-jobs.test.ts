@@ -73,50 +73,6 @@ describePostgres('jobs for several deliveries', () => {
     )
   })
 
-  test('a process with quick handlers fetches jobs ahead, and returns them when its handlers become slow', async () => {
-    const quickly = 200
-    const { schema, orders } = await recorded(400)
-    const told: string[] = []
-    const isSlow = deferred<number>()
-    const end = deferred()
-    const quick = conversionWebhook(
-      {
-        onSuccess: async ({ orderId = '' }) => {
-          told.push(orderId)
-          if (told.length <= quickly) return
-          isSlow.resolve(await leased(schema))
-          await end.promise
-        },
-      },
-      { secret: false, inbox: inboxIn(schema) },
-    )
-    expect(await isSlow.promise).toBeGreaterThan(0)
-    const others: string[] = []
-    const other = conversionWebhook(
-      { onSuccess: ({ orderId = '' }) => void others.push(orderId) },
-      { secret: false, inbox: inboxIn(schema) },
-    )
-    await eventually(
-      () => Promise.resolve(told.length + others.length),
-      (count) => count === orders.length,
-    )
-    expect(new Set([...told, ...others]).size).toBe(orders.length)
-    expect(told.length).toBeLessThanOrEqual(quickly + 10)
-    end.resolve()
-    await settled(other.inbox)
-    await Promise.all([quick.close(), other.close()])
-  })
-
-  /** The number of waiting deliveries whose jobs a process has fetched. */
-  async function leased(schema: string): Promise<number> {
-    const { rows } = await postgres.client.query<{ count: string }>(
-      `SELECT count(*) FROM ${schema}.job j CROSS JOIN LATERAL jsonb_array_elements_text(j.data -> 'deliveryIds') AS ids (delivery)
-       JOIN ${schema}.deliveries d ON d.claim || ':' || d.event_key = ids.delivery
-       WHERE j.state = 'active' AND d.state = 'waiting'`,
-    )
-    return Number(rows[0]?.count)
-  }
-
   test('a delivery that could not be claimed is claimed later by the same process, which keeps the lease of the job', async () => {
     const { schema, orders } = await recorded(3)
     await postgres.client.query(`
@@ -160,5 +116,31 @@ describePostgres('jobs for several deliveries', () => {
     await webhook.close()
     expect(deliveries).toMatchObject({ waiting: 1, running: 0, done: 4 })
     expect(new Set(told).size).toBe(4)
+  })
+
+  test('a row that cannot be read stops neither the deliveries nor the callbacks that share its transaction', async () => {
+    const { schema, orders } = await recorded(5)
+    const ofFirst = `claim = (SELECT min(claim) FROM ${schema}.deliveries)`
+    await postgres.client.query(`UPDATE ${schema}.deliveries SET callback = '{"v":9}' WHERE ${ofFirst}`)
+    const told: string[] = []
+    const webhook = conversionWebhook(
+      { onSuccess: ({ orderId = '' }) => void told.push(orderId), onError: () => undefined },
+      { secret: false, inbox: inboxIn(schema) },
+    )
+    const again = await Promise.allSettled(
+      [...orders, 'new'].map((orderID) =>
+        webhook.accept(params({ conversion: 'success', orderID, goal_complete: '0' })),
+      ),
+    )
+    expect(again.filter(({ status }) => status === 'rejected')).toMatchObject([
+      { reason: { code: 'ERR_CONVERSION_INBOX_NEWER' } },
+    ])
+    await eventually(
+      () => Promise.resolve(told.length),
+      (count) => count === orders.length,
+    )
+    await webhook.close()
+    expect(new Set(told).size).toBe(orders.length)
+    expect(told).toContain('new')
   })
 })

@@ -111,6 +111,9 @@ describe("a stranger's header", () => {
     ['that holds control characters holds none', 'a\u009b31mred\tb', 'a\ufffd31mred\ufffdb'],
     ['that holds a secret is masked', `Sender ${secret}!`, 'Sender [redacted]!'],
     ['that holds a secret where it is cut is masked first', 'y'.repeat(250) + secret, `${'y'.repeat(250)}[redac`],
+    ['that holds one beside a stray percent sign is masked whole', `100% ${secret.replace('a', '%61')}`, '[redacted]'],
+    ['that is UTF-8 is kept as it was sent', Buffer.from('müller').toString('latin1'), 'müller'],
+    ['is cut before an address', `${'y'.repeat(250)} eva@shop.example`, `${'y'.repeat(250)} `],
     ['that holds a secret percent-encoded is masked whole', `Sender ${secret.replace('a', '%61')}`, '[redacted]'],
   ]
   test.each(agents)('%s', async (_what, sent, kept) => {
@@ -118,6 +121,14 @@ describe("a stranger's header", () => {
     await send(port, `/webhook/${secret}${query()}`, { headers: { 'User-Agent': sent } })
     await send(port, `/webhook/${secret}${query({ purchaseValue: '' })}&note=1`, { headers: { 'User-Agent': sent } })
     expect(arrived().map(({ via }) => via)).toMatchObject([{ userAgent: kept }, { userAgent: kept }])
+  })
+
+  test('that holds a secret in UTF-8 is masked', async () => {
+    const own = 'geheimnis-schlüssel-24'
+    const { port, arrived } = await start({ secret: own })
+    const headers = { 'User-Agent': Buffer.from(`Sender ${own}`).toString('latin1') }
+    await send(port, `/webhook/${encodeURIComponent(own)}${query()}`, { headers })
+    expect(arrived()).toMatchObject([{ via: { userAgent: 'Sender [redacted]' } }])
   })
 
   test('is cut without a secret too', async () => {

@@ -1,4 +1,6 @@
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
+import { endBefore } from '../util/printable.js'
 
 /** Where a right credential stood. `path`: the last segment of the URL's path. `route`: the route parameter `secret`. */
 export type CredentialPlace = 'path' | 'route' | 'bearer' | 'basic' | 'header' | 'query'
@@ -37,8 +39,8 @@ export function viaOf(
   credential: CredentialPlace | undefined,
   isFromAllowed: boolean | undefined,
 ): Via {
-  const contentType = headers['content-type']
-  const userAgent = headers['user-agent']
+  const contentType = asSent(headers['content-type'])
+  const userAgent = asSent(headers['user-agent'])
   return {
     by: 'request',
     method: method === 'POST' || method === 'PUT' ? method : 'GET',
@@ -49,12 +51,20 @@ export function viaOf(
   }
 }
 
+/** Node reads the bytes of a header as latin1, and most clients send UTF-8. */
+function asSent(header: string | undefined): string | undefined {
+  if (header === undefined || !/[\u0080-\u00ff]/.test(header)) return header
+  const bytes = Buffer.from(header, 'latin1')
+  return isUtf8(bytes) ? bytes.toString('utf8') : header
+}
+
 /** Control characters, characters that change the direction of a line, and halves of surrogate pairs. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /** The beginning of a stranger's string, safe to print. */
 function printable(text: string, maxLength: number): string {
-  return text.slice(0, maxLength).replace(unprintable, '\ufffd')
+  const end = text.length > maxLength ? endBefore(text, maxLength) : maxLength // half an address is not found by erase
+  return text.slice(0, end).replace(unprintable, '\ufffd')
 }
 
 /** The same with both strings cut and safe to print. After secrets were masked: a secret that is cut in two is found by no mask. */

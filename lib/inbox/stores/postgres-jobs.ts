@@ -2,7 +2,7 @@ import type { Job, PgBoss } from 'pg-boss'
 import { readCommitted } from './postgres-begin.js'
 import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
-import { Leases, ownerOf, type Lease, type Ticket } from './postgres-leases.js'
+import { Leases, type Lease, type Ticket } from './postgres-leases.js'
 
 const queue = 'deliveries'
 /** A process whose jobs have not been touched for so long is gone; pg-boss looks every ten seconds, and we touch every five. */
@@ -32,7 +32,6 @@ export interface WakeUp {
   /** From now on. */
   readonly delayMs: number
   readonly kind: keyof typeof priorities
-  readonly orphan?: string | undefined
 }
 
 /**
@@ -45,8 +44,7 @@ export class PostgresJobs {
   readonly #quick: ReturnType<typeof adapter>
   readonly leases = new Leases()
   #fetched = 0
-  /** Whether the last fetch left something. */
-  isMoreThere = false
+  #isMoreThere = false
   /** How many deliveries the jobs had that were fetched last. */
   #perJob = deliveriesPerJob
 
@@ -83,8 +81,8 @@ export class PostgresJobs {
   /** Makes jobs in a transaction, and tells all processes at its end. */
   async insert(client: Queryable, wakeUps: readonly WakeUp[]): Promise<void> {
     if (wakeUps.length === 0) return
-    const jobs = jobsFor(wakeUps).map(({ deliveryIds, delayMs, kind, orphan }) => ({
-      data: { deliveryIds, ...(orphan !== undefined && { orphan }) },
+    const jobs = jobsFor(wakeUps).map(({ deliveryIds, delayMs, kind }) => ({
+      data: { deliveryIds },
       priority: priorities[kind],
       ...(delayMs > 0 && {
         singletonKey: deliveryIds[0], // `pull` finds it by this
@@ -102,14 +100,14 @@ export class PostgresJobs {
    * those come first every fourth time.
    */
   async fetch(limit: number): Promise<readonly Ticket[]> {
-    const isTheirTurn = this.isMoreThere && ++this.#fetched % repeatedEvery === 0
+    const isTheirTurn = this.#isMoreThere && ++this.#fetched % repeatedEvery === 0
     const repeated = isTheirTurn ? await this.#fetch({ batchSize: limit, maxPriority: priorities.repeated }) : []
     const left = limit - repeated.length
     const batchSize = Math.ceil(left / this.#perJob)
     const others = batchSize > 0 ? await this.#fetch({ batchSize }) : []
     const tickets = [...repeated, ...others].flat()
     for (const ticket of tickets) this.leases.add(ticket) // at last: what reaches nobody, as the second fetch fails, is not to stay leased
-    this.isMoreThere = others.length === batchSize
+    this.#isMoreThere = others.length === batchSize
     // Too many come back to the queue, and too few take another look.
     if (others.length > 0) this.#perJob = Math.max(others.flat().length / others.length, this.#perJob / 2)
     return tickets
@@ -139,19 +137,6 @@ export class PostgresJobs {
     if (left.length === 0) return
     await this.#boss.complete(queue, [...left], null, { db: this.#quick })
     this.leases.end([], left)
-  }
-
-  /** Puts back into the queue what this process has fetched and has no slot for. */
-  async giveBack(connections: Connections, tickets: readonly Ticket[]): Promise<void> {
-    const owners = tickets.map(ownerOf)
-    const returned = tickets.map(
-      ({ deliveryId, orphan }) => ({ deliveryId, orphan, delayMs: 0, kind: 'returned' }) as const,
-    )
-    const completed = await connections.transaction(async (client) => {
-      const [ended] = await Promise.all([this.complete(client, owners), this.insert(client, returned)])
-      return ended
-    })
-    this.leases.end(owners, completed)
   }
 
   /** Renews the lease of everything that is ours. */
@@ -211,25 +196,23 @@ export class PostgresJobs {
   }
 }
 
-interface Batch extends Omit<WakeUp, 'deliveryId'> {
+interface Batch extends Pick<WakeUp, 'delayMs' | 'kind'> {
   readonly deliveryIds: readonly string[]
 }
 
-/** What is due shares jobs; what waits for its time, and what takes over an attempt that has no job, have one each. Pure. */
+/** What is due shares jobs, and what waits for its time has one each. Pure. */
 function jobsFor(wakeUps: readonly WakeUp[]): readonly Batch[] {
   const batches: Batch[] = []
   const due = new Map<WakeUp['kind'], string[]>()
-  for (const { deliveryId, ...wakeUp } of wakeUps) {
-    const { delayMs, kind, orphan } = wakeUp
-    const isAlone = delayMs > 0 || orphan !== undefined
-    const open = isAlone ? undefined : due.get(kind)
+  for (const { deliveryId, delayMs, kind } of wakeUps) {
+    const open = delayMs > 0 ? undefined : due.get(kind)
     if (open !== undefined && open.length < deliveriesPerJob) {
       open.push(deliveryId)
       continue
     }
     const deliveryIds = [deliveryId]
-    batches.push({ deliveryIds, ...wakeUp })
-    if (!isAlone) due.set(kind, deliveryIds)
+    batches.push({ deliveryIds, delayMs, kind })
+    if (delayMs === 0) due.set(kind, deliveryIds)
   }
   return batches
 }

@@ -5,7 +5,6 @@ import { ConversionWebhookError } from '../../errors.js'
 import type { Size } from '../quarantine.js'
 import { settlesWithin } from '../../util/settles-within.js'
 import type { PostgresPool } from './postgres-client.js'
-import { Ahead } from './postgres-ahead.js'
 import { ServerClock } from './postgres-clock.js'
 import { Connections } from './postgres-connections.js'
 import { PostgresJobs } from './postgres-jobs.js'
@@ -114,7 +113,6 @@ export async function openPostgres(
     rows: new PostgresRows(schema),
     quarantine: new PostgresQuarantine(schema, quarantineBudget),
     jobs,
-    ahead: new Ahead(jobs, connections),
     clock,
     listen,
     close: end,

@@ -12,7 +12,6 @@ import {
   type StoredDelivery,
 } from '../store.js'
 import { storageError } from '../../errors.js'
-import type { Ahead } from './postgres-ahead.js'
 import type { ServerClock } from './postgres-clock.js'
 import type { Connections } from './postgres-connections.js'
 import type { PostgresJobs } from './postgres-jobs.js'
@@ -27,7 +26,6 @@ export interface PostgresParts {
   readonly rows: PostgresRows
   readonly quarantine: PostgresQuarantine
   readonly jobs: PostgresJobs
-  readonly ahead: Ahead
   readonly clock: ServerClock
   /** Tells when another process may have made a job. Resolves when it listens. */
   readonly listen: (wake: () => void) => Promise<void>

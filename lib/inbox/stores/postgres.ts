@@ -3,7 +3,7 @@ import { durableBudget, type ConflictRecord, type Size } from '../quarantine.js'
 import { splitDeliveryId, type AttemptMark } from '../records.js'
 import type { Candidate, Change, Changed, DurableStore } from '../store.js'
 import { Tally } from '../tally.js'
-import { ConversionWebhookError, storageError } from '../../errors.js'
+import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
 import { settlesWithin } from '../../util/settles-within.js'
 import { causeOf, isClosedError } from './failures.js'
 import { codeOf, type Queryable } from './postgres-client.js'
@@ -190,11 +190,11 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   #candidates(limit: number): Promise<readonly Candidate[]> {
-    return this.read(async ({ quarantine, jobs, ahead, connections }) => {
+    return this.read(async ({ quarantine, jobs, connections }) => {
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
       const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
-      const tickets = await ahead.take(limit)
+      const tickets = await jobs.fetch(limit)
       const failed = this.#failedBefore() // after everything that may fail: they are named once
         .map((owner) => jobs.leases.ticket(owner))
         .filter((ticket) => ticket !== undefined)
@@ -237,10 +237,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   async close(): Promise<void> {
-    await settlesWithin(
-      idleWithinMs,
-      this.#group.idle().then(() => this.#opened?.ahead.close()),
-    )
+    await settlesWithin(idleWithinMs, this.#group.idle())
     if (this.#closing.signal.aborted) return
     this.#closing.abort(new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED'))
     const parts = await this.#opening?.catch(() => undefined)
@@ -260,9 +257,17 @@ function candidateAgain(ticket: Ticket): Candidate {
   return { claim, owner, isLapsed: (attempt) => attempt.owner === owner || isLapsed(attempt) }
 }
 
-/** Whether the server refused what was written, and not because of its own state: SQLSTATE classes of data, constraints and triggers. */
+/**
+ * Whether one change may be to blame, so that the others are made without it: a stored row cannot be read, or the server refused a write for
+ * its data and not because of its own state (SQLSTATE classes of data, constraints, limits and triggers).
+ */
 function isOfRows(error: unknown): boolean {
-  return /^(22|23|P0)/.test(String(codeOf(causeOf(error))))
+  return isUnreadableRow(error) || /^(22|23|54|P0)/.test(String(codeOf(causeOf(error))))
+}
+
+function isUnreadableRow(error: unknown): boolean {
+  const codes: readonly string[] = ['ERR_CONVERSION_INBOX_CORRUPT', 'ERR_CONVERSION_INBOX_NEWER']
+  return isConversionWebhookError(error) && codes.includes(error.code)
 }
 
 function ignore(): void {
