@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { debug } from '../debug.js'
 import { ConversionWebhookError } from '../errors.js'
+import { highBytes } from '../util/decoding.js'
 import { decodeSegment, tokenName, type Matcher } from './credentials.js'
 import type { Route, WebhookRequest } from './route.js'
 import { viaOf, type CredentialPlace, type Via } from './via.js'
@@ -70,7 +71,8 @@ export function candidates(req: IncomingMessage, query: string): Candidate[] {
 
 /** Node reads the bytes of a header as latin1, and most clients send UTF-8. */
 function headerReadings(header: string): string[] {
-  return /[\u0080-\u00ff]/.test(header) ? [header, Buffer.from(header, 'latin1').toString('utf8')] : [header]
+  const bytes = highBytes(header)
+  return bytes ? [header, bytes.toString('utf8')] : [header]
 }
 
 /** So many texts of `token` are compared: the shop's own URL has one, and each costs at most four hashes. */

@@ -1,4 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto'
+import { percentDecoded } from '../util/decoding.js'
 import type { WireNames } from './params.js'
 import type { Pair, Received } from './received.js'
 import { withTexts } from './via.js'
@@ -42,15 +43,9 @@ export function decodeSegment(segment: string): string {
   }
 }
 
-/** The same for a string in which something else is not encoded well: each run of bytes by itself. */
-function decodeLeniently(text: string): string {
-  return text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'))
-}
-
 /** Whether a text holds one of the secrets, as it is or percent-encoded. */
 export function secretFinder(secrets: readonly string[]): (text: string) => boolean {
-  return (text) =>
-    [text, decodeSegment(text), decodeLeniently(text)].some((read) => secrets.some((secret) => read.includes(secret)))
+  return (text) => [text, percentDecoded(text)].some((read) => secrets.some((secret) => read.includes(secret)))
 }
 
 /** Makes what was received into what may be recorded and shown. */

@@ -1,7 +1,7 @@
 import { ConversionWebhookError, invalidOption, type Issue } from '../errors.js'
 import { closestName, shown } from '../util/closest-name.js'
 import { fieldsOf } from '../util/fields-of.js'
-import { isFunction, kindOf } from '../util/kind-of.js'
+import { isFunction, isRecord, kindOf } from '../util/kind-of.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
 import { documentedNames, wireNamesOf, type WireNames } from './params.js'
 import { findMistake, type SchemaMistake } from './schema-mistakes.js'
@@ -33,11 +33,12 @@ const noStatuses: ReadonlyMap<string, ConversionStatus> = new Map()
 /** The rules of a webhook without options. */
 export const documentedRules: ReadingRules = { wireNames: documentedNames, statuses: noStatuses }
 
-const names = { schema: true, fields: true, statuses: true, parseCustomValue: true } satisfies Record<
-  keyof ReadingOptions,
-  true
->
-export const readingOptionNames: readonly string[] = Object.keys(names)
+export const readingOptionNames: readonly string[] = Object.keys({
+  schema: true,
+  fields: true,
+  statuses: true,
+  parseCustomValue: true,
+} satisfies Record<keyof ReadingOptions, true>)
 
 /**
  * The options, each read once. Throws `ERR_CONVERSION_OPTION_INVALID` for what is no object that can be read, and
@@ -112,10 +113,6 @@ function resolveStatuses(statuses: unknown): ReadonlyMap<string, ConversionStatu
     words.set(word, status as ConversionStatus)
   }
   return words
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 interface AjvError {

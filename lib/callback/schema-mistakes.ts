@@ -1,3 +1,4 @@
+import { isRecord } from '../util/kind-of.js'
 import { documentedNames, type WireNames } from './params.js'
 import { isParameterName, parameterNames, type ParameterName } from './schema.js'
 
@@ -31,20 +32,20 @@ export function findMistake(
   wireNames: WireNames,
 ): SchemaMistake | undefined {
   for (const part of partsOf(schema)) {
-    const properties = Object.entries(isObject(part.properties) ? part.properties : {})
+    const properties = Object.entries(isRecord(part.properties) ? part.properties : {})
     const required = Array.isArray(part.required) ? part.required.filter((name) => typeof name === 'string') : []
     for (const name of [...required, ...properties.map(([property]) => property)]) {
       const near = meantParameter(name, wireNames)
       if (near !== undefined) return { name, near }
     }
     for (const [name, property] of properties) {
-      const found = isObject(property) ? findNumber(property) : undefined
+      const found = isRecord(property) ? findNumber(property) : undefined
       if (found !== undefined)
         return { cannot: `${name} has ${found}, and every parameter is a text: use pattern or enum` }
     }
   }
   const { additionalProperties, patternProperties, properties } = schema
-  const mayHaveConversion = (isObject(properties) && 'conversion' in properties) || patternProperties !== undefined
+  const mayHaveConversion = (isRecord(properties) && 'conversion' in properties) || patternProperties !== undefined
   if (additionalProperties !== false || mayHaveConversion) return undefined
   return { cannot: 'additionalProperties is false, and properties leaves conversion out, which every callback has' }
 }
@@ -56,7 +57,7 @@ const singleParts = ['if', 'then', 'else', 'not']
 function* partsOf(schema: Readonly<Record<string, unknown>>): Generator<Readonly<Record<string, unknown>>> {
   yield schema
   const inner = [...singleParts.map((key) => schema[key]), ...listsOfParts.map((key) => schema[key]).flat()]
-  for (const part of inner) if (isObject(part)) yield* partsOf(part)
+  for (const part of inner) if (isRecord(part)) yield* partsOf(part)
 }
 
 const numeric = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']
@@ -66,8 +67,4 @@ function findNumber(property: Readonly<Record<string, unknown>>): string | undef
   const types: readonly unknown[] = [property.type ?? 'string'].flat()
   if (!types.includes('string')) return `the type ${String(types[0])}`
   return numeric.find((keyword) => keyword in property)
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
+import { highBytes } from '../util/decoding.js'
 import { endBefore } from '../util/printable.js'
 
 /** Where a right credential stood. `path`: the last segment of the URL's path. `route`: the route parameter `secret`. */
@@ -53,16 +54,15 @@ export function viaOf(
 
 /** Node reads the bytes of a header as latin1, and most clients send UTF-8. */
 function asSent(header: string | undefined): string | undefined {
-  if (header === undefined || !/[\u0080-\u00ff]/.test(header)) return header
-  const bytes = Buffer.from(header, 'latin1')
-  return isUtf8(bytes) ? bytes.toString('utf8') : header
+  const bytes = header === undefined ? undefined : highBytes(header)
+  return bytes && isUtf8(bytes) ? bytes.toString('utf8') : header
 }
 
 /** Control characters, characters that change the direction of a line, and halves of surrogate pairs. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /** The beginning of a stranger's string, safe to print. */
-function printable(text: string, maxLength: number): string {
+function beginning(text: string, maxLength: number): string {
   const end = text.length > maxLength ? endBefore(text, maxLength) : maxLength // half an address is not found by erase
   return text.slice(0, end).replace(unprintable, '\ufffd')
 }
@@ -72,7 +72,7 @@ export function bounded<T extends Arrival>(arrived: T): T {
   const { via } = arrived
   if (via?.by !== 'request') return arrived
   const texts = { contentType: maxContentTypeLength, userAgent: maxUserAgentLength }
-  return { ...arrived, via: withTexts(via, (text, name) => printable(text, texts[name])) }
+  return { ...arrived, via: withTexts(via, (text, name) => beginning(text, texts[name])) }
 }
 
 /** The same with the strangers' strings changed. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ConversionWebhookError, type Operators } from 'conversion-webhook'
 import { isLocal } from './local.js'
+import { shown } from '../util/closest-name.js'
 
 export interface ConversionInspectorOptions<Req = IncomingMessage> {
   /**
@@ -11,9 +12,6 @@ export interface ConversionInspectorOptions<Req = IncomingMessage> {
    */
   readonly authorize?: ((req: Req) => boolean | Promise<boolean>) | undefined
 }
-
-/** As much of a name as an error repeats. */
-const shownLength = 60
 
 const operators = ['list', 'get', 'replay', 'stats'] as const satisfies (keyof Operators)[]
 
@@ -34,7 +32,7 @@ export function resolveAuthorize<Req extends IncomingMessage>(
   }
   const unknown = Object.keys(options).find((name) => name !== 'authorize')
   if (unknown !== undefined) {
-    const values = { name: unknown.slice(0, shownLength), near: 'authorize' }
+    const values = { name: shown(unknown), near: 'authorize' }
     throw new ConversionWebhookError('ERR_CONVERSION_OPTION_UNKNOWN', { values })
   }
   const { authorize } = options

@@ -53,6 +53,11 @@ function percentBytes(raw: string): { bytes: Buffer; stray: boolean } {
   return { bytes: bytes.subarray(0, length), stray }
 }
 
+/** A string with every `%XX` read as a byte of UTF-8, whatever else in it is not encoded well. */
+export function percentDecoded(text: string): string {
+  return text.includes('%') ? percentBytes(text).bytes.toString('utf8') : text
+}
+
 /**
  * A decoder for the components of one query: `+` is a space, then `%XX` are bytes of UTF-8, once. A URIError costs as much as ten
  * components, so once there was one, the rest is read without the function that throws it.
@@ -117,14 +122,19 @@ export function bytesDecoder(charset: string): BytesDecoder | undefined {
   return Object.assign(decode, { encoding })
 }
 
+/** The bytes of what Node has read as latin1, as it reads headers; undefined where all of them are ASCII, and mean the same in UTF-8. */
+export function highBytes(latin1: string): Buffer | undefined {
+  return /[\u0080-\u00ff]/.test(latin1) ? Buffer.from(latin1, 'latin1') : undefined
+}
+
 /**
  * Bytes above ASCII as percent escapes. Node hands over the request target, and we read bodies, as one character a byte
  * (latin1); escaped, they go the same way as what was encoded properly.
  */
 export function escapeHighBytes(latin1: string): string {
-  if (!/[\u0080-\u00ff]/.test(latin1)) return latin1
+  const bytes = highBytes(latin1)
+  if (bytes === undefined) return latin1
   const hexOf = '0123456789abcdef'
-  const bytes = Buffer.from(latin1, 'latin1')
   const escaped = Buffer.allocUnsafe(3 * bytes.length)
   let length = 0
   for (const byte of bytes) {

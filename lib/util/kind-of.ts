@@ -23,3 +23,7 @@ function isArray(value: unknown): boolean {
 export function isFunction(value: unknown): value is (...given: readonly unknown[]) => unknown {
   return typeof value === 'function'
 }
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

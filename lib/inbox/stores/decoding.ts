@@ -1,4 +1,5 @@
 import { ConversionWebhookError } from '../../errors.js'
+import { isRecord } from '../../util/kind-of.js'
 
 /** A stored value that this code cannot read. It holds nothing of the value, which may be personal. */
 export class Unreadable extends Error {
@@ -43,13 +44,9 @@ export function anArray(value: unknown): readonly unknown[] {
 
 type Fields = Readonly<Record<string, unknown>>
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** An object with any names. */
 export function anObject(value: unknown): Fields {
-  if (!isFields(value)) throw new Unreadable()
+  if (!isRecord(value)) throw new Unreadable()
   return value
 }
 
