@@ -35,5 +35,5 @@ report(
     { what: 'require, time', ...over('cjs', 'ms'), unit: 'ms', digits: 1, atMost: 15 },
     { what: 'require, heap', ...over('cjs', 'mebibytes'), unit: 'MiB', atMost: 3 },
   ],
-  [`${processes} processes each; neither ajv's compiler nor express, pg or pg-boss was loaded.`],
+  [`${processes} processes each; neither ajv's compiler nor node:crypto, express, pg or pg-boss was loaded.`],
 )

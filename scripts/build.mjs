@@ -6,7 +6,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { rollup } from 'rollup'
@@ -47,6 +47,15 @@ async function bundle(names, output) {
   return written.output
 }
 
+/** The names of the entries that import a module, directly or indirectly. */
+function entriesOf(id, getModuleInfo, seen = new Set()) {
+  if (seen.has(id)) return []
+  seen.add(id)
+  const { isEntry, importers } = getModuleInfo(id)
+  const names = importers.flatMap((importer) => entriesOf(importer, getModuleInfo, seen))
+  return isEntry ? [basename(id, '.ts'), ...names] : names
+}
+
 function fail({ message }) {
   throw new Error(message)
 }
@@ -59,6 +68,10 @@ const made = await bundle(entries, {
   esModule: true,
   interop: 'default',
   chunkFileNames: 'shared.js', // rollup adds a number if there are several
+  manualChunks: (id, { getModuleInfo }) => {
+    const users = entriesOf(id, getModuleInfo)
+    return users.length > 1 && users.includes('index') ? 'shared' : undefined
+  },
 })
 await bundle(['cli'], { dir: join(dist, 'esm'), format: 'es', banner: '#!/usr/bin/env node' })
 chmodSync(join(dist, 'esm/cli.js'), 0o755)

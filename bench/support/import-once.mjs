@@ -18,4 +18,5 @@ const heapBytes = process.memoryUsage().heapUsed - before
 const loaded = Object.keys(Module._cache).filter((file) =>
   /node_modules\/(ajv\/dist\/(ajv|core)|express|pg-boss|pg)\b/.test(file),
 )
+if (process.moduleLoadList.includes('NativeModule crypto')) loaded.push('node:crypto')
 console.log(JSON.stringify({ ms, heapBytes, loaded }))

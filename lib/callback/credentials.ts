@@ -1,4 +1,4 @@
-import { hash, timingSafeEqual } from 'node:crypto'
+import { crypto } from '../util/crypto.js'
 import { percentDecoded } from '../util/decoding.js'
 import type { WireNames } from './params.js'
 import type { Pair, Received } from './received.js'
@@ -25,6 +25,7 @@ export type Matcher = (candidate: string) => boolean
 
 /** Secrets are kept and compared as hashes of equal length, each with each, so that neither content nor length shows in the time. */
 export function secretMatcher(secrets: readonly string[]): Matcher {
+  const { hash, timingSafeEqual } = crypto()
   const digestOf = (text: string) => hash('sha256', text, 'buffer')
   const expected = secrets.map(digestOf)
   return (candidate) => {

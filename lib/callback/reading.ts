@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { crypto } from '../util/crypto.js'
 import type { Decoded } from '../util/decoding.js'
 import type { Issue } from '../errors.js'
 import { distinctRepairs, limitIssues, type Repair } from './issues.js'
@@ -115,13 +115,13 @@ export function unkept(issue: Issue, digest: Digest): Received {
 }
 
 export function digestOf(sent: string | Uint8Array): Digest {
-  return { length: sent.length, hash: hash('sha256', sent) }
+  return { length: sent.length, hash: crypto().hash('sha256', sent) }
 }
 
 /** Pairs were bounded when they were read, all but the one that was too much. */
 function digestOfPairs(pairs: readonly Pair[]): Digest {
   const cut = pairs.map((pair) => pair.map((text) => text.slice(0, maxBytes)))
-  return { length: lengthOf(pairs), hash: hash('sha256', JSON.stringify(cut)) }
+  return { length: lengthOf(pairs), hash: crypto().hash('sha256', JSON.stringify(cut)) }
 }
 
 function lengthOf(pairs: readonly Pair[]): number {

@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto'
 import type { Callback } from '../callback/conversion.js'
+import { crypto } from '../util/crypto.js'
 
 /**
  * The identity of a callback, shared by all callbacks about the same conversion: 160 bits of a hash, as hex, from which nothing personal
@@ -57,5 +57,5 @@ export function bitsOf(hash: string): bigint {
 
 export function hashOf(parts: readonly string[]): string {
   const tagged = parts.map((part) => `${String(Buffer.byteLength(part))}:${part}`).join('')
-  return hash('sha256', tagged).slice(0, 40)
+  return crypto().hash('sha256', tagged).slice(0, 40)
 }
