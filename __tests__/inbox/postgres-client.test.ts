@@ -1,7 +1,6 @@
 import { commitTransaction } from '../../lib/inbox/stores/postgres-commit.js'
 import type { PostgresConnection, PostgresPool } from '../../lib/inbox/stores/postgres-client.js'
-import { begin } from '../../lib/inbox/stores/postgres-begin.js'
-import { Connections } from '../../lib/inbox/stores/postgres-connections.js'
+import { begin, Connections } from '../../lib/inbox/stores/postgres-connections.js'
 import { deferred } from '../support/recorder.js'
 
 jest.mock('node:timers/promises', () => ({ setTimeout: () => Promise.resolve() })) // retries come without delay

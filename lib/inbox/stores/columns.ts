@@ -1,3 +1,4 @@
+import { ConversionWebhookError } from '../../errors.js'
 import { aNumber, aString, Unreadable, unreadableIn } from './decoding.js'
 
 /** What a column holds. A driver may give whole numbers as strings. */
@@ -171,4 +172,11 @@ export function additions(
 /** The latest version of tables with these columns. */
 export function latestOf(columns: readonly Column<never, never>[]): number {
   return Math.max(...columns.map((column) => column.since))
+}
+
+/** Tables of a version that this code does not know. */
+export function newer(found: number, known: number): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_INBOX_NEWER', {
+    values: { what: 'The inbox has tables', found, known },
+  })
 }

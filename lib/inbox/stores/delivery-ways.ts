@@ -1,7 +1,6 @@
 import type { DeliverySelection } from '../store.js'
 import type { DeliveryState } from '../vocabulary.js'
-import { all, everything, is, isOfScope } from './conditions.js'
-import { raw, sql, type Sql } from './sql.js'
+import { all, everything, is, isOfScope, raw, sql, type Sql } from './sql.js'
 
 /** Which index answers a condition: by its first columns, which `received_at` follows. */
 export type ListedBy = 'order' | 'referrer' | 'referee' | 'scope' | 'state' | 'running'

@@ -1,19 +1,16 @@
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type * as Pg from 'pg'
 import type * as Boss from 'pg-boss'
 import { ConversionWebhookError } from '../../errors.js'
 import type { Size } from '../quarantine.js'
 import { settlesWithin } from '../../util/settles-within.js'
-import type { PostgresPool } from './postgres-client.js'
-import { ServerClock } from './postgres-clock.js'
+import type { PostgresPool, Queryable } from './postgres-client.js'
 import { Connections } from './postgres-connections.js'
 import { PostgresJobs } from './postgres-jobs.js'
 import { PostgresListener } from './postgres-listener.js'
 import { PostgresQuarantine } from './postgres-quarantine.js'
 import { PostgresRows } from './postgres-rows.js'
 import { migrate } from './postgres-schema.js'
-import { TurnSocket } from './postgres-socket.js'
-import type { PostgresParts } from './postgres-reads.js'
 
 const connectWithinMs = 5_000
 /** The operating system asks after a connection on which nothing comes for so long. */
@@ -22,6 +19,20 @@ const migrateWithinMs = 120_000
 const endWithinMs = 300
 const maxOurs = 8
 const maxCommits = 20
+
+export interface PostgresParts {
+  readonly connections: Connections
+  /** Those that functions of `commit` are given. */
+  readonly commits: Connections
+  readonly rows: PostgresRows
+  readonly quarantine: PostgresQuarantine
+  readonly jobs: PostgresJobs
+  readonly clock: ServerClock
+  /** Tells when another process may have made a job. Resolves when it listens. */
+  readonly listen: (wake: () => void) => Promise<void>
+  /** Lets go of everything that was made for the store. */
+  close(): Promise<void>
+}
 
 export interface PostgresOptions {
   readonly connectionString?: string | undefined
@@ -129,4 +140,50 @@ function socketIn(sockets: Set<Socket>): Socket {
 /** What a pool of the package pg was made with. */
 function optionsOf(pool: PostgresPool): Pg.ClientConfig {
   return 'options' in pool && typeof pool.options === 'object' ? (pool.options as Pg.ClientConfig) : {}
+}
+
+/** A measurement that took longer says too little. */
+const maxRoundTripMs = 2_000
+
+/**
+ * The server's clock, which deliveries are due by. Between two measurements it goes on by the monotonic clock of this process: a step of
+ * the process's own wall clock changes nothing.
+ */
+class ServerClock {
+  #serverAt = Date.now()
+  #measuredAt = performance.now()
+  #isMeasured = false
+
+  readonly now = (): number => Math.round(this.#serverAt + performance.now() - this.#measuredAt)
+
+  /** Asks the server. Milliseconds by which its clock was stepped since it was asked before; 0 the first time. */
+  async measure(client: Queryable): Promise<number> {
+    const askedAt = performance.now()
+    const { rows } = await client.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now')
+    const answeredAt = performance.now()
+    if (this.#isMeasured && answeredAt - askedAt > maxRoundTripMs) return 0
+    const measuredAt = (askedAt + answeredAt) / 2
+    const serverAt = Number(rows[0]?.now)
+    const stepMs = this.#isMeasured ? serverAt - (this.#serverAt + measuredAt - this.#measuredAt) : 0
+    this.#serverAt = serverAt
+    this.#measuredAt = measuredAt
+    this.#isMeasured = true
+    return stepMs
+  }
+}
+
+/** A socket that writes what pg sends in one turn at once: pg corks it for each statement, and would write each of a pipeline alone. */
+class TurnSocket extends Socket {
+  #isCorked = false
+
+  override cork(): void {
+    super.cork()
+    if (this.#isCorked) return
+    this.#isCorked = true
+    super.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      super.uncork()
+    })
+  }
 }

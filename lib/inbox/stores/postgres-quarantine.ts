@@ -14,17 +14,15 @@ import {
 } from '../quarantine.js'
 import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
-import { all, everything, is, isOfScope } from './conditions.js'
+import { all, everything, is, isOfScope, withNumbers } from './sql.js'
 import { sizeIn, Tally } from '../tally.js'
 import { PostgresCounters, slotOfOne } from './postgres-counters.js'
 import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
-import { newestOf } from './postgres-newest.js'
-import { arraysOf, valuesOf } from './postgres-sql.js'
+import { newestOf, arraysOf, valuesOf } from './postgres-sql.js'
 import { namesOf } from './columns.js'
 import { quarantineSource, text, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns, type QuarantineSource } from './tables.js'
-import { withNumbers } from './sql.js'
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
 

@@ -12,26 +12,8 @@ import {
   type StoredDelivery,
 } from '../store.js'
 import { storageError } from '../../errors.js'
-import type { ServerClock } from './postgres-clock.js'
-import type { Connections } from './postgres-connections.js'
-import type { PostgresJobs } from './postgres-jobs.js'
-import type { PostgresQuarantine } from './postgres-quarantine.js'
-import type { PostgresRows } from './postgres-rows.js'
+import type { PostgresParts } from './postgres-open.js'
 import type { Outcome } from '../vocabulary.js'
-
-export interface PostgresParts {
-  readonly connections: Connections
-  /** Those that functions of `commit` are given. */
-  readonly commits: Connections
-  readonly rows: PostgresRows
-  readonly quarantine: PostgresQuarantine
-  readonly jobs: PostgresJobs
-  readonly clock: ServerClock
-  /** Tells when another process may have made a job. Resolves when it listens. */
-  readonly listen: (wake: () => void) => Promise<void>
-  /** Lets go of everything that was made for the store. */
-  close(): Promise<void>
-}
 
 /** What is read of the inbox in PostgreSQL outside of its transactions. */
 export abstract class PostgresReads {

@@ -1,5 +1,4 @@
-import { additions, definitions, latestOf } from './columns.js'
-import { newer } from './failures.js'
+import { additions, definitions, latestOf, newer } from './columns.js'
 import type { Queryable } from './postgres-client.js'
 import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 

@@ -44,3 +44,49 @@ export function isInTransaction(db: Pick<Driver.DatabaseSync, 'exec'> & { readon
   db.exec('ROLLBACK')
   return false
 }
+
+/** A second connection to the file of another one, for reading only. */
+function openBeside(db: Driver.DatabaseSync): Driver.DatabaseSync {
+  const Database = requireDriver()
+  return new Database(fileOf(db), { readOnly: true })
+}
+
+/** The absolute path of the file of a connection, links resolved. */
+export function fileOf(db: Driver.DatabaseSync): string {
+  const row = db.prepare(`SELECT file FROM pragma_database_list WHERE name = 'main'`).get()
+  return String(row?.file)
+}
+
+/** The primary result code of an error of the driver; 0 for other errors. */
+export function resultCode(error: unknown): number {
+  return typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) & 0xff : 0
+}
+
+/**
+ * Tells whether something was committed to the file of a connection, by that connection too: SQLite counts the commits of the others only,
+ * so that a second connection has to look. Made when it is asked first.
+ */
+export class CommitWitness {
+  readonly #db: Driver.DatabaseSync
+  #beside: Driver.DatabaseSync | undefined
+  #version: Driver.StatementSync | undefined
+
+  constructor(db: Driver.DatabaseSync) {
+    this.#db = db
+  }
+
+  /** Asked twice, it is the same where nothing was committed in between; undefined where nobody can tell. */
+  version(): unknown {
+    try {
+      this.#beside ??= openBeside(this.#db)
+      this.#version ??= this.#beside.prepare('PRAGMA data_version')
+      return this.#version.get()?.data_version
+    } catch {
+      return undefined
+    }
+  }
+
+  close(): void {
+    this.#beside?.close()
+  }
+}

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { debug } from '../../debug.js'
-import { LogLength } from './sqlite-log-length.js'
-import { SqliteWorker } from './sqlite-worker.js'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
 
 const mebibyte = 1_048_576
 /** Pages of the log that are moved into the file at once: SQLite's own default. */
@@ -139,5 +139,138 @@ export class SqliteLog {
     if (this.#isClosed || pages === this.#pagesOfSqlite) return
     this.#pagesOfSqlite = pages
     this.#db.exec(`PRAGMA wal_autocheckpoint = ${String(pages)}`)
+  }
+}
+
+const headerBytes = 32
+const frameHeaderBytes = 24
+const saltBytes = 8
+/** Where the salt is in the header of the log, and in that of a page. */
+const saltAt = 16
+const frameSaltAt = 8
+const pageSizeAt = 8
+
+/**
+ * How many pages a log has, of which the size of its file says nothing: SQLite begins it anew by writing over what is there. Each page of
+ * it bears the salt of its header, which is another one each time (https://sqlite.org/fileformat2.html#walformat).
+ */
+export class LogLength {
+  readonly #descriptor: number | undefined
+  readonly #header = Buffer.alloc(headerBytes)
+  readonly #frameSalt = Buffer.alloc(saltBytes)
+  readonly #leftSalt = Buffer.alloc(saltBytes)
+  #left = 0
+
+  constructor(path: string) {
+    try {
+      this.#descriptor = openSync(path, 'r')
+    } catch {
+      // There is none: it is never long.
+    }
+  }
+
+  /** Whether there are more pages than that, without those that were left out of account. */
+  isOver(pages: number): boolean {
+    const descriptor = this.#descriptor
+    if (descriptor === undefined || readSync(descriptor, this.#header, 0, headerBytes, 0) < headerBytes) return false
+    const salt = this.#header.subarray(saltAt, saltAt + saltBytes)
+    if (!salt.equals(this.#leftSalt)) this.#left = 0
+    const frameBytes = frameHeaderBytes + this.#header.readUInt32BE(pageSizeAt)
+    const at = headerBytes + (this.#left + pages) * frameBytes + frameSaltAt
+    return readSync(descriptor, this.#frameSalt, 0, saltBytes, at) === saltBytes && this.#frameSalt.equals(salt)
+  }
+
+  /** Leaves the first pages out of account until the log begins anew. */
+  leaveOut(pages: number): void {
+    this.#left = pages
+    this.#header.copy(this.#leftSalt, 0, saltAt, saltAt + saltBytes)
+  }
+
+  close(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor)
+  }
+}
+
+/**
+ * The code of a thread with a connection of its own, for what takes long in a large file or waits for the disk to take more than a commit.
+ * A string needs no file beside the bundle and no loader. Only VACUUM waits for locks.
+ */
+const code = `
+process.emitWarning = () => undefined
+const { existsSync } = require('node:fs')
+const { pathToFileURL } = require('node:url')
+const { DatabaseSync } = require('node:sqlite')
+const { parentPort, workerData } = require('node:worker_threads')
+function open() {
+  try {
+    return new DatabaseSync(pathToFileURL(workerData).href + '?mode=rw') // makes no file where there is none any more
+  } catch (error) {
+    if (!existsSync(workerData)) throw error
+    return new DatabaseSync(workerData) // Node before 22.15 takes a URL for a path
+  }
+}
+const db = open()
+db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384')
+const tasks = {
+  rewrite() {
+    db.exec('PRAGMA busy_timeout = 30000; VACUUM; PRAGMA busy_timeout = 0')
+    return true
+  },
+  checkpoint: (mode) => db.prepare('PRAGMA wal_checkpoint(' + mode + ')').get().busy === 0,
+}
+db.exec('PRAGMA busy_timeout = 0')
+parentPort.on('message', ({ task, mode }) => parentPort.postMessage(tasks[task](mode)))
+`
+
+/** `PASSIVE` keeps nobody waiting; the others make the log begin anew, with `TRUNCATE` as an empty file. */
+export type Checkpoint = 'PASSIVE' | 'RESTART' | 'TRUNCATE'
+
+/** A thread that moves the log of a file into it, or writes the file anew. One task at a time. */
+export class SqliteWorker {
+  readonly #worker: Worker
+  #pending: { readonly resolve: (isDone: boolean) => void; readonly reject: (error: Error) => void } | undefined
+  #failure: Error | undefined
+
+  constructor(file: string) {
+    this.#worker = new Worker(code, { eval: true, workerData: file, execArgv: [], env: {} })
+    this.#worker.on('message', (isDone: boolean) => this.#pending?.resolve(isDone))
+    this.#worker.on('error', (error: Error) => {
+      this.#fail(error)
+    })
+    this.#worker.on('exit', () => {
+      this.#fail(new Error('The thread has ended.'))
+    })
+  }
+
+  rewrite(): Promise<boolean> {
+    return this.#do({ task: 'rewrite' })
+  }
+
+  /** Resolves with false where another connection was in the way. */
+  checkpoint(mode: Checkpoint): Promise<boolean> {
+    return this.#do({ task: 'checkpoint', mode })
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  /** The process stays while the thread works, and no longer. Rejects with what went wrong; the thread has ended then. */
+  async #do(task: object): Promise<boolean> {
+    if (this.#failure) throw this.#failure
+    this.#worker.ref()
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#pending = { resolve, reject }
+        this.#worker.postMessage(task)
+      })
+    } finally {
+      this.#worker.unref()
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    this.#pending?.reject(this.#failure)
   }
 }

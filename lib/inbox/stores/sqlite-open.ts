@@ -1,6 +1,6 @@
 import type * as Driver from 'node:sqlite'
 import { ConversionWebhookError, isConversionWebhookError } from '../../errors.js'
-import { requireDriver, requireKnownPath } from './sqlite-driver.js'
+import { requireDriver, requireKnownPath, resultCode } from './sqlite-driver.js'
 import { makePrivately, whyNotOpened } from './sqlite-file.js'
 import { migrate } from './sqlite-schema.js'
 
@@ -52,21 +52,4 @@ export function openSqlite(file: string): Driver.DatabaseSync {
 /** Errors of the driver may be of another realm. */
 function messageOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error)
-}
-
-/** A second connection to the file of another one, for reading only. */
-export function openBeside(db: Driver.DatabaseSync): Driver.DatabaseSync {
-  const Database = requireDriver()
-  return new Database(fileOf(db), { readOnly: true })
-}
-
-/** The absolute path of the file of a connection, links resolved. */
-export function fileOf(db: Driver.DatabaseSync): string {
-  const row = db.prepare(`SELECT file FROM pragma_database_list WHERE name = 'main'`).get()
-  return String(row?.file)
-}
-
-/** The primary result code of an error of the driver; 0 for other errors. */
-export function resultCode(error: unknown): number {
-  return typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) & 0xff : 0
 }

@@ -1,6 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { additions, definitions, latestOf } from './columns.js'
-import { newer } from './failures.js'
+import { additions, definitions, latestOf, newer } from './columns.js'
 import { isInTransaction } from './sqlite-driver.js'
 import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 

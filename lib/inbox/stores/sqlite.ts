@@ -22,17 +22,15 @@ import {
   type StoredDelivery,
 } from '../store.js'
 import { machineClocks, SqliteClock } from './sqlite-clock.js'
-import { SqliteDue } from './sqlite-due.js'
+import { SqliteDue } from './sqlite-deliveries.js'
 import { SqliteLog } from './sqlite-log.js'
 import { newest } from './sqlite-newest.js'
-import { isInTransaction } from './sqlite-driver.js'
-import { resultCode } from './sqlite-open.js'
-import { SqlitePlace } from './sqlite-place.js'
+import { isInTransaction, resultCode } from './sqlite-driver.js'
+import { SqlitePlace } from './sqlite-file.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
-import { scrubSqlite } from './sqlite-scrub.js'
+import { scrubSqlite, SqliteWorkers } from './sqlite-workers.js'
 import { SqliteTransactions, type AnyChange } from './sqlite-transactions.js'
-import { SqliteWorkers } from './sqlite-workers.js'
 import type { Outcome } from '../vocabulary.js'
 
 const busyForMs = 5_000
