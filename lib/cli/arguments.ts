@@ -43,7 +43,3 @@ function split(text: string, mark: string, message: string): Record<string, stri
   if (at < 1) throw new InvalidArgumentError(message)
   return { [text.slice(0, at).trim()]: text.slice(at + 1).trim() }
 }
-
-export function isLoopback(hostname: string): boolean {
-  return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\]|::1)$/i.test(hostname)
-}

@@ -1,27 +1,31 @@
+import type { HttpClient } from './client.js'
 import type { Params } from './dummy.js'
+import { failure, painter, print, printJson, type Io } from './io.js'
+import { credentialOf, queryOf, type Target } from './target.js'
 
 /** A request that the platform should never send, and the answer of this package's webhook. */
-export interface BrokenRequest {
+interface BrokenRequest {
   /** Says in the output what is wrong with the request. */
   readonly what: string
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   /** Makes the raw query, without `?`, from the ten parameters of a valid callback. */
   readonly query?: (params: Params) => string
+  /** Makes the body of a POST, which is JSON unless `headers` say otherwise. */
   readonly body?: (params: Params) => string
   readonly cutAfter?: number
   /** The request is sent with one character of the credential changed. */
   readonly isForged?: true
-  readonly expected: readonly (number | 'no answer')[]
+  /** The statuses that are right; 0 for no answer. */
+  readonly expected: readonly number[]
 }
 
 const encode = (params: Params): string => new URLSearchParams(params).toString()
 const withText = (name: string, text: string) => (params: Params) => encode({ ...params, [name]: text })
 const withRaw = (name: string, raw: string) => (params: Params) =>
   `${encode(Object.fromEntries(Object.entries(params).filter(([other]) => other !== name)))}&${name}=${raw}`
-const json = { 'Content-Type': 'application/json' }
 
-const brokenRequests = {
+const brokenRequests: Readonly<Record<string, BrokenRequest>> = {
   'no-status': { what: 'no conversion', query: ({ conversion: _, ...rest }) => encode(rest), expected: [422] },
   'unknown-status': { what: 'an unknown status', query: withText('conversion', 'maybe'), expected: [422] },
   'no-identity': {
@@ -60,42 +64,76 @@ const brokenRequests = {
     expected: [403],
   },
   forged: { what: 'a wrong secret', query: encode, isForged: true, expected: [401, 404] },
-  'bad-json': {
-    what: 'JSON that ends early',
-    method: 'POST',
-    headers: json,
-    body: () => '{"orderID":',
-    expected: [400],
-  },
-  'no-object': { what: 'a JSON array', method: 'POST', headers: json, body: () => '[1, 2]', expected: [422] },
+  'bad-json': { what: 'JSON that ends early', body: () => '{"orderID":', expected: [400] },
+  'no-object': { what: 'a JSON array', body: () => '[1, 2]', expected: [422] },
   'bad-type': {
     what: 'a body of another type',
-    method: 'POST',
     headers: { 'Content-Type': 'text/xml' },
     body: () => '<conversion/>',
     expected: [415],
   },
   'too-big': {
     what: 'a body of 65 KiB',
-    method: 'POST',
-    headers: json,
     body: (params) => JSON.stringify({ ...params, note: 'x'.repeat(65 * 1024) }),
     expected: [413],
   },
-  'cut-off': {
-    what: 'a body that is cut off',
-    method: 'POST',
-    headers: json,
-    body: (params) => JSON.stringify(params),
-    cutAfter: 20,
-    expected: ['no answer'],
-  },
-} as const satisfies Readonly<Record<string, BrokenRequest>>
+  'cut-off': { what: 'a body that is cut off', body: (params) => JSON.stringify(params), cutAfter: 20, expected: [0] },
+}
 
-export type BrokenKind = keyof typeof brokenRequests
+export const brokenKinds = Object.keys(brokenRequests)
 
-export const brokenKinds = Object.keys(brokenRequests) as readonly BrokenKind[]
+interface Result {
+  readonly kind: string
+  readonly what: string
+  readonly answer: string
+  readonly expected: string
+  readonly isAsExpected: boolean
+}
 
-export function brokenRequest(kind: BrokenKind): BrokenRequest {
-  return brokenRequests[kind]
+/** Sends broken requests one after another, and prints whether each got an expected answer. */
+export async function sendBroken(
+  io: Io,
+  client: HttpClient,
+  target: Target,
+  params: Params,
+  kinds: readonly string[],
+  { json }: { readonly json?: true },
+): Promise<void> {
+  const results: Result[] = []
+  for (const [kind, broken] of Object.entries(brokenRequests)) {
+    if (io.interrupted.aborted) break
+    if (!kinds.includes(kind)) continue
+    const result = await sendOne(client, target, params, kind, broken)
+    if (result === undefined) continue
+    results.push(result)
+    if (!json) print(io.out, lineOf(io, result))
+  }
+  if (json) printJson(io.out, { results })
+  if (io.interrupted.aborted || results.some(({ isAsExpected }) => !isAsExpected)) throw failure()
+}
+
+/** Resolves with undefined if the credential should be forged and there is none. */
+async function sendOne(
+  client: HttpClient,
+  target: Target,
+  params: Params,
+  kind: string,
+  { what, method, headers, query, body, cutAfter, isForged, expected }: BrokenRequest,
+): Promise<Result | undefined> {
+  const used = isForged ? credentialOf(target)?.forged : target
+  if (used === undefined) return undefined
+  const { status, label } = await client.ask(used.url, queryOf(used.url, query?.(params) ?? ''), {
+    method: method ?? (body && 'POST'),
+    headers: { ...used.headers, ...(body && { 'Content-Type': 'application/json' }), ...headers },
+    body: body?.(params),
+    cutAfter,
+  })
+  const words = expected.map((each) => (each === 0 ? 'no answer' : String(each)))
+  return { kind, what, answer: label, expected: words.join(' or '), isAsExpected: expected.includes(status) }
+}
+
+function lineOf(io: Io, { kind, what, answer, expected, isAsExpected }: Result): string {
+  const paint = painter(io.out, io.env)
+  const mark = isAsExpected ? paint('green', '✓') : paint('red', '✗')
+  return `${mark} ${kind.padEnd(14)}  ${answer}  (${what}${isAsExpected ? '' : `; expected ${expected}`})`
 }

@@ -2,70 +2,58 @@ import http from 'node:http'
 import https from 'node:https'
 
 export interface Asked {
-  readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly method?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: string | undefined
   /** Characters of the body to send before the connection is cut. */
-  readonly cutAfter?: number
+  readonly cutAfter?: number | undefined
 }
 
 export interface Answer {
+  /** 0 if the connection failed or the time limit passed. */
   readonly status: number
+  /** `200 accepted`, `503 ERR_CONVERSION_INBOX_UNAVAILABLE`, `no answer: ECONNREFUSED` */
+  readonly label: string
   readonly headers: http.IncomingHttpHeaders
-  readonly body: string
   /** Milliseconds from the start of the request to the end of the answer. */
   readonly ms: number
 }
 
-/** The connection failed, or the time limit passed. `code` is the system's error code, such as ECONNREFUSED. */
-export interface NoAnswer {
-  readonly code: string
-  readonly ms: number
-}
-
-export function isAnswer(result: Answer | NoAnswer): result is Answer {
-  return 'status' in result
-}
-
 const maxBodyLength = 100_000
 
-/** An HTTP client that follows no redirect and sends the query byte for byte. */
+/** An HTTP client for one server. Follows no redirect and sends the query byte for byte. */
 export class HttpClient {
   readonly #timeoutMs: number
-  readonly #agents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent }
+  readonly #request: typeof http.request
+  readonly #agent: http.Agent
 
-  constructor({ timeoutMs, parallel = 1 }: { readonly timeoutMs: number; readonly parallel?: number }) {
+  constructor({ protocol }: URL, timeoutMs: number) {
+    const { request, Agent } = protocol === 'https:' ? https : http
     this.#timeoutMs = timeoutMs
-    const options = { keepAlive: true, maxSockets: parallel }
-    this.#agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) }
+    this.#request = request
+    this.#agent = new Agent({ keepAlive: true })
   }
 
   /** `query` is raw and includes its `?`. Never rejects. */
-  ask(url: URL, query: string, asked: Asked): Promise<Answer | NoAnswer> {
-    const { method = 'GET', headers = {}, body, cutAfter } = asked
+  ask(url: URL, query: string, { method, headers, body, cutAfter }: Asked): Promise<Answer> {
     const startedAt = performance.now()
-    const isSecure = url.protocol === 'https:'
-    const secure = isSecure ? { agent: this.#agents['https:'] } : { agent: this.#agents['http:'] }
     return new Promise((resolve) => {
-      const passed = (): number => performance.now() - startedAt
-      const settle = (result: Answer | NoAnswer): void => {
+      const settle = (status: number, label: string, headers: http.IncomingHttpHeaders = {}): void => {
         clearTimeout(timer)
-        resolve(result)
+        resolve({ status, label, headers, ms: performance.now() - startedAt })
       }
       const fail = (error: NodeJS.ErrnoException): void => {
-        settle({ code: error.code ?? error.message, ms: passed() })
+        settle(0, `no answer: ${error.code ?? error.message}`)
       }
-      const request = (isSecure ? https : http).request({
-        ...secure,
+      const length = body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }
+      const request = this.#request({
+        agent: this.#agent,
         protocol: url.protocol,
         hostname: url.hostname.replace(/^\[|\]$/g, ''),
         port: url.port,
         path: `${url.pathname}${query}`,
         method,
-        headers: {
-          ...(body !== undefined && { 'Content-Length': String(Buffer.byteLength(body)) }),
-          ...headers,
-        },
+        headers: { ...length, ...headers },
       })
       request.on('error', fail)
       // The limit includes the body: an answer that never ends counts as none.
@@ -80,25 +68,22 @@ export class HttpClient {
         })
         response.on('error', fail)
         response.on('end', () => {
-          settle({ status: response.statusCode ?? 0, headers: response.headers, body: text, ms: passed() })
+          const { statusCode: status = 0, headers } = response
+          settle(status, `${String(status)} ${outcomeOrCode(text)}`.trim(), headers)
         })
       })
-      if (body === undefined || cutAfter === undefined) {
-        request.end(body)
-        return
-      }
-      request.write(body.slice(0, cutAfter), () => request.destroy())
+      if (body === undefined || cutAfter === undefined) request.end(body)
+      else request.write(body.slice(0, cutAfter), () => request.destroy())
     })
   }
 
   close(): void {
-    this.#agents['http:'].destroy()
-    this.#agents['https:'].destroy()
+    this.#agent.destroy()
   }
 }
 
 /** The outcome or the error code in an answer of this package's webhook; an empty string for other answers. */
-export function outcomeOrCode({ body }: Answer): string {
+function outcomeOrCode(body: string): string {
   try {
     const { outcome, code } = JSON.parse(body) as { outcome?: unknown; code?: unknown }
     return [outcome, code].find((word) => typeof word === 'string' && /^\w{1,60}$/.test(word))?.toString() ?? ''

@@ -1,9 +1,14 @@
 import type { Command } from 'commander'
-import { checks, probe, type Check, type Finding } from './checks.js'
-import { HttpClient, isAnswer, type Answer, type NoAnswer } from './client.js'
-import { Exit, exitCodes, painter, printJson, printLine, type Io } from './io.js'
-import { labelOf } from './tally.js'
-import { targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
+import { checks, make, type Ask, type Check } from './checks.js'
+import { HttpClient, type Answer } from './client.js'
+import { failure, painter, print, printJson, type Io } from './io.js'
+import { queryOf, targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
+
+/** What is wrong with an endpoint, and what to do about it. */
+interface Finding {
+  readonly what: string
+  readonly fix: string
+}
 
 interface Report {
   readonly check: string
@@ -20,17 +25,15 @@ export function doctorCommand(io: Io): Command {
     )
     .option('--json', 'print JSON: findings and passed checks')
     .action(async (url: URL, options: TargetOptions & { json?: true }) => {
-      const client = new HttpClient({ timeoutMs: options.timeout })
+      const target = targetOf(url, options)
+      const client = new HttpClient(target.url, options.timeout)
       try {
-        const reports = await examine(io, client, targetOf(url, options))
-        const findings = reports.filter(({ finding }) => finding !== undefined)
-        if (options.json) {
-          printJson(io.out, {
-            findings: findings.map(({ check, finding }) => ({ check, ...finding })),
-            passed: reports.filter(({ finding }) => finding === undefined).map(({ check }) => check),
-          })
-        } else for (const line of reports.flatMap((report) => linesOf(io, report))) printLine(io.out, line)
-        if (findings.length > 0) throw new Exit(exitCodes.failed)
+        const reports = await examine(io, client, target)
+        const findings = reports.flatMap(({ check, finding }) => (finding ? [{ check, ...finding }] : []))
+        const passed = reports.flatMap(({ check, finding }) => (finding ? [] : [check]))
+        if (options.json) printJson(io.out, { findings, passed })
+        else print(io.out, ...reports.flatMap((report) => linesOf(io, report)))
+        if (findings.length > 0) throw failure()
       } finally {
         client.close()
       }
@@ -38,33 +41,35 @@ export function doctorCommand(io: Io): Command {
 }
 
 async function examine(io: Io, client: HttpClient, target: Target): Promise<readonly Report[]> {
-  const probing = probe(client, target)
-  const visit = await probing.ask('doctor=1')
-  const promise = 'a visit without parameters is answered with 204'
-  const obstacle = obstacleOf(target, visit)
-  const first: Report = { check: 'visit', promise, finding: obstacle }
-  if (obstacle !== undefined || !isAnswer(visit)) return [first] // the checks mean nothing for a server that is no webhook
-  const reports = [first]
-  for (const [check, { promise, needs, find }] of Object.entries<Check>(checks)) {
-    if (reports.some(({ check: earlier, finding }) => earlier === needs && finding !== undefined)) continue
-    if (io.interrupted.aborted) throw new Exit(exitCodes.failed)
-    reports.push({ check, promise, finding: await find({ ...probing, visit }) })
+  const ask: Ask = (query, { headers, ...asked } = {}, { url, headers: credential } = target) =>
+    client.ask(url, queryOf(url, query), { ...asked, headers: { ...credential, ...headers } })
+  const visit = await ask('doctor=1')
+  const finding = obstacleOf(target, visit)
+  const reports: Report[] = [{ check: 'visit', promise: 'a visit without parameters is answered with 204', finding }]
+  if (finding) return reports // the checks mean nothing for a server that is no webhook
+  for (const [name, check] of Object.entries<Check>(checks)) {
+    if (reports.some(({ check: earlier, finding }) => earlier === check.needs && finding)) continue
+    if (io.interrupted.aborted) throw failure()
+    const what = await make(check, ask, target, visit)
+    reports.push({
+      check: name,
+      promise: check.promise,
+      finding: what === undefined ? undefined : { what, fix: check.fix },
+    })
   }
   return reports
 }
 
 /** Why no check can be made; undefined if the webhook answered the visit. */
-function obstacleOf(target: Target, visit: Answer | NoAnswer): Finding | undefined {
-  if (!isAnswer(visit)) {
+function obstacleOf(target: Target, { status, label, headers }: Answer): Finding | undefined {
+  if (status === 204) return undefined
+  if (status >= 300 && status < 400) return redirectOf(target, headers.location ?? '')
+  if (status === 0) {
     return {
-      what: `nothing answers: ${visit.code}`,
+      what: label.replace('no answer', 'nothing answers'),
       fix: 'is the app running, the name right, the port open, the certificate valid? Look from a machine outside your network',
     }
   }
-  const { status, headers } = visit
-  if (status === 204) return undefined
-  if (status >= 300 && status < 400) return redirectOf(target, headers.location ?? '')
-  const label = labelOf(visit)
   if (status === 401 || status === 404) {
     return {
       what: `the visit is answered with ${label}: the secret is not the one of the app, or the webhook is mounted elsewhere`,
@@ -79,9 +84,8 @@ function obstacleOf(target: Target, visit: Answer | NoAnswer): Finding | undefin
 
 function redirectOf({ url }: Target, location: string): Finding {
   const to = URL.canParse(location, url.href) ? new URL(location, url) : undefined
-  const isKept = to?.searchParams.has('doctor') ?? false
   return {
-    what: isKept
+    what: to?.searchParams.has('doctor')
       ? 'the URL redirects: a sender may not follow, and a conversion would be lost'
       : 'the URL redirects and drops the query: every conversion is lost',
     fix: `paste the URL that the redirect leads to${to ? ` (on ${to.origin})` : ''} into the campaign`,

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { send } from '../inspector/answers.js'
 import { hostOf, isMeantForHere } from '../inspector/local.js'
@@ -77,11 +77,7 @@ function randomText(): string {
 }
 
 function isSame(candidate: string, secret: string): boolean {
-  return timingSafeEqual(digestOf(candidate), digestOf(secret))
-}
-
-function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+  return timingSafeEqual(hash('sha256', candidate, 'buffer'), hash('sha256', secret, 'buffer'))
 }
 
 function tokenOf({ url = '/' }: IncomingMessage): string | undefined {

@@ -1,4 +1,4 @@
-import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow, InboxStats } from 'conversion-webhook'
+import type { HistoryEntry, InboxClaim, InboxEntry, InboxRow, InboxStats } from 'conversion-webhook'
 import { isOf, numberOf, ranked } from '../inspector/claims.js'
 import { shorten, printable } from '../util/printable.js'
 import { figure, table, type Paint } from './io.js'
@@ -25,23 +25,20 @@ function timeOf(date: Date): string {
 /** Printed after the state of a row if another claim has the row's order. */
 const mark = '*'
 
-/** A line that explains the mark, if a row has it. */
-export function markLine(rows: readonly InboxRow[]): string | undefined {
-  return rows.some(isMarked) ? `${mark} another claim has the order; inbox show says which` : undefined
-}
-
-function isMarked({ takenBy }: InboxRow): boolean {
-  return takenBy !== undefined
+/** Explains the mark, if a row has it. */
+export function markLines(rows: readonly InboxRow[]): string[] {
+  const isMarked = rows.some(({ takenBy }) => takenBy !== undefined)
+  return isMarked ? [`${mark} another claim has the order; inbox show says which`] : []
 }
 
 export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
   if (rows.length === 0) return ['No record matches.']
   const head = ['received (UTC)', 'state', 'event', 'order', 'scope', 'attempts', 'id', 'last error']
   const cells = rows.map((row) => {
-    const { receivedAt, state, event, kind, params, scope, attempts, id, lastError, code } = row
+    const { receivedAt, state, event, kind, params, scope, attempts, id, lastError, code, takenBy } = row
     return [
       timeOf(receivedAt),
-      state + (isMarked(row) ? mark : ''),
+      state + (takenBy === undefined ? '' : mark),
       event ?? kind,
       shorten(params.orderID ?? '', cellLength),
       shorten(scope, cellLength),
@@ -78,34 +75,30 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ['agrees with', agreesWith === undefined ? undefined : `the claim ${agreesWith}`],
     ...(issues ?? []).map(({ message }) => ['', message] as const),
   ]
-  const known = facts.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))
+  const section = (title: string, rows: readonly (readonly string[])[]): string[] =>
+    rows.length === 0 ? [] : ['', paint('bold', title), ...table(rows)]
+  const received = Object.entries(params).map(([name, text]) => [shorten(name, cellLength), shorten(text, textLength)])
+  const differences = differs.map(({ parameter, recorded, received }) => [parameter, cell(recorded), cell(received)])
   return [
-    ...table(known),
-    '',
-    paint('bold', 'Received'),
-    ...(Object.keys(params).length === 0
-      ? ['nothing is kept']
-      : table(Object.entries(params).map(([name, text]) => [shorten(name, cellLength), shorten(text, textLength)]))),
-    ...(differs.length === 0
-      ? []
-      : ['', paint('bold', 'Why it is a conflict'), ...table([differenceHead, ...differs.map(differenceCells)])]),
-    ...(claims.length === 0
-      ? []
-      : [
-          '',
-          paint('bold', 'Claims of the order'),
-          ...table(claims.flatMap((claim, at) => claimRows(claim, at, entry))),
-        ]),
-    '',
-    paint('bold', 'History (UTC)'),
-    ...table(entry.history.map((each) => historyCells(each, claims))),
+    ...table(facts.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))),
+    ...section('Received', received.length === 0 ? [['nothing is kept']] : received),
+    ...section(
+      'Why it is a conflict',
+      differs.length === 0 ? [] : [['parameter', 'recorded', 'received'], ...differences],
+    ),
+    ...section(
+      'Claims of the order',
+      claims.flatMap((claim, at) => claimRows(claim, at, entry)),
+    ),
+    ...section(
+      'History (UTC)',
+      entry.history.map((each) => historyCells(each, claims)),
+    ),
   ]
 }
 
-const differenceHead = ['parameter', 'recorded', 'received']
-
-function differenceCells({ parameter, recorded, received }: Difference): string[] {
-  return [parameter, ...[recorded, received].map((text) => (text === undefined ? '-' : shorten(text, cellLength)))]
+function cell(text: string | undefined): string {
+  return text === undefined ? '-' : shorten(text, cellLength)
 }
 
 /** Two rows for a claim: one with both addresses would be too wide. */
@@ -113,24 +106,22 @@ function claimRows(claim: InboxClaim, index: number, row: InboxRow): string[][] 
   const { id, status, hasOrder, referrerEmail, refereeEmail, purchaseValue } = claim
   const marks = [...(hasOrder ? ['has the order'] : []), ...(isOf(claim, row) ? ['this one'] : [])]
   const about = [status, ...(purchaseValue === undefined ? [] : [String(purchaseValue)]), ...marks].join(', ')
-  const people = [referrerEmail, refereeEmail].map((email) => (email === undefined ? '-' : shorten(email, cellLength)))
-  return [
-    [String(index + 1), `${id}  ${about}`],
-    ...(people.every((text) => text === '-') ? [] : [['', people.join(' referred ')]]),
-  ]
+  const people = `${cell(referrerEmail)} referred ${cell(refereeEmail)}`
+  const hasPeople = referrerEmail !== undefined || refereeEmail !== undefined
+  return [[String(index + 1), `${id}  ${about}`], ...(hasPeople ? [['', people]] : [])]
 }
 
 function historyCells(entry: HistoryEntry, claims: readonly InboxClaim[]): string[] {
   const { at, what, event, attempt, code, message, count } = entry
   const claim = numberOf(claims, entry)
   const details = [
-    claim === undefined ? '' : `claim ${figure(claim)}`,
-    attempt === undefined ? '' : `attempt ${String(attempt)}`,
-    count === undefined ? '' : `${figure(count)} times`,
-    code ?? '',
-    message ?? '',
+    claim && `claim ${figure(claim)}`,
+    attempt === undefined ? undefined : `attempt ${String(attempt)}`,
+    count === undefined ? undefined : `${figure(count)} times`,
+    code,
+    message,
   ]
-  return [timeOf(at), what, event ?? '', details.filter((text) => text !== '').join(', ')]
+  return [timeOf(at), what, event ?? '', details.filter(Boolean).join(', ')]
 }
 
 /** A replay takes the order from the claim `from` and gives it to the claim of the row `to`. */
@@ -143,8 +134,8 @@ export function moveLines(moves: readonly Move[]): string[] {
   if (moves.length === 0) return []
   return [
     'The order moves to another claim when confirm says yes, or immediately if there is no confirm:',
-    ...table(
-      moves.flatMap(({ from, to }) => [
+    ...moves.flatMap(({ from, to }) =>
+      table([
         ['  from', from],
         ['  to', to],
       ]),

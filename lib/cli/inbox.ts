@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { Inbox, InboxState } from 'conversion-webhook'
+import type { Inbox, InboxQuery, InboxState } from 'conversion-webhook'
 import { wholeNumber } from './arguments.js'
 import { replayOf } from '../inspector/claims.js'
-import { entryLines, markLine, moveLines, rowLines, statsLines, type Move } from './inbox-views.js'
-import { failure, figure, painter, printJson, printLine, usage, type Io } from './io.js'
+import { entryLines, markLines, moveLines, rowLines, statsLines, type Move } from './inbox-views.js'
+import { failure, figure, painter, print, printJson, usage, type Io } from './io.js'
 import { openInbox } from './storage.js'
 
 const states = ['waiting', 'running', 'done', 'dead', 'withdrawn', 'refused', 'conflict'] satisfies InboxState[]
@@ -11,6 +11,10 @@ const states = ['waiting', 'running', 'done', 'dead', 'withdrawn', 'refused', 'c
 interface CommonOptions {
   readonly schema?: string
   readonly json?: true
+}
+
+interface AskingOptions extends CommonOptions {
+  readonly yes?: true
 }
 
 /** Shows and changes an inbox, also while an app has it open. */
@@ -35,15 +39,32 @@ function storageCommand(name: string, about: string): Command {
     .option('--json', 'print JSON')
 }
 
-/** Opens an inbox for `work`, and closes it. */
+/** What a command of an inbox prints. */
+interface Printed {
+  readonly json: unknown
+  readonly lines: readonly string[]
+  /** Lines for standard error. */
+  readonly notes?: readonly string[]
+  /** Why the command fails after it has printed this. */
+  readonly problem?: string | undefined
+}
+
+/** Opens an inbox, prints what `work` resolves with, and closes the inbox. */
 async function withInbox(
+  io: Io,
   storage: string,
   options: CommonOptions,
-  work: (inbox: Inbox) => Promise<void>,
+  work: (inbox: Inbox) => Promise<Printed>,
 ): Promise<void> {
   const inbox = await openInbox(storage, options)
   try {
-    await work(inbox)
+    const { json, lines, notes = [], problem } = await work(inbox)
+    if (options.json) printJson(io.out, json)
+    else {
+      print(io.out, ...lines)
+      print(io.err, ...notes)
+    }
+    if (problem !== undefined) throw failure(problem)
   } finally {
     await inbox.close()
   }
@@ -57,27 +78,19 @@ function listCommand(io: Io): Command {
     .option('--scope <scope>', 'only rows of this scope')
     .option('--limit <n>', 'at most this many rows', wholeNumber(1, 1_000), 50)
     .option('--before <id>', 'only rows older than the row with this id: the next page')
-    .action(async (storage: string, options: ListOptions) => {
-      const { order: orderId, state, email, scope, limit, before, json } = options
-      await withInbox(storage, options, async (inbox) => {
+    .action((storage: string, { order: orderId, state, email, scope, limit, before, ...options }: ListOptions) =>
+      withInbox(io, storage, options, async (inbox) => {
         const rows = await inbox.list({ state, orderId, email, scope, limit, before })
-        if (json) printJson(io.out, rows)
-        else for (const line of rowLines(rows, painter(io.out, io.env))) printLine(io.out, line)
-        const last = rows.at(-1)
-        const legend = markLine(rows)
-        if (!json && legend !== undefined) printLine(io.err, legend)
-        if (!json && last && rows.length === limit) printLine(io.err, `Older ones: --before ${last.id}`)
-      })
-    })
+        const last = rows.length === limit ? rows.at(-1) : undefined
+        const older = last ? [`Older ones: --before ${last.id}`] : []
+        return { json: rows, lines: rowLines(rows, painter(io.out, io.env)), notes: [...markLines(rows), ...older] }
+      }),
+    )
 }
 
-interface ListOptions extends CommonOptions {
-  readonly state?: InboxState
+interface ListOptions extends CommonOptions, Pick<InboxQuery, 'state' | 'email' | 'scope' | 'before'> {
   readonly order?: string
-  readonly email?: string
-  readonly scope?: string
   readonly limit: number
-  readonly before?: string
 }
 
 function showCommand(io: Io): Command {
@@ -86,14 +99,13 @@ function showCommand(io: Io): Command {
     'Shows one delivery or quarantined callback: what was received, and everything that happened to it.',
   )
     .argument('<id>', 'an id that list prints')
-    .action(async (storage: string, id: string, options: CommonOptions) => {
-      await withInbox(storage, options, async (inbox) => {
+    .action((storage: string, id: string, options: CommonOptions) =>
+      withInbox(io, storage, options, async (inbox) => {
         const entry = await inbox.get(id)
         if (entry === undefined) throw failure('nothing is recorded under this id')
-        if (options.json) printJson(io.out, entry)
-        else for (const line of entryLines(entry, painter(io.out, io.env))) printLine(io.out, line)
-      })
-    })
+        return { json: entry, lines: entryLines(entry, painter(io.out, io.env)) }
+      }),
+    )
 }
 
 function replayCommand(io: Io): Command {
@@ -103,18 +115,14 @@ function replayCommand(io: Io): Command {
   )
     .summary('Marks deliveries or quarantined callbacks for one more try, under the same ids.')
     .argument('<ids...>', 'ids that list prints')
-    .action(async (storage: string, ids: readonly string[], options: CommonOptions) => {
-      await withInbox(storage, options, async (inbox) => {
+    .action((storage: string, ids: readonly string[], options: CommonOptions) =>
+      withInbox(io, storage, options, async (inbox) => {
         const moves: Move[] = []
         for (const id of ids) moves.push(...(await replay(inbox, id)))
-        if (options.json) {
-          printJson(io.out, { marked: ids, moves })
-          return
-        }
-        printLine(io.out, `Marked ${figure(ids.length)}. A process with handlers makes the next attempt.`)
-        for (const line of moveLines(moves)) printLine(io.out, line)
-      })
-    })
+        const marked = `Marked ${figure(ids.length)}. A process with handlers makes the next attempt.`
+        return { json: { marked: ids, moves }, lines: [marked, ...moveLines(moves)] }
+      }),
+    )
 }
 
 /** Replays one row. Returns the order that moves to another claim, if one does. */
@@ -132,13 +140,12 @@ async function replay(inbox: Inbox, id: string): Promise<readonly Move[]> {
 function statsCommand(io: Io): Command {
   return storageCommand('stats', 'Counts callbacks by outcome and deliveries by state.')
     .option('--days <n>', 'also count the conversions of each of the last n days', wholeNumber(1, 366))
-    .action(async (storage: string, options: CommonOptions & { days?: number }) => {
-      await withInbox(storage, options, async (inbox) => {
-        const stats = await inbox.stats({ days: options.days })
-        if (options.json) printJson(io.out, stats)
-        else for (const line of statsLines(stats)) printLine(io.out, line)
-      })
-    })
+    .action((storage: string, { days, ...options }: CommonOptions & { days?: number }) =>
+      withInbox(io, storage, options, async (inbox) => {
+        const stats = await inbox.stats({ days })
+        return { json: stats, lines: statsLines(stats) }
+      }),
+    )
 }
 
 function pruneCommand(io: Io): Command {
@@ -152,15 +159,13 @@ function pruneCommand(io: Io): Command {
       wholeNumber(0, 100_000),
     )
     .option('--yes', 'do not ask')
-    .action(async (storage: string, options: CommonOptions & { olderThanDays: number; yes?: true }) => {
-      const { olderThanDays } = options
-      await withInbox(storage, options, async (inbox) => {
+    .action((storage: string, { olderThanDays, ...options }: AskingOptions & { olderThanDays: number }) =>
+      withInbox(io, storage, options, async (inbox) => {
         await confirm(io, options, `Delete the parameters of what settled more than ${figure(olderThanDays)} days ago?`)
-        const pruned = await inbox.prune({ olderThanDays })
-        if (options.json) printJson(io.out, pruned)
-        else printLine(io.out, `Deleted the parameters of ${figure(pruned.pruned)} records.`)
-      })
-    })
+        const result = await inbox.prune({ olderThanDays })
+        return { json: result, lines: [`Deleted the parameters of ${figure(result.pruned)} records.`] }
+      }),
+    )
 }
 
 function eraseCommand(io: Io): Command {
@@ -170,18 +175,15 @@ function eraseCommand(io: Io): Command {
   )
     .requiredOption('--email <address>', 'the address to erase', address)
     .option('--yes', 'do not ask')
-    .action(async (storage: string, options: CommonOptions & { email: string; yes?: true }) => {
-      await withInbox(storage, options, async (inbox) => {
-        await confirm(io, options, `Erase everything that mentions ${options.email}?`)
-        const { erased, waiting } = await inbox.erase({ email: options.email })
-        if (options.json) printJson(io.out, { erased, waiting })
-        else {
-          printLine(io.out, `Erased ${figure(erased)}.`)
-          for (const id of waiting) printLine(io.out, `Not erased yet, since a delivery waits: ${id}`)
-        }
-        if (waiting.length > 0) throw failure('erase again when these deliveries have settled')
-      })
-    })
+    .action((storage: string, { email, ...options }: AskingOptions & { email: string }) =>
+      withInbox(io, storage, options, async (inbox) => {
+        await confirm(io, options, `Erase everything that mentions ${email}?`)
+        const { erased, waiting } = await inbox.erase({ email })
+        const left = waiting.map((id) => `Not erased yet, since a delivery waits: ${id}`)
+        const problem = waiting.length > 0 ? 'erase again when these deliveries have settled' : undefined
+        return { json: { erased, waiting }, lines: [`Erased ${figure(erased)}.`, ...left], problem }
+      }),
+    )
 }
 
 function address(text: string): string {
@@ -190,7 +192,7 @@ function address(text: string): string {
 }
 
 /** Throws unless `--yes` is given or the person at the terminal answers yes. */
-async function confirm(io: Io, { yes }: { readonly yes?: true }, question: string): Promise<void> {
+async function confirm(io: Io, { yes }: AskingOptions, question: string): Promise<void> {
   if (yes) return
   if (io.ask === undefined) throw usage('the input is no terminal, so nobody can confirm: add --yes')
   const answer = await io.ask(`${question} (yes/no) `)

@@ -34,7 +34,7 @@ export const exitCodes = {
 export class Exit extends Error {
   readonly exitCode: number
 
-  constructor(exitCode: number, message = '') {
+  constructor(exitCode: number, message: string) {
     super(message)
     this.exitCode = exitCode
   }
@@ -44,7 +44,7 @@ export function usage(message: string): Exit {
   return new Exit(exitCodes.usage, message)
 }
 
-export function failure(message: string): Exit {
+export function failure(message = ''): Exit {
   return new Exit(exitCodes.failed, message)
 }
 
@@ -62,8 +62,8 @@ export function painter(output: Output, env: Io['env']): Paint {
   return (style, text) => (isWanted ? styleText(style, text, { validateStream: false }) : text)
 }
 
-export function printLine(output: Output, line = ''): void {
-  output.write(`${line}\n`)
+export function print(output: Output, ...lines: readonly string[]): void {
+  output.write(lines.map((line) => `${line}\n`).join(''))
 }
 
 /** Characters that `JSON.stringify` does not escape and that change how a terminal shows a line. */
@@ -71,10 +71,8 @@ const obeyed = /[\u007F-\u009F\p{Bidi_Control}\p{Zl}\p{Zp}]/gu
 
 export function printJson(output: Output, value: unknown, indent = 2): void {
   const json = JSON.stringify(value, undefined, indent)
-  printLine(
-    output,
-    json.replace(obeyed, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
-  )
+  const escaped = json.replace(obeyed, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  print(output, escaped)
 }
 
 /** Lines of aligned columns. Cells may be strings from outside. */

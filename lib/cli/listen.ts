@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Command } from 'commander'
@@ -7,7 +8,7 @@ import { conversionInspector, type ConversionInspector } from 'conversion-webhoo
 import { sqliteInbox, type SqliteCommit } from 'conversion-webhook/sqlite'
 import { wholeNumber } from './arguments.js'
 import { Door } from './door.js'
-import { failure, painter, printJson, printLine, usage, type Io } from './io.js'
+import { failure, painter, print, printJson, usage, type Io } from './io.js'
 import { Log } from './log.js'
 import { claimFile } from './own-file.js'
 
@@ -51,12 +52,12 @@ export function listenCommand(io: Io): Command {
           callbacks: `${origin}${mount}/${encodeURIComponent(secret)}`,
           ...(door && { inspector: `${origin}/?token=${door.token}` }),
         })
-        await interruption(io.interrupted)
+        if (!io.interrupted.aborted) await once(io.interrupted, 'abort')
         await stop(server)
       } finally {
         await webhook.close()
       }
-      if (!options.json) printLine(io.err, 'Ended. Nothing is lost: start again with the same file.')
+      if (!options.json) print(io.err, 'Ended. Nothing is lost: start again with the same file.')
     })
 }
 
@@ -103,16 +104,15 @@ function isMounted(url: string): boolean {
   return url.startsWith(mount) && ['/', '?', undefined].includes(url[mount.length])
 }
 
-function start(server: Server, { port, host }: ListenOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const inUse = `port ${String(port)} is in use: choose another with --port`
-      reject(error.code === 'EADDRINUSE' ? failure(inUse) : usage(`--host or --port cannot be used: ${error.message}`))
-    })
-    server.listen(port, host, () => {
-      resolve((server.address() as AddressInfo).port)
-    })
-  })
+async function start(server: Server, { port, host }: ListenOptions): Promise<number> {
+  try {
+    await once(server.listen(port, host), 'listening')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') throw failure(`port ${String(port)} is in use: choose another with --port`)
+    throw usage(`--host or --port cannot be used: ${message}`)
+  }
+  return (server.address() as AddressInfo).port
 }
 
 const graceMs = 2_000
@@ -121,34 +121,16 @@ const graceMs = 2_000
  * Answers the requests that have arrived, and closes each connection after its answer. Closes idle connections at once, and all others
  * after `graceMs`: a client that sent half a request would keep the server open forever.
  */
-function stop(server: Server): Promise<void> {
+async function stop(server: Server): Promise<void> {
   server.prependListener('request', (_req, res) => {
     res.shouldKeepAlive = false
   })
-  return new Promise((resolve) => {
-    const impatience = setTimeout(() => {
-      server.closeAllConnections()
-    }, graceMs)
-    server.close(() => {
-      clearTimeout(impatience)
-      resolve()
-    })
-    server.closeIdleConnections()
-  })
-}
-
-function interruption(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => {
-      resolve()
-    })
-  })
-}
-
-interface Urls {
-  readonly callbacks: string
-  readonly inspector?: string
+  const impatience = setTimeout(() => {
+    server.closeAllConnections()
+  }, graceMs)
+  server.close().closeIdleConnections()
+  await once(server, 'close')
+  clearTimeout(impatience)
 }
 
 /** The host name for URLs that lead to this server. */
@@ -157,21 +139,27 @@ function hostnameOf(host: string): string {
   return (host.includes(':') ? `[${host}]` : host).toLowerCase()
 }
 
+interface Urls {
+  readonly callbacks: string
+  readonly inspector?: string
+}
+
 function announce(io: Io, { json, file, secret }: ListenOptions, { callbacks, inspector }: Urls): void {
   if (json) {
     printJson(io.out, { listening: { callbacks, inspector, file } }, 0)
     return
   }
   const paint = painter(io.out, io.env)
-  printLine(io.out, `Receiving into ${file}`)
-  printLine(io.out, `  callbacks  ${paint('bold', callbacks)}`)
-  if (inspector !== undefined) printLine(io.out, `  inspector  ${paint('bold', inspector)}`)
-  printLine(io.out, 'Try it, in another terminal:')
-  printLine(io.out, `  npx --no -- conversion-webhook send '${callbacks}'`)
-  if (secret === undefined && secretOf(io) === undefined) {
-    printLine(io.out, 'Each start makes a new secret: set a lasting one with --secret or CONVERSION_WEBHOOK_SECRET.')
-  }
-  if (inspector !== undefined)
-    printLine(io.out, 'The URL of the inspector works once, in one browser, and is new each time.')
-  printLine(io.out, 'Ctrl-C ends it; nothing is lost.\n')
+  const isNewSecret = secret === undefined && secretOf(io) === undefined
+  const lines = [
+    `Receiving into ${file}`,
+    `  callbacks  ${paint('bold', callbacks)}`,
+    inspector && `  inspector  ${paint('bold', inspector)}`,
+    'Try it, in another terminal:',
+    `  npx --no -- conversion-webhook send '${callbacks}'`,
+    isNewSecret && 'Each start makes a new secret: set a lasting one with --secret or CONVERSION_WEBHOOK_SECRET.',
+    inspector && 'The URL of the inspector works once, in one browser, and is new each time.',
+    'Ctrl-C ends it; nothing is lost.\n',
+  ]
+  print(io.out, ...lines.filter((line) => typeof line === 'string'))
 }

@@ -3,7 +3,7 @@ import type { Conversion, ConversionContext, ConversionHandlers, Issue, RequestC
 import type { SqliteCommit } from 'conversion-webhook/sqlite'
 import { maskAddresses } from '../inspector/mask.js'
 import { shorten, printable } from '../util/printable.js'
-import { painter, printJson, printLine, textOf, type Io, type Paint } from './io.js'
+import { painter, print, printJson, textOf, type Io, type Paint } from './io.js'
 
 const styles = {
   accepted: 'cyan',
@@ -119,6 +119,6 @@ export class Log {
     const rules = issues.map(({ message }) => message).join('; ')
     const time = this.#paint('dim', at.toTimeString().slice(0, 8))
     const texts = [about.padEnd(12), orderId, rules, message].map(printable).join('  ').trimEnd()
-    printLine(this.#io.out, `${time}  ${this.#paint(styles[what], what.padEnd(9))}  ${texts}`)
+    print(this.#io.out, `${time}  ${this.#paint(styles[what], what.padEnd(9))}  ${texts}`)
   }
 }

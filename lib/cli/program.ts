@@ -3,7 +3,7 @@ import { isConversionWebhookError } from 'conversion-webhook'
 import { printable } from '../util/printable.js'
 import { doctorCommand } from './doctor.js'
 import { inboxCommand } from './inbox.js'
-import { Exit, exitCodes, failure, printLine, textOf, type Io } from './io.js'
+import { Exit, exitCodes, failure, print, textOf, type Io } from './io.js'
 import { listenCommand } from './listen.js'
 import { sendCommand } from './send.js'
 import { urlCommand } from './url.js'
@@ -57,7 +57,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
     const { exitCode, message } = error instanceof Exit ? error : failure(messageOf(error))
-    if (message !== '') printLine(io.err, `conversion-webhook: ${printable(message)}`)
+    if (message !== '') print(io.err, `conversion-webhook: ${printable(message)}`)
     return exitCode
   }
 }

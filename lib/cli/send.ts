@@ -3,13 +3,11 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { assignments, wholeNumber } from './arguments.js'
-import { brokenKinds, type BrokenKind } from './broken.js'
-import { HttpClient, isAnswer, type Answer, type Asked, type NoAnswer } from './client.js'
+import { brokenKinds, sendBroken } from './broken.js'
+import { HttpClient, type Answer, type Asked } from './client.js'
 import { callbacksOf, type Callbacks, type Params, type Plan } from './dummy.js'
-import { Exit, exitCodes, figure, painter, printJson, printLine, usage, type Io } from './io.js'
-import { Progress } from './progress.js'
-import { sendBroken } from './send-broken.js'
-import { labelOf, Tally } from './tally.js'
+import { failure, figure, painter, print, printJson, usage, type Io } from './io.js'
+import { Tally } from './tally.js'
 import { queryOf, targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
 
 /** A run of at most this many callbacks prints a line for each answer. */
@@ -26,7 +24,7 @@ interface SendOptions extends TargetOptions {
   readonly method: 'GET' | 'POST' | 'PUT'
   readonly format?: 'form' | 'json'
   readonly set?: Readonly<Record<string, string>>
-  readonly broken?: BrokenKind | true
+  readonly broken?: string | true
   readonly seed?: number
   readonly json?: true
 }
@@ -63,7 +61,7 @@ export function sendCommand(io: Io): Command {
       if (options.format !== undefined && options.method === 'GET') throw usage('a GET has no body: add --method POST')
       const target = targetOf(url, options)
       const seed = options.seed ?? randomInt(1_000_000_000)
-      const client = new HttpClient({ timeoutMs: options.timeout, parallel: options.parallel })
+      const client = new HttpClient(target.url, options.timeout)
       const callbacks = callbacksOf({
         ...options,
         seed,
@@ -90,7 +88,7 @@ async function sendAll(
 ): Promise<void> {
   const { json, seed, parallel, rate, burst } = options
   const tally = new Tally()
-  const progress = new Progress(io, callbacks.count)
+  const progress = progressBar(io, callbacks.count)
   const isShort = callbacks.count <= maxLines
   const details: object[] = []
   const startedAt = performance.now()
@@ -99,13 +97,13 @@ async function sendAll(
     const { query, asked } = requestOf(target, params, options)
     const result = await client.ask(target.url, query, asked)
     tally.add(result)
-    if (json) {
-      if (isShort) details.push({ params, answer: labelOf(result), ms: Math.round(result.ms) })
-    } else if (isShort) printLine(io.out, lineOf(io, params, result))
-    else progress.show(tally.sent)
+    if (!isShort) {
+      if (!json) progress.show(tally.sent)
+    } else if (json) details.push({ params, answer: result.label, ms: Math.round(result.ms) })
+    else print(io.out, lineOf(io, params, result))
   }
 
-  await forEach(callbacks, { parallel: isShort ? 1 : parallel, rate, stop: io.interrupted }, sendOne)
+  await forEach(callbacks, isShort ? 1 : parallel, rate, io.interrupted, sendOne)
   progress.clear()
   const seconds = (performance.now() - startedAt) / 1_000
   if (json) {
@@ -119,31 +117,24 @@ async function sendAll(
       ...(isShort && { callbacks: details }),
     })
   } else if (!isShort) {
-    const rateText = figure(tally.sent / seconds)
-    printLine(
-      io.out,
-      `${figure(tally.sent)} callbacks of ${figure(burst)} conversions in ${figure(seconds, 1)} s, ${rateText} a second`,
-    )
-    for (const line of tally.lines()) printLine(io.out, line)
-    printLine(io.out, `  to repeat this run: --seed ${String(seed)}`)
+    const run = `${figure(tally.sent)} callbacks of ${figure(burst)} conversions in ${figure(seconds, 1)} s`
+    const again = `  to repeat this run: --seed ${String(seed)}`
+    print(io.out, `${run}, ${figure(tally.sent / seconds)} a second`, ...tally.lines(), again)
   }
-  if (io.interrupted.aborted || tally.failed > 0) throw new Exit(exitCodes.failed)
+  if (io.interrupted.aborted || tally.failed > 0) throw failure()
 }
 
-function brokenKind(text: string): BrokenKind {
-  const kind = brokenKinds.find((known) => known === text)
-  if (kind === undefined) throw new InvalidArgumentError(`Expected one of ${brokenKinds.join(', ')}.`)
-  return kind
+function brokenKind(text: string): string {
+  if (brokenKinds.includes(text)) return text
+  throw new InvalidArgumentError(`Expected one of ${brokenKinds.join(', ')}.`)
 }
 
 /** Calls `run` for each callback, at most `parallel` at a time and `rate` a second. */
 async function forEach(
   { count, at }: Callbacks,
-  {
-    parallel,
-    rate,
-    stop,
-  }: { readonly parallel: number; readonly rate: number | undefined; readonly stop: AbortSignal },
+  parallel: number,
+  rate: number | undefined,
+  stop: AbortSignal,
   run: (params: Params) => Promise<void>,
 ): Promise<void> {
   setMaxListeners(0, stop) // at eleven listeners Node 20 warns of a leak
@@ -174,11 +165,32 @@ function requestOf(
   return { query: queryOf(url, ''), asked: { method, headers: { ...headers, 'Content-Type': type }, body } }
 }
 
-function lineOf(io: Io, params: Params, result: Answer | NoAnswer): string {
+function lineOf(io: Io, params: Params, { status, label, ms }: Answer): string {
   const paint = painter(io.out, io.env)
-  const isGood = isAnswer(result) && result.status === 200
   const { conversion = '', orderID = '', goal_complete } = params
   const goal = goal_complete === '1' ? ' with goal' : ''
-  const label = paint(isGood ? 'green' : 'red', labelOf(result).padEnd(14))
-  return `${label}  ${conversion.padEnd(7)}  ${orderID}${goal}  ${figure(result.ms)} ms`
+  const answer = paint(status === 200 ? 'green' : 'red', label.padEnd(14))
+  return `${answer}  ${conversion.padEnd(7)}  ${orderID}${goal}  ${figure(ms)} ms`
+}
+
+const barWidth = 30
+const barEveryMs = 100
+
+/** A progress bar on one line of a terminal. Prints nothing elsewhere. */
+function progressBar({ err, env }: Io, total: number) {
+  const paint = painter(err, env)
+  let shownAt = 0
+  return {
+    show(count: number): void {
+      const now = performance.now()
+      if (err.isTTY !== true || now - shownAt < barEveryMs) return
+      shownAt = now
+      const filled = Math.round((count / total) * barWidth)
+      const bar = paint('cyan', '█'.repeat(filled)) + '░'.repeat(barWidth - filled)
+      err.write(`\r${bar} ${figure(count)} of ${figure(total)}\x1b[K`)
+    },
+    clear(): void {
+      if (shownAt > 0) err.write('\r\x1b[K')
+    },
+  }
 }

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import type * as Sqlite from 'node:sqlite'
 import type { Inbox } from 'conversion-webhook'
 import { postgresInbox } from 'conversion-webhook/postgres'
 import { sqliteInbox } from 'conversion-webhook/sqlite'
@@ -31,7 +30,7 @@ async function requireSqliteTables(file: string): Promise<void> {
     const { DatabaseSync } = await import('node:sqlite')
     const db = new DatabaseSync(file, { readOnly: true })
     try {
-      hasTables = hasInboxTables(db)
+      hasTables = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'conversion_webhook_schema'").get() !== undefined
     } finally {
       db.close()
     }
@@ -39,10 +38,6 @@ async function requireSqliteTables(file: string): Promise<void> {
     return // sqliteInbox throws a coded error for a file that cannot be read
   }
   if (!hasTables) throw failure(`${file} holds no inbox`)
-}
-
-function hasInboxTables(db: Sqlite.DatabaseSync): boolean {
-  return db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'conversion_webhook_schema'").get() !== undefined
 }
 
 async function requirePostgresTables(connectionString: string, schema: string): Promise<void> {

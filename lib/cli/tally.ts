@@ -1,7 +1,7 @@
-import { isAnswer, outcomeOrCode, type Answer, type NoAnswer } from './client.js'
+import type { Answer } from './client.js'
 import { figure } from './io.js'
 
-export interface Latency {
+interface Latency {
   readonly median: number
   readonly p95: number
   readonly p99: number
@@ -12,25 +12,20 @@ export interface Latency {
 export class Tally {
   readonly #counts = new Map<string, number>()
   readonly #times: number[] = []
-  #failed = 0
+  /** How many requests got no answer, or another than 200. */
+  failed = 0
 
-  add(result: Answer | NoAnswer): void {
-    const label = labelOf(result)
+  add({ status, label, ms }: Answer): void {
     this.#counts.set(label, (this.#counts.get(label) ?? 0) + 1)
-    this.#times.push(result.ms)
-    if (!isAnswer(result) || result.status !== 200) this.#failed++
+    this.#times.push(ms)
+    if (status !== 200) this.failed++
   }
 
   get sent(): number {
     return this.#times.length
   }
 
-  /** How many requests got no answer, or another than 200. */
-  get failed(): number {
-    return this.#failed
-  }
-
-  /** How many requests got each answer (see `labelOf`), the most frequent first. */
+  /** How many requests got each answer, the most frequent first. */
   get answers(): Readonly<Record<string, number>> {
     return Object.fromEntries([...this.#counts].sort(([, a], [, b]) => b - a))
   }
@@ -53,10 +48,4 @@ export class Tally {
       `  latency in ms: ${times.join(', ')}, longest ${figure(longest, 1)}`,
     ]
   }
-}
-
-/** `200 accepted`, `503 ERR_CONVERSION_INBOX_UNAVAILABLE`, `no answer: ECONNREFUSED` */
-export function labelOf(result: Answer | NoAnswer): string {
-  if (!isAnswer(result)) return `no answer: ${result.code}`
-  return `${String(result.status)} ${outcomeOrCode(result)}`.trim()
 }

@@ -33,8 +33,7 @@ export function targetOf(url: URL, { user, header = {} }: TargetOptions): Target
   bare.username = ''
   bare.password = ''
   bare.hash = ''
-  const basic = pair === undefined ? {} : { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
-  return { url: bare, headers: { ...basic, ...header } }
+  return { url: bare, headers: { ...(pair !== undefined && { Authorization: basic(pair) }), ...header } }
 }
 
 function userOf({ username, password }: URL): string {
@@ -45,8 +44,57 @@ function userOf({ username, password }: URL): string {
   }
 }
 
+function basic(pair: string): string {
+  return `Basic ${Buffer.from(pair).toString('base64')}`
+}
+
 /** The raw query of a URL with `more` appended, and with its `?`. */
 export function queryOf({ search }: URL, more: string): string {
   const joined = [search.slice(1), more].filter((part) => part !== '').join('&')
   return joined === '' ? '' : `?${joined}`
+}
+
+/** Where a target holds its credential; the same target with a wrong credential, and without one. */
+interface Credential {
+  readonly place: 'the path' | 'the query' | 'a header'
+  readonly forged: Target
+  readonly without: Target
+}
+
+/** A last path segment of at least 16 characters, the minimum length of a secret. */
+const secretSegment = /\/([^/]{16,})\/?$/
+
+/** Looks for a credential in the places where the webhook does; undefined if there is none. */
+export function credentialOf({ url, headers }: Target): Credential | undefined {
+  const isCredential = (name: string): boolean => ['authorization', 'x-webhook-secret'].includes(name.toLowerCase())
+  const all = Object.entries(headers)
+  const others = all.filter(([name]) => !isCredential(name))
+  if (others.length < all.length) {
+    const forged = all.map(([name, value]) => [name, isCredential(name) ? forgeHeader(value) : value] as const)
+    const withHeaders = (entries: typeof forged): Target => ({ url, headers: Object.fromEntries(entries) })
+    return { place: 'a header', forged: withHeaders(forged), without: withHeaders(others) }
+  }
+  const token = url.searchParams.get('token')
+  if (token !== null) {
+    const [forged, without] = [new URL(url), new URL(url)]
+    forged.searchParams.set('token', forge(token))
+    without.searchParams.delete('token')
+    return { place: 'the query', forged: { url: forged, headers }, without: { url: without, headers } }
+  }
+  const [, segment] = secretSegment.exec(url.pathname) ?? []
+  if (segment === undefined) return undefined
+  const [forged, without] = [new URL(url), new URL(url)]
+  forged.pathname = url.pathname.replace(secretSegment, `/${forge(segment)}`)
+  without.pathname = url.pathname.replace(secretSegment, '')
+  return { place: 'the path', forged: { url: forged, headers }, without: { url: without, headers } }
+}
+
+function forgeHeader(value: string): string {
+  const [, pair] = /^Basic +(.*)$/i.exec(value) ?? []
+  return pair === undefined ? forge(value) : basic(forge(Buffer.from(pair, 'base64').toString()))
+}
+
+/** The string with another last character. */
+function forge(text: string): string {
+  return text.slice(0, -1) + (text.endsWith('A') ? 'B' : 'A')
 }

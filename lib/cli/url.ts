@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { Command } from 'commander'
-import { painter, printJson, printLine, usage, type Io } from './io.js'
-import { isLoopback, webUrl } from './arguments.js'
+import { isLoopback } from '../inspector/local.js'
+import { webUrl } from './arguments.js'
+import { painter, print, printJson, usage, type Io } from './io.js'
 
 const minSecretLength = 16
 
@@ -24,21 +25,21 @@ export function urlCommand(io: Io): Command {
       const secret = given ?? randomBytes(24).toString('base64url')
       const url = `${base.href.replace(/\/+$/, '')}/${encodeURIComponent(secret)}`
       const environment = `CONVERSION_WEBHOOK_SECRET=${secret}`
-      if (base.protocol === 'http:' && !isLoopback(base.hostname)) {
-        printLine(
+      if (base.protocol === 'http:' && !isLoopback(base.hostname))
+        print(
           io.err,
           'Warning: over http anybody between sender and app can read the secret and the customer data; use https.',
         )
-      }
-      if (json) {
-        printJson(io.out, { url, secret, environment })
-        return
-      }
       const paint = painter(io.out, io.env)
-      printLine(io.out, 'Paste into the webhook field of the campaign:\n')
-      printLine(io.out, `  ${paint('bold', url)}\n`)
-      printLine(io.out, 'Put into the environment of the app:\n')
-      printLine(io.out, `  ${paint('bold', environment)}\n`)
-      printLine(io.out, 'Anybody who has the secret can report conversions: store it like a password.')
+      if (json) printJson(io.out, { url, secret, environment })
+      else
+        print(
+          io.out,
+          'Paste into the webhook field of the campaign:',
+          `\n  ${paint('bold', url)}\n`,
+          'Put into the environment of the app:',
+          `\n  ${paint('bold', environment)}\n`,
+          'Anybody who has the secret can report conversions: store it like a password.',
+        )
     })
 }

@@ -1,12 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 
 const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
-const loopbackName = /^(localhost|[a-z0-9-]+\.localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/i
+const loopback = /^(([a-z0-9-]+\.)*localhost|127(\.\d{1,3}){3}|\[::1\]|::1)$/i
+
+/** Whether an address, or a host name as in a URL, is one of this machine alone. */
+export function isLoopback(name: string): boolean {
+  return loopback.test(name)
+}
 
 /** Whether a request comes from this machine and names this machine. */
 export function isLocal(req: IncomingMessage): boolean {
   const address = (req.socket.remoteAddress ?? '').replace(/^::ffff:/i, '')
-  return (address === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address)) && isMeantForHere(req)
+  return isLoopback(address) && isMeantForHere(req)
 }
 
 /**
@@ -15,7 +20,7 @@ export function isLocal(req: IncomingMessage): boolean {
  */
 export function isMeantForHere(req: IncomingMessage, ownName?: string): boolean {
   const { name } = hostOf(req)
-  return (loopbackName.test(name) || name === ownName) && !proxyHeaders.some((header) => header in req.headers)
+  return (isLoopback(name) || name === ownName) && !proxyHeaders.some((header) => header in req.headers)
 }
 
 /** The parsed Host header; the name is empty if the header is invalid. */
