@@ -19,16 +19,7 @@ type Headers = Readonly<Record<string, string>>
 export function send(res: ServerResponse, status: number, headers: Headers, body: string | Buffer = ''): void {
   if (res.headersSent || res.writableEnded) return
   res.writeHead(status, { ...guards, ...headers, 'Content-Length': Buffer.byteLength(body) })
-  res.end(body)
-}
-
-export function sendAsset(res: ServerResponse, type: string, body: Buffer, isHead: boolean): void {
-  if (isHead) res.writeHead(200, { ...guards, 'Content-Type': type, 'Content-Length': body.byteLength }).end()
-  else send(res, 200, { 'Content-Type': type }, body)
-}
-
-export function sendJson(res: ServerResponse, value: unknown): void {
-  send(res, 200, { 'Content-Type': 'application/json' }, JSON.stringify(value))
+  res.end(body) // Node leaves the body out where the request is a HEAD
 }
 
 /** Answers as RFC 9457 describes, with the code of an error but never its message. */
@@ -36,8 +27,4 @@ export function sendProblem(res: ServerResponse, status: number, headers: Header
   const type = code === undefined ? 'about:blank' : `urn:conversion-webhook:${code}`
   const problem = { type, status, title: STATUS_CODES[status], code }
   send(res, status, { 'Content-Type': 'application/problem+json', ...headers }, JSON.stringify(problem))
-}
-
-export function redirect(res: ServerResponse, location: string): void {
-  send(res, 302, { Location: location })
 }

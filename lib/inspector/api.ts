@@ -56,22 +56,18 @@ export interface RowView extends Pick<
   'id' | 'kind' | 'state' | 'event' | 'scope' | 'code' | 'attempts' | 'takenBy'
 > {
   readonly receivedAt: string
-  readonly orderId?: string
-  readonly referrer?: PersonView
-  readonly referee?: PersonView
-  readonly nextAttemptAt?: string
-  readonly heldUntil?: string
+  readonly orderId?: string | undefined
+  /** The name and the e-mail address, as far as they were sent. */
+  readonly referrer: readonly string[]
+  readonly referee: readonly string[]
+  readonly nextAttemptAt?: string | undefined
+  readonly heldUntil?: string | undefined
   readonly lastError?: { readonly code: ConversionErrorCode; readonly message?: string }
-}
-
-export interface PersonView {
-  readonly name?: string
-  readonly email?: string
 }
 
 export interface EntryView extends RowView {
   /** When the last attempt began. */
-  readonly startedAt?: string
+  readonly startedAt?: string | undefined
   /** The received parameters, in the order of the platform's documentation; unknown ones last. */
   readonly params: readonly (readonly [name: string, value: string])[]
   readonly repairs: readonly Repair[]
@@ -97,14 +93,14 @@ export interface ClaimView {
   readonly hasOrder: boolean
   /** Whether the row belongs to this claim. */
   readonly isOwn: boolean
-  readonly referrer?: string
-  readonly referee?: string
-  readonly purchaseValue?: number
+  readonly referrer?: string | undefined
+  readonly referee?: string | undefined
+  readonly purchaseValue?: number | undefined
 }
 
 export interface HistoryView extends Omit<HistoryEntry, 'at' | 'event'> {
   readonly at: string
   readonly event?: ConversionEvent
   /** The number of the entry's claim, counted from 1, if there are several. */
-  readonly claim?: number
+  readonly claim?: number | undefined
 }

@@ -1,10 +1,17 @@
+import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Operators } from 'conversion-webhook'
+import { send, sendProblem } from './answers.js'
 import { answerApi } from './api-routes.js'
-import { assets, readAsset } from './assets.js'
-import { redirect, sendAsset, sendProblem } from './answers.js'
 import { requireInbox, resolveAuthorize, type ConversionInspectorOptions } from './options.js'
 import { Overviews } from './overview.js'
+
+/** The files of the page, by URL path: the type, and the path on disk. A function, so that importing the inspector resolves no file. */
+const assets: Readonly<Record<string, readonly [type: string, file: () => string]>> = {
+  '/': ['text/html', () => require.resolve('../page/page.html')],
+  '/page.js': ['text/javascript', () => require.resolve('../page/page.js')],
+  '/page.css': ['text/css', () => require.resolve('../page/page.css')],
+}
 
 /** A request, with the fields that Express and Connect add. */
 export interface InspectorRequest extends IncomingMessage {
@@ -38,9 +45,8 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
   async function serve(req: Req, res: ServerResponse, next: (() => void) | undefined): Promise<void> {
     const url = req.url ?? '/'
     const [path = '/'] = url.split('?')
-    const asset = assets.get(path)
-    const isApi = path.startsWith('/api/')
-    if (asset === undefined && !isApi) {
+    const asset = Object.hasOwn(assets, path) ? assets[path] : undefined
+    if (asset === undefined && !path.startsWith('/api/')) {
       if (next) next()
       else sendProblem(res, 404)
       return
@@ -49,7 +55,7 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
       sendProblem(res, 403)
       return
     }
-    if (isApi) {
+    if (asset === undefined) {
       await answerApi(path.slice('/api/'.length), req, res, { inbox, overviews })
       return
     }
@@ -58,19 +64,13 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
       return
     }
     const location = path === '/' ? slashed(req.originalUrl ?? url) : undefined
-    if (location !== undefined) redirect(res, location)
-    else if (asset) sendAsset(res, asset.type, await readAsset(asset), req.method === 'HEAD')
+    const [type, file] = asset
+    if (location !== undefined) send(res, 302, { Location: location })
+    else send(res, 200, { 'Content-Type': `${type}; charset=utf-8` }, await readFile(file()))
   }
 
   return function conversionInspectorMiddleware(req, res, next) {
-    serve(
-      req,
-      res,
-      next &&
-        (() => {
-          next()
-        }),
-    ).catch(() => {
+    serve(req, res, next).catch(() => {
       sendProblem(res, 500) // without the error, which may hold recorded data
     })
   }

@@ -1,8 +1,7 @@
 import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow } from 'conversion-webhook'
-import type { ClaimView, EntryView, HistoryView, PersonView, RowView } from './api.js'
+import type { ClaimView, EntryView, HistoryView, RowView } from './api.js'
 import { shorten } from '../util/printable.js'
 import { isOf, numberOf, ranked, replayOf } from './claims.js'
-import { fitting } from './fitting.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'
 
 /**
@@ -55,15 +54,11 @@ function textView(text: string, max: number, isUnmasked: boolean): string {
 
 /** A row for the table, short. Without `isUnmasked` it holds no name and no address. */
 export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
-  const { id, kind, state, event, scope, code, takenBy, attempts, receivedAt, params } = row
-  const { nextAttemptAt, heldUntil, lastError } = row
+  const { id, kind, state, event, scope, code, takenBy, attempts, receivedAt, params, lastError } = row
   const cell = (name: string): string | undefined => {
     const text = params[name]
     return text === undefined ? undefined : valueView(name, text, cellLength, isUnmasked)
   }
-  const orderId = cell('orderID')
-  const referrer = person(cell('referrer_name'), cell('referrer_email'))
-  const referee = person(cell('referee_name'), cell('referee_email'))
   return {
     id,
     kind,
@@ -74,18 +69,13 @@ export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
     ...(event && { event }),
     ...(code && { code }),
     ...(takenBy !== undefined && { takenBy }),
-    ...(orderId !== undefined && { orderId }),
-    ...(referrer && { referrer }),
-    ...(referee && { referee }),
-    ...(nextAttemptAt && { nextAttemptAt: nextAttemptAt.toISOString() }),
-    ...(heldUntil && { heldUntil: heldUntil.toISOString() }),
+    orderId: cell('orderID'),
+    referrer: [cell('referrer_name'), cell('referrer_email')].filter((text) => text !== undefined),
+    referee: [cell('referee_name'), cell('referee_email')].filter((text) => text !== undefined),
+    nextAttemptAt: row.nextAttemptAt?.toISOString(),
+    heldUntil: row.heldUntil?.toISOString(),
     ...(lastError && { lastError: withMessage(lastError, cellLength, isUnmasked) }),
   }
-}
-
-function person(name: string | undefined, email: string | undefined): PersonView | undefined {
-  if (name === undefined && email === undefined) return undefined
-  return { ...(name !== undefined && { name }), ...(email !== undefined && { email }) }
 }
 
 /** Masks the message of an error: a handler's error may contain an e-mail address. */
@@ -103,7 +93,7 @@ export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
   const newest = fitting([...history].reverse(), partBytes.history, (each) => historyView(each, claims, isUnmasked))
   return {
     ...rowView(entry, isUnmasked),
-    ...(startedAt && { startedAt: startedAt.toISOString() }),
+    startedAt: startedAt?.toISOString(),
     params: fitting([...received, ...strangers], partBytes.params, ([name, text]) => [
       tell(name),
       valueView(name, text, textLength, isUnmasked),
@@ -125,16 +115,16 @@ export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
 
 function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean): ClaimView {
   const { id, status, hasOrder, referrerEmail, refereeEmail, purchaseValue } = claim
+  const shown = (email: string | undefined): string | undefined =>
+    email === undefined ? undefined : valueView('referrer_email', email, textLength, isUnmasked)
   return {
     id,
     status,
     hasOrder,
     isOwn: id === row.agreesWith || isOf(claim, row),
-    ...(referrerEmail !== undefined && {
-      referrer: valueView('referrer_email', referrerEmail, textLength, isUnmasked),
-    }),
-    ...(refereeEmail !== undefined && { referee: valueView('referee_email', refereeEmail, textLength, isUnmasked) }),
-    ...(purchaseValue !== undefined && { purchaseValue }),
+    referrer: shown(referrerEmail),
+    referee: shown(refereeEmail),
+    purchaseValue,
   }
 }
 
@@ -153,10 +143,22 @@ const replayable: Readonly<Record<InboxRow['kind'], readonly InboxRow['state'][]
 }
 
 function historyView(entry: HistoryEntry, claims: readonly InboxClaim[], isUnmasked: boolean): HistoryView {
-  const claim = numberOf(claims, entry)
   return {
     ...withMessage(entry, textLength, isUnmasked),
     at: entry.at.toISOString(),
-    ...(claim !== undefined && { claim }),
+    claim: numberOf(claims, entry),
   }
+}
+
+/** Makes views of items, from the first, until their JSON would take more than `bytes`. */
+function fitting<Item, View>(items: readonly Item[], bytes: number, viewOf: (item: Item) => View): View[] {
+  const views: View[] = []
+  let left = bytes
+  for (const item of items) {
+    const view = viewOf(item)
+    left -= Buffer.byteLength(JSON.stringify(view)) + 1 // the comma
+    if (left < 0) break
+    views.push(view)
+  }
+  return views
 }

@@ -1,3 +1,4 @@
+import type { Difference } from 'conversion-webhook'
 import type { ClaimView, EntryView, HistoryView } from '../api.js'
 import { ask, Refusal } from './ask.js'
 import { element, figure, foreign, make, time } from './dom.js'
@@ -11,7 +12,6 @@ const replay = element('replay', HTMLButtonElement)
 const confirmation = element('confirm', HTMLElement)
 const replayNow = element('replay-now', HTMLButtonElement)
 const question = element('question', HTMLElement)
-
 const unmask = element('unmask-entry', HTMLButtonElement)
 
 const title = element('detail-title', HTMLElement)
@@ -52,7 +52,7 @@ export async function refreshDetail(): Promise<void> {
   const entry = await entryOf(asked)
   if (asked !== current) return
   if (entry === undefined) {
-    content.replaceChildren(make('p', { class: 'note' }, 'This record has been pruned or erased.'))
+    content.replaceChildren(note('This record has been pruned or erased.'))
     replaying.hidden = true
     return
   }
@@ -60,7 +60,7 @@ export async function refreshDetail(): Promise<void> {
   if (asked.text === text) return
   asked.text = text
   title.textContent = titles[entry.kind]
-  content.replaceChildren(...sectionsOf(entry))
+  content.replaceChildren(...sectionsOf(entry).filter((node) => node !== undefined))
   replaying.hidden = !entry.canReplay
   question.textContent = questions[entry.replay]
 }
@@ -75,10 +75,9 @@ async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }):
   }
 }
 
-function sectionsOf(entry: EntryView): Node[] {
-  const { id, state, event, kind, scope, attempts, receivedAt, code, takenBy } = entry
-  const { startedAt, nextAttemptAt, heldUntil } = entry
-  const { params, repairs, issues, differs, claims, otherClaims, history, olderHistory } = entry
+function sectionsOf(entry: EntryView): (Node | undefined)[] {
+  const { id, state, event, kind, scope, attempts, receivedAt, startedAt, nextAttemptAt, heldUntil } = entry
+  const { code, takenBy, params, repairs, issues, differs, claims, otherClaims, history, olderHistory } = entry
   return [
     facts([
       ['State', stateBadge(state)],
@@ -86,97 +85,101 @@ function sectionsOf(entry: EntryView): Node[] {
       ['Received', time(receivedAt)],
       ['Scope', scope === '' ? undefined : foreign(scope)],
       ['Attempts', figure(attempts)],
-      ['Last attempt', startedAt === undefined ? undefined : time(startedAt)],
-      ['Next attempt', nextAttemptAt === undefined ? undefined : time(nextAttemptAt)],
-      ['Held until', heldUntil === undefined ? undefined : time(heldUntil)],
+      ['Last attempt', startedAt && time(startedAt)],
+      ['Next attempt', nextAttemptAt && time(nextAttemptAt)],
+      ['Held until', heldUntil && time(heldUntil)],
       ['Refused with', code],
-      ['Order', takenBy === undefined ? undefined : 'Another claim has it'],
+      ['Order', takenBy && 'Another claim has it'],
       ['Id', make('code', {}, id)],
     ]),
-    ...list('What is wrong', issues, (issue) => [foreign(issue)]),
-    ...(differs.length === 0
-      ? []
-      : [
-          make('h3', {}, 'Why it is a conflict'),
-          facts(
-            differs.map(({ parameter, recorded, received }) => [
-              foreign(parameter),
-              make('span', {}, valueOf(received), '; recorded: ', valueOf(recorded)),
-            ]),
-          ),
-        ]),
-    ...list('Repairs', repairs, ({ parameter, kind: repair }) => [foreign(parameter), `: ${repair}`]),
+    ...section(
+      'What is wrong',
+      list(issues, (issue) => [foreign(issue)]),
+    ),
+    ...section('Why it is a conflict', facts(differs.map(differenceOf))),
+    ...section(
+      'Repairs',
+      list(repairs, (repair) => [foreign(repair.parameter), `: ${repair.kind}`]),
+    ),
     make('h3', {}, 'Received'),
-    params.length === 0
-      ? make(
-          'p',
-          { class: 'note' },
-          kind === 'refused' ? 'No parameters.' : 'The parameters have been pruned or erased.',
-        )
-      : facts(params.map(([name, value]) => [foreign(name), foreign(value)])),
+    params.length > 0
+      ? facts(params.map(([name, value]) => [foreign(name), foreign(value)]))
+      : note(kind === 'refused' ? 'No parameters.' : 'The parameters have been pruned or erased.'),
     ...claimsOf(claims, otherClaims),
     make('h3', {}, 'History'),
-    ...(olderHistory === 0
-      ? []
-      : [make('p', { class: 'note' }, `${figure(olderHistory)} older entries are left out.`)]),
+    leftOut(olderHistory, 'older entries'),
     make('ol', { class: 'history' }, ...history.map(historyItem)),
   ]
+}
+
+/** A heading and its content; nothing if the content is empty. */
+function section(title: string, content: HTMLElement): Node[] {
+  return content.hasChildNodes() ? [make('h3', {}, title), content] : []
+}
+
+function note(text: string): HTMLElement {
+  return make('p', { class: 'note' }, text)
+}
+
+function leftOut(count: number, what: string): HTMLElement | undefined {
+  return count === 0 ? undefined : note(`${figure(count)} ${what} are left out.`)
 }
 
 function valueOf(text: string | undefined): Node {
   return text === undefined ? make('em', {}, 'nothing') : foreign(text)
 }
 
+function differenceOf({ parameter, recorded, received }: Difference): Fact {
+  return [foreign(parameter), make('span', {}, valueOf(received), '; recorded: ', valueOf(recorded))]
+}
+
 /** The claims of the order. A single claim is left out if the row is its own: the dialog shows its values already. */
-function claimsOf(claims: readonly ClaimView[], others: number): Node[] {
-  if (claims.length === 0 || (claims.length === 1 && claims[0]?.isOwn === true)) return []
-  return [
-    make('h3', {}, 'Claims of the order'),
-    make('ol', { class: 'claims' }, ...claims.map(claimItem)),
-    ...(others === 0 ? [] : [make('p', { class: 'note' }, `${figure(others)} more claims are left out.`)]),
-  ]
+function claimsOf(claims: readonly ClaimView[], others: number): (Node | undefined)[] {
+  const shown = claims.length === 1 && claims[0]?.isOwn === true ? [] : claims
+  const items = make('ol', { class: 'claims' }, ...shown.map(claimItem))
+  return [...section('Claims of the order', items), leftOut(others, 'more claims')]
 }
 
 function claimItem({ id, status, hasOrder, isOwn, referrer, referee, purchaseValue }: ClaimView): HTMLElement {
   const marks = [...(hasOrder ? ['has the order'] : []), ...(isOwn ? ['this one'] : [])]
+  const hasPeople = referrer !== undefined || referee !== undefined
   return make(
     'li',
     {},
     ...(marks.length === 0 ? [] : [make('strong', {}, marks.join(', ')), ': ']),
     status,
     purchaseValue === undefined ? undefined : `, ${String(purchaseValue)}`,
-    referrer === undefined && referee === undefined
-      ? undefined
-      : make('span', { class: 'message' }, valueOf(referrer), ' referred ', valueOf(referee)),
+    hasPeople ? make('span', { class: 'message' }, valueOf(referrer), ' referred ', valueOf(referee)) : undefined,
     make('code', {}, id),
   )
 }
 
-function facts(pairs: readonly (readonly [name: Node | string, value: Node | string | undefined])[]): HTMLElement {
+type Fact = readonly [name: Node | string, value: Node | string | undefined]
+
+function facts(pairs: readonly Fact[]): HTMLElement {
   const known = pairs.flatMap(([name, value]) =>
     value === undefined ? [] : [make('div', {}, make('dt', {}, name), make('dd', {}, value))],
   )
   return make('dl', { class: 'facts' }, ...known)
 }
 
-function list<T>(title: string, items: readonly T[], parts: (item: T) => (Node | string)[]): Node[] {
-  if (items.length === 0) return []
-  return [make('h3', {}, title), make('ul', {}, ...items.map((item) => make('li', {}, ...parts(item))))]
+function list<T>(items: readonly T[], parts: (item: T) => (Node | string)[]): HTMLElement {
+  return make('ul', {}, ...items.map((item) => make('li', {}, ...parts(item))))
 }
 
 function historyItem({ at, what, event, claim, attempt, count, code, message }: HistoryView): HTMLElement {
   const details = [
     event,
-    claim === undefined ? undefined : `claim ${figure(claim)}`,
+    claim && `claim ${figure(claim)}`,
     attempt === undefined ? undefined : `attempt ${figure(attempt)}`,
     count === undefined ? undefined : `${figure(count)} so far`,
     code,
-  ].filter((text) => text !== undefined)
+  ]
   return make(
     'li',
     { class: what },
     make('strong', {}, what),
-    ` ${details.join(', ')}`,
+    ` ${details.filter(Boolean).join(', ')}`,
     message === undefined ? undefined : make('span', { class: 'message' }, foreign(message)),
     time(at),
   )

@@ -27,6 +27,11 @@ export function foreign(text: string): HTMLElement {
   return make('bdi', {}, printable(text))
 }
 
+/** Sets the text of an element if it differs: a screen reader reads a text that is set again. */
+export function setText(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text
+}
+
 const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
 
 /** A time in the browser's locale and time zone. */

@@ -2,7 +2,7 @@ import type { InboxState } from 'conversion-webhook'
 import type { RowsAsk, RowView } from '../api.js'
 import { ask, Refusal } from './ask.js'
 import { openDetail, refreshDetail } from './detail.js'
-import { element, figure } from './dom.js'
+import { element, figure, setText } from './dom.js'
 import { showDays } from './plot.js'
 import { showRows } from './rows.js'
 import { showTotals } from './totals.js'
@@ -31,15 +31,15 @@ function inTurn(work: () => Promise<void>): void {
   queue = queue.then(work).catch(tell)
 }
 
-function say(state: 'live' | 'paused' | 'lost', text: string): void {
+function say(state: 'on' | 'paused' | 'lost', text: string): void {
   live.className = `live ${state}`
-  if (live.textContent !== text) live.textContent = text
+  setText(live, text)
 }
 
 function tell(error: unknown): void {
-  if (error instanceof Refusal && error.status === 403) say('lost', 'No longer authorized: load the page again')
-  else if (error instanceof Refusal) say('lost', `The inbox cannot be read: ${error.message}`)
-  else say('lost', 'Connection lost')
+  if (!(error instanceof Refusal)) say('lost', 'Connection lost')
+  else if (error.status === 403) say('lost', 'No longer authorized: load the page again')
+  else say('lost', `The inbox cannot be read: ${error.message}`)
 }
 
 function open(id: string): void {
@@ -49,8 +49,7 @@ function open(id: string): void {
 function show(): void {
   showRows([...first, ...rest], open)
   const total = first.length + rest.length
-  const text = total === 0 ? 'No record matches.' : `${figure(total)} shown${hasMore ? ', older ones exist' : ''}.`
-  if (count.textContent !== text) count.textContent = text
+  setText(count, total === 0 ? 'No record matches.' : `${figure(total)} shown${hasMore ? ', older ones exist' : ''}.`)
   older.hidden = !hasMore
 }
 
@@ -91,7 +90,7 @@ async function refresh(): Promise<void> {
   showDays(overview.perDay)
   await loadRows()
   await refreshDetail()
-  say('live', 'Live')
+  say('on', 'Live')
 }
 
 let timer: number | undefined

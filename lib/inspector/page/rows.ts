@@ -1,4 +1,4 @@
-import type { PersonView, RowView } from '../api.js'
+import type { RowView } from '../api.js'
 import { element, foreign, make, time } from './dom.js'
 
 const body = element('rows', HTMLElement)
@@ -34,7 +34,7 @@ function add(id: string, open: (id: string) => void): Shown {
   opener.addEventListener('click', () => {
     open(id)
   })
-  const entry = { row: make('tr'), opener, text: '' }
+  const entry = { row: make('tr', {}, make('th', { scope: 'row' }, opener)), opener, text: '' }
   shown.set(id, entry)
   return entry
 }
@@ -44,40 +44,31 @@ function fill(entry: Shown, view: RowView, text: string): void {
   entry.text = text
   const { state, event, kind, orderId, referrer, referee, attempts, lastError, code, takenBy } = view
   opener.replaceChildren(time(view.receivedAt))
+  const taken = takenBy && make('span', { class: 'taken' }, 'another claim has the order')
   const cells: readonly (readonly [label: string, content: Node | string | undefined])[] = [
-    ['State', make('span', {}, stateBadge(state), takenBy === undefined ? undefined : takenNote())],
+    ['State', make('span', {}, stateBadge(state), taken)],
     ['Event', event ?? kind],
     ['Order', orderId === undefined ? undefined : foreign(orderId)],
     ['Referrer', person(referrer)],
     ['Referee', person(referee)],
     ['Attempts', attempts === 0 ? undefined : String(attempts)],
-    ['Last error', code === undefined ? errorOf(lastError?.code, lastError?.message) : errorOf(code, undefined)],
+    ['Last error', errorOf(code === undefined ? lastError : { code })],
   ]
-  if (opener.parentNode === null) row.append(make('th', { scope: 'row' }, opener))
-  const filled = cells.map(([label, content]) => make('td', { 'data-label': label }, content))
   for (const cell of [...row.cells].slice(1)) cell.remove()
-  row.append(...filled)
+  row.append(...cells.map(([label, content]) => make('td', { 'data-label': label }, content)))
 }
 
 export function stateBadge(state: string): HTMLElement {
   return make('span', { class: `state ${state}` }, state)
 }
 
-function takenNote(): HTMLElement {
-  return make('span', { class: 'taken' }, 'another claim has the order')
+function person(parts: readonly string[]): Node | undefined {
+  return parts.length === 0 ? undefined : make('span', { class: 'person' }, ...parts.map(foreign))
 }
 
-function person(view: PersonView | undefined): Node | undefined {
-  if (view === undefined) return undefined
-  const parts = [view.name, view.email].filter((text) => text !== undefined)
-  return make('span', { class: 'person' }, ...parts.map(foreign))
-}
-
-function errorOf(code: string | undefined, message: string | undefined): Node | undefined {
-  if (code === undefined) return undefined
-  const short = code
-    .replace(/^ERR_CONVERSION_/, '')
-    .replaceAll('_', ' ')
-    .toLowerCase()
-  return make('span', { title: code }, short, ...(message === undefined ? [] : [': ', foreign(message)]))
+function errorOf(error: RowView['lastError']): Node | undefined {
+  if (error === undefined) return undefined
+  const { code, message } = error
+  const words = code.replace('ERR_CONVERSION_', '').replaceAll('_', ' ').toLowerCase()
+  return make('span', { title: code }, words, ...(message === undefined ? [] : [': ', foreign(message)]))
 }
