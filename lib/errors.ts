@@ -3,22 +3,19 @@ import { faults, messageOf, type ConversionErrorCode, type Fault, type ValuesOf 
 
 export type { CommitFault, ConversionErrorCode, ConversionWarningCode, ReplayFault } from './faults.js'
 
-/**
- * Why a callback was refused, about one parameter where it is about one.
- * The message names the rule and its limit, never the text that broke it.
- */
+/** One reason why a callback was refused. The message names the rule and its limit, never the string that broke the rule. */
 export interface Issue {
-  /** The documented name of the parameter. */
+  /** The documented name of the parameter, if the issue is about a single one. */
   readonly parameter?: string
   /**
-   * Which rule: one of the package's own (`repeated`, `escape`, `count`, `size`, `syntax`, `type`, `required`,
+   * The broken rule: one of the package's own (`repeated`, `escape`, `count`, `size`, `syntax`, `type`, `required`,
    * `pattern`, `enum`, `placeholder`, `identity`, `customValue`), or `schema:<keyword>` for the `schema` option.
    */
   readonly rule: string
   readonly message: string
 }
 
-/** A sender that repeats at all should find the database up again by then. */
+/** Seconds after which a sender may try again: a restart of a database takes less. */
 const retryLater = { 'Retry-After': '60' }
 
 interface ErrorDetails {
@@ -27,7 +24,7 @@ interface ErrorDetails {
   readonly cause?: unknown
 }
 
-/** Codes that say something without values: the title, if not a message. */
+/** Codes whose errors can be made without values. */
 export type PlainCode = {
   [Code in ConversionErrorCode]: [ValuesOf<Code>] extends [never]
     ? Code
@@ -45,28 +42,28 @@ type ErrorArguments =
       ]
     }[ConversionErrorCode]
 
-/** Marks the errors of all copies of the package: a symbol of the registry is one symbol everywhere. */
+/** Marks the errors of all copies of the package: `Symbol.for` returns the same symbol in each of them. */
 const brand = Symbol.for('conversion-webhook.error')
 
 /**
- * Everything the package throws, rejects with or hands to `next(error)`.
- * Tell kinds apart by `code` (`isConversionWebhookError` narrows): with two versions of the package in one app there are two classes.
- * The message never contains a parameter's text, a secret, a URL or a handler's error; that error is `cause`.
+ * Every error that the package throws, rejects with or passes to `next(error)`.
+ * Compare `code`, after `isConversionWebhookError`; `instanceof` fails if an app has two versions of the package.
+ * The message never contains the value of a parameter, a secret, a URL or a handler's error; that error is `cause`.
  */
 export class ConversionWebhookError extends Error {
   static {
-    Object.defineProperty(this.prototype, brand, { value: true }) // on the prototype, where no print of an error shows it
+    Object.defineProperty(this.prototype, brand, { value: true }) // on the prototype, so that no printed error shows the brand
   }
 
   override readonly name = 'ConversionWebhookError'
   readonly code: ConversionErrorCode
-  /** The HTTP status, as Express's error handler reads it; absent for construction errors. */
+  /** The HTTP status, which Express's error handler reads; undefined for errors that answer no request. */
   readonly status: number | undefined
   /** Whether the message may be shown to the caller: true below 500, as in `http-errors`. */
   readonly expose: boolean
-  /** What is wrong with a refused callback, a parameter at a time. */
+  /** What is wrong with a refused callback. */
   readonly issues: readonly Issue[] | undefined
-  /** Headers that belong to the answer (`Allow`, `Retry-After`, `WWW-Authenticate`). */
+  /** Headers of the answer (`Allow`, `Retry-After`, `WWW-Authenticate`). */
   readonly headers: Readonly<Record<string, string>> | undefined
 
   constructor(...[code, details = {}]: ErrorArguments) {
@@ -107,15 +104,15 @@ export function isConversionWebhookError(error: unknown): error is ConversionErr
   return typeof error === 'object' && error !== null && brand in error
 }
 
-/** What an option must do or be; `got` says what kind of thing came, where that helps. */
+/** The error for an option, and what the option must do or be. `got` is the given value, of which the message tells the kind. */
 export function invalidOption(option: string, must: string, ...got: readonly [got?: unknown]): ConversionWebhookError {
   const values = { option, must, ...(got.length > 0 && { got: kindOf(got[0]) }) }
   return new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { values })
 }
 
 /**
- * The coded error of whatever a storage failed with. Errors that only wrong code makes are ours, so that nobody looks for a full disk:
- * `ERR_CONVERSION_INTERNAL`. All others are the storage's: `ERR_CONVERSION_INBOX_UNAVAILABLE`.
+ * Wraps an error of a storage as `ERR_CONVERSION_INBOX_UNAVAILABLE`. Wraps a `TypeError` and its like, which only a bug in the package throws,
+ * as `ERR_CONVERSION_INTERNAL`, so that nobody looks for a full disk.
  */
 export function storageError(cause: unknown): ConversionWebhookError {
   if (isConversionWebhookError(cause)) return cause
@@ -123,7 +120,7 @@ export function storageError(cause: unknown): ConversionWebhookError {
   return new ConversionWebhookError(isOurs ? 'ERR_CONVERSION_INTERNAL' : 'ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
 }
 
-/** The fault's title, as answers carry it; the code itself where only a later version of the package knows it. */
+/** The title of a code in answers; the code itself if only a later version of the package knows the code. */
 export function titleOf(code: ConversionErrorCode): string {
   return Object.hasOwn(faults, code) ? faults[code].title : code
 }

@@ -1,24 +1,30 @@
 export interface Fault {
-  /** The HTTP status of the answer; absent where the fault is thrown at construction or only logged. */
+  /** The HTTP status of the answer; absent if no request is answered with the fault. */
   readonly status?: number
-  /** What answers say. */
+  /** The title in answers. */
   readonly title: string
-  /** What an error or a warning says, where it is more than the title; a function of what it depends on. */
+  /** The message of an error or a warning, if it says more than the title; a function if it contains values. */
   readonly message?: string | ((values: never) => string)
 }
 
 interface Name {
-  /** What was named; some of it, where it may be long. */
+  /** The name that was given, cut if it is long. */
   readonly name: string
   /** The known name with the fewest edits to it. */
   readonly near: string
+}
+
+interface Option {
+  readonly option: string
+  readonly must: string
+  readonly got?: string | undefined
 }
 
 const withoutSecret = 'Without a secret anybody can report conversions'
 const secretWays =
   'set the environment variable CONVERSION_WEBHOOK_SECRET, pass the secret option, or pass secret: false if you protect this mount yourself'
 
-/** Why a function cannot run in the transaction of `commit`. */
+/** What a function given to `commit` did wrong. */
 const commitFaults = {
   promise: 'must be synchronous: it runs inside a SQLite transaction. Do what is asynchronous before commit',
   ended:
@@ -34,7 +40,7 @@ const commitFaults = {
     'a savepoint of the package, or one that begins or ends a transaction among others in one string',
 } as const
 
-/** Why something cannot be replayed. */
+/** Why a delivery or a quarantined callback cannot be replayed. */
 const replayFaults = {
   emptied: 'its payload was pruned or erased',
   digest: 'only its length and hash were kept',
@@ -45,7 +51,7 @@ const replayFaults = {
   tooMany: 'replayed callbacks that wait for a process with handlers fill half of the quarantine',
 } as const
 
-/** Why something is no inbox that can be used. */
+/** Why a value cannot be used as an inbox. */
 const inboxFaults = {
   option: 'inbox must be an inbox that was made, such as memoryInbox() or sqliteInbox(file)',
   inspector: 'conversionInspector takes an inbox: conversionInspector(webhook.inbox)',
@@ -54,9 +60,8 @@ const inboxFaults = {
 } as const
 
 /**
- * Every code of the package, in the order of `docs/errors.md`, with all words that it comes with.
- * `ERR_…` without a status throw while the app is being put together; with one they are answers;
- * `WRN_…` go through `process.emitWarning`, once a webhook.
+ * Every code of the package and its words, in the order of `docs/errors.md`. An `ERR_…` with a status is an answer to a callback; one without
+ * is thrown to the app. A `WRN_…` is passed to `process.emitWarning`, once a webhook.
  */
 export const faults = {
   ERR_CONVERSION_FACTORY_UNCALLED: {
@@ -101,15 +106,7 @@ export const faults = {
   },
   ERR_CONVERSION_OPTION_INVALID: {
     title: 'An option has a value that cannot work',
-    message: ({
-      option,
-      must,
-      got,
-    }: {
-      readonly option: string
-      readonly must: string
-      readonly got?: string | undefined
-    }) => `${option} must ${must}${got === undefined ? '' : `, not ${got}`}.`,
+    message: ({ option, must, got }: Option) => `${option} must ${must}${got === undefined ? '' : `, not ${got}`}.`,
   },
   ERR_CONVERSION_SCHEMA_INVALID: {
     title: 'The schema option does not compile',
@@ -255,14 +252,14 @@ export type ConversionWarningCode = Extract<keyof typeof faults, `WRN_${string}`
 export type CommitFault = keyof typeof commitFaults
 export type ReplayFault = { readonly why: keyof typeof replayFaults } | { readonly state: string }
 
-/** What a code's message is made of; `never` where it depends on nothing. */
+/** The values that the message of a code contains; `never` if it contains none. */
 export type ValuesOf<Code extends keyof typeof faults> = (typeof faults)[Code] extends {
   readonly message: (values: infer Values) => string
 }
   ? Values
   : never
 
-/** The title, where a message would need values that are not there. */
+/** The message of a fault; the title if the message needs values and none are given. */
 export function messageOf({ title, message }: Fault, values: unknown): string {
   if (typeof message === 'string') return message
   return message === undefined || values === undefined ? title : message(values as never)

@@ -72,13 +72,13 @@ export interface DeadDelivery<Custom = string> {
   readonly error: unknown
 }
 
-/** Calls observers, and emits each warning code once. */
+/** Calls observers, and emits each warning code once. No method throws. */
 export interface Reporter {
   refused(refused: RefusedCallback): void
   conflict(conflict: ConflictingCallback<unknown>): void
   dead(dead: DeadDelivery<unknown>): void
   error(stage: ErrorStage, error: unknown, delivery?: FailedDelivery): void
-  /** `values`: what the message of the code is made of. */
+  /** `values` are those that the message of the code contains. */
   warn(code: ConversionWarningCode, values?: object): void
 }
 
@@ -99,30 +99,24 @@ export function createReporter(observers: ConversionObservers<never>): Reporter 
     process.emitWarning(messageOf(faults[code], values), { type: 'ConversionWebhookWarning', code })
   }
   /** Calls an observer; logs its throw or rejection and never passes it on. */
-  const callObserver = (name: string, observe: () => unknown): void => {
+  const call = (name: keyof ConversionObservers, value: unknown): void => {
     const failed = (error: unknown): void => {
       warn('WRN_CONVERSION_OBSERVER_FAILED', { name })
       print(`conversion-webhook: ${name} failed:`, error)
     }
     try {
-      Promise.resolve(observe()).catch(failed)
+      Promise.resolve(observers[name]?.(value as never)).catch(failed)
     } catch (error) {
       failed(error)
     }
   }
   return {
-    refused(refused) {
-      callObserver('onRefused', () => observers.onRefused?.(refused))
-    },
-    conflict(conflict) {
-      callObserver('onConflict', () => observers.onConflict?.(conflict as ConflictingCallback<never>))
-    },
-    dead(dead) {
-      callObserver('onDead', () => observers.onDead?.(dead as DeadDelivery<never>))
-    },
+    refused: call.bind(undefined, 'onRefused'),
+    conflict: call.bind(undefined, 'onConflict'),
+    dead: call.bind(undefined, 'onDead'),
     error(stage, error, delivery) {
       if (observers.onError === undefined) print(`conversion-webhook: ${stage} failed:`, error)
-      else callObserver('onError', () => observers.onError?.({ stage, error, ...delivery }))
+      else call('onError', { stage, error, ...delivery })
     },
     warn,
   }

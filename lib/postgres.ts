@@ -14,18 +14,18 @@ export type { PostgresConnection, PostgresPool } from './inbox/stores/postgres-c
 export type { PostgresClient } from './inbox/stores/postgres-commit-client.js'
 
 /**
- * Runs `fn` in the transaction that marks the delivery done: both or neither, and never twice. `fn` gets a client inside an open
- * transaction, which a library of pg may have too; what goes through other connections is not part of it. Resolves after the commit with
- * what `fn` returned. Rejects with what `fn` threw, and with `ERR_CONVERSION_ATTEMPT_LAPSED` where the delivery is no longer this
- * attempt's, `ERR_CONVERSION_COMMIT_INVALID`, `ERR_CONVERSION_INBOX_UNAVAILABLE`. Where `fn` ended the transaction all the same, the
- * delivery is dead at once, since a retry would repeat what it did.
+ * Runs `fn` in the transaction that marks the delivery done: both are committed or neither, and never twice. `fn` gets a client with an open
+ * transaction, and may give the client to a library that works with pg. Statements on other connections are not part of the transaction.
+ * Resolves after the commit with what `fn` returned. Rejects with what `fn` threw, with `ERR_CONVERSION_ATTEMPT_LAPSED` if the attempt ran
+ * out of time or has committed already, with `ERR_CONVERSION_COMMIT_INVALID` and with `ERR_CONVERSION_INBOX_UNAVAILABLE`. If `fn` managed to
+ * end the transaction, the delivery is dead at once, since a retry would repeat what `fn` did.
  */
 export type PostgresCommit = <T>(fn: (client: PostgresClient) => T | Promise<T>) => Promise<T>
 
 export interface PostgresInboxOptions {
-  /** Where the database is; the inbox makes a pool of its own, of at most 20 connections, and one more that listens. */
+  /** The URL of the database. The inbox opens a pool of at most 20 connections, and one more connection that listens. */
   readonly connectionString?: string | undefined
-  /** A pool of the package pg, instead: it stays yours, and open when the inbox closes. */
+  /** A pool of the package pg, instead of `connectionString`. The inbox never closes the pool. */
   readonly pool?: PostgresPool | undefined
   /** The schema of all tables, those of pg-boss too. @defaultValue 'conversion_webhook' */
   readonly schema?: string | undefined
@@ -34,9 +34,9 @@ export interface PostgresInboxOptions {
 const optionNames: readonly string[] = ['connectionString', 'pool', 'schema'] satisfies (keyof PostgresInboxOptions)[]
 
 /**
- * An inbox in PostgreSQL, for several processes or machines: what was answered with 200 is committed, and is delivered by any process that
- * has handlers. Needs the packages pg-boss 12 and pg 8. Connects when it is first used, and makes its tables itself.
- * Throws `ERR_CONVERSION_DRIVER_MISSING`, `ERR_CONVERSION_NODE_UNSUPPORTED`, `ERR_CONVERSION_OPTION_INVALID`; while the database cannot be
+ * An inbox in PostgreSQL, for several processes or machines: a callback that was answered with 200 is committed, and any process with handlers
+ * delivers it. Needs the packages pg-boss 12 and pg 8. Connects and makes its tables when it is first used.
+ * Throws `ERR_CONVERSION_DRIVER_MISSING`, `ERR_CONVERSION_NODE_UNSUPPORTED`, `ERR_CONVERSION_OPTION_INVALID`. While the database cannot be
  * reached, callbacks are answered with `ERR_CONVERSION_INBOX_UNAVAILABLE` (503).
  *
  * @example app.use('/webhook', conversionWebhook(handlers, { inbox: postgresInbox({ connectionString: process.env.DATABASE_URL }) }))

@@ -1,10 +1,10 @@
-import { meantParameter } from './callback/schema-mistakes.js'
-import type { Inbox } from './inbox/inbox.js'
 import type { ParameterName } from './callback/schema.js'
+import { meantParameter } from './callback/schema-mistakes.js'
 import { ConversionWebhookError, invalidOption } from './errors.js'
-
-export type { ParameterName } from './callback/schema.js'
+import type { Inbox } from './inbox/inbox.js'
 import type { InboxRow } from './inbox/operators.js'
+
+export type { ParameterName }
 
 /** The example callback of the platform's documentation. */
 const documented: Readonly<Record<ParameterName, string>> = {

@@ -478,9 +478,7 @@ describe('in an answer', () => {
     const { ask, report } = await start()
     await report('PARTS', { referrer_email: undefined, referrer_name: 'Eva', referee_name: undefined })
     const { rows } = await ask<Rows>('rows', { search: 'PARTS' })
-    expect(rows).toMatchObject([
-      { referrer: ['E•••'], referee: [expect.stringMatching('@') as string] },
-    ])
+    expect(rows).toMatchObject([{ referrer: ['E•••'], referee: [expect.stringMatching('@') as string] }])
   })
 
   test('a replay marks the delivery', async () => {

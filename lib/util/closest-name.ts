@@ -1,9 +1,6 @@
-/** As much of a name as an error repeats. */
-const shownLength = 60
-
-/** A name that somebody gave, for an error. */
+/** A name from outside, cut for an error message. */
 export function shown(name: string): string {
-  return name.slice(0, shownLength)
+  return name.slice(0, 60)
 }
 
 /** Longer than every known name. Bounds the work for a long input. */

@@ -1,16 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 
-/** A text that was sent percent-encoded, and whether its bytes were what they were declared to be. */
 export interface Decoded {
   readonly text: string
-  /** True when a `%` stood alone or the bytes were not of the charset: the text is then a best reading. */
+  /** True if a `%` stood without two hex digits, or the bytes were invalid in the charset. `text` is then a guess. */
   readonly damaged: boolean
 }
 
-/** From raw text, `+` and `%XX` included, to the text that was meant. Total: it never throws. */
+/** Decodes a raw string with `+` and `%XX`. Never throws. */
 export type Decoder = (raw: string) => Decoded
 
-/** windows-1252 above ASCII's neighbours, from the WHATWG Encoding Standard. TextDecoder reads it as latin1 on Node 20. */
+/** The characters 0x80 to 0x9F of windows-1252 in the WHATWG Encoding Standard. TextDecoder on Node 20 decodes them as latin1. */
 const from0x80 = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
 
 function windows1252(bytes: Buffer): string {
@@ -21,7 +20,7 @@ function windows1252(bytes: Buffer): string {
   return units.toString('utf16le')
 }
 
-/** Bytes that should be UTF-8, read as windows-1252 where they are not. */
+/** Decodes bytes as UTF-8, or as windows-1252 if they are not valid UTF-8. */
 export function decodeBytes(bytes: Buffer): Decoded {
   return isUtf8(bytes) ? { text: bytes.toString('utf8'), damaged: false } : { text: windows1252(bytes), damaged: true }
 }
@@ -33,10 +32,10 @@ function hexDigit(code = 0): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
 }
 
-/** The bytes behind a raw text; a `%` without two hex digits stays itself and counts as damage. */
+/** Decodes `%XX` to bytes. A `%` without two hex digits stays as it is, and sets `stray`. */
 function percentBytes(raw: string): { bytes: Buffer; stray: boolean } {
   let stray = false
-  const bytes = Buffer.from(raw, 'utf8') // written over from its start: what is meant is never longer than what was sent
+  const bytes = Buffer.from(raw, 'utf8') // decoded in place: a decoded string is never longer
   let length = 0
   for (let at = 0; at < bytes.length; at++, length++) {
     bytes[length] = bytes[at] ?? 0
@@ -53,14 +52,14 @@ function percentBytes(raw: string): { bytes: Buffer; stray: boolean } {
   return { bytes: bytes.subarray(0, length), stray }
 }
 
-/** A string with every `%XX` read as a byte of UTF-8, whatever else in it is not encoded well. */
+/** Decodes every `%XX` as a byte of UTF-8, also in a string that is not encoded well elsewhere. */
 export function percentDecoded(text: string): string {
   return text.includes('%') ? percentBytes(text).bytes.toString('utf8') : text
 }
 
 /**
- * A decoder for the components of one query: `+` is a space, then `%XX` are bytes of UTF-8, once. A URIError costs as much as ten
- * components, so once there was one, the rest is read without the function that throws it.
+ * A decoder for the components of one query: `+` is a space, and `%XX` is a byte of UTF-8. A URIError takes as long as decoding ten
+ * components, so after the first one the decoder no longer calls `decodeURIComponent`.
  */
 export function utf8Decoder(): Decoder {
   let isDamaged = false
@@ -81,8 +80,8 @@ export function utf8Decoder(): Decoder {
 }
 
 /**
- * A decoder of form texts in a declared charset, given raw text whose characters above ASCII are escaped;
- * undefined when nobody knows the charset, or when `&` and `%` are not ASCII bytes in it.
+ * A decoder for the components of a form in a declared charset. The raw strings must hold nothing above ASCII (see `escapeHighBytes`).
+ * Undefined if the charset is unknown, or encodes `&` and `%` as other bytes than ASCII does.
  */
 export function componentDecoder(charset: string): Decoder | undefined {
   const decode = bytesDecoder(charset)
@@ -95,14 +94,14 @@ export function componentDecoder(charset: string): Decoder | undefined {
   }
 }
 
-/** Reads bytes of a declared charset; the result is undefined for bytes that are not of it. */
+/** Decodes bytes of one charset. Returns undefined for bytes that are invalid in it. */
 export interface BytesDecoder {
   (bytes: Buffer): string | undefined
-  /** The charset's name in the WHATWG Encoding Standard. */
+  /** The name of the charset in the WHATWG Encoding Standard. */
   readonly encoding: string
 }
 
-/** The decoder of a charset by any of its labels; undefined when nobody knows the charset. */
+/** The decoder of a charset, by any of its labels; undefined if the charset is unknown. */
 export function bytesDecoder(charset: string): BytesDecoder | undefined {
   let decoder: InstanceType<typeof TextDecoder>
   try {
@@ -122,14 +121,14 @@ export function bytesDecoder(charset: string): BytesDecoder | undefined {
   return Object.assign(decode, { encoding })
 }
 
-/** The bytes of what Node has read as latin1, as it reads headers; undefined where all of them are ASCII, and mean the same in UTF-8. */
+/** The bytes of a string that Node has decoded as latin1, such as a header. Undefined if all are ASCII, which is the same in UTF-8. */
 export function highBytes(latin1: string): Buffer | undefined {
   return /[\u0080-\u00ff]/.test(latin1) ? Buffer.from(latin1, 'latin1') : undefined
 }
 
 /**
- * Bytes above ASCII as percent escapes. Node hands over the request target, and we read bodies, as one character a byte
- * (latin1); escaped, they go the same way as what was encoded properly.
+ * Percent-encodes the bytes above ASCII of a string that was decoded as latin1: a request target by Node, a body by this package. A decoder
+ * then treats them like bytes that the sender encoded.
  */
 export function escapeHighBytes(latin1: string): string {
   const bytes = highBytes(latin1)

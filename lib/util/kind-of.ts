@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 
-/** What kind of thing a value is, for an error that says what came; of a number or a boolean its value, which is nobody's secret. */
+/** Describes a value for an error message by its kind. A number or a boolean is no secret, so its value is shown. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') {
     return String(value)
@@ -11,7 +11,7 @@ export function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
-/** A proxy that was revoked throws. */
+/** `Array.isArray` throws for a revoked proxy. */
 function isArray(value: unknown): boolean {
   try {
     return Array.isArray(value)
