@@ -1,7 +1,7 @@
-import type { HttpClient } from './client.js'
+import type { Asked, HttpClient } from './client.js'
 import type { Params } from './dummy.js'
 import { failure, painter, print, printJson, type Io } from './io.js'
-import { credentialOf, queryOf, type Target } from './target.js'
+import { credentialOf } from './target.js'
 
 /** A request that the platform should never send, and the answer of this package's webhook. */
 interface BrokenRequest {
@@ -57,12 +57,7 @@ const brokenRequests: Readonly<Record<string, BrokenRequest>> = {
   head: { what: 'HEAD', method: 'HEAD', query: encode, expected: [204] },
   options: { what: 'OPTIONS', method: 'OPTIONS', query: encode, expected: [204] },
   delete: { what: 'DELETE', method: 'DELETE', query: encode, expected: [405] },
-  prefetch: {
-    what: 'a prefetch of the URL',
-    headers: { 'Sec-Purpose': 'prefetch' },
-    query: encode,
-    expected: [403],
-  },
+  prefetch: { what: 'a prefetch of the URL', headers: { 'Sec-Purpose': 'prefetch' }, query: encode, expected: [403] },
   forged: { what: 'a wrong secret', query: encode, isForged: true, expected: [401, 404] },
   'bad-json': { what: 'JSON that ends early', body: () => '{"orderID":', expected: [400] },
   'no-object': { what: 'a JSON array', body: () => '[1, 2]', expected: [422] },
@@ -94,7 +89,6 @@ interface Result {
 export async function sendBroken(
   io: Io,
   client: HttpClient,
-  target: Target,
   params: Params,
   kinds: readonly string[],
   { json }: { readonly json?: true },
@@ -103,7 +97,7 @@ export async function sendBroken(
   for (const [kind, broken] of Object.entries(brokenRequests)) {
     if (io.interrupted.aborted) break
     if (!kinds.includes(kind)) continue
-    const result = await sendOne(client, target, params, kind, broken)
+    const result = await sendOne(client, params, kind, broken)
     if (result === undefined) continue
     results.push(result)
     if (!json) print(io.out, lineOf(io, result))
@@ -115,19 +109,19 @@ export async function sendBroken(
 /** Resolves with undefined if the credential should be forged and there is none. */
 async function sendOne(
   client: HttpClient,
-  target: Target,
   params: Params,
   kind: string,
   { what, method, headers, query, body, cutAfter, isForged, expected }: BrokenRequest,
 ): Promise<Result | undefined> {
-  const used = isForged ? credentialOf(target)?.forged : target
-  if (used === undefined) return undefined
-  const { status, label } = await client.ask(used.url, queryOf(used.url, query?.(params) ?? ''), {
+  const target = isForged ? credentialOf(client.target)?.forged : client.target
+  if (target === undefined) return undefined
+  const asked: Asked = {
     method: method ?? (body && 'POST'),
-    headers: { ...used.headers, ...(body && { 'Content-Type': 'application/json' }), ...headers },
+    headers: { ...(body && { 'Content-Type': 'application/json' }), ...headers },
     body: body?.(params),
     cutAfter,
-  })
+  }
+  const { status, label } = await client.ask(query?.(params) ?? '', asked, target)
   const words = expected.map((each) => (each === 0 ? 'no answer' : String(each)))
   return { kind, what, answer: label, expected: words.join(' or '), isAsExpected: expected.includes(status) }
 }

@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { isLoopback } from '../inspector/local.js'
-import type { Answer, Asked } from './client.js'
-import { credentialOf, type Target } from './target.js'
+import type { Answer, Asked, HttpClient } from './client.js'
+import { credentialOf } from './target.js'
 
-/** Sends a raw query to the endpoint, with the credential unless another target is given. No request reports a conversion. */
-export type Ask = (query: string, asked?: Asked, target?: Target) => Promise<Answer>
-
+/** A check of a deployed endpoint. None of its requests reports a conversion. */
 export type Check = {
   /** What is true of the endpoint when the check finds nothing. */
   readonly promise: string
@@ -26,13 +24,13 @@ interface Request {
 
 interface Search {
   /** Returns what is wrong. `visit` is the answer to a visit without parameters, which was 204. */
-  readonly find: (ask: Ask, target: Target, visit: Answer) => string | undefined | Promise<string | undefined>
+  readonly find: (client: HttpClient, visit: Answer) => string | undefined | Promise<string | undefined>
 }
 
 /** Makes a check. Resolves with what is wrong. */
-export async function make(check: Check, ask: Ask, target: Target, visit: Answer): Promise<string | undefined> {
-  if ('find' in check) return check.find(ask, target, visit)
-  const { status, label } = await ask(check.query(), check.asked)
+export async function make(check: Check, client: HttpClient, visit: Answer): Promise<string | undefined> {
+  if ('find' in check) return check.find(client, visit)
+  const { status, label } = await client.ask(check.query(), check.asked)
   return status === (check.expected ?? 204) ? undefined : check.wrong(label)
 }
 
@@ -45,28 +43,28 @@ const nonce = (): string => randomBytes(8).toString('hex')
 export const checks = {
   https: {
     promise: 'the URL is https',
-    find(_ask, { url: { protocol, hostname } }) {
-      const isSafe = protocol === 'https:' || isLoopback(hostname)
+    find({ target: { url } }) {
+      const isSafe = url.protocol === 'https:' || isLoopback(url.hostname)
       return isSafe ? undefined : 'over http anybody between sender and app can read the secret and the customer data'
     },
     fix: 'serve the webhook over https, and paste the https URL into the campaign',
   },
   'secret-missing': {
     promise: 'there is a credential, and nothing is answered without it',
-    async find(ask, target) {
-      const credential = credentialOf(target)
+    async find(client) {
+      const credential = credentialOf(client.target)
       if (credential === undefined) return 'the URL is answered without any credential'
-      const { status } = await ask('', {}, credential.without)
+      const { status } = await client.ask('', {}, credential.without)
       return status === 204 ? 'the webhook answers the same when the credential is left out' : undefined
     },
     fix: 'set CONVERSION_WEBHOOK_SECRET (conversion-webhook url makes one), restart the app, and paste the new URL',
   },
   'secret-ignored': {
     promise: 'a wrong secret is turned away',
-    async find(ask, target) {
-      const credential = credentialOf(target)
+    async find(client) {
+      const credential = credentialOf(client.target)
       if (credential === undefined) return undefined
-      const { status, label } = await ask('', {}, credential.forged)
+      const { status, label } = await client.ask('', {}, credential.forged)
       const isLetIn = status >= 200 && status < 300
       return isLetIn ? `a wrong secret in ${credential.place} is answered with ${label}` : undefined
     },
@@ -92,9 +90,9 @@ export const checks = {
   },
   cache: {
     promise: 'no answer comes from a cache',
-    async find(ask, _target, visit) {
+    async find(client, visit) {
       const query = nonce()
-      const answers = [visit, await ask(query), await ask(query)].filter(({ status }) => status !== 0)
+      const answers = [visit, await client.ask(query), await client.ask(query)].filter(({ status }) => status !== 0)
       if (answers.some(isFromCache))
         return 'answers come from a cache: a conversion that is reported again would never arrive'
       return answers.every(({ headers }) => /no-store/i.test(headers['cache-control'] ?? ''))

@@ -1,5 +1,6 @@
 import http from 'node:http'
 import https from 'node:https'
+import type { Target } from './target.js'
 
 export interface Asked {
   readonly method?: string | undefined
@@ -21,21 +22,24 @@ export interface Answer {
 
 const maxBodyLength = 100_000
 
-/** An HTTP client for one server. Follows no redirect and sends the query byte for byte. */
+/** An HTTP client for one target. Follows no redirect and sends the query byte for byte. */
 export class HttpClient {
+  readonly target: Target
   readonly #timeoutMs: number
   readonly #request: typeof http.request
   readonly #agent: http.Agent
 
-  constructor({ protocol }: URL, timeoutMs: number) {
-    const { request, Agent } = protocol === 'https:' ? https : http
+  constructor(target: Target, timeoutMs: number) {
+    const { request, Agent } = target.url.protocol === 'https:' ? https : http
+    this.target = target
     this.#timeoutMs = timeoutMs
     this.#request = request
     this.#agent = new Agent({ keepAlive: true })
   }
 
-  /** `query` is raw and includes its `?`. Never rejects. */
-  ask(url: URL, query: string, { method, headers, body, cutAfter }: Asked): Promise<Answer> {
+  /** Sends a raw query, without its `?`, and the credential of the target, or of another target on the same server. Never rejects. */
+  ask(query: string, asked: Asked = {}, { url, headers: credential } = this.target): Promise<Answer> {
+    const { method, headers, body, cutAfter } = asked
     const startedAt = performance.now()
     return new Promise((resolve) => {
       const settle = (status: number, label: string, headers: http.IncomingHttpHeaders = {}): void => {
@@ -51,9 +55,9 @@ export class HttpClient {
         protocol: url.protocol,
         hostname: url.hostname.replace(/^\[|\]$/g, ''),
         port: url.port,
-        path: `${url.pathname}${query}`,
+        path: url.pathname + queryOf(url, query),
         method,
-        headers: { ...length, ...headers },
+        headers: { ...length, ...credential, ...headers },
       })
       request.on('error', fail)
       // The limit includes the body: an answer that never ends counts as none.
@@ -80,6 +84,12 @@ export class HttpClient {
   close(): void {
     this.#agent.destroy()
   }
+}
+
+/** The raw query of a URL with `more` appended, and with its `?`. */
+function queryOf({ search }: URL, more: string): string {
+  const joined = [search.slice(1), more].filter((part) => part !== '').join('&')
+  return joined === '' ? '' : `?${joined}`
 }
 
 /** The outcome or the error code in an answer of this package's webhook; an empty string for other answers. */

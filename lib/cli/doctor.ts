@@ -1,19 +1,15 @@
 import type { Command } from 'commander'
-import { checks, make, type Ask, type Check } from './checks.js'
+import { checks, make, type Check } from './checks.js'
 import { HttpClient, type Answer } from './client.js'
 import { failure, painter, print, printJson, type Io } from './io.js'
-import { queryOf, targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
-
-/** What is wrong with an endpoint, and what to do about it. */
-interface Finding {
-  readonly what: string
-  readonly fix: string
-}
+import { targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
 
 interface Report {
   readonly check: string
+  /** What is true of the endpoint if nothing is wrong. */
   readonly promise: string
-  readonly finding: Finding | undefined
+  readonly what?: string | undefined
+  readonly fix?: string
 }
 
 /** Checks a deployed endpoint. */
@@ -25,12 +21,11 @@ export function doctorCommand(io: Io): Command {
     )
     .option('--json', 'print JSON: findings and passed checks')
     .action(async (url: URL, options: TargetOptions & { json?: true }) => {
-      const target = targetOf(url, options)
-      const client = new HttpClient(target.url, options.timeout)
+      const client = new HttpClient(targetOf(url, options), options.timeout)
       try {
-        const reports = await examine(io, client, target)
-        const findings = reports.flatMap(({ check, finding }) => (finding ? [{ check, ...finding }] : []))
-        const passed = reports.flatMap(({ check, finding }) => (finding ? [] : [check]))
+        const reports = await examine(io, client)
+        const findings = reports.flatMap(({ check, what, fix }) => (what === undefined ? [] : [{ check, what, fix }]))
+        const passed = reports.flatMap(({ check, what }) => (what === undefined ? [check] : []))
         if (options.json) printJson(io.out, { findings, passed })
         else print(io.out, ...reports.flatMap((report) => linesOf(io, report)))
         if (findings.length > 0) throw failure()
@@ -40,34 +35,38 @@ export function doctorCommand(io: Io): Command {
     })
 }
 
-async function examine(io: Io, client: HttpClient, target: Target): Promise<readonly Report[]> {
-  const ask: Ask = (query, { headers, ...asked } = {}, { url, headers: credential } = target) =>
-    client.ask(url, queryOf(url, query), { ...asked, headers: { ...credential, ...headers } })
-  const visit = await ask('doctor=1')
-  const finding = obstacleOf(target, visit)
-  const reports: Report[] = [{ check: 'visit', promise: 'a visit without parameters is answered with 204', finding }]
-  if (finding) return reports // the checks mean nothing for a server that is no webhook
+async function examine(io: Io, client: HttpClient): Promise<readonly Report[]> {
+  const visit = await client.ask('doctor=1')
+  const first = { check: 'visit', promise: 'a visit without parameters is answered with 204' }
+  if (visit.status !== 204) return [{ ...first, ...obstacleOf(client.target, visit) }] // the checks are for a webhook
+  const reports: Report[] = [first]
   for (const [name, check] of Object.entries<Check>(checks)) {
-    if (reports.some(({ check: earlier, finding }) => earlier === check.needs && finding)) continue
+    if (reports.some((earlier) => earlier.check === check.needs && earlier.what !== undefined)) continue
     if (io.interrupted.aborted) throw failure()
-    const what = await make(check, ask, target, visit)
-    reports.push({
-      check: name,
-      promise: check.promise,
-      finding: what === undefined ? undefined : { what, fix: check.fix },
-    })
+    const { promise, fix } = check
+    reports.push({ check: name, promise, what: await make(check, client, visit), fix })
   }
   return reports
 }
 
-/** Why no check can be made; undefined if the webhook answered the visit. */
-function obstacleOf(target: Target, { status, label, headers }: Answer): Finding | undefined {
-  if (status === 204) return undefined
-  if (status >= 300 && status < 400) return redirectOf(target, headers.location ?? '')
+type Finding = Required<Pick<Report, 'what' | 'fix'>>
+
+/** Why no check can be made after this answer to the visit. */
+function obstacleOf({ url }: Target, { status, label, headers }: Answer): Finding {
   if (status === 0) {
     return {
       what: label.replace('no answer', 'nothing answers'),
       fix: 'is the app running, the name right, the port open, the certificate valid? Look from a machine outside your network',
+    }
+  }
+  if (status >= 300 && status < 400) {
+    const location = headers.location ?? ''
+    const to = URL.canParse(location, url.href) ? new URL(location, url) : undefined
+    return {
+      what: to?.searchParams.has('doctor')
+        ? 'the URL redirects: a sender may not follow, and a conversion would be lost'
+        : 'the URL redirects and drops the query: every conversion is lost',
+      fix: `paste the URL that the redirect leads to${to ? ` (on ${to.origin})` : ''} into the campaign`,
     }
   }
   if (status === 401 || status === 404) {
@@ -82,18 +81,8 @@ function obstacleOf(target: Target, { status, label, headers }: Answer): Finding
   }
 }
 
-function redirectOf({ url }: Target, location: string): Finding {
-  const to = URL.canParse(location, url.href) ? new URL(location, url) : undefined
-  return {
-    what: to?.searchParams.has('doctor')
-      ? 'the URL redirects: a sender may not follow, and a conversion would be lost'
-      : 'the URL redirects and drops the query: every conversion is lost',
-    fix: `paste the URL that the redirect leads to${to ? ` (on ${to.origin})` : ''} into the campaign`,
-  }
-}
-
-function linesOf(io: Io, { check, promise, finding }: Report): string[] {
+function linesOf(io: Io, { check, promise, what, fix = '' }: Report): string[] {
   const paint = painter(io.out, io.env)
-  if (finding === undefined) return [`${paint('green', '✓')} ${promise}`]
-  return [`${paint('red', '✗')} ${paint('bold', check)}: ${finding.what}`, `  → ${finding.fix}`]
+  if (what === undefined) return [`${paint('green', '✓')} ${promise}`]
+  return [`${paint('red', '✗')} ${paint('bold', check)}: ${what}`, `  → ${fix}`]
 }

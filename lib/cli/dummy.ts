@@ -57,8 +57,8 @@ export interface Plan {
   /** How often each callback is sent. */
   readonly repeat: number
   /** Each conversion is reported as pending too, and all callbacks are sent in random order. */
-  readonly outOfOrder: boolean
-  readonly set: Readonly<Record<string, string>>
+  readonly outOfOrder?: boolean
+  readonly set?: Readonly<Record<string, string>>
   /** Part of every order number, so that two runs report different orders. */
   readonly seed: number
 }
@@ -73,7 +73,7 @@ export interface Callbacks {
 }
 
 export function callbacksOf(plan: Plan): Callbacks {
-  const { conversions, repeat, outOfOrder, seed } = plan
+  const { conversions, repeat, outOfOrder = false, seed } = plan
   const perConversion = outOfOrder ? 2 * repeat : repeat
   const count = conversions * perConversion
   const order = outOfOrder

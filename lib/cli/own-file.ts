@@ -24,7 +24,10 @@ export function claimFile(file: string): string {
       header.length === 0
         ? claimEmpty(path, sqlite)
         : header.length > markAt + 3 && header.readUInt32BE(markAt) === mark
-    if (!isOurs) throw foreign(file)
+    if (!isOurs)
+      throw usage(
+        `${file} was not made by listen. An app may use it, and listen would settle the app's deliveries without running its handlers: give listen a file of its own with --file`,
+      )
   } catch (error) {
     throw error instanceof Exit
       ? error
@@ -57,10 +60,4 @@ function claimEmpty(path: string, { DatabaseSync }: typeof Sqlite): boolean {
   } finally {
     db.close()
   }
-}
-
-function foreign(file: string): Exit {
-  return usage(
-    `${file} was not made by listen. An app may use it, and listen would settle the app's deliveries without running its handlers: give listen a file of its own with --file`,
-  )
 }

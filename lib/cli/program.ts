@@ -40,12 +40,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       writeOut: (text) => io.out.write(text),
       writeErr: (text) => io.err.write(text),
       outputError: (text, write) => {
-        write(
-          `conversion-webhook: ${text
-            .replace(/^error: /, '')
-            .replaceAll('\n', ' ')
-            .trim()}\n`,
-        )
+        const line = text.replace(/^error: /, '').replaceAll('\n', ' ')
+        write(`conversion-webhook: ${line.trim()}\n`)
       },
       getOutHelpWidth: () => 100,
       getErrHelpWidth: () => 100,

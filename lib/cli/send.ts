@@ -4,26 +4,21 @@ import { setTimeout } from 'node:timers/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { assignments, wholeNumber } from './arguments.js'
 import { brokenKinds, sendBroken } from './broken.js'
-import { HttpClient, type Answer, type Asked } from './client.js'
+import { HttpClient, type Answer } from './client.js'
 import { callbacksOf, type Callbacks, type Params, type Plan } from './dummy.js'
 import { failure, figure, painter, print, printJson, usage, type Io } from './io.js'
 import { Tally } from './tally.js'
-import { queryOf, targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
+import { targetCommand, targetOf, type TargetOptions } from './target.js'
 
 /** A run of at most this many callbacks prints a line for each answer. */
 const maxLines = 20
 
-interface SendOptions extends TargetOptions {
-  readonly status: Plan['status']
-  readonly goal: number
+interface SendOptions extends TargetOptions, Omit<Plan, 'conversions' | 'seed'> {
   readonly burst: number
-  readonly repeat: number
-  readonly outOfOrder?: true
   readonly rate?: number
   readonly parallel: number
   readonly method: 'GET' | 'POST' | 'PUT'
   readonly format?: 'form' | 'json'
-  readonly set?: Readonly<Record<string, string>>
   readonly broken?: string | true
   readonly seed?: number
   readonly json?: true
@@ -59,20 +54,12 @@ export function sendCommand(io: Io): Command {
     .option('--json', 'print JSON: sent, answers, latencyMs, seed')
     .action(async (url: URL, options: SendOptions) => {
       if (options.format !== undefined && options.method === 'GET') throw usage('a GET has no body: add --method POST')
-      const target = targetOf(url, options)
-      const seed = options.seed ?? randomInt(1_000_000_000)
-      const client = new HttpClient(target.url, options.timeout)
-      const callbacks = callbacksOf({
-        ...options,
-        seed,
-        conversions: options.broken === undefined ? options.burst : 1,
-        outOfOrder: options.outOfOrder ?? false,
-        set: options.set ?? {},
-      })
+      const { broken, burst, seed = randomInt(1_000_000_000) } = options
+      const client = new HttpClient(targetOf(url, options), options.timeout)
+      const callbacks = callbacksOf({ ...options, seed, conversions: broken === undefined ? burst : 1 })
       try {
-        const { broken } = options
-        if (broken === undefined) await sendAll(io, client, target, callbacks, { ...options, seed })
-        else await sendBroken(io, client, target, callbacks.at(0), broken === true ? brokenKinds : [broken], options)
+        if (broken === undefined) await sendAll(io, client, callbacks, { ...options, seed })
+        else await sendBroken(io, client, callbacks.at(0), broken === true ? brokenKinds : [broken], options)
       } finally {
         client.close()
       }
@@ -82,7 +69,6 @@ export function sendCommand(io: Io): Command {
 async function sendAll(
   io: Io,
   client: HttpClient,
-  target: Target,
   callbacks: Callbacks,
   options: SendOptions & { readonly seed: number },
 ): Promise<void> {
@@ -94,8 +80,7 @@ async function sendAll(
   const startedAt = performance.now()
 
   async function sendOne(params: Params): Promise<void> {
-    const { query, asked } = requestOf(target, params, options)
-    const result = await client.ask(target.url, query, asked)
+    const result = await report(client, params, options)
     tally.add(result)
     if (!isShort) {
       if (!json) progress.show(tally.sent)
@@ -153,16 +138,16 @@ async function forEach(
   await Promise.all(Array.from({ length: Math.min(parallel, count) }, work))
 }
 
-function requestOf(
-  { url, headers }: Target,
+function report(
+  client: HttpClient,
   params: Params,
-  { method, format = 'form' }: Pick<SendOptions, 'method' | 'format'>,
-): { query: string; asked: Asked } {
+  { method, format }: Pick<SendOptions, 'method' | 'format'>,
+): Promise<Answer> {
   const form = new URLSearchParams(params).toString()
-  if (method === 'GET') return { query: queryOf(url, form), asked: { headers } }
-  const type = format === 'json' ? 'application/json' : 'application/x-www-form-urlencoded'
-  const body = format === 'json' ? JSON.stringify(params) : form
-  return { query: queryOf(url, ''), asked: { method, headers: { ...headers, 'Content-Type': type }, body } }
+  if (method === 'GET') return client.ask(form)
+  const [type, body] =
+    format === 'json' ? ['application/json', JSON.stringify(params)] : ['application/x-www-form-urlencoded', form]
+  return client.ask('', { method, headers: { 'Content-Type': type }, body })
 }
 
 function lineOf(io: Io, params: Params, { status, label, ms }: Answer): string {

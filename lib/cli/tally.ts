@@ -1,13 +1,6 @@
 import type { Answer } from './client.js'
 import { figure } from './io.js'
 
-interface Latency {
-  readonly median: number
-  readonly p95: number
-  readonly p99: number
-  readonly longest: number
-}
-
 /** Counts the answers to many requests, and how long they took. */
 export class Tally {
   readonly #counts = new Map<string, number>()
@@ -31,7 +24,7 @@ export class Tally {
   }
 
   /** Milliseconds. */
-  latency(): Latency {
+  latency() {
     const sorted = Float64Array.from(this.#times).sort()
     const at = (part: number): number =>
       Math.round((sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? 0) * 10) / 10

@@ -48,12 +48,6 @@ function basic(pair: string): string {
   return `Basic ${Buffer.from(pair).toString('base64')}`
 }
 
-/** The raw query of a URL with `more` appended, and with its `?`. */
-export function queryOf({ search }: URL, more: string): string {
-  const joined = [search.slice(1), more].filter((part) => part !== '').join('&')
-  return joined === '' ? '' : `?${joined}`
-}
-
 /** Where a target holds its credential; the same target with a wrong credential, and without one. */
 interface Credential {
   readonly place: 'the path' | 'the query' | 'a header'
