@@ -230,7 +230,7 @@ describeInBrowser('the page', () => {
   test('a conflict shows what differs and which claim has the order, and its replay warns that the order moves', async () => {
     await report('ROBERT', { referrer_email: 'eva@example.com' })
     const { page, complaints } = await open()
-    const row = rowOf(page, 'ROBERT', 'conflict').first()
+    const row = rowOf(page, 'ROBERT', 'conflict').filter({ hasText: 'e•••@e•••.com' })
     expect(await row.innerText()).toContain('another claim has the order')
     await row.getByRole('button').click()
     const dialog = page.getByRole('dialog', { name: 'Conflicting callback' })

@@ -39,19 +39,15 @@ export function listenCommand(io: Io): Command {
     .action(async (options: ListenOptions) => {
       const secret = options.secret ?? secretOf(io) ?? randomBytes(24).toString('base64url')
       const log = options.quiet ? undefined : new Log(io, options.json === true)
-      const webhook = conversionWebhook(log?.handlers ?? settleAll, {
-        secret,
-        inbox: sqliteInbox(claimFile(options.file)),
-      })
+      const inbox = sqliteInbox(claimFile(options.file))
+      const webhook = conversionWebhook(log?.handlers ?? settleAll, { secret, inbox })
       try {
         const hostname = hostnameOf(options.host)
         const door = io.env.NODE_ENV === 'production' ? undefined : new Door(hostname)
         const server = createServer(routes(webhook, door && inspectorBehind(door, webhook), log))
         const origin = `http://${hostname}:${String(await start(server, options))}`
-        announce(io, options, {
-          callbacks: `${origin}${mount}/${encodeURIComponent(secret)}`,
-          ...(door && { inspector: `${origin}/?token=${door.token}` }),
-        })
+        const callbacks = `${origin}${mount}/${encodeURIComponent(secret)}`
+        announce(io, options, callbacks, door && `${origin}/?token=${door.token}`)
         if (!io.interrupted.aborted) await once(io.interrupted, 'abort')
         await stop(server)
       } finally {
@@ -139,12 +135,12 @@ function hostnameOf(host: string): string {
   return (host.includes(':') ? `[${host}]` : host).toLowerCase()
 }
 
-interface Urls {
-  readonly callbacks: string
-  readonly inspector?: string
-}
-
-function announce(io: Io, { json, file, secret }: ListenOptions, { callbacks, inspector }: Urls): void {
+function announce(
+  io: Io,
+  { json, file, secret }: ListenOptions,
+  callbacks: string,
+  inspector: string | undefined,
+): void {
   if (json) {
     printJson(io.out, { listening: { callbacks, inspector, file } }, 0)
     return

@@ -1,23 +1,21 @@
 import type {
   ConversionErrorCode,
-  ConversionEvent,
-  ConversionStatus,
   DayCounts,
   Difference,
   HistoryEntry,
+  InboxClaim,
+  InboxQuery,
   InboxRow,
-  InboxState,
   InboxStats,
   Repair,
 } from 'conversion-webhook'
-
 import type { Replay } from './claims.js'
 
 /** Questions of the page: a POST of JSON to `api/<name>`, from its own origin. A GET would put the search into access logs. */
 export interface Api {
   readonly overview: { readonly ask: object; readonly answer: Overview }
   readonly rows: { readonly ask: RowsAsk; readonly answer: Rows }
-  readonly entry: { readonly ask: EntryAsk; readonly answer: EntryView }
+  readonly entry: { readonly ask: { readonly id: string; readonly unmask: boolean }; readonly answer: EntryView }
   readonly replay: { readonly ask: { readonly id: string }; readonly answer: object }
 }
 
@@ -28,13 +26,9 @@ export interface Overview extends InboxStats {
   readonly perDay: readonly DayCounts[]
 }
 
-export interface RowsAsk {
+export interface RowsAsk extends Pick<InboxQuery, 'state' | 'scope' | 'before'> {
   /** An order id or an e-mail address. A string with an @ is searched for as both. */
   readonly search?: string
-  readonly state?: InboxState
-  readonly scope?: string
-  /** The id of the last row of the previous page. */
-  readonly before?: string
   /** Answers with unmasked names and addresses. */
   readonly unmask?: boolean
 }
@@ -43,11 +37,6 @@ export interface Rows {
   readonly rows: readonly RowView[]
   /** Whether older rows exist. */
   readonly hasMore: boolean
-}
-
-interface EntryAsk {
-  readonly id: string
-  readonly unmask?: boolean
 }
 
 /** The part of an inbox row that the table shows. Times are ISO 8601. */
@@ -87,10 +76,7 @@ export interface EntryView extends RowView {
   readonly replay: Replay
 }
 
-export interface ClaimView {
-  readonly id: string
-  readonly status: ConversionStatus
-  readonly hasOrder: boolean
+export interface ClaimView extends Pick<InboxClaim, 'id' | 'status' | 'hasOrder'> {
   /** Whether the row belongs to this claim. */
   readonly isOwn: boolean
   readonly referrer?: string | undefined
@@ -98,9 +84,8 @@ export interface ClaimView {
   readonly purchaseValue?: number | undefined
 }
 
-export interface HistoryView extends Omit<HistoryEntry, 'at' | 'event'> {
+export interface HistoryView extends Omit<HistoryEntry, 'at'> {
   readonly at: string
-  readonly event?: ConversionEvent
   /** The number of the entry's claim, counted from 1, if there are several. */
   readonly claim?: number | undefined
 }

@@ -27,8 +27,7 @@ export function resolveAuthorize<Req extends IncomingMessage>(
   options: ConversionInspectorOptions<Req>,
 ): (req: Req) => Promise<boolean> {
   if (typeof options !== 'object' || (options as unknown) === null) {
-    const values = { option: 'The second argument of conversionInspector', must: 'be an object: { authorize }' }
-    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { values })
+    throw invalid('The second argument of conversionInspector', 'be an object: { authorize }')
   }
   const unknown = Object.keys(options).find((name) => name !== 'authorize')
   if (unknown !== undefined) {
@@ -41,9 +40,12 @@ export function resolveAuthorize<Req extends IncomingMessage>(
     throw new ConversionWebhookError('ERR_CONVERSION_AUTHORIZE_MISSING')
   }
   if (typeof authorize !== 'function') {
-    const values = { option: 'authorize', must: 'be a function of the request that returns true or false' }
-    throw new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { values })
+    throw invalid('authorize', 'be a function of the request that returns true or false')
   }
   // JavaScript callers may return anything, such as an unchecked object: only `true` authorizes.
   return async (req) => ((await authorize(req)) as unknown) === true
+}
+
+function invalid(option: string, must: string): ConversionWebhookError {
+  return new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { values: { option, must } })
 }

@@ -20,7 +20,6 @@ const scopeBox = element('scope', HTMLInputElement)
 
 /** The search whose rows the table shows. */
 let asked: RowsAsk = {}
-let isUnmasked = false
 let first: readonly RowView[] = []
 let rest: readonly RowView[] = []
 let hasMore = false
@@ -42,12 +41,10 @@ function tell(error: unknown): void {
   else say('lost', `The inbox cannot be read: ${error.message}`)
 }
 
-function open(id: string): void {
-  inTurn(() => openDetail(id))
-}
-
 function show(): void {
-  showRows([...first, ...rest], open)
+  showRows([...first, ...rest], (id) => {
+    inTurn(() => openDetail(id))
+  })
   const total = first.length + rest.length
   setText(count, total === 0 ? 'No record matches.' : `${figure(total)} shown${hasMore ? ', older ones exist' : ''}.`)
   older.hidden = !hasMore
@@ -55,7 +52,7 @@ function show(): void {
 
 /** Loads the newest rows. Keeps the older rows that were loaded before, unless there may be a gap between the two. */
 async function loadRows(): Promise<void> {
-  const answer = await ask('rows', { ...asked, unmask: isUnmasked })
+  const answer = await ask('rows', asked)
   const ids = new Set(answer.rows.map(({ id }) => id))
   const known = [...first, ...rest]
   const overlap = known.findLastIndex(({ id }) => ids.has(id))
@@ -69,7 +66,7 @@ async function loadRows(): Promise<void> {
 async function loadOlder(): Promise<void> {
   const last = [...first, ...rest].at(-1)
   if (last === undefined) return
-  const answer = await ask('rows', { ...asked, unmask: isUnmasked, before: last.id })
+  const answer = await ask('rows', { ...asked, before: last.id })
   rest = [...rest, ...answer.rows]
   hasMore = answer.hasMore
   show()
@@ -112,10 +109,9 @@ function keepFresh(): void {
 filter.addEventListener('submit', (event) => {
   event.preventDefault()
   const search = searchBox.value.trim()
-  const state = stateBox.value as InboxState | ''
-  const scope = scopeBox.value.trim()
-  const question = { ...(search !== '' && { search }), ...(state !== '' && { state }), ...(scope !== '' && { scope }) }
-  inTurn(() => askAnew(question))
+  const state = (stateBox.value as InboxState | '') || undefined
+  const scope = scopeBox.value.trim() || undefined
+  inTurn(() => askAnew({ ...asked, search, state, scope }))
 })
 stateBox.addEventListener('change', () => {
   filter.requestSubmit()
@@ -124,9 +120,9 @@ older.addEventListener('click', () => {
   inTurn(loadOlder)
 })
 unmaskButton.addEventListener('click', () => {
-  isUnmasked = !isUnmasked
-  unmaskButton.setAttribute('aria-pressed', String(isUnmasked))
-  inTurn(() => askAnew(asked))
+  const unmask = unmaskButton.getAttribute('aria-pressed') !== 'true'
+  unmaskButton.setAttribute('aria-pressed', String(unmask))
+  inTurn(() => askAnew({ ...asked, unmask }))
 })
 document.addEventListener('visibilitychange', keepFresh)
 keepFresh()
