@@ -1,5 +1,5 @@
 import { memoryBudget } from '../../lib/inbox/quarantine.js'
-import { memoryRoom } from '../../lib/inbox/stores/identities.js'
+import { memoryRoom } from '../../lib/inbox/stores/memory-claims.js'
 import { openMemory } from '../../lib/inbox/memory-inbox.js'
 import { describeClaims } from './claims.js'
 import { describeConversions } from './conversions.js'

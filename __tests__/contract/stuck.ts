@@ -19,7 +19,7 @@ export function describeStuck(kind: Kind): void {
     const failures: Failure[] = []
     const checks = new Set<() => void>()
     const running: string[] = []
-    /** Identities for which two handlers ran at the same time. */
+    /** MemoryClaims for which two handlers ran at the same time. */
     const doubled: string[] = []
     const started = await start({
       handlerTimeoutMs: 30,

@@ -1,6 +1,13 @@
 import type { Callback } from '../../lib/callback/conversion.js'
-import { belongsTo, differences, fittingPeople } from '../../lib/inbox/claims.js'
-import { identityOf, peopleKey, peopleOf, rivalId } from '../../lib/inbox/identity.js'
+import {
+  belongsTo,
+  differences,
+  fittingPeopleHashes,
+  identityOf,
+  hashOfPeople,
+  peopleOf,
+  rivalId,
+} from '../../lib/inbox/claims.js'
 import { emptied, type ClaimRecord } from '../../lib/inbox/records.js'
 import { lockKey } from '../../lib/inbox/stores/postgres-sql.js'
 import { callbackOf, receive } from '../support/ledger.js'
@@ -198,7 +205,7 @@ describe('a conflict that was replayed', () => {
   test('gets no callback by its people, only by having the order', () => {
     const [first, other] = claimsOf(callback('success', 'ann>bob'), callback('success', 'eve>eve'))
     if (first === undefined || other === undefined) throw new Error('two claims')
-    const { people: _none, ...replayed } = { ...other, id: `${identity}:conflict:0` }
+    const { peopleHash: _none, ...replayed } = { ...other, id: `${identity}:conflict:0` }
     expect(rowOf(callback('success', 'eve>eve'), [first, replayed])).toBe('4 new')
     expect(rowOf(callback('fail', 'eve>_'), [first, replayed])).toBe('4 new')
     expect(rowOf(callback('fail', 'eve>_'), [first, replayed], 1)).toBe('2 #1')
@@ -210,7 +217,7 @@ describe('the id of a claim', () => {
     const [first, rival] = claimsOf(callback('success', 'ann>bob'), callback('success', 'eve>eve'))
     const people = peopleOf(callback('success', 'eve>eve'))
     expect(first?.id).toBe(identity)
-    expect(rival?.id).toBe(rivalId(identity, peopleKey(identity, people)))
+    expect(rival?.id).toBe(rivalId(identity, hashOfPeople(identity, people)))
     expect(rival?.id).toMatch(/^[0-9a-f]{40}$/)
     expect(lockKey(rival?.id ?? '')).toBe(lockKey(identity))
   })
@@ -232,22 +239,22 @@ describe('the id of a claim', () => {
 })
 
 test('people are compared in any case, in either spelling of a letter, and each address in its place', () => {
-  const one = peopleKey(
+  const one = hashOfPeople(
     identity,
     peopleOf(callbackOf('success', { referrer_email: 'Zoë@X.de ', referee_email: 'a@b.c' })),
   )
   const same = peopleOf(callbackOf('success', { referrer_email: 'zoe\u0308@x.de', referee_email: 'A@B.C' }))
-  expect(peopleKey(identity, same)).toBe(one)
-  expect(peopleKey(identity, { referrerEmail: 'a@b.c' })).not.toBe(peopleKey(identity, { refereeEmail: 'a@b.c' }))
+  expect(hashOfPeople(identity, same)).toBe(one)
+  expect(hashOfPeople(identity, { referrerEmail: 'a@b.c' })).not.toBe(hashOfPeople(identity, { refereeEmail: 'a@b.c' }))
 })
 
 test('the people that fit are those of the callback, and those with addresses left out', () => {
-  const key = (people: Parameters<typeof peopleKey>[1]) => peopleKey(identity, people)
+  const key = (people: Parameters<typeof hashOfPeople>[1]) => hashOfPeople(identity, people)
   const both = { referrerEmail: 'a@b.c', refereeEmail: 'd@e.f' }
-  expect(new Set(fittingPeople(identity, both))).toEqual(
+  expect(new Set(fittingPeopleHashes(identity, both))).toEqual(
     new Set([both, { referrerEmail: 'a@b.c' }, { refereeEmail: 'd@e.f' }, {}].map(key)),
   )
-  expect(fittingPeople(identity, {})).toEqual([key({})])
+  expect(fittingPeopleHashes(identity, {})).toEqual([key({})])
 })
 
 describe('what differs', () => {

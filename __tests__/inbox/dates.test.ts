@@ -20,10 +20,10 @@ const claimer = (now: number) => ({
 
 /** The record after attempts, each at its time. */
 function after(record: ClaimRecord, ...attempts: readonly (readonly [now: number, Verdict])[]): ClaimRecord {
-  const patience = { random: 0.5, maxAttempts: 12, maxHoldMs: 7 * dayMs }
+  const policy = { random: 0.5, maxAttempts: 12, maxHoldMs: 7 * dayMs }
   return attempts.reduce(
     (tried, [now, verdict]) =>
-      settle(claim(tried, 'success', claimer(now)).record, 'success', verdict, { ...patience, now }),
+      settle(claim(tried, 'success', claimer(now)).record, 'success', verdict, { ...policy, now }),
     record,
   )
 }
@@ -60,7 +60,7 @@ test('a retry and a hold, also after a date, are due at once when the clock has 
 
 test('a delivery that takes an order waits, once its date has come, for the running delivery of the other claim and no date', () => {
   const { deliveries, ...head } = after(fresh, [0, until(30 * dayMs)])
-  const record = { ...head, deliveries: deliveries.map((delivery) => ({ ...delivery, takes: true })) }
+  const record = { ...head, deliveries: deliveries.map((delivery) => ({ ...delivery, takesOrder: true })) }
   const now = 30 * dayMs
   const holders = new Map([[record.identity, { claim: 'other', isRunning: true }]])
   const waits = claim(record, 'success', { ...claimer(now), holders }).record

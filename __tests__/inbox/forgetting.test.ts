@@ -2,7 +2,7 @@ import { eraser, pruner } from '../../lib/inbox/operators/prune-and-erase.js'
 import { durableBudget, maxAgeMs } from '../../lib/inbox/quarantine.js'
 import { replayer } from '../../lib/inbox/operators/replay.js'
 import type { Store } from '../../lib/inbox/store.js'
-import { Identities, memoryRoom } from '../../lib/inbox/stores/identities.js'
+import { MemoryClaims, memoryRoom } from '../../lib/inbox/stores/memory-claims.js'
 import { MemoryStore } from '../../lib/inbox/stores/memory-store.js'
 import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
@@ -26,7 +26,7 @@ function openStore(file: string): SqliteStore {
 }
 
 const kinds: [name: string, open: () => Store][] = [
-  ['memory', () => new MemoryStore(new Identities(memoryRoom), durableBudget)],
+  ['memory', () => new MemoryStore(new MemoryClaims(memoryRoom), durableBudget)],
   ...(hasSqlite ? [['SQLite', () => openStore(folder.file('inbox.db'))] as [string, () => Store]] : []),
 ]
 

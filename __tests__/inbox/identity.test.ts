@@ -1,5 +1,6 @@
-import { emailKey, hashOf, identityOf } from '../../lib/inbox/identity.js'
 import { callbackOf } from '../support/ledger.js'
+import { hashOf } from '../../lib/util/hash-of.js'
+import { emailKey, identityOf } from '../../lib/inbox/claims.js'
 
 const identity = (changes: Readonly<Record<string, string | undefined>>, scope = '') =>
   identityOf({ ...callbackOf('success', changes), scope })

@@ -1,5 +1,6 @@
-import { candidateFor, isSameAttempt } from '../../lib/inbox/lapsed.js'
 import { isLapsedBefore } from '../../lib/inbox/stores/postgres-leases.js'
+import { isSameAttempt } from '../../lib/inbox/records.js'
+import { candidateFor } from '../../lib/inbox/stores/sqlite-gone.js'
 
 test.each([
   ['the same', { owner: 'a', startedAt: 1 }, { owner: 'a', startedAt: 1 }, true],

@@ -67,7 +67,7 @@ test('a decision has the recorded status as previous, and none for the first cal
 
 test('a success without a handler is settled, but a later fail is treated as if the success was not delivered', () => {
   const [delivery] = recordOf(success).deliveries
-  const unheard = { ...recordOf(success), deliveries: delivery ? [{ ...delivery, isUnheard: true }] : [] }
+  const unheard = { ...recordOf(success), deliveries: delivery ? [{ ...delivery, hadNoHandler: true }] : [] }
   const failed = receive(unheard, fail).record
   expect(receive(failed, success)).toMatchObject({ outcome: 'accepted', events: ['success'] })
 })

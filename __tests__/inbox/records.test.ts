@@ -18,7 +18,7 @@ const waiting = { pending: 'waiting', success: 'waiting', goalComplete: 'waiting
 const none = () => false
 const all = { handlers: { has: () => true }, hasConfirm: false, owner: 'me', now: 10, holders: new Map() }
 const nobody = { ...all, handlers: { has: none } }
-const patience = { now: 20, random: 0.5, maxAttempts: 12, maxHoldMs: 1_000 }
+const policy = { now: 20, random: 0.5, maxAttempts: 12, maxHoldMs: 1_000 }
 
 describe('a record', () => {
   test('counts duplicates and stale callbacks with their first and last time, without a row each', () => {
@@ -45,7 +45,7 @@ describe('a record', () => {
 
   test('gives a delivery that is brought back a new callback, sequence and attempts, and keeps its log', () => {
     const first = recordOf([at('success', 1), waiting])
-    const tried = settle(claim(first, 'success', all).record, 'success', failed, patience)
+    const tried = settle(claim(first, 'success', all).record, 'success', failed, policy)
     const record = receive(receive(tried, at('fail', 2)).record, at('success', 3)).record
     expect(findDelivery(record, 'success')).toMatchObject({
       sequence: 3,
@@ -65,7 +65,7 @@ describe('a record', () => {
     const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
     const record = receive(receive(running, callbackOf('fail')).record, callbackOf('success')).record
     expect(findDelivery(record, 'success')).toMatchObject({ state: 'running', sequence: 3 })
-    const delivered = settle(record, 'success', done, patience)
+    const delivered = settle(record, 'success', done, policy)
     expect(claim(delivered, 'fail', all)).toEqual({
       record: expect.objectContaining({ status: 'success' }) as object,
       refused: [],
@@ -92,7 +92,7 @@ describe('claiming', () => {
   test('settles a delivery without a handler without an attempt, unless it was overtaken and is withdrawn', () => {
     const first = claim(recordOf([callbackOf('success'), waiting]), 'success', nobody)
     expect(first.delivery).toBeUndefined()
-    expect(findDelivery(first.record, 'success')).toMatchObject({ state: 'done', isUnheard: true, attempts: 0 })
+    expect(findDelivery(first.record, 'success')).toMatchObject({ state: 'done', hadNoHandler: true, attempts: 0 })
     const second = claim(recordOf([callbackOf('success'), waiting], callbackOf('fail')), 'success', nobody)
     expect(findDelivery(second.record, 'success')).toMatchObject({ state: 'withdrawn' })
   })
@@ -107,28 +107,28 @@ describe('claiming', () => {
 describe('settling', () => {
   test('settles a delivery, or lets it wait with the code of the failure', () => {
     const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
-    expect(findDelivery(settle(running, 'success', done, patience), 'success')).toMatchObject({ state: 'done' })
-    const tried = findDelivery(settle(running, 'success', failed, patience), 'success')
+    expect(findDelivery(settle(running, 'success', done, policy), 'success')).toMatchObject({ state: 'done' })
+    const tried = findDelivery(settle(running, 'success', failed, policy), 'success')
     expect(tried).toMatchObject({ state: 'waiting', attempts: 1, dueAt: 1_020 })
     expect(tried && lastErrorOf(tried)).toEqual({ code: 'ERR_CONVERSION_HANDLER_FAILED' })
-    expect(settle(running, 'pending', done, patience)).toBe(running)
+    expect(settle(running, 'pending', done, policy)).toBe(running)
   })
 
   test('counts an attempt whose process is gone, and makes the delivery dead after the last one', () => {
     const running = claim(recordOf([callbackOf('success'), waiting]), 'success', all).record
-    expect(findDelivery(lapse(running, 'success', patience), 'success')).toMatchObject({
+    expect(findDelivery(lapse(running, 'success', policy), 'success')).toMatchObject({
       state: 'waiting',
       attempts: 1,
       dueAt: 20,
       log: [{ what: 'lapsed', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' }],
     })
-    expect(findDelivery(lapse(running, 'success', { ...patience, maxAttempts: 1 }), 'success')).toMatchObject({
+    expect(findDelivery(lapse(running, 'success', { ...policy, maxAttempts: 1 }), 'success')).toMatchObject({
       state: 'dead',
       settledAt: 20,
     })
-    expect(lapse(running, 'pending', patience)).toBe(running)
-    const done1 = settle(running, 'success', done, patience)
-    expect(lapse(done1, 'success', patience)).toBe(done1)
+    expect(lapse(running, 'pending', policy)).toBe(running)
+    const done1 = settle(running, 'success', done, policy)
+    expect(lapse(done1, 'success', policy)).toBe(done1)
   })
 
   test.each([
@@ -154,7 +154,7 @@ describe('the log of a delivery', () => {
   const tried = (times: number, error: unknown) => {
     let record = recordOf([callbackOf('success'), waiting])
     for (let attempt = 0; attempt < times; attempt++) {
-      record = settle(claim(record, 'success', all).record, 'success', { ...lateAgain, error }, patience)
+      record = settle(claim(record, 'success', all).record, 'success', { ...lateAgain, error }, policy)
     }
     return findDelivery(record, 'success')
   }

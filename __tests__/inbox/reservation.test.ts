@@ -1,10 +1,9 @@
 import type { Callback } from '../../lib/callback/conversion.js'
 import { claim, claimNext, replayed, settle, type Claimer } from '../../lib/inbox/delivery.js'
-import type { Holder, Holders } from '../../lib/inbox/holders.js'
-import { orderIdentity } from '../../lib/inbox/identity.js'
 import { findDelivery, withDelivery, type ClaimRecord, type Delivery } from '../../lib/inbox/records.js'
-import { mayPay, orderOf, reserve, type Reservation } from '../../lib/inbox/reservation.js'
+import { mayPay, orderOf, reserve, type Reservation, type Holder, type Holders } from '../../lib/inbox/reservation.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
+import { orderIdentity } from '../../lib/inbox/claims.js'
 
 const success: Callback = callbackOf('success', { orderID: '01001' })
 const waiting = recordOf([success, { success: 'waiting' }])
@@ -90,7 +89,7 @@ describe('a success is claimed', () => {
 
   test('without a handler reserves nothing, even if another claim has the order', () => {
     const claimed = claim(waiting, 'success', { ...believing, handlers: { has: () => false }, holders: holding(other) })
-    expect(successOf(claimed.record)).toMatchObject({ state: 'done', isUnheard: true })
+    expect(successOf(claimed.record)).toMatchObject({ state: 'done', hadNoHandler: true })
     expect(claimed.reserved).toEqual([])
   })
 
@@ -137,7 +136,7 @@ describe('a yes', () => {
     expect(brief(came)).toEqual(expected)
     if ('record' in came) {
       expect(came.record.order).toBe(order ?? own)
-      expect(successOf(came.record).takes).toBeUndefined()
+      expect(successOf(came.record).takesOrder).toBeUndefined()
     }
   })
 })
@@ -197,8 +196,8 @@ describe('a replay moves an order once', () => {
     callbackOf('success', { orderID: '01001', goal_complete: '1' }),
     { success: 'waiting', goalComplete: 'waiting' },
   ])
-  const taking: ClaimRecord = { ...both, deliveries: both.deliveries.map((each) => ({ ...each, takes: true })) }
-  const takes = ({ deliveries }: ClaimRecord) => deliveries.map((each) => each.takes)
+  const taking: ClaimRecord = { ...both, deliveries: both.deliveries.map((each) => ({ ...each, takesOrder: true })) }
+  const takes = ({ deliveries }: ClaimRecord) => deliveries.map((each) => each.takesOrder)
 
   test('and no other delivery of the claim takes the order again', () => {
     const believed = claim(taking, 'success', { ...believing, holders: holding(other) })
@@ -215,8 +214,8 @@ describe('a replay moves an order once', () => {
       undefined,
       undefined,
     ])
-    expect(replayed(refused, successOf(refused), holding(mine), 30).takes).toBeUndefined()
-    expect(replayed({ ...refused, order: shops }, successOf(refused), holding(mine), 30).takes).toBe(true)
+    expect(replayed(refused, successOf(refused), holding(mine), 30).takesOrder).toBeUndefined()
+    expect(replayed({ ...refused, order: shops }, successOf(refused), holding(mine), 30).takesOrder).toBe(true)
   })
 
   test.each(['waiting', 'running'] as const)(
@@ -227,7 +226,7 @@ describe('a replay moves an order once', () => {
       const failed = receive(asked, callbackOf('fail', { orderID: '01001' })).record
       const again = receive(failed, success).record
       expect(successOf(again)).toMatchObject({ state })
-      expect(successOf(again).takes).toBeUndefined()
+      expect(successOf(again).takesOrder).toBeUndefined()
     },
   )
 })

@@ -1,5 +1,4 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { peopleKey, rivalId, type People } from '../../lib/inbox/identity.js'
 import { migrate as migratePostgres } from '../../lib/inbox/stores/postgres-schema.js'
 import { PostgresRows } from '../../lib/inbox/stores/postgres-rows.js'
 import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.js'
@@ -8,6 +7,8 @@ import type { Queryable } from '../../lib/inbox/stores/postgres-client.js'
 import { counting, watched } from '../support/plans.js'
 import { hasPostgres, serving } from '../support/postgres.js'
 import { hasSqlite, openFile } from '../support/sqlite.js'
+import type { People } from '../../lib/inbox/records.js'
+import { hashOfPeople, rivalId } from '../../lib/inbox/claims.js'
 
 const clock = { lead: 0, now: Date.now }
 
@@ -40,7 +41,7 @@ function claimsOf(order: string, count: number) {
         { referrerEmail: name, refereeEmail: name },
         { referrerEmail: name, refereeEmail: `other ${name}` },
       ][index % 6] ?? {}
-    const key = peopleKey(order, people)
+    const key = hashOfPeople(order, people)
     const id = index === 0 ? order : rivalId(order, key)
     return [id, order, key, '', 'success', 0, people.referrerEmail ?? null, people.refereeEmail ?? null, 0]
   })
@@ -52,7 +53,7 @@ const mixedClaims = [
   [mixed, mixed, 'people 0', '', 'success', 0, 'a@thief.example', 'b@thief.example', 0],
   ...callbacks.map((people, index) => {
     const { referrerEmail = null, refereeEmail = null } = people
-    return [`claim ${String(index)}`, mixed, peopleKey(mixed, people), '', 'fail', 0, referrerEmail, refereeEmail, 0]
+    return [`claim ${String(index)}`, mixed, hashOfPeople(mixed, people), '', 'fail', 0, referrerEmail, refereeEmail, 0]
   }),
   ['forgotten', mixed, 'people 1', '', 'success', 0, null, null, 1],
   ['replayed 1', mixed, null, '', 'success', 0, both.referrerEmail, both.refereeEmail, 0],

@@ -14,7 +14,7 @@ import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
 /* A candidate is processed some time after it was found. A delivery that was taken over meanwhile must not be taken over again. */
 
 const waiting = recordOf([callbackOf('success'), { success: 'waiting' }])
-const patience = { now: 50, random: 0, maxAttempts: 12, maxHoldMs: 0 }
+const policy = { now: 50, random: 0, maxAttempts: 12, maxHoldMs: 0 }
 
 function write<Tx>(store: DurableStore<Tx>, record: ClaimRecord): Promise<void> {
   return store.change({ claim: record.id, apply: () => ({ record, result: undefined }) })
@@ -27,8 +27,8 @@ async function take<Tx>(store: DurableStore<Tx>, candidate: Candidate | undefine
   const claiming = { handlers: { has: () => true }, hasConfirm: true, owner, now, mayRun: () => true }
   await store.change({
     claim,
-    candidate: owner,
-    apply: (found) => takeOver(found, isLapsed, { ...patience, now }, claiming),
+    candidateOwner: owner,
+    apply: (found) => takeOver(found, isLapsed, { ...policy, now }, claiming),
   })
   return running(store)
 }

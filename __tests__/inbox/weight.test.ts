@@ -91,12 +91,12 @@ test('a queue is joined at its end, and left from its head or from anywhere', ()
 test('a message that was cut out of a long text does not keep that text in memory', () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  const patience = { now: 0, random: 0, maxAttempts: 12, maxHoldMs: 0 }
+  const policy = { now: 0, random: 0, maxAttempts: 12, maxHoldMs: 0 }
   const fails = (number: number) => {
     const body = Buffer.alloc(1_000_000, String(number)).toString('latin1')
     const error = new Error(`Answered with 500: ${body.slice(0, 200)}`)
     const running = recordOf([callbackOf('success', { orderID: String(number) }), { success: 'running' }])
-    return settle(running, 'success', { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_FAILED', error }, patience)
+    return settle(running, 'success', { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_FAILED', error }, policy)
   }
   collect()
   const before = process.memoryUsage().heapUsed

@@ -101,7 +101,7 @@ for (let network = 1; network <= networks; network++) {
   await wait(random() * 3_000)
   proxy.delay(network % 3 === 0 ? 20 : 0)
   const swallowedAt = performance.now()
-  const isTold = next('toldMs', limits.toldMs, (resolve) => (told = resolve)).then(() =>
+  const isHandled = next('toldMs', limits.toldMs, (resolve) => (told = resolve)).then(() =>
     note('toldMs', since(swallowedAt)),
   )
   if (network % 4 === 0) {
@@ -115,7 +115,7 @@ for (let network = 1; network <= networks; network++) {
   await wait(Math.max(0, workingAt + 50 - performance.now())) // answers to requests from before the network broke do not count
   await next('deliveryMs', limits.deliveryMs, (resolve) => (delivered = resolve))
   note('deliveryMs', since(workingAt))
-  if (network % 5 !== 0) await isTold
+  if (network % 5 !== 0) await isHandled
   if (network === networks) {
     // The last server closes while the network is broken.
     proxy.swallow()

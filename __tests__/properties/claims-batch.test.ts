@@ -2,9 +2,8 @@ import type { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { Client } from 'pg'
 import type { Callback } from '../../lib/callback/conversion.js'
-import { recordCallback, type Taking } from '../../lib/inbox/transitions.js'
+import { recordCallback, type ClaimResult } from '../../lib/inbox/transitions.js'
 import type { Accepted } from '../../lib/inbox/inbox.js'
-import { identityOf, peopleOf } from '../../lib/inbox/identity.js'
 import { durableBudget } from '../../lib/inbox/quarantine.js'
 import { emptied, type ClaimRecord } from '../../lib/inbox/records.js'
 import type { ConversionStatus } from '../../lib/index.js'
@@ -17,6 +16,7 @@ import { openSqlite } from '../../lib/inbox/stores/sqlite-open.js'
 import { SqliteStore } from '../../lib/inbox/stores/sqlite.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { temporaryFolder } from '../support/sqlite.js'
+import { identityOf, peopleOf } from '../../lib/inbox/claims.js'
 
 /*
  * The PostgreSQL store reads once for all callbacks of a transaction, before it knows what each of them changes for the next. The callbacks
@@ -45,7 +45,7 @@ const steps = { size: 'max', minLength: 2, maxLength: 5 } as const
 
 type Valued<A> = A extends fc.Arbitrary<infer T> ? T : never
 type Step = Valued<typeof step>
-type Result = Partial<Taking & { readonly accepted: Accepted }>
+type Result = Partial<ClaimResult & { readonly accepted: Accepted }>
 
 function toCallback(sent: Valued<typeof callback>, scope: string): Callback {
   const { order, referrer, referee, status, amount } = sent
@@ -82,7 +82,7 @@ function changeOf(
       if ('reserves' in each)
         return { record: { ...record, order: record.identity }, reserved: [record.identity], result: {} }
       if ('forgets' in each) return { record: emptied(record), result: {} }
-      const { people: _none, ...conflict } = record // like a claim made of a replayed conflict
+      const { peopleHash: _none, ...conflict } = record // like a claim made of a replayed conflict
       return { record: conflict, result: {} }
     },
   }

@@ -8,10 +8,9 @@ import {
   settleAttempt,
   takeOver,
   type Claiming,
-  type Taking,
+  type ClaimResult,
 } from '../../lib/inbox/transitions.js'
 import { eraser, pruner } from '../../lib/inbox/operators/prune-and-erase.js'
-import { identityOf, orderIdentity, peopleOf } from '../../lib/inbox/identity.js'
 import type { Verdict as LibVerdict } from '../../lib/inbox/inbox.js'
 import { deliveryId, findDelivery, keyOf, type Delivery as LibDelivery } from '../../lib/inbox/records.js'
 import { replayer } from '../../lib/inbox/operators/replay.js'
@@ -27,6 +26,7 @@ import {
   type Verdict,
 } from './claims-model.js'
 import { foundBySql, MapStore, rowOf } from './claims-store.js'
+import { identityOf, orderIdentity, peopleOf } from '../../lib/inbox/claims.js'
 
 /*
  * One history: random callbacks about the orders of one shop, with random attempts, crashes, replays and forgetting between them, through
@@ -37,7 +37,7 @@ import { foundBySql, MapStore, rowOf } from './claims-store.js'
 export type Counts = Record<string, number>
 
 const hourMs = 3_600_000
-const patience = { random: 0.5, maxAttempts: 3, maxHoldMs: 60 * hourMs } // the middle of the jitter
+const policy = { random: 0.5, maxAttempts: 3, maxHoldMs: 60 * hourMs } // the middle of the jitter
 
 /** Spellings of the order ids, and the numbers of the shop's own orders. */
 const spellings = [
@@ -155,7 +155,7 @@ export class History {
     this.#referees = dice.of(referees)
     this.#namesOrders = this.#confirm === 'bound' || dice.is()
     if (dice.is()) for (const number of Object.keys(buyers)) this.#paidOrders.add(number)
-    this.#shop = { handled: this.#handled, hasConfirm: this.#confirm !== 'none', ...patience }
+    this.#shop = { handled: this.#handled, hasConfirm: this.#confirm !== 'none', ...policy }
     this.#model = new ClaimsModel(this.#shop)
     this.#trace?.push(
       `confirm: ${this.#confirm}${this.#namesOrders ? ', names orders' : ''}; handlers: ${this.#handled.join(', ')}`,
@@ -244,7 +244,7 @@ export class History {
     this.#findLikeSql(callback, identity, turn)
 
     const known = new Set(this.#model.claims)
-    const { accepted, takenUp } = this.#store.make<Taking & { accepted: { outcome: string; id: string } }>({
+    const { accepted, started } = this.#store.make<ClaimResult & { accepted: { outcome: string; id: string } }>({
       callback: { identity, people: peopleOf(callback) },
       apply: (found) => recordCallback(found, identity, callback, taking && this.#claiming(owner, taking.mayRun)),
     })
@@ -261,7 +261,7 @@ export class History {
     if (claim && !known.has(claim)) this.#name(claim, accepted.id)
     if (claim && status === 'fail' && outcome === 'accepted') this.#checkFail(sent, claim)
     assert.equal(claim && this.#ids.get(claim), accepted.id, 'it belongs to another claim')
-    this.#start(takenUp)
+    this.#start(started)
   }
 
   #name(claim: Claim, id: string): void {
@@ -286,26 +286,26 @@ export class History {
 
   /** Checks that a fail takes back or withdraws a delivery only of a claim with exactly its people. */
   #checkFail({ referrer, referee }: Sent, claim: Claim): void {
-    const { people, isForgotten } = claim
+    const { people, isEmptied } = claim
     if (people !== undefined) assert.equal(people, `${referrer} referred ${referee}`, "a fail reverses another's claim")
-    else assert(!isForgotten && claim.referrer === referrer && claim.referee === referee, 'a fail of somebody else')
+    else assert(!isEmptied && claim.referrer === referrer && claim.referee === referee, 'a fail of somebody else')
   }
 
-  #start(takenUp: Taking['takenUp']): void {
-    if (takenUp === undefined) return
-    const claim = this.#claims.get(takenUp.claim)
-    const key = keyOf(takenUp.delivery)
+  #start(started: ClaimResult['started']): void {
+    if (started === undefined) return
+    const claim = this.#claims.get(started.claim)
+    const key = keyOf(started.delivery)
     const delivery = claim?.deliveries.find((each) => each.key === key)
-    const { owner } = takenUp.delivery
+    const { owner } = started.delivery
     assert(claim && delivery && owner !== undefined, 'the model does not know what is taken up')
     this.#trace?.push(`  ${owner} takes up ${this.#call(claim)}:${key}`)
     const attempt: Attempt = {
-      id: takenUp.claim,
+      id: started.claim,
       claim,
-      taken: takenUp.delivery,
+      taken: started.delivery,
       delivery,
       owner,
-      startedAt: takenUp.delivery.startedAt,
+      startedAt: started.delivery.startedAt,
       stage: 'taken',
     }
     this.#attempts.push(attempt)
@@ -353,12 +353,12 @@ export class History {
     const isGone = (other: string) => !this.#owners.includes(other)
     const isGoneFrom = ({ owner: other = '' }: { readonly owner?: string | undefined }) => isGone(other)
     const id = this.#idOf(claim)
-    const { takenUp } = this.#store.make<Taking>({
+    const { started } = this.#store.make<ClaimResult>({
       claim: id,
-      apply: (found) => takeOver(found, isGoneFrom, { ...patience, now: this.#now }, this.#claiming(owner, mayRun)),
+      apply: (found) => takeOver(found, isGoneFrom, { ...policy, now: this.#now }, this.#claiming(owner, mayRun)),
     })
     this.#model.look(claim, isGone, { owner, mayRun, now: this.#now })
-    this.#start(takenUp)
+    this.#start(started)
   }
 
   /** Makes one step of one attempt, even if its process was taken for gone. */
@@ -435,7 +435,7 @@ export class History {
       this.#store.make({
         claim: id,
         order,
-        apply: (found) => commitAttempt(found, taken, { ...patience, now: this.#now }, order),
+        apply: (found) => commitAttempt(found, taken, { ...policy, now: this.#now }, order),
       }),
     )
     const codes = { done: undefined, lapsed: 'ERR_CONVERSION_ATTEMPT_LAPSED', taken: 'ERR_CONVERSION_ORDER_TAKEN' }
@@ -458,15 +458,15 @@ export class History {
     const taking = this.#taking(dice, owner)
     this.#trace?.push(`${this.#call(claim)}:${delivery.key} of ${owner} ends ${verdict.say}`)
     if (verdict.say === 'done' && isRunOf(delivery, attempt)) this.#complete(attempt)
-    const { takenUp } = this.#store.make<Taking>({
+    const { started } = this.#store.make<ClaimResult>({
       claim: id,
       apply: (found) => {
         const claiming = taking && this.#claiming(owner, taking.mayRun)
-        return settleAttempt(found, taken, this.#verdict(verdict), { ...patience, now: this.#now }, claiming)
+        return settleAttempt(found, taken, this.#verdict(verdict), { ...policy, now: this.#now }, claiming)
       },
     })
     this.#model.settle(claim, delivery, attempt, verdict, this.#now, taking)
-    this.#start(takenUp)
+    this.#start(started)
   }
 
   #verdict(verdict: Verdict): LibVerdict {
@@ -555,11 +555,11 @@ export class History {
       this.#model.erase(email)
       // A person who erases a dead claim that was never paid gives the claim up.
       const givenUp = this.#model.claims.filter(
-        ({ isForgotten, deliveries }) => isForgotten && deliveries.some(({ state }) => state === 'dead'),
+        ({ isEmptied, deliveries }) => isEmptied && deliveries.some(({ state }) => state === 'dead'),
       )
       for (const claim of givenUp) this.#decidedFor.add(claim)
     }
-    if (this.#model.claims.some(({ isForgotten }) => isForgotten)) this.#saw('forgotten')
+    if (this.#model.claims.some(({ isEmptied }) => isEmptied)) this.#saw('forgotten')
   }
 
   /** Pays every order and settles every delivery; then checks that the buyers' own claims were paid, and no others. */
@@ -659,14 +659,14 @@ export class History {
   #compareClaim(claim: Claim): void {
     const record = this.#store.all.get(this.#idOf(claim))
     assert(record)
-    const { status, goal, referrerEmail = '', refereeEmail = '', purchaseValue, isForgotten = false, order } = record
+    const { status, goal, referrerEmail = '', refereeEmail = '', purchaseValue, isEmptied = false, order } = record
     const isSame =
       status === claim.status &&
       goal === claim.goal &&
       referrerEmail === claim.referrer &&
       refereeEmail === claim.referee &&
       purchaseValue === claim.amount &&
-      isForgotten === claim.isForgotten &&
+      isEmptied === claim.isEmptied &&
       order === (claim.order === undefined ? undefined : this.#keyOf(claim.order)) &&
       record.deliveries.length === claim.deliveries.length &&
       claim.deliveries.every((delivery) => {
@@ -682,7 +682,7 @@ export class History {
       other.sequence === delivery.turn &&
       other.attempts === delivery.attempts &&
       other.owner === delivery.owner &&
-      (other.takes ?? false) === delivery.takes &&
+      (other.takesOrder ?? false) === delivery.takesOrder &&
       other.takenBy === (delivery.takenBy && this.#ids.get(delivery.takenBy)) &&
       (other.state !== 'waiting' || other.dueAt === delivery.dueAt)
     )

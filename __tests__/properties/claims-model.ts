@@ -38,10 +38,10 @@ export interface Delivery {
   heldSince: number | undefined
   firstDate: number | undefined
   dueAt: number
-  isUnheard: boolean
+  hadNoHandler: boolean
   takenBy: Claim | undefined
   /** A person replayed the delivery: the next yes takes the order from the claim that has it. */
-  takes: boolean
+  takesOrder: boolean
 }
 
 export interface Claim {
@@ -54,7 +54,7 @@ export interface Claim {
   status: Status
   goal: boolean
   amount: number | undefined
-  isForgotten: boolean
+  isEmptied: boolean
   /** The order that was reserved for the claim. */
   order: string | undefined
   deliveries: Delivery[]
@@ -82,7 +82,7 @@ export interface Run {
 }
 
 /** How a process claims deliveries. */
-export interface Taking {
+export interface ClaimResult {
   readonly owner: string
   readonly mayRun: boolean
   readonly now: number
@@ -108,7 +108,7 @@ export class ClaimsModel {
     this.#shop = shop
   }
 
-  receive(sent: Sent, taking?: Taking): { outcome: Outcome; row: number; claim?: Claim; conflict?: string } {
+  receive(sent: Sent, taking?: ClaimResult): { outcome: Outcome; row: number; claim?: Claim; conflict?: string } {
     const { row, claim, conflictWith } = this.#belongs(sent)
     if (conflictWith !== undefined) return { outcome: 'conflict', row, conflict: this.#conflict(sent) }
     if (row === 4) {
@@ -142,7 +142,7 @@ export class ClaimsModel {
     const agreeing = others.filter((claim) => !contradict(claim, sent))
     if (sent.status === 'success') {
       const [open] = agreeing
-        .filter(({ isForgotten, deliveries }) => !isForgotten && !deliveries.some(({ event }) => event === 'success'))
+        .filter(({ isEmptied, deliveries }) => !isEmptied && !deliveries.some(({ event }) => event === 'success'))
         .filter(({ referrer, referee }) => isIn(referrer, sent.referrer) && isIn(referee, sent.referee))
         .sort((a, b) => a.since - b.since)
       return open ? { row: 3, claim: open } : { row: 4 }
@@ -153,7 +153,7 @@ export class ClaimsModel {
     )
     const [only, second] = possible
     if (only === undefined) return { row: 4 }
-    return second === undefined && !only.isForgotten ? { row: 5, claim: only } : { row: 6, conflictWith: possible }
+    return second === undefined && !only.isEmptied ? { row: 5, claim: only } : { row: 6, conflictWith: possible }
   }
 
   /** The key of a conflict: its content and, if it agrees with one claim, that claim. */
@@ -181,21 +181,21 @@ export class ClaimsModel {
     const { says, events, isGoalNews } = this.#read(claim, sent, whose === 'new')
     if (says === 'conflict' || says === 'stale') return says
     if (whose === 'other' && events.length > 0) return 'conflict'
-    if (sent.status === 'success' && whose !== 'other' && !claim.isForgotten) claim.amount ??= sent.amount
+    if (sent.status === 'success' && whose !== 'other' && !claim.isEmptied) claim.amount ??= sent.amount
     if (isGoalNews) claim.goal = true
     if (says === 'event') claim.status = sent.status
     for (const event of events) bring(claim, event, sent)
     return events.length > 0 ? 'accepted' : 'duplicate'
   }
 
-  #afterwards(claim: Claim, taking?: Taking): Delivery | undefined {
+  #afterwards(claim: Claim, taking?: ClaimResult): Delivery | undefined {
     for (const delivery of claim.deliveries) {
       if (delivery.state === 'waiting' && isOvertaken(claim, delivery)) settle(delivery, 'withdrawn')
     }
-    return taking && this.#takeUp(claim, taking)
+    return taking && this.#claimIfAllowed(claim, taking)
   }
 
-  #takeUp(claim: Claim, { owner, mayRun, now }: Taking): Delivery | undefined {
+  #claimIfAllowed(claim: Claim, { owner, mayRun, now }: ClaimResult): Delivery | undefined {
     for (;;) {
       if (isRunning(claim)) return undefined
       const [delivery] = claim.deliveries
@@ -207,8 +207,8 @@ export class ClaimsModel {
       else if (!this.#shop.handled.includes(delivery.event)) {
         fix(claim, delivery)
         settle(delivery, 'done')
-        delivery.isUnheard = true
-      } else if (others.length > 0 && !delivery.takes) {
+        delivery.hadNoHandler = true
+      } else if (others.length > 0 && !delivery.takesOrder) {
         settle(delivery, 'refused')
         delivery.takenBy = others[0]
       } else if (others.some(isRunning)) delivery.dueAt = now + 5_000
@@ -223,7 +223,7 @@ export class ClaimsModel {
   }
 
   /** A process looks at a claim: ends the attempts of processes that are gone, and claims a due delivery. */
-  look(claim: Claim, isGone: (owner: string) => boolean, taking: Taking): Delivery | undefined {
+  look(claim: Claim, isGone: (owner: string) => boolean, taking: ClaimResult): Delivery | undefined {
     for (const delivery of claim.deliveries) {
       if (delivery.owner === undefined || !isGone(delivery.owner)) continue
       delivery.owner = undefined
@@ -231,18 +231,18 @@ export class ClaimsModel {
       if (delivery.attempts >= this.#shop.maxAttempts) settle(delivery, 'dead')
       else Object.assign(delivery, { state: 'waiting', dueAt: taking.now })
     }
-    return this.#takeUp(claim, taking)
+    return this.#claimIfAllowed(claim, taking)
   }
 
   /** Reserves the order after a yes of `confirm`. */
   reserve(claim: Claim, delivery: Delivery, run: Run, named?: string): 'yes' | 'lapsed' | 'another' | 'wait' | Claim {
     if (!isRunOf(delivery, run)) return 'lapsed'
     const order = named ?? claim.identity
-    if (claim.order !== undefined && claim.order !== order && !delivery.takes) return 'another'
+    if (claim.order !== undefined && claim.order !== order && !delivery.takesOrder) return 'another'
     const keys = [claim.identity, order]
     const others = keys.map((key) => this.holders.get(key)).filter((holder) => holder !== undefined && holder !== claim)
     const [other] = others
-    if (other && !delivery.takes) return other
+    if (other && !delivery.takesOrder) return other
     if (others.some((holder) => holder && isRunning(holder))) return 'wait'
     this.#give(claim, order)
     return 'yes'
@@ -252,7 +252,7 @@ export class ClaimsModel {
   #give(claim: Claim, order: string): void {
     for (const key of [claim.identity, order]) this.holders.set(key, claim)
     claim.order = order
-    for (const delivery of claim.deliveries) delivery.takes = false
+    for (const delivery of claim.deliveries) delivery.takesOrder = false
   }
 
   /** The other claims that have an order of this claim. */
@@ -269,7 +269,7 @@ export class ClaimsModel {
     return 'done'
   }
 
-  settle(claim: Claim, delivery: Delivery, run: Run, verdict: Verdict, now: number, taking?: Taking) {
+  settle(claim: Claim, delivery: Delivery, run: Run, verdict: Verdict, now: number, taking?: ClaimResult) {
     if (isRunOf(delivery, run)) this.#settleOwn(delivery, verdict, now)
     return this.#afterwards(claim, taking)
   }
@@ -303,9 +303,9 @@ export class ClaimsModel {
     if (!['dead', 'refused', 'waiting'].includes(delivery.state) || delivery.sent === undefined) return false
     const others = this.#others(claim, claim)
     const hasOrders = [claim.identity, claim.order ?? claim.identity].every((key) => this.holders.get(key) === claim)
-    const takes = delivery.takes || (delivery.takenBy !== undefined && !hasOrders)
-    if (takes && others.some(isRunning)) return false
-    Object.assign(delivery, { ...fresh(), takes })
+    const takesOrder = delivery.takesOrder || (delivery.takenBy !== undefined && !hasOrders)
+    if (takesOrder && others.some(isRunning)) return false
+    Object.assign(delivery, { ...fresh(), takesOrder })
     return true
   }
 
@@ -322,7 +322,7 @@ export class ClaimsModel {
     const claim = known ?? newClaim(sent, undefined)
     this.#record(claim, sent, known === undefined ? 'new' : 'own')
     for (const delivery of claim.deliveries) {
-      if (others.length > 0 && isPaying(delivery) && delivery.sent === sent) delivery.takes = true
+      if (others.length > 0 && isPaying(delivery) && delivery.sent === sent) delivery.takesOrder = true
     }
     if (known === undefined) {
       this.claims.push(claim)
@@ -386,7 +386,7 @@ function peopleOf({ referrer, referee }: Pick<Sent, 'referrer' | 'referee'>): st
 function newClaim({ identity, referrer, referee, status, at }: Sent, people: string | undefined): Claim {
   return {
     ...{ identity, people, referrer, referee, since: at, status },
-    ...{ goal: false, amount: undefined, isForgotten: false, order: undefined, deliveries: [] },
+    ...{ goal: false, amount: undefined, isEmptied: false, order: undefined, deliveries: [] },
   }
 }
 
@@ -401,13 +401,13 @@ function fresh(): Omit<Delivery, 'event' | 'key' | 'turn' | 'sent'> {
       heldSince: undefined,
       firstDate: undefined,
     },
-    ...{ dueAt: 0, isUnheard: false, takenBy: undefined, takes: false },
+    ...{ dueAt: 0, hadNoHandler: false, takenBy: undefined, takesOrder: false },
   }
 }
 
 /** A new delivery, or the withdrawn one brought back; a running attempt goes on. */
 function bring(claim: Claim, event: Event, sent: Sent): void {
-  const isReversal = event === 'fail' && (isDelivered(claim) || isFailTold(claim))
+  const isReversal = event === 'fail' && (isDelivered(claim) || isPlainFailDone(claim))
   const key: Key = isReversal ? 'reversal' : event
   const turn = 1 + Math.max(0, ...claim.deliveries.map((each) => each.turn))
   const old = claim.deliveries.find((each) => each.key === key)
@@ -419,7 +419,7 @@ function bring(claim: Claim, event: Event, sent: Sent): void {
 }
 
 function forget(claim: Claim): void {
-  Object.assign(claim, { referrer: '', referee: '', amount: undefined, isForgotten: true })
+  Object.assign(claim, { referrer: '', referee: '', amount: undefined, isEmptied: true })
   for (const delivery of claim.deliveries) delivery.sent = undefined
 }
 
@@ -442,21 +442,21 @@ export function isRunOf(delivery: Delivery, { owner, startedAt }: Run): boolean 
 
 /** A replayed conflict that has the order gets the callbacks of its people, unless another claim has these people, too. */
 function isOfReplayed(winner: Claim, exact: Claim | undefined, { status, referrer, referee }: Sent): boolean {
-  const isReplayed = winner.people === undefined && !winner.isForgotten
+  const isReplayed = winner.people === undefined && !winner.isEmptied
   if (!isReplayed || winner.referrer !== referrer || winner.referee !== referee) return false
   return exact === undefined || (status === 'fail' && (isDelivered(winner) || !isDelivered(exact)))
 }
 
 /** A fail may belong to a replayed conflict whose people were erased, so a person must decide. */
 function isMaybeOfReplayed(winner: Claim, { status }: Sent): boolean {
-  return status === 'fail' && winner.people === undefined && winner.isForgotten && isDelivered(winner)
+  return status === 'fail' && winner.people === undefined && winner.isEmptied && isDelivered(winner)
 }
 
 function isDelivered({ deliveries }: Claim, before = Infinity): boolean {
-  return deliveries.some((each) => isPaying(each) && each.state === 'done' && !each.isUnheard && each.turn < before)
+  return deliveries.some((each) => isPaying(each) && each.state === 'done' && !each.hadNoHandler && each.turn < before)
 }
 
-function isFailTold({ deliveries }: Claim): boolean {
+function isPlainFailDone({ deliveries }: Claim): boolean {
   return deliveries.some(({ key, state }) => key === 'fail' && state === 'done')
 }
 
@@ -469,7 +469,7 @@ function isOvertaken(claim: Claim, { event, turn }: Delivery): boolean {
   const later = claim.deliveries.filter((each) => each.turn > turn)
   if (isPaying({ event })) return later.some((each) => each.event === 'fail')
   if (later.some((each) => each.state === 'done' && each.event !== event)) return true
-  return event === 'fail' && !isDelivered(claim, turn) && isFailTold(claim)
+  return event === 'fail' && !isDelivered(claim, turn) && isPlainFailDone(claim)
 }
 
 /** A fail is decided when it is claimed: after a delivered success it takes that success back. */

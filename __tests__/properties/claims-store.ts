@@ -1,10 +1,9 @@
-import { belongsTo, fittingPeople, rivalIds, type Belonging } from '../../lib/inbox/claims.js'
-import { peopleKey, type People } from '../../lib/inbox/identity.js'
+import { belongsTo, fittingPeopleHashes, rivalIds, type Belonging, hashOfPeople } from '../../lib/inbox/claims.js'
 import { keptWith, type QuarantinedCallback } from '../../lib/inbox/quarantine.js'
-import type { ClaimRecord } from '../../lib/inbox/records.js'
-import { holderOf, holdersBy, type Holders } from '../../lib/inbox/holders.js'
+import type { ClaimRecord, People } from '../../lib/inbox/records.js'
 import { ordersFor, type Change, type Found, type Store } from '../../lib/inbox/store.js'
 import type { Callback } from '../../lib/callback/conversion.js'
+import { holderOf, holdersBy, type Holders } from '../../lib/inbox/reservation.js'
 
 /** A minimal store: maps, and changes that are made at once. Nothing is dropped. */
 export class MapStore implements Store {
@@ -85,20 +84,20 @@ export function foundBySql(
 ) {
   const first = claims.find(({ id }) => id === identity)
   if (first === undefined) return []
-  const key = peopleKey(identity, people)
-  if (first.people === key) return claims.filter((claim) => claim === first || claim.id === holder)
+  const key = hashOfPeople(identity, people)
+  if (first.peopleHash === key) return claims.filter((claim) => claim === first || claim.id === holder)
   const rivals = claims.filter(({ id }) => id !== identity)
-  const fitting = fittingPeople(identity, people)
+  const fitting = fittingPeopleHashes(identity, people)
   const ids = rivalIds(identity, key)
   const found = new Set<ClaimRecord>([first])
   for (const rival of rivals) {
-    if (rival.people !== undefined && fitting.includes(rival.people)) found.add(rival)
+    if (rival.peopleHash !== undefined && fitting.includes(rival.peopleHash)) found.add(rival)
     if (ids.includes(rival.id) || rival.id === holder) found.add(rival)
   }
   for (const isReferrer of sides(people.referrerEmail)) {
     for (const isReferee of sides(people.refereeEmail)) {
       const matching = rivals.filter(
-        (rival) => rival.people !== undefined && isReferrer(rival.referrerEmail) && isReferee(rival.refereeEmail),
+        (rival) => rival.peopleHash !== undefined && isReferrer(rival.referrerEmail) && isReferee(rival.refereeEmail),
       )
       const start = matching.length === 0 ? 0 : turn % matching.length
       for (const rival of [...matching.slice(start), ...matching.slice(0, start)].slice(0, agreeing)) found.add(rival)
@@ -125,5 +124,5 @@ export function rowOf(
 
 function claimOf(belonging: Belonging): string {
   if ('conflictWith' in belonging) return belonging.row === 6 ? 'some' : belonging.conflictWith.id
-  return `${belonging.head.id} ${belonging.head.people ?? '-'}`
+  return `${belonging.head.id} ${belonging.head.peopleHash ?? '-'}`
 }

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import type { Callback } from '../../lib/callback/conversion.js'
-import { identityOf, peopleOf, rivalId } from '../../lib/inbox/identity.js'
 import { emptied, type ClaimRecord } from '../../lib/inbox/records.js'
-import { Identities, memoryRoom } from '../../lib/inbox/stores/identities.js'
+import { MemoryClaims, memoryRoom } from '../../lib/inbox/stores/memory-claims.js'
 import { cases } from '../support/cases.js'
 import { callbackOf } from '../support/ledger.js'
 import { expectLinear } from '../support/linear.js'
 import { rowOf } from './claims-store.js'
 import { recordIn } from '../../lib/inbox/transitions.js'
+import { identityOf, peopleOf, rivalId } from '../../lib/inbox/claims.js'
 
 /* The memory inbox finds the claims that a callback may belong to without looking at all claims of the order. */
 
@@ -21,7 +21,7 @@ function callback(status: Status, referrer: string | undefined, referee: string 
 const identity = identityOf(callback('success', undefined, undefined))
 
 /** Does what the memory inbox does with a callback before its handlers run; undefined if it is a conflict. */
-function record(identities: Identities<never>, arriving: Callback): ClaimRecord | undefined {
+function record(identities: MemoryClaims<never>, arriving: Callback): ClaimRecord | undefined {
   const claims = identities.claimsFor(identity, peopleOf(arriving))
   const recording = recordIn(claims, identities.holder(identity)?.claim, identity, arriving)
   if (recording.outcome === 'conflict') return undefined
@@ -50,13 +50,13 @@ test('a callback belongs to the same claim whether the found claims or all claim
   }
   fc.assert(
     fc.property(fc.constantFrom(3, 6, 100), fc.array(step, { maxLength: 25, size: 'max' }), (rows, steps) => {
-      const identities = new Identities<never>({ ...memoryRoom, rows })
+      const identities = new MemoryClaims<never>({ ...memoryRoom, rows })
       for (const [at, each] of steps.entries()) {
         const known = [...identities.records()]
         if (each.what === 'arrives') {
           record(identities, callback(...each.arrival, at))
         } else if (each.what === 'replayed') {
-          const { people: _people, ...claim } = conflict(callback(...each.arrival, at))
+          const { peopleHash: _people, ...claim } = conflict(callback(...each.arrival, at))
           identities.put({ ...claim, id: rivalId(identity, String(at).padStart(40, '0')) })
         } else {
           const claim = known[each.which % known.length]
@@ -94,7 +94,7 @@ function conflict(replayed: Callback): ClaimRecord {
 }
 
 test('a new claim does not get the id of one that has taken other people, and is found by its own people only', () => {
-  const identities = new Identities<never>(memoryRoom)
+  const identities = new MemoryClaims<never>(memoryRoom)
   const arrive = (status: Status, referrer: string, referee?: string): ClaimRecord | undefined =>
     record(identities, callback(status, referrer, referee))
   arrive('success', 'eve', 'eve')
@@ -128,7 +128,7 @@ function rival(index: number): Callback {
 
 test('the time that a callback takes does not grow with the number of rivals', () => {
   const recordAll = (size: number): void => {
-    const identities = new Identities<never>({ rows: size / 2, bytes: Infinity })
+    const identities = new MemoryClaims<never>({ rows: size / 2, bytes: Infinity })
     for (let index = 0; index < size; index++) record(identities, rival(index))
     expect([...identities.records()]).toHaveLength(size / 2)
   }

@@ -97,8 +97,8 @@ const deliveryOf = (key: DeliveryKey, sequence: number): fc.Arbitrary<Delivery> 
         settledAt: time,
         owner: plainText,
         takenBy: plainText,
-        takes: fc.constant(true),
-        isUnheard: fc.constant(true),
+        takesOrder: fc.constant(true),
+        hadNoHandler: fc.constant(true),
         previous: fc.record({ status, goalComplete: fc.boolean() }),
       }),
     )
@@ -122,12 +122,12 @@ const record: fc.Arbitrary<ClaimRecord> = fc
   .tuple(
     fc.record({ id: hash, identity: hash, scope: plainText, status, goal: fc.boolean() }),
     some({
-      people: hash,
+      peopleHash: hash,
       referrerEmail: plainText,
       refereeEmail: plainText,
       order: hash,
       purchaseValue: fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
-      isForgotten: fc.constant(true),
+      isEmptied: fc.constant(true),
     }),
     some({ duplicate: repeats, stale: repeats }),
     fc.subarray([...keys]).chain((chosen) => fc.tuple(...chosen.map((key, index) => deliveryOf(key, index + 1)))),

@@ -1,6 +1,5 @@
 import type { Callback } from '../../lib/callback/conversion.js'
 import { claim, settle } from '../../lib/inbox/delivery.js'
-import { identityOf, peopleKey, peopleOf } from '../../lib/inbox/identity.js'
 import { decide } from '../../lib/inbox/ledger.js'
 import {
   applyDecision,
@@ -12,6 +11,7 @@ import {
 import type { ConversionStatus } from '../../lib/index.js'
 import { params } from './callbacks.js'
 import type { DeliveryState } from '../../lib/inbox/vocabulary.js'
+import { identityOf, hashOfPeople, peopleOf } from '../../lib/inbox/claims.js'
 
 /** A valid callback as the inbox records it: the documented example, with `goal_complete` only if `changes` say so. */
 export function callbackOf(
@@ -32,7 +32,7 @@ export function callbackOf(
 function headOf(callback: Callback): ClaimHead {
   const identity = identityOf(callback)
   const people = peopleOf(callback)
-  return { id: identity, identity, people: peopleKey(identity, people), ...people }
+  return { id: identity, identity, peopleHash: hashOfPeople(identity, people), ...people }
 }
 
 /** Applies one callback to a record, with the pure rules that every inbox uses. */

@@ -1,22 +1,20 @@
 import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
-import { settleAttempt, takeOver, type Claiming, type Taking, type TakenUp } from './transitions.js'
-import { changesOf } from './reserve-and-commit.js'
-import { jobOf, type Patience } from './delivery.js'
+import { settleAttempt, takeOver, type Claiming, type ClaimResult, type StartedDelivery } from './transitions.js'
+import { changesOf, giveUpOn, isLate, reportLostOrder } from './running-attempt.js'
+import { jobOf, type RetryPolicy } from './delivery.js'
 import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
-import { tellLost } from './lost.js'
 import type { Delivery } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
 import type { Slot, Slots } from './slots.js'
 import type { Candidate, Change, Changed, DurableStore, Found } from './store.js'
-import { giveUpOn, isLate } from './stuck.js'
 
 const beatMs = 5_000
 const settleAgainMs = 1_000
 const maxCandidates = 100
 
 /** A change that may claim a delivery. `slot` takes a slot for the delivery, and returns false if none is free. */
-interface SlotChange<T> extends Pick<Change<T>, 'claim' | 'callback' | 'candidate'> {
+interface SlotChange<T> extends Pick<Change<T>, 'claim' | 'callback' | 'candidateOwner'> {
   readonly apply: (found: Found, slot: () => boolean) => Changed<T>
 }
 
@@ -34,7 +32,7 @@ export class Deliverer<Tx> {
   #look: Promise<void> | undefined
   #mustLookAgain = false
   /** Attempts that run in this process: two of one claim if this process was taken for gone and then claimed the delivery again. */
-  readonly #active = new Set<TakenUp>()
+  readonly #active = new Set<StartedDelivery>()
   #isStarted = false
   #isStopped = false
   #isFailing = false
@@ -70,7 +68,7 @@ export class Deliverer<Tx> {
   }
 
   /** Makes a change that may claim a delivery, and runs the claimed delivery. */
-  async change<T extends Taking>({ apply, ...change }: SlotChange<T>): Promise<T> {
+  async change<T extends ClaimResult>({ apply, ...change }: SlotChange<T>): Promise<T> {
     let taken: Slot | undefined
     let isOver = false // after a timeout the storage may still call `apply`, which must not take a slot then
     const slot = (): boolean => {
@@ -80,9 +78,9 @@ export class Deliverer<Tx> {
     }
     try {
       const result = await this.#store.change({ ...change, apply: (found) => apply(found, slot) })
-      const { takenUp, lost } = result
-      if (takenUp !== undefined && taken !== undefined) {
-        void this.#run(takenUp, taken)
+      const { started, lost } = result
+      if (started !== undefined && taken !== undefined) {
+        void this.#run(started, taken)
         taken = undefined
       }
       this.#tell(lost)
@@ -106,15 +104,15 @@ export class Deliverer<Tx> {
   }
 
   /** Runs one attempt to its end. Then runs the next delivery of the same claim, or looks for candidates. Never rejects. */
-  async #run(takenUp: TakenUp, slot: Slot): Promise<void> {
-    const { claim, delivery } = takenUp
+  async #run(started: StartedDelivery, slot: Slot): Promise<void> {
+    const { claim, delivery } = started
     let isOver = false
     const job = jobOf(claim, delivery)
     const changes = changesOf(this.#store, {
       claim,
       delivery,
       isOver: () => isOver,
-      patience: () => this.#patience(),
+      policy: () => this.#policy(),
       changeWithRetry: (change) => this.#changeWithRetry(change),
       onDead: (error) => {
         this.#host.onDead({ job, error })
@@ -122,7 +120,7 @@ export class Deliverer<Tx> {
     })
     const delivering = this.#host.deliver({ ...job, ...changes })
     this.#running.add(delivering)
-    this.#active.add(takenUp)
+    this.#active.add(started)
     const verdict = await delivering.verdict
     isOver = true
     if (isLate(verdict)) {
@@ -133,8 +131,8 @@ export class Deliverer<Tx> {
     this.#running.delete(delivering)
     slot.handOn()
     if (this.#mustLookAgain) this.wake()
-    const next = await this.#settle(takenUp, verdict, job, slot)
-    this.#active.delete(takenUp)
+    const next = await this.#settle(started, verdict, job, slot)
+    this.#active.delete(started)
     if (next !== undefined) {
       void this.#run(next, slot)
       return
@@ -144,22 +142,27 @@ export class Deliverer<Tx> {
   }
 
   /** Records the verdict on an attempt, and claims the next delivery of the claim. */
-  async #settle({ claim, delivery }: TakenUp, verdict: Verdict, job: Job, slot: Slot): Promise<TakenUp | undefined> {
-    const settled = await this.#changeWithRetry<Taking & { isDead: boolean }>({
+  async #settle(
+    { claim, delivery }: StartedDelivery,
+    verdict: Verdict,
+    job: Job,
+    slot: Slot,
+  ): Promise<StartedDelivery | undefined> {
+    const settled = await this.#changeWithRetry<ClaimResult & { isDead: boolean }>({
       claim,
-      attempt: delivery.owner,
+      attemptOwner: delivery.owner,
       apply: (found) => {
         const claiming = this.claiming(() => slot.retake())
-        return settleAttempt(found, delivery, verdict, this.#patience(), claiming)
+        return settleAttempt(found, delivery, verdict, this.#policy(), claiming)
       },
     })
     if (settled?.isDead) this.#host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })
     this.#tell(settled?.lost)
-    return settled?.takenUp
+    return settled?.started
   }
 
-  #tell(lost: Taking['lost']): void {
-    tellLost(this.#store, lost, this.#host).catch((error: unknown) => {
+  #tell(lost: ClaimResult['lost']): void {
+    reportLostOrder(this.#store, lost, this.#host).catch((error: unknown) => {
       this.failed(error)
     })
   }
@@ -211,8 +214,8 @@ export class Deliverer<Tx> {
         return
       }
       const candidates = await this.#store.candidates(limit)
-      const taken = await Promise.all(candidates.map((candidate) => this.#take(candidate)))
-      if (!taken.includes(true)) return
+      const changed = await Promise.all(candidates.map((candidate) => this.#take(candidate)))
+      if (!changed.includes(true)) return
     }
   }
 
@@ -220,12 +223,12 @@ export class Deliverer<Tx> {
   async #take(candidate: Candidate): Promise<boolean> {
     if ('quarantined' in candidate) return this.#reread(candidate.quarantined)
     const { claim, owner, isLapsed } = candidate
-    const { dead, isChanged } = await this.change<Taking & { dead: readonly Delivery[]; isChanged: boolean }>({
+    const { dead, isChanged } = await this.change<ClaimResult & { dead: readonly Delivery[]; isChanged: boolean }>({
       claim,
-      candidate: owner,
+      candidateOwner: owner,
       apply: (found, slot) => {
         const claiming = { ...this.#claimer(owner), mayRun: () => !this.#isStopped && slot() }
-        return takeOver(found, isLapsed, this.#patience(), claiming)
+        return takeOver(found, isLapsed, this.#policy(), claiming)
       },
     })
     for (const delivery of dead) {
@@ -260,7 +263,7 @@ export class Deliverer<Tx> {
     this.wake()
   }
 
-  #patience(): Patience {
+  #policy(): RetryPolicy {
     const { maxAttempts, maxHoldMs } = this.#host
     return { now: this.#store.now(), random: Math.random(), maxAttempts, maxHoldMs }
   }

@@ -1,7 +1,6 @@
 import type { ConversionErrorCode, ConversionWebhookError } from '../errors.js'
 import type { InboxHost, Job, Verdict } from './inbox.js'
 import { endBefore } from '../util/printable.js'
-import { hasOrders, missingOrders, otherHolders, type Holders } from './holders.js'
 import { due, isSuccess } from './ledger.js'
 import {
   deliveryId,
@@ -12,12 +11,13 @@ import {
   logged,
   ordersOf,
   withDelivery,
-  withoutTakes,
+  withoutTakesOrder,
   type Delivery,
   type DeliveryKey,
   type ClaimRecord,
   type LogEntry,
 } from './records.js'
+import { hasOrders, missingOrders, otherHolders, type Holders } from './reservation.js'
 
 /** Who claims a delivery, when, and which events have a handler there. */
 export interface Claimer {
@@ -61,12 +61,12 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   // What has been delivered until now decides whether a fail is a plain one or a reversal.
   const fixed = { ...rest, reversal: verdict.reversal, ...(verdict.previous && { previous: verdict.previous }) }
   if (!handlers.has(delivery.event)) {
-    return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), isUnheard: true }), ...nothing }
+    return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), hadNoHandler: true }), ...nothing }
   }
   const orders = isSuccess(delivery) ? ordersOf(record) : []
   const others = otherHolders(orders, record.id, holders)
   const [other] = others
-  if (other && delivery.takes !== true) {
+  if (other && delivery.takesOrder !== true) {
     const refused = { ...settled(fixed, 'refused', now), takenBy: other.claim }
     return { record: withDelivery(record, key, refused), refused: [refused], reserved: [] }
   }
@@ -77,10 +77,15 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
   const started = withDelivery(record, key, running)
   if (hasConfirm || !isSuccess(delivery)) return { record: started, delivery: running, ...nothing }
-  const { takes: _taken, ...won } = running
+  const { takesOrder: _taken, ...won } = running
   const { identity, order = identity } = record
   const reserved = missingOrders(orders, record.id, holders)
-  return { record: { ...withoutTakes(withDelivery(record, key, won)), order }, delivery: won, refused: [], reserved }
+  return {
+    record: { ...withoutTakesOrder(withDelivery(record, key, won)), order },
+    delivery: won,
+    refused: [],
+    reserved,
+  }
 }
 
 /**
@@ -111,7 +116,7 @@ export function jobOf(claim: string, delivery: Delivery): Job {
 }
 
 /** How long deliveries are retried, with the current time and a random number. */
-export interface Patience {
+export interface RetryPolicy {
   readonly now: number
   /** From 0 to 1, for the jitter: deliveries that failed together are not retried together. */
   readonly random: number
@@ -120,18 +125,23 @@ export interface Patience {
 }
 
 /** Records the verdict on an attempt. Pure. */
-export function settle(record: ClaimRecord, key: DeliveryKey, verdict: Verdict, patience: Patience): ClaimRecord {
+export function settle(record: ClaimRecord, key: DeliveryKey, verdict: Verdict, policy: RetryPolicy): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery === undefined) return record
   if (verdict.state !== 'waiting') {
     const takenBy = verdict.state === 'refused' && verdict.takenBy !== undefined ? { takenBy: verdict.takenBy } : {}
-    return withDelivery(record, key, { ...settled(delivery, verdict.state, patience.now), ...takenBy })
+    return withDelivery(record, key, { ...settled(delivery, verdict.state, policy.now), ...takenBy })
   }
-  return withDelivery(record, key, retriedOrDead(delivery, verdict, patience))
+  return withDelivery(record, key, retriedOrDead(delivery, verdict, policy))
 }
 
 /** Makes a delivery dead though it has attempts left, because a retry would repeat what the last attempt committed. Pure. */
-export function bury(record: ClaimRecord, key: DeliveryKey, error: ConversionWebhookError, now: number): ClaimRecord {
+export function makeDead(
+  record: ClaimRecord,
+  key: DeliveryKey,
+  error: ConversionWebhookError,
+  now: number,
+): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery === undefined) return record
   const { code } = error
@@ -140,16 +150,16 @@ export function bury(record: ClaimRecord, key: DeliveryKey, error: ConversionWeb
 }
 
 /** Ends an attempt whose process is gone. The attempt counts, so that a delivery that crashes each process becomes dead. Pure. */
-export function lapse(record: ClaimRecord, key: DeliveryKey, patience: Patience): ClaimRecord {
+export function lapse(record: ClaimRecord, key: DeliveryKey, policy: RetryPolicy): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery?.state !== 'running') return record
-  const next = retriedOrDead(delivery, { state: 'waiting', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' }, patience)
-  return withDelivery(record, key, next.state === 'waiting' ? { ...next, dueAt: patience.now } : next)
+  const next = retriedOrDead(delivery, { state: 'waiting', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' }, policy)
+  return withDelivery(record, key, next.state === 'waiting' ? { ...next, dueAt: policy.now } : next)
 }
 
-function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, patience: Patience): Delivery {
+function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, policy: RetryPolicy): Delivery {
   const { code, error } = verdict
-  const { now, maxAttempts, maxHoldMs } = patience
+  const { now, maxAttempts, maxHoldMs } = policy
   const until = laterThan(now, verdict.until)
   const isHeld = code === 'ERR_CONVERSION_DELIVERY_HELD'
   const what = isHeld ? 'held' : code === 'ERR_CONVERSION_ATTEMPT_LAPSED' ? 'lapsed' : 'failed'
@@ -170,7 +180,7 @@ function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting'
   const isOver = isHeld ? now - (firstDate ?? heldSince ?? now) >= maxHoldMs : attempts >= maxAttempts
   if (isOver) return settled(next, 'dead', now)
   if (until !== undefined) return { ...next, state: 'waiting', heldUntil: until, dueAt: until }
-  return { ...next, state: 'waiting', dueAt: now + retryDelayMs(isHeld ? holds : attempts, patience.random) }
+  return { ...next, state: 'waiting', dueAt: now + retryDelayMs(isHeld ? holds : attempts, policy.random) }
 }
 
 /** The date, or undefined if it is past by the clock of deliveries, which is not the clock of the process that asked `confirm`. */
@@ -200,8 +210,8 @@ export function replayed(record: ClaimRecord, delivery: Delivery, holders: Holde
   const { heldSince: _held, firstDate: _first, heldUntil: _until, takenBy, settledAt, state, ...rest } = delivery
   const before: readonly LogEntry[] = settledAt === undefined ? [] : [{ at: settledAt, what: state }]
   const log = logged(delivery.log, ...before, { at: now, what: 'replayed' })
-  const takes = takenBy === undefined || hasOrders(record, holders) ? {} : { takes: true }
-  return { ...rest, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log, ...takes }
+  const takesOrder = takenBy === undefined || hasOrders(record, holders) ? undefined : true
+  return { ...rest, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log, ...(takesOrder && { takesOrder }) }
 }
 
 function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | 'dead', now: number): Delivery {

@@ -4,10 +4,10 @@ import { settlesWithin } from '../util/settles-within.js'
 import { AttachedInbox } from './attached-inbox.js'
 import { recordCallback } from './transitions.js'
 import { Deliverer } from './deliverer.js'
-import { identityOf, peopleOf } from './identity.js'
 import type { Accepted, Inbox } from './inbox.js'
 import { keptWith, type QuarantinedCallback } from './quarantine.js'
 import type { DurableStore } from './store.js'
+import { identityOf, peopleOf } from './claims.js'
 
 /** Milliseconds that `close` waits for a look that is under way: the storage may never answer. */
 const idleWithinMs = 700
@@ -33,12 +33,12 @@ export class DurableInbox<Tx, Commit> extends AttachedInbox implements Inbox<Com
   async accept(callback: Callback): Promise<Accepted> {
     const deliverer = this.#open()
     const identity = identityOf(callback)
-    const { accepted, takenUp } = await deliverer.change({
+    const { accepted, started } = await deliverer.change({
       callback: { identity, people: peopleOf(callback) },
       apply: (found, slot) => recordCallback(found, identity, callback, deliverer.claiming(slot)),
     })
     debug.inbox('%s %s %s', shortId(accepted.id), callback.status, accepted.outcome)
-    if (accepted.outcome === 'accepted' && takenUp === undefined) this.wake()
+    if (accepted.outcome === 'accepted' && started === undefined) this.wake()
     return accepted
   }
 

@@ -9,7 +9,7 @@ interface Facts {
   /** The first amount that a success stated; a success with another amount is a conflict. */
   readonly purchaseValue?: number
   /** Addresses and amount were pruned or erased. Repeats do not restore them, so contradictions are no longer detected. */
-  readonly isForgotten?: boolean
+  readonly isEmptied?: boolean
 }
 
 /** What the ledger must know of a delivery. */
@@ -21,7 +21,7 @@ export interface Entry {
   /** Whether this is a fail that takes back a delivered success. */
   readonly reversal: boolean
   /** Done because its event had no handler: there is no handler's effect that a fail would have to take back. */
-  readonly isUnheard?: boolean
+  readonly hadNoHandler?: boolean
   readonly previous?: Previous
 }
 
@@ -65,7 +65,7 @@ export function decide(recorded: Recorded | undefined, callback: Callback): Deci
   const counts = status === 'success' || (status === 'pending' && verdict !== 'stale')
   const goal = (known?.goal ?? false) || (saysGoal && counts)
   const isEvent = verdict === 'event'
-  const learnt = known?.isForgotten === true ? {} : said
+  const learnt = known?.isEmptied === true ? {} : said
   const merged: Facts = { ...learnt, ...known, status: known && !isEvent ? known.status : status, goal }
   const previous: { previous?: Previous } = recorded ? { previous: previousOf(recorded) } : {}
 
@@ -107,7 +107,7 @@ export function due(recorded: Recorded, delivery: Entry): Due {
       previous: { status: 'success', goalComplete: isGoalDelivered(earlier) },
     }
   }
-  if (isFailTold(others)) return withdraw
+  if (isPlainFailDone(others)) return withdraw
   if (delivery.previous?.status !== 'success') return { action: 'deliver', reversal: false, ...asRecorded }
   // The success before this fail was never delivered, so the handler gets the status before that success.
   const before = earlier.find(({ event }) => event === 'success')?.previous
@@ -115,8 +115,8 @@ export function due(recorded: Recorded, delivery: Entry): Due {
 }
 
 /** Whether a handler completed the delivery. */
-function isTold({ state, isUnheard }: Entry): boolean {
-  return state === 'done' && isUnheard !== true
+function isHandled({ state, hadNoHandler }: Entry): boolean {
+  return state === 'done' && hadNoHandler !== true
 }
 
 /** Whether the event pays an order: only then is `confirm` asked and the order reserved. */
@@ -126,16 +126,16 @@ export function isSuccess({ event }: Pick<Entry, 'event'>): boolean {
 
 /** Whether a handler completed a success or goal, which a fail has to take back. */
 export function isDelivered(deliveries: readonly Entry[]): boolean {
-  return deliveries.some((delivery) => isSuccess(delivery) && isTold(delivery))
+  return deliveries.some((delivery) => isSuccess(delivery) && isHandled(delivery))
 }
 
 /** Whether the plain fail is done. A claim has at most one. */
-export function isFailTold(deliveries: readonly Entry[]): boolean {
+export function isPlainFailDone(deliveries: readonly Entry[]): boolean {
   return deliveries.some(({ event, reversal, state }) => event === 'fail' && !reversal && state === 'done')
 }
 
 function isGoalDelivered(deliveries: readonly Entry[]): boolean {
-  return deliveries.some((delivery) => delivery.event === 'goalComplete' && isTold(delivery))
+  return deliveries.some((delivery) => delivery.event === 'goalComplete' && isHandled(delivery))
 }
 
 /** The `previous` of a callback that arrives now. */
@@ -154,12 +154,12 @@ function factsOf({ status, params }: Callback): Pick<Facts, 'purchaseValue'> {
   return amount === undefined ? {} : { purchaseValue: Number(amount) }
 }
 
-function factsFrom({ status, goal, purchaseValue, isForgotten }: Facts): Facts {
+function factsFrom({ status, goal, purchaseValue, isEmptied }: Facts): Facts {
   return {
     status,
     goal,
     ...(purchaseValue !== undefined && { purchaseValue }),
-    ...(isForgotten === true && { isForgotten }),
+    ...(isEmptied === true && { isEmptied }),
   }
 }
 

@@ -5,19 +5,17 @@ import { settlesWithin } from '../util/settles-within.js'
 import { AttachedInbox } from './attached-inbox.js'
 import { claim, isSettled, jobOf, settle, withdrawOvertaken } from './delivery.js'
 import { type Lost, recordIn } from './transitions.js'
-import { holdersBy } from './holders.js'
-import { identityOf, peopleOf } from './identity.js'
 import type { Accepted, Delivering, Inbox, Verdict } from './inbox.js'
-import { tellLost } from './lost.js'
 import { memoryBudget, type QuarantinedCallback } from './quarantine.js'
 import { findDelivery, isUnsettled, keyOf, ordersOf, type Delivery, type DeliveryKey } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
-import { reserving } from './reserve-and-commit.js'
+import { reserving, giveUpOn, isLate, reportLostOrder } from './running-attempt.js'
 import type { Slot } from './slots.js'
-import { giveUpOn, isLate } from './stuck.js'
 import { detached } from './weight.js'
-import { Identities, memoryRoom, type Identity } from './stores/identities.js'
+import { MemoryClaims, memoryRoom, type MemoryClaim } from './stores/memory-claims.js'
 import { MemoryStore } from './stores/memory-store.js'
+import { identityOf, peopleOf } from './claims.js'
+import { holdersBy } from './reservation.js'
 
 /**
  * An inbox in the memory of one process, lost when the process ends. Holds 10,000 conversions and 64 MiB, and 1,000 refused callbacks and
@@ -31,7 +29,7 @@ export function memoryInbox(): Inbox<undefined> {
 
 /** A memory inbox with other limits, for tests. @internal */
 export function openMemory(room = memoryRoom, budget = memoryBudget): Inbox<undefined> {
-  const identities = new Identities<Work>(room)
+  const identities = new MemoryClaims<Work>(room)
   return new MemoryInbox(identities, new MemoryStore(identities, budget))
 }
 
@@ -54,11 +52,11 @@ function newWork(): Work {
 
 class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   readonly isDurable = false
-  readonly #identities: Identities<Work>
+  readonly #identities: MemoryClaims<Work>
   readonly #store: MemoryStore
   #started: Promise<void> | undefined
 
-  constructor(identities: Identities<Work>, store: MemoryStore) {
+  constructor(identities: MemoryClaims<Work>, store: MemoryStore) {
     super(store)
     this.#identities = identities
     this.#store = store
@@ -141,13 +139,13 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   }
 
   /** Attempts several deliveries of a claim, and resolves with the failures. */
-  async #runAll(identity: Identity<Work>, keys: readonly DeliveryKey[]): Promise<readonly Failure[]> {
+  async #runAll(identity: MemoryClaim<Work>, keys: readonly DeliveryKey[]): Promise<readonly Failure[]> {
     const results = await Promise.all(keys.map((key) => this.#join(identity, key)))
     this.#withdrawOvertaken(identity)
     return results.filter((failure) => failure !== undefined)
   }
 
-  #withdrawOvertaken(identity: Identity<Work>): void {
+  #withdrawOvertaken(identity: MemoryClaim<Work>): void {
     this.#identities.change(
       identity,
       withdrawOvertaken(identity.record, Date.now(), (key) => identity.work?.attempts.has(attemptKey(key)) ?? false),
@@ -155,7 +153,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   }
 
   /** The attempt that is under way for a delivery, or a new one behind the last of its claim. */
-  #join(identity: Identity<Work>, key: DeliveryKey): Promise<Failure | undefined> {
+  #join(identity: MemoryClaim<Work>, key: DeliveryKey): Promise<Failure | undefined> {
     const work = identity.work ?? newWork()
     if (identity.work === undefined) this.#identities.setWork(identity, work)
     const id = attemptKey(key)
@@ -172,13 +170,13 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     return attempt
   }
 
-  #endWorkIfIdle(identity: Identity<Work>, { attempts, running }: Work): void {
+  #endWorkIfIdle(identity: MemoryClaim<Work>, { attempts, running }: Work): void {
     if (attempts.size > 0 || running.size > 0) return
     this.#identities.setWork(identity, undefined)
   }
 
   async #attempt(
-    identity: Identity<Work>,
+    identity: MemoryClaim<Work>,
     work: Work,
     key: DeliveryKey,
     turn: Promise<unknown> | undefined,
@@ -224,14 +222,14 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     return verdict.state === 'waiting' ? verdict : undefined
   }
 
-  #settle(identity: Identity<Work>, key: DeliveryKey, verdict: Verdict): void {
+  #settle(identity: MemoryClaim<Work>, key: DeliveryKey, verdict: Verdict): void {
     this.#identities.change(identity, settle(identity.record, key, verdict, { now: Date.now(), ...noRetries }))
     const settled = findDelivery(identity.record, key)
     if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record.id, deliveries: [settled] })
   }
 
   /** Claims a delivery; without one in the result there is nothing to run. */
-  #claim(identity: Identity<Work>, key: DeliveryKey): { delivery?: Delivery; lost: Lost } {
+  #claim(identity: MemoryClaim<Work>, key: DeliveryKey): { delivery?: Delivery; lost: Lost } {
     const { record: found } = identity
     const holders = holdersBy(ordersOf(found), (order) => this.#identities.holder(order))
     const { handlers, hasConfirm } = this.host
@@ -243,7 +241,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   }
 
   #tell(lost: Lost): void {
-    tellLost(this.#store, lost, this.host).catch((error: unknown) => {
+    reportLostOrder(this.#store, lost, this.host).catch((error: unknown) => {
       this.host.onError(error)
     })
   }

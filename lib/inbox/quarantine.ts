@@ -1,9 +1,9 @@
 import type { Callback } from '../callback/conversion.js'
 import type { Received } from '../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../errors.js'
-import { hashOf } from './identity.js'
 import type { LogEntry } from './records.js'
 import type { Difference } from './vocabulary.js'
+import { hashOf } from '../util/hash-of.js'
 
 /* Refused callbacks and conflicts: what is kept of them, what a repeat changes, and which are dropped when there are too many. Pure. */
 

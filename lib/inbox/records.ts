@@ -1,7 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
 import type { ConversionErrorCode } from '../errors.js'
-import { orderKey, type People } from './identity.js'
-import { isDelivered, isFailTold, type Decision, type Entry, type Recorded } from './ledger.js'
+import { isDelivered, isPlainFailDone, type Decision, type Entry, type Recorded } from './ledger.js'
 import type { ConversionEvent, DeliveryState } from './vocabulary.js'
 
 /** One event of one claim on its way to its handler, as every store keeps it. */
@@ -29,15 +28,20 @@ export interface Delivery extends Entry {
   readonly takenBy?: string
   /**
    * A person replayed the delivery while another claim had the order: the next yes takes the order from that claim. Once the claim has its
-   * orders, `takes` is cleared in all its deliveries, since a person may later move the orders on.
+   * orders, `takesOrder` is cleared in all its deliveries, since a person may later move the orders on.
    */
-  readonly takes?: boolean
+  readonly takesOrder?: boolean
   /** What happened to the delivery between its recording and its settlement; only the last entries are kept. */
   readonly log: readonly LogEntry[]
 }
 
 /** Identifies an attempt at a delivery: one owner may make several, one after another. */
 export type AttemptMark = { readonly [Name in 'owner' | 'startedAt']?: Delivery[Name] | undefined }
+
+/** Whether two attempts at one delivery are the same one. */
+export function isSameAttempt(one: AttemptMark, other: AttemptMark): boolean {
+  return one.owner !== undefined && one.owner === other.owner && one.startedAt === other.startedAt
+}
 
 /** One thing that happened to a delivery or a quarantined callback. */
 export interface LogEntry {
@@ -71,13 +75,19 @@ export interface Repeats {
   readonly lastAt: number
 }
 
+/** The two addresses of a callback, as they are compared. A missing address is a value of its own. */
+export interface People {
+  readonly referrerEmail?: string
+  readonly refereeEmail?: string
+}
+
 /** The ids and people of a claim. */
 export interface ClaimHead extends People {
   readonly id: string
   /** The claims of an identity share its lock. */
   readonly identity: string
   /** A hash of the people, kept after prune and erase. Absent for a replayed conflict: no callback belongs to one by its people. */
-  readonly people?: string
+  readonly peopleHash?: string
 }
 
 /** Everything that is recorded of one claim. A store reads and writes the whole record while the identity is locked. */
@@ -133,7 +143,7 @@ export function applyDecision(
   let sequence = Math.max(0, ...deliveries.map((delivery) => delivery.sequence))
   for (const event of events) {
     // A fail after a delivered success, or after a plain fail that is done, can only be a reversal. Others are decided when claimed.
-    const reversal = event === 'fail' && (isDelivered(deliveries) || isFailTold(deliveries))
+    const reversal = event === 'fail' && (isDelivered(deliveries) || isPlainFailDone(deliveries))
     const key = keyOf({ event, reversal })
     const old = deliveries.find((delivery) => keyOf(delivery) === key)
     const delivery: Delivery = {
@@ -181,11 +191,11 @@ export function withDelivery(record: ClaimRecord, key: DeliveryKey, delivery: De
   return { ...record, deliveries: record.deliveries.map((each) => (keyOf(each) === key ? delivery : each)) }
 }
 
-/** The record without `takes`, for a claim that gets its orders. */
-export function withoutTakes(record: ClaimRecord): ClaimRecord {
+/** The record without `takesOrder`, for a claim that gets its orders. */
+export function withoutTakesOrder(record: ClaimRecord): ClaimRecord {
   const deliveries = record.deliveries.map((delivery) => {
-    if (delivery.takes !== true) return delivery
-    const { takes: _taken, ...kept } = delivery
+    if (delivery.takesOrder !== true) return delivery
+    const { takesOrder: _taken, ...kept } = delivery
     return kept
   })
   return { ...record, deliveries }
@@ -215,7 +225,7 @@ export function emptied(record: ClaimRecord): ClaimRecord {
       log: delivery.log.map(withoutMessage),
     }
   })
-  return { ...rest, isForgotten: true, deliveries }
+  return { ...rest, isEmptied: true, deliveries }
 }
 
 /** The record without personal scopes. The identity does not change: it is a hash. */
@@ -229,15 +239,6 @@ export function withoutScope(record: ClaimRecord, isPersonal: (scope: string) =>
 }
 
 /** Whether the payload was dropped: a valid callback has at least the parameter with its status. */
-export function isEmptied({ params }: Callback): boolean {
+export function lacksPayload({ params }: Callback): boolean {
   return Object.keys(params).length === 0
-}
-
-/** The order id by which a record is found. */
-export function orderIdOf({ deliveries }: ClaimRecord): string | undefined {
-  for (const { callback } of deliveries) {
-    const text = callback.params.orderID
-    if (text !== undefined) return orderKey(text)
-  }
-  return undefined
 }

@@ -1,13 +1,52 @@
-import { orderIdentity } from './identity.js'
+import { orderIdentity } from './claims.js'
 import type { Reserved, Verdict } from './inbox.js'
-import { hasOrders, missingOrders, otherHolders, type Holders } from './holders.js'
 import { isSuccess } from './ledger.js'
-import { withoutTakes, type ClaimRecord, type Delivery } from './records.js'
+import { isRunning, ordersOf, withoutTakesOrder, type ClaimRecord, type Delivery } from './records.js'
 
 /*
  * One order, one claim: before a handler of `success` or `goalComplete` runs, its claim must have two orders, the identity and the order
  * that `confirm` named. Pure.
  */
+
+/** The claim that has an order. */
+export interface Holder {
+  readonly claim: string
+  /** Whether one of its deliveries runs. */
+  readonly isRunning: boolean
+}
+
+/** The claim that has each order, by the order's identity. */
+export type Holders = ReadonlyMap<string, Holder>
+
+export function holderOf(record: ClaimRecord): Holder {
+  return { claim: record.id, isRunning: isRunning(record) }
+}
+
+/** Finds the holder of each order, one by one. */
+export function holdersBy(orders: Iterable<string>, find: (order: string) => Holder | undefined): Holders {
+  const holders = new Map<string, Holder>()
+  for (const order of orders) {
+    const holder = find(order)
+    if (holder) holders.set(order, holder)
+  }
+  return holders
+}
+
+/** The holders of these orders other than this claim. */
+export function otherHolders(orders: readonly string[], claim: string, holders: Holders): readonly Holder[] {
+  const all = orders.map((order) => holders.get(order)).filter((holder) => holder !== undefined)
+  return all.filter((holder) => holder.claim !== claim)
+}
+
+/** Those of these orders that the claim does not have. */
+export function missingOrders(orders: readonly string[], claim: string, holders: Holders): readonly string[] {
+  return [...new Set(orders)].filter((order) => holders.get(order)?.claim !== claim)
+}
+
+/** Whether a claim has both of its orders, so that it may be paid. */
+export function hasOrders(claim: ClaimRecord, holders: Holders): boolean {
+  return missingOrders(ordersOf(claim), claim.id, holders).length === 0
+}
 
 export type Reservation =
   /** The claim gets the orders in `reserved`, and keeps those that it had. */
@@ -26,16 +65,16 @@ export function reserve(
   holders: Holders,
   order: string = record.identity,
 ): Reservation {
-  const takes = delivery.takes === true
-  if (record.order !== undefined && record.order !== order && !takes) return { isAnotherOrder: true }
+  const takesOrder = delivery.takesOrder === true
+  if (record.order !== undefined && record.order !== order && !takesOrder) return { isAnotherOrder: true }
   const keys = [record.identity, order]
   const others = otherHolders(keys, record.id, holders)
   const [other] = others
-  if (other && !takes) return { verdict: { state: 'refused', takenBy: other.claim } }
+  if (other && !takesOrder) return { verdict: { state: 'refused', takenBy: other.claim } }
   if (others.some(({ isRunning }) => isRunning)) {
     return { verdict: { state: 'waiting', code: 'ERR_CONVERSION_ORDER_TAKEN' } }
   }
-  return { record: { ...withoutTakes(record), order }, reserved: missingOrders(keys, record.id, holders) }
+  return { record: { ...withoutTakesOrder(record), order }, reserved: missingOrders(keys, record.id, holders) }
 }
 
 /**

@@ -1,5 +1,6 @@
-import { bitsOf, emailKey, hashOf, orderKey } from './identity.js'
 import type { QuarantinedCallback } from './quarantine.js'
+import { bitsOf, hashOf } from '../util/hash-of.js'
+import { emailKey, orderKey } from './claims.js'
 
 /* The strings by which a quarantined callback is found: those that may be an order id or an e-mail address. Pure. */
 

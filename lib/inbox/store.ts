@@ -1,9 +1,9 @@
-import type { Holders } from './holders.js'
-import type { People } from './identity.js'
+import { ConversionWebhookError } from '../errors.js'
 import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
-import { ordersOf, type AttemptMark, type ClaimRecord, type Delivery } from './records.js'
+import { ordersOf, type AttemptMark, type ClaimRecord, type Delivery, type People } from './records.js'
 import type { Sought } from './search.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './vocabulary.js'
+import type { Holders } from './reservation.js'
 
 /** What a change finds inside its transaction. */
 export interface Found {
@@ -39,9 +39,9 @@ export interface Change<T, Tx = never> {
   /** The id of a quarantined callback. */
   readonly quarantined?: string
   /** Owner of the candidate being processed. If no delivery runs under it after this change, its ticket is finished. */
-  readonly candidate?: string
+  readonly candidateOwner?: string
   /** Owner of the attempt being settled. If no delivery runs under it after this change, its ticket is finished, even if nothing is written. */
-  readonly attempt?: string | undefined
+  readonly attemptOwner?: string | undefined
   /** Pure. Called again, with what is found then, if the transaction is repeated. */
   readonly apply: (found: Found) => Changed<T>
   /** Runs in the same transaction; if it throws, the transaction is rolled back. Its return value is awaited at most once. */
@@ -190,4 +190,18 @@ export interface DurableStore<Tx> extends Store<Tx> {
   /** Calls `wake` whenever there may be new candidates. */
   listen(wake: () => void): void
   close(): Promise<void>
+}
+
+/** A store's rejection when an effect has ended its own transaction: the effect may be committed, and must not be repeated. */
+class TransactionEnded extends ConversionWebhookError {
+  readonly isTransactionEnded = true
+}
+
+/** The error of an effect that ended its transaction; `cause` is what the effect threw, if it threw. */
+export function transactionEnded(details: { readonly cause?: unknown } = {}): ConversionWebhookError {
+  return new TransactionEnded('ERR_CONVERSION_COMMIT_INVALID', { values: { why: 'ended' }, ...details })
+}
+
+export function isTransactionEnded(error: unknown): error is ConversionWebhookError {
+  return error instanceof Error && 'isTransactionEnded' in error
 }

@@ -1,9 +1,8 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { belongsTo, differences, ledgerDifferences, type Belonging } from './claims.js'
-import { claimNext, lapse, settle, withdrawOvertaken, type Claimer, type Patience } from './delivery.js'
+import { claimNext, lapse, settle, withdrawOvertaken, type Claimer, type RetryPolicy } from './delivery.js'
 import type { Accepted, Reserved, Verdict } from './inbox.js'
-import { isSameAttempt } from './lapsed.js'
 import { decide, previousOf } from './ledger.js'
 import { conflictOf, type ConflictRecord } from './quarantine.js'
 import {
@@ -14,6 +13,7 @@ import {
   type ClaimRecord,
   type Delivery,
   type DeliveryKey,
+  isSameAttempt,
 } from './records.js'
 import { mayPay, reserve } from './reservation.js'
 import type { Changed, Found } from './store.js'
@@ -22,7 +22,7 @@ import type { Contradiction, Difference, Outcome } from './vocabulary.js'
 /* What recording, claiming and settling change in the claims of an identity. Pure, since a transaction that is repeated calls them again. */
 
 /** A delivery that was claimed and is about to run. */
-export interface TakenUp {
+export interface StartedDelivery {
   /** The id of its claim. */
   readonly claim: string
   readonly delivery: Delivery
@@ -39,8 +39,8 @@ export interface Lost {
 export type Claiming = Omit<Claimer, 'holders'> & { readonly mayRun: () => boolean }
 
 /** The result of every change that may claim a delivery. */
-export interface Taking {
-  readonly takenUp?: TakenUp
+export interface ClaimResult {
+  readonly started?: StartedDelivery
   readonly lost?: Lost
 }
 
@@ -119,7 +119,7 @@ export function recordCallback(
   identity: string,
   callback: Callback,
   claiming: Claiming | undefined,
-): Changed<Taking & { accepted: Accepted }> {
+): Changed<ClaimResult & { accepted: Accepted }> {
   const recording = recordIn(claims, holders.get(identity)?.claim, identity, callback)
   const { outcome } = recording
   if (recording.outcome === 'conflict') {
@@ -127,7 +127,7 @@ export function recordCallback(
     return { conflict, counted: outcome, result: { accepted: { outcome, id: conflict.id, contradiction } } }
   }
   const record = withdrawOvertaken(recording.record, callback.receivedAt)
-  const taken = takeUp(record, holders, claiming)
+  const taken = claimIfAllowed(record, holders, claiming)
   return { ...taken, counted: outcome, result: { accepted: { outcome, id: record.id }, ...taken.result } }
 }
 
@@ -136,14 +136,14 @@ export function settleAttempt(
   { record, holders }: Found,
   delivery: Delivery,
   verdict: Verdict,
-  patience: Patience,
+  policy: RetryPolicy,
   claiming: Claiming | undefined,
-): Changed<Taking & { isDead: boolean }> {
+): Changed<ClaimResult & { isDead: boolean }> {
   if (record === undefined) return { result: { isDead: false } }
   const isMine = isOurs(record, delivery)
-  const settled = isMine ? settle(record, keyOf(delivery), verdict, patience) : record
+  const settled = isMine ? settle(record, keyOf(delivery), verdict, policy) : record
   const after = isMine ? findDelivery(settled, keyOf(delivery)) : undefined
-  const taken = takeUp(withdrawOvertaken(settled, patience.now), holders, claiming)
+  const taken = claimIfAllowed(withdrawOvertaken(settled, policy.now), holders, claiming)
   const deliveries = [...(after?.takenBy === undefined ? [] : [after]), ...(taken.result.lost?.deliveries ?? [])]
   const lost = { claim: record.id, deliveries }
   return { ...taken, result: { ...taken.result, lost, isDead: after?.state === 'dead' } }
@@ -170,38 +170,42 @@ export function reserveOrder(
 export function commitAttempt(
   { record, holders }: Partial<Found>,
   delivery: Delivery,
-  patience: Patience,
+  policy: RetryPolicy,
   order: string | undefined,
 ): Changed<undefined> {
   if (!record || !isOurs(record, delivery)) throw new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
   if (!holders || !mayPay(record, delivery, holders, order))
     throw new ConversionWebhookError('ERR_CONVERSION_ORDER_TAKEN')
-  return { record: settle(record, keyOf(delivery), { state: 'done' }, patience), result: undefined }
+  return { record: settle(record, keyOf(delivery), { state: 'done' }, policy), result: undefined }
 }
 
 /** Ends attempts whose process is gone, and claims what can be delivered now. */
 export function takeOver(
   { record, holders }: Found,
   isLapsed: (attempt: AttemptMark) => boolean,
-  patience: Patience,
+  policy: RetryPolicy,
   claiming: Claiming,
-): Changed<Taking & { dead: readonly Delivery[]; isChanged: boolean }> {
+): Changed<ClaimResult & { dead: readonly Delivery[]; isChanged: boolean }> {
   if (record === undefined) return { result: { dead: [], isChanged: false } }
   const lapsed = record.deliveries.filter((delivery) => delivery.owner !== undefined && isLapsed(delivery))
-  const brought = lapsed.reduce((found, delivery) => lapse(found, keyOf(delivery), patience), record)
+  const brought = lapsed.reduce((found, delivery) => lapse(found, keyOf(delivery), policy), record)
   const dead = lapsed.filter((delivery) => findDelivery(brought, keyOf(delivery))?.state === 'dead')
-  const taken = takeUp(brought, holders, claiming)
+  const taken = claimIfAllowed(brought, holders, claiming)
   return { ...taken, result: { ...taken.result, dead, isChanged: taken.record !== record } }
 }
 
-function takeUp(record: ClaimRecord, holders: Found['holders'], claiming: Claiming | undefined): Changed<Taking> {
+function claimIfAllowed(
+  record: ClaimRecord,
+  holders: Found['holders'],
+  claiming: Claiming | undefined,
+): Changed<ClaimResult> {
   if (claiming === undefined) return { record, result: {} }
   const { record: claimed, delivery, refused, reserved } = claimNext(record, { ...claiming, holders }, claiming.mayRun)
   const lost = { claim: record.id, deliveries: refused }
   return {
     record: claimed,
     reserved,
-    result: { lost, ...(delivery && { takenUp: { claim: record.id, delivery } }) },
+    result: { lost, ...(delivery && { started: { claim: record.id, delivery } }) },
   }
 }
 

@@ -1,5 +1,5 @@
+import { emailKey } from '../claims.js'
 import { isUtf8 } from 'node:buffer'
-import { emailKey } from '../identity.js'
 
 /** Strings in which addresses are looked for. */
 export interface Texts {

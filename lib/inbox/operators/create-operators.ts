@@ -1,18 +1,26 @@
 import { storageError } from '../../errors.js'
 import { lastErrorOf } from '../delivery.js'
-import { hasOrders, type Holders } from '../holders.js'
-import { emailKey, orderKey } from '../identity.js'
 import type { InboxHost } from '../inbox.js'
 import { eraser, pruner } from './prune-and-erase.js'
 import { historyOf } from './history.js'
 import { claimOfConflict, quarantineStates, receivedAtOf, scopeOf, type QuarantinedCallback } from '../quarantine.js'
-import { Pace } from '../pace.js'
+import { ShortTurns } from '../../util/short-turns.js'
 import { invalidQuery, fieldsOfQuery, isWholeNumber, optionalString, requireId } from './queries.js'
-import { deliveryId, findDelivery, isEmptied, keyOf, ordersOf, splitDeliveryId, type ClaimRecord } from '../records.js'
+import {
+  deliveryId,
+  findDelivery,
+  lacksPayload,
+  keyOf,
+  ordersOf,
+  splitDeliveryId,
+  type ClaimRecord,
+} from '../records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
 import { maxClaims, type Position, type Store, type StoredDelivery } from '../store.js'
 import type { InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, Operators } from '../operators.js'
+import { emailKey, orderKey } from '../claims.js'
+import { hasOrders, type Holders } from '../reservation.js'
 
 const states: readonly InboxState[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
 
@@ -38,7 +46,7 @@ export function createOperators(
     const { claim, scope, delivery } = stored
     const { event, state, callback, attempts, startedAt, dueAt, heldUntil } = delivery
     const takenBy = takerOf(stored, holders)
-    const conversion = isEmptied(callback) ? undefined : host()?.conversionOf(callback)
+    const conversion = lacksPayload(callback) ? undefined : host()?.conversionOf(callback)
     const lastError = lastErrorOf(delivery)
     return {
       id: deliveryId(claim, keyOf(delivery)),
@@ -101,7 +109,7 @@ export function createOperators(
 
   async function rowsOf(found: readonly (StoredDelivery | QuarantinedCallback)[]): Promise<readonly InboxRow[]> {
     const rows: InboxRow[] = []
-    const pace = new Pace()
+    const pace = new ShortTurns()
     for (let from = 0; from < found.length; from += rowsAtATime) {
       const some = found.slice(from, from + rowsAtATime)
       const orders = some.flatMap((each) => ('delivery' in each ? [each.identity, each.order] : [each.identity]))

@@ -1,9 +1,9 @@
 import { addressFinder } from './addresses.js'
 import { textsOfQuarantined, textsOfRecord, textsOfRecorded } from './mentions.js'
-import { Pace, Portions } from '../pace.js'
+import { ShortTurns, Portions } from '../../util/short-turns.js'
 import { receivedAtOf, withoutRecorded } from '../quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
-import { emptied, isEmptied, isUnsettled, withoutScope, type ClaimRecord } from '../records.js'
+import { emptied, lacksPayload, isUnsettled, withoutScope, type ClaimRecord } from '../records.js'
 import type { Erased, Pruned } from '../operators.js'
 import type { Position, Settled, Store } from '../store.js'
 import type { Difference } from '../vocabulary.js'
@@ -25,7 +25,7 @@ export function pruner(store: Store) {
       isOldEnough(record, before) && !isPruned(record) ? emptied(record) : undefined
     let pruned = 0
     const portions = new Portions()
-    const pace = new Pace()
+    const pace = new ShortTurns()
     for await (const records of store.settled === undefined ? allRecords(store) : settledRecords(store, before)) {
       const ids = records.filter((record) => prune(record)).map(({ id }) => id)
       const done = await portions.each(ids, (id) => rewrite(store, id, prune))
@@ -63,7 +63,7 @@ export function eraser(store: Store) {
       else if (await store.quarantined(id)) waiting.push(id)
     }
     const portions = new Portions()
-    const pace = new Pace()
+    const pace = new ShortTurns()
     for await (const records of allRecords(store)) {
       const ids: string[] = []
       for (const record of records) {
@@ -88,7 +88,7 @@ function isOldEnough({ deliveries }: ClaimRecord, before: number): boolean {
 }
 
 function isPruned({ deliveries }: ClaimRecord): boolean {
-  return deliveries.every(({ callback }) => isEmptied(callback))
+  return deliveries.every(({ callback }) => lacksPayload(callback))
 }
 
 /** Drops the personal recorded values of another claim from a conflict. */
@@ -140,7 +140,7 @@ async function* settledRecords(store: Store, before: number) {
 
 /** All quarantined callbacks, one by one; new callbacks are answered in between. */
 async function* allQuarantined(store: Store) {
-  const pace = new Pace()
+  const pace = new ShortTurns()
   for (let before: Position | undefined; ;) {
     const page = await store.quarantine({ limit: quarantinedAtOnce, before })
     for (const quarantined of page) {

@@ -1,7 +1,5 @@
 import { ConversionWebhookError, type ReplayFault } from '../../errors.js'
 import { replayed, withdrawOvertaken } from '../delivery.js'
-import { otherHolders, type Holder } from '../holders.js'
-import { identityOf, peopleOf } from '../identity.js'
 import type { InboxHost, RereadResult } from '../inbox.js'
 import { decide, isSuccess } from '../ledger.js'
 import {
@@ -15,7 +13,7 @@ import { requireId } from './queries.js'
 import {
   applyDecision,
   findDelivery,
-  isEmptied,
+  lacksPayload,
   keyOf,
   logged,
   ordersOf,
@@ -27,6 +25,8 @@ import {
 import type { Changed, Store } from '../store.js'
 import type { Contradiction } from '../vocabulary.js'
 import { recordDecided, recordIn } from '../transitions.js'
+import { identityOf, peopleOf } from '../claims.js'
+import { otherHolders, type Holder } from '../reservation.js'
 
 /** `replay` over any store: marks a delivery or a quarantined callback for one more try, then calls `wake`. */
 export function replayer(store: Store, wake: (identity?: string) => void) {
@@ -52,9 +52,9 @@ async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Pr
       const delivery = findDelivery(record, key)
       if (delivery === undefined) throw unknownRecord()
       if (!['dead', 'refused', 'waiting'].includes(delivery.state)) throw impossible({ state: delivery.state })
-      if (isEmptied(delivery.callback)) throw impossible({ why: 'emptied' })
+      if (lacksPayload(delivery.callback)) throw impossible({ why: 'emptied' })
       const next = replayed(record, delivery, holders, Date.now())
-      if (next.takes === true) requireNoneRunning(otherHolders(ordersOf(record), record.id, holders))
+      if (next.takesOrder === true) requireNoneRunning(otherHolders(ordersOf(record), record.id, holders))
       return { record: withDelivery(record, key, next), result: undefined }
     },
   })
@@ -119,7 +119,7 @@ function replayAsClaim(store: Store, { id, callback, identity }: ConflictRecord)
       const applied = applyDecision(head, record, callback, decide(record, callback))
       // If no claim has the order, nothing is taken: the person has not seen the claim that gets the order later.
       const takes = (each: Delivery) => others.length > 0 && isSuccess(each) && applied.keys.includes(keyOf(each))
-      const deliveries = applied.record.deliveries.map((each) => (takes(each) ? { ...each, takes: true } : each))
+      const deliveries = applied.record.deliveries.map((each) => (takes(each) ? { ...each, takesOrder: true } : each))
       return { ...done, record: { ...applied.record, deliveries }, result: id }
     },
   })

@@ -1,6 +1,6 @@
-import { fittingPeople, rivalIds } from '../claims.js'
-import { peopleKey, type People } from '../identity.js'
+import { fittingPeopleHashes, rivalIds, hashOfPeople } from '../claims.js'
 import { joined, raw, sql, type Sql } from './sql.js'
+import type { People } from '../records.js'
 
 /** The indexes of rivals, by what comes in them after the identity. */
 type Index = 'people' | 'referrer' | 'referee'
@@ -32,8 +32,8 @@ export function rivalsFor(
     return sql`SELECT id FROM (${select(indexed)} ${end}) AS agreeing`
   }
   const selects = [
-    select({ condition: inList('people', fittingPeople(identity, people)), index: 'people' }),
-    select({ condition: inList('id', rivalIds(identity, peopleKey(identity, people))) }),
+    select({ condition: inList('people', fittingPeopleHashes(identity, people)), index: 'people' }),
+    select({ condition: inList('id', rivalIds(identity, hashOfPeople(identity, people))) }),
     ...agreeingWith(people).map(first),
   ]
   return joined(selects, ' UNION ')

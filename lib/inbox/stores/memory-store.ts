@@ -1,8 +1,7 @@
-import { holdersBy, type Holders } from '../holders.js'
 import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { deliveryId, isHeld, keyOf, orderIdOf, type ClaimRecord } from '../records.js'
+import { deliveryId, isHeld, keyOf, type ClaimRecord } from '../records.js'
 import { searchForms, soughtForms } from '../search.js'
-import type { Identities } from './identities.js'
+import type { MemoryClaims } from './memory-claims.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
 import {
   maxClaims,
@@ -18,16 +17,18 @@ import {
   type StoredDelivery,
 } from '../store.js'
 import type { Outcome } from '../vocabulary.js'
+import { orderIdOf } from '../claims.js'
+import { holdersBy, type Holders } from '../reservation.js'
 
 const dayMs = 86_400_000
 
 /** The store of a process that forgets: a change is made at once, and queries look at everything there is. */
 export class MemoryStore implements Store {
-  readonly #identities: Identities<unknown>
+  readonly #identities: MemoryClaims<unknown>
   readonly #quarantine: MemoryQuarantine
   readonly #counts = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
 
-  constructor(identities: Identities<unknown>, budget: Size) {
+  constructor(identities: MemoryClaims<unknown>, budget: Size) {
     this.#identities = identities
     this.#quarantine = new MemoryQuarantine(budget)
   }

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { storageError } from '../../errors.js'
-import { transactionEnded } from '../ended.js'
+import { transactionEnded } from '../store.js'
 import { begin, limits, transactWithinMs, type Connections } from './postgres-connections.js'
 import { codeOf, inOrder, type PostgresConnection, type Queryable } from './postgres-client.js'
 import { commitClient, invalidCommit, type PostgresClient } from './postgres-commit-client.js'

@@ -1,11 +1,11 @@
-import { holderOf, holdersBy, type Holder, type Holders } from '../holders.js'
-import { peopleKey } from '../identity.js'
 import type { QuarantinedCallback } from '../quarantine.js'
 import { ordersOf, type ClaimRecord } from '../records.js'
 import { ordersFor, type Change, type Changed, type Found } from '../store.js'
 import type { Queryable } from './postgres-client.js'
 import type { PostgresQuarantine } from './postgres-quarantine.js'
 import type { PostgresRows, Written } from './postgres-rows.js'
+import { hashOfPeople } from '../claims.js'
+import { holderOf, holdersBy, type Holder, type Holders } from '../reservation.js'
 
 type AnyChange = Pick<Change<unknown>, 'claim' | 'callback' | 'order' | 'quarantined'>
 type CallbackKey = NonNullable<AnyChange['callback']>
@@ -81,7 +81,7 @@ export class PostgresFound {
   async #readRivals(client: Queryable, rows: PostgresRows, callbacks: readonly CallbackKey[]): Promise<void> {
     const ids = new Set<string>()
     const saysMore = callbacks.filter(
-      ({ identity, people }) => this.#before.get(identity)?.people !== peopleKey(identity, people),
+      ({ identity, people }) => this.#before.get(identity)?.peopleHash !== hashOfPeople(identity, people),
     )
     const searched = new Set(saysMore.map(({ identity }) => identity))
     for (const { identity, people } of callbacks) {

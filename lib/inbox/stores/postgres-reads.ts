@@ -1,4 +1,3 @@
-import type { Holders } from '../holders.js'
 import type { QuarantinedCallback, Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
 import {
@@ -14,6 +13,7 @@ import {
 import { storageError } from '../../errors.js'
 import type { PostgresParts } from './postgres-open.js'
 import type { Outcome } from '../vocabulary.js'
+import type { Holders } from '../reservation.js'
 
 /** What is read of the inbox in PostgreSQL outside of its transactions. */
 export abstract class PostgresReads {

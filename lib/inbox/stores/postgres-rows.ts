@@ -1,6 +1,4 @@
-import type { Holders } from '../holders.js'
-import type { People } from '../identity.js'
-import type { ClaimRecord } from '../records.js'
+import type { ClaimRecord, People } from '../records.js'
 import type { DeliverySelection, Settled, StoredDelivery } from '../store.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
@@ -10,6 +8,7 @@ import { namesOf, type Column } from './columns.js'
 import { changedDeliveries, text, toDelivery, toPlace, toRecord, writtenBefore, type Row } from './rows.js'
 import { changingDeliveryColumns, claimColumns, deliveryColumns, type DeliverySource } from './tables.js'
 import { withNumbers } from './sql.js'
+import type { Holders } from '../reservation.js'
 
 export interface Written {
   readonly before: ClaimRecord | undefined

@@ -1,5 +1,5 @@
-import { bitsOf } from '../identity.js'
 import type { Cell, Column } from './columns.js'
+import { bitsOf } from '../../util/hash-of.js'
 import type { DeliverySelection, Position } from '../store.js'
 import { all, everything, joined, raw, sql, type Sql } from './sql.js'
 import { deliveryWays } from './delivery-ways.js'

@@ -86,7 +86,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       const cause = new Error(`PostgreSQL did not record it within ${String(answerWithinMs)} ms`)
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
     } catch (error) {
-      if (change.candidate !== undefined) this.#failed.set(change.candidate, performance.now())
+      if (change.candidateOwner !== undefined) this.#failed.set(change.candidateOwner, performance.now())
       throw error
     }
   }
@@ -163,7 +163,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
     const { written, reserved, kept, quarantined } = transaction
     for (const { before, after } of written) tally.add(before, { record: after })
-    const about = changes.flatMap(({ candidate, attempt }) => [candidate, attempt])
+    const about = changes.flatMap(({ candidateOwner, attemptOwner }) => [candidateOwner, attemptOwner])
     const served = about.filter((owner) => owner !== undefined)
     const owners = endedOwners(written, served)
     const unused = owners.map((owner) => jobs.leases.ticket(owner)?.deliveryId).filter((id) => id !== undefined)

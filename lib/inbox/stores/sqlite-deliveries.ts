@@ -8,7 +8,7 @@ import { raw, sql, withQuestionMarks } from './sql.js'
 import { preparing } from './sqlite-sql.js'
 import type { DeliveryState } from '../vocabulary.js'
 import { jumpMs } from '../delivery.js'
-import type { LeftAttempt } from '../lapsed.js'
+import type { LeftAttempt } from './sqlite-gone.js'
 import type { SqliteClock } from './sqlite-clock.js'
 
 const claims = 'conversion_webhook_claims'

@@ -1,5 +1,5 @@
 import type { StatementSync } from 'node:sqlite'
-import { PortionSize } from '../pace.js'
+import { PortionSize } from '../../util/short-turns.js'
 import type { Position, Selection } from '../store.js'
 import { text, type Row } from './rows.js'
 import { joined, raw, sql, withQuestionMarks, type Sql } from './sql.js'

@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { type Holder, holdersBy } from '../holders.js'
-import { type People, peopleKey } from '../identity.js'
+import { hashOfPeople } from '../claims.js'
 import { losesText } from '../operators/mentions.js'
-import { inOneTurn } from '../pace.js'
-import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
+import { inOneTurn } from '../../util/short-turns.js'
+import { keyOf, type ClaimRecord, type Delivery, type People } from '../records.js'
+import { holdersBy, type Holder } from '../reservation.js'
 import { type Settled, ordersFor, type Change, type Found } from '../store.js'
 import { cellsOf, namesOf } from './columns.js'
 import { changedDeliveries, text, toDelivery, toRecord, writtenBefore, type Row } from './rows.js'
@@ -230,7 +230,7 @@ export class SqliteFound {
   #claims({ identity, people }: NonNullable<Change<unknown>['callback']>, holder: string | undefined) {
     const first = this.record(identity)
     if (first === undefined) return []
-    const rivals = first.people === peopleKey(identity, people) ? [] : this.#rows.rivals(identity, people)
+    const rivals = first.peopleHash === hashOfPeople(identity, people) ? [] : this.#rows.rivals(identity, people)
     const ids = new Set([...rivals, ...(holder === undefined ? [] : [holder])])
     ids.delete(identity)
     const others = [...ids].map((id) => this.record(id)).filter((record) => record !== undefined)

@@ -3,11 +3,8 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { Group, type Ended } from '../group.js'
-import { holdersBy, type Holders } from '../holders.js'
-import { candidateFor, seenAgain, type LeftAttempt } from '../lapsed.js'
 import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
 import type { ClaimRecord } from '../records.js'
-import { Silence } from '../silence.js'
 import {
   maxClaims,
   type Candidate,
@@ -32,6 +29,8 @@ import { SqliteRows } from './sqlite-rows.js'
 import { scrubSqlite, SqliteWorkers } from './sqlite-workers.js'
 import { SqliteTransactions, type AnyChange } from './sqlite-transactions.js'
 import type { Outcome } from '../vocabulary.js'
+import { candidateFor, seenAgain, type LeftAttempt, GoneWorkers } from './sqlite-gone.js'
+import { holdersBy, type Holders } from '../reservation.js'
 
 const busyForMs = 5_000
 const maxBusyPauseMs = 10
@@ -59,7 +58,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #quarantine: SqliteQuarantine
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #transactions: SqliteTransactions
-  readonly #silence = new Silence()
+  readonly #silence = new GoneWorkers()
   #suspects: readonly LeftAttempt[] = []
   #isClosed = false
 

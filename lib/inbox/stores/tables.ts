@@ -3,15 +3,7 @@ import type { Received } from '../../callback/received.js'
 import type { ConversionErrorCode, Issue } from '../../errors.js'
 import type { Difference } from '../vocabulary.js'
 import { receivedAtOf, scopeOf, type QuarantinedCallback, type QuarantineKind } from '../quarantine.js'
-import {
-  isEmptied,
-  keyOf,
-  orderIdOf,
-  type ClaimRecord,
-  type Delivery,
-  type DeliveryKey,
-  type LogEntry,
-} from '../records.js'
+import { lacksPayload, keyOf, type ClaimRecord, type Delivery, type DeliveryKey, type LogEntry } from '../records.js'
 import { amount, claimKey, count, flag, id, text, time, total, type Column } from './columns.js'
 import { oneOf } from './decoding.js'
 import {
@@ -35,6 +27,7 @@ import {
   encodeRepeats,
   readCode,
 } from './stored-history.js'
+import { orderIdOf } from '../claims.js'
 
 /*
  * The columns of what is stored, a line each: name, what it is written from, what it is read into. Both databases make, write, update and
@@ -48,14 +41,14 @@ export type ClaimDraft = Writable<ClaimRecord>
 export const claimColumns: readonly Column<ClaimRecord, ClaimDraft>[] = [
   id({ name: 'id', write: (of) => of.id, read: (is, to) => (to.id = is) }),
   id({ name: 'identity', write: (of) => of.identity, read: (is, to) => (to.identity = is) }),
-  text.orNull({ name: 'people', write: (of) => of.people, read: (is, to) => (to.people = is) }),
+  text.orNull({ name: 'people', write: (of) => of.peopleHash, read: (is, to) => (to.peopleHash = is) }),
   text({ name: 'scope', write: (of) => of.scope, read: (is, to) => (to.scope = is) }),
   text({ name: 'status', write: (of) => of.status, read: (is, to) => (to.status = readStatus(is)) }),
   flag({ name: 'goal', write: (of) => of.goal, read: (to) => (to.goal = true) }),
   text.orNull({ name: 'referrer_email', write: (of) => of.referrerEmail, read: (is, to) => (to.referrerEmail = is) }),
   text.orNull({ name: 'referee_email', write: (of) => of.refereeEmail, read: (is, to) => (to.refereeEmail = is) }),
   amount.orNull({ name: 'purchase_value', write: (of) => of.purchaseValue, read: (is, to) => (to.purchaseValue = is) }),
-  flag({ name: 'is_forgotten', write: (of) => of.isForgotten, read: (to) => (to.isForgotten = true) }),
+  flag({ name: 'is_forgotten', write: (of) => of.isEmptied, read: (to) => (to.isEmptied = true) }),
   text.orNull({ name: 'reserved_order', write: (of) => of.order, read: (is, to) => (to.order = is) }),
   text.orNull({ name: 'repeats', write: repeatsCell, read: (is, to) => (to.repeats = decodeRepeats(is)) }),
 ]
@@ -102,13 +95,13 @@ export const changingDeliveryColumns: readonly Column<DeliverySource, DeliveryDr
   text.orNull({ name: 'owner', write: (of) => of.delivery.owner, read: (is, to) => (to.owner = is) }),
   time({ name: 'received_at', write: (of) => of.delivery.callback.receivedAt }),
   time.orNull({ name: 'settled_at', write: (of) => of.delivery.settledAt, read: (at, to) => (to.settledAt = at) }),
-  flag({ name: 'is_unheard', write: (of) => of.delivery.isUnheard, read: (to) => (to.isUnheard = true) }),
-  flag({ name: 'takes', write: (of) => of.delivery.takes, read: (to) => (to.takes = true) }),
+  flag({ name: 'is_unheard', write: (of) => of.delivery.hadNoHandler, read: (to) => (to.hadNoHandler = true) }),
+  flag({ name: 'takes', write: (of) => of.delivery.takesOrder, read: (to) => (to.takesOrder = true) }),
   text.orNull({ name: 'taken_by', write: (of) => of.delivery.takenBy, read: (is, to) => (to.takenBy = is) }),
   text.orNull({ name: 'previous', write: previousCell, read: (is, to) => (to.previous = decodePrevious(is)) }),
   text.orNull({ name: 'log', write: (of) => logCell(of.delivery), read: (is, to) => (to.log = decodeLog(is)) }),
   // What prune has emptied leaves the index that prune reads.
-  flag({ name: 'is_emptied', write: (of) => isEmptied(of.delivery.callback) }),
+  flag({ name: 'is_emptied', write: (of) => lacksPayload(of.delivery.callback) }),
   ...listingColumns,
 ]
 

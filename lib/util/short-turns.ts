@@ -4,7 +4,7 @@ const maxPortion = 50
 const growth = 1.25
 
 /** Splits an operator's long work into turns of the event loop of about 10 ms, so that callbacks are answered in between. */
-export class Pace {
+export class ShortTurns {
   #since = performance.now()
 
   /** Called between two steps; waits for the next turn if this one has taken 10 ms. */

@@ -1,22 +1,21 @@
 import { ConversionWebhookError } from '../../errors.js'
-import { rivalIds } from '../claims.js'
+import { rivalIds, hashOfPeople } from '../claims.js'
 import { isSettled } from '../delivery.js'
-import { holderOf, type Holder } from '../holders.js'
-import { peopleKey, type People } from '../identity.js'
 import { Line } from '../../util/line.js'
 import type { Size } from '../quarantine.js'
-import type { ClaimRecord } from '../records.js'
+import type { ClaimRecord, People } from '../records.js'
 import { weighsAs, weightOf } from '../weight.js'
-import { isFoundAlike, Rivals } from './rivals.js'
+import { isFoundAlike, Rivals } from './memory-rivals.js'
+import { holderOf, type Holder } from '../reservation.js'
 
 /** A claim in memory, and what is under way for it. */
-export interface Identity<Work> {
+export interface MemoryClaim<Work> {
   readonly record: ClaimRecord
   /** Absent while nothing is under way. */
   readonly work: Work | undefined
 }
 
-interface Entry<Work> extends Identity<Work> {
+interface Entry<Work> extends MemoryClaim<Work> {
   record: ClaimRecord
   work: Work | undefined
   /** Bytes that its record takes, as estimated. */
@@ -35,7 +34,7 @@ export const memoryRoom: Size = { rows: 10_000, bytes: 64 * 1_048_576 }
  * that wait for nothing but a repeat, each in the order in which they came to rest; never one that something is under way for. The orders
  * of a claim are forgotten with it.
  */
-export class Identities<Work> {
+export class MemoryClaims<Work> {
   readonly #room: Size
   readonly #claims = new Map<string, Entry<Work>>()
   readonly #rivals = new Rivals()
@@ -55,7 +54,7 @@ export class Identities<Work> {
     return this.#bytes
   }
 
-  find(id: string): Identity<Work> | undefined {
+  find(id: string): MemoryClaim<Work> | undefined {
     return this.#claims.get(id)
   }
 
@@ -69,7 +68,7 @@ export class Identities<Work> {
     const [rival] = this.#rivals.of(identity, 1)
     if (rival === undefined) return this.#recordsOf([identity], identity)
     const holder = this.#holders.get(identity)?.record.id ?? identity
-    const free = rivalIds(identity, peopleKey(identity, people))
+    const free = rivalIds(identity, hashOfPeople(identity, people))
     // Any rival says that there are claims, where the first one has given way.
     return this.#recordsOf([identity, holder, rival, ...free, ...this.#rivals.for(identity, people)], identity)
   }
@@ -103,7 +102,7 @@ export class Identities<Work> {
    * Records what a callback made of an identity, and that something is under way for it if `work` is given.
    * Throws `ERR_CONVERSION_INBOX_FULL` where there is no room for it, and nothing gives way.
    */
-  put(record: ClaimRecord, work?: Work): Identity<Work> {
+  put(record: ClaimRecord, work?: Work): MemoryClaim<Work> {
     const known = this.#claims.get(record.id)
     const weight = weightAfter(known, record)
     if (known === undefined || weight > known.weight) {
@@ -134,7 +133,7 @@ export class Identities<Work> {
   }
 
   /** Records what became of a claim meanwhile; others give way where it takes more now. */
-  change(identity: Identity<Work>, record: ClaimRecord): void {
+  change(identity: MemoryClaim<Work>, record: ClaimRecord): void {
     const entry = this.#claims.get(record.id)
     if (entry === undefined || entry !== identity) return // it gave way when nothing was under way any more
     const { weight } = entry
@@ -143,7 +142,7 @@ export class Identities<Work> {
   }
 
   /** What is under way for it from now on; nothing where `work` is undefined. */
-  setWork(identity: Identity<Work>, work: Work | undefined): void {
+  setWork(identity: MemoryClaim<Work>, work: Work | undefined): void {
     const entry = this.#claims.get(identity.record.id)
     if (entry === undefined || entry !== identity) return
     entry.work = work

@@ -1,4 +1,4 @@
-import { PortionSize } from '../../lib/inbox/pace.js'
+import { PortionSize } from '../../lib/util/short-turns.js'
 
 test('a portion is as large as what took 10 ms, grows by a quarter at most, and has one item at least', () => {
   const portion = new PortionSize(100, 200)

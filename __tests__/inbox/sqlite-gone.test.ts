@@ -1,4 +1,4 @@
-import { Silence } from '../../lib/inbox/silence.js'
+import { GoneWorkers } from '../../lib/inbox/stores/sqlite-gone.js'
 
 /* Which other processes are gone, judged by their beats at each look. */
 
@@ -6,13 +6,14 @@ type Look = readonly [now: number, beat: number | undefined]
 
 const beatsOf = (beat: number | undefined) => new Map(beat === undefined ? [] : [['other', beat]])
 
-function after(...looks: readonly Look[]): Silence {
-  const silence = new Silence()
+function after(...looks: readonly Look[]): GoneWorkers {
+  const silence = new GoneWorkers()
   for (const [now, beat] of looks) silence.look(beatsOf(beat), now)
   return silence
 }
 
-const isGone = (silence: Silence, now: number, beat = 1): boolean => silence.gone(() => beatsOf(beat), now).length > 0
+const isGone = (silence: GoneWorkers, now: number, beat = 1): boolean =>
+  silence.gone(() => beatsOf(beat), now).length > 0
 const every5s = (count: number, beat = 1): Look[] =>
   Array.from({ length: count }, (_look, index) => [index * 5_000, beat])
 

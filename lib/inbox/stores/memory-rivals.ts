@@ -1,6 +1,5 @@
-import { fittingPeople } from '../claims.js'
-import type { People } from '../identity.js'
-import type { ClaimRecord } from '../records.js'
+import { fittingPeopleHashes } from '../claims.js'
+import type { ClaimRecord, People } from '../records.js'
 
 /** A claim in one of the places that it is found in: a list that any claim can leave at once. */
 interface Node {
@@ -44,7 +43,7 @@ export class Rivals {
 
   /** The ids of those with the people of a callback or with some of them left out, and of some that do not contradict it. */
   for(identity: string, people: People): readonly string[] {
-    const fitting = fittingPeople(identity, people).flatMap((key) => this.#at(key))
+    const fitting = fittingPeopleHashes(identity, people).flatMap((key) => this.#at(key))
     return [...fitting, ...agreeingWith(identity, people).flatMap((place) => this.#at(place))]
   }
 
@@ -73,17 +72,19 @@ export class Rivals {
 /** Whether two claims are found in the same places. */
 export function isFoundAlike(one: ClaimRecord, other: ClaimRecord): boolean {
   return (
-    one.people === other.people && one.referrerEmail === other.referrerEmail && one.refereeEmail === other.refereeEmail
+    one.peopleHash === other.peopleHash &&
+    one.referrerEmail === other.referrerEmail &&
+    one.refereeEmail === other.refereeEmail
   )
 }
 
 /** No callback belongs to a replayed conflict by its people: it has none, and is found by its identity alone. */
-function placesOf({ identity, people, referrerEmail, refereeEmail }: ClaimRecord): readonly string[] {
-  if (people === undefined) return [identity]
+function placesOf({ identity, peopleHash, referrerEmail, refereeEmail }: ClaimRecord): readonly string[] {
+  if (peopleHash === undefined) return [identity]
   const isBlank = referrerEmail === undefined && refereeEmail === undefined
   return [
     identity,
-    people,
+    peopleHash,
     anybody(identity),
     referredBy(identity, referrerEmail),
     referring(identity, refereeEmail),
