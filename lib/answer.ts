@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { NonCallback } from './callback/non-callback.js'
+import type { NonCallback } from './callback/caller.js'
 import { titleOf, type ConversionWebhookError } from './errors.js'
 import type { Outcome } from './inbox/vocabulary.js'
 

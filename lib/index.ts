@@ -15,7 +15,7 @@ export type {
   PendingConversion,
   SuccessConversion,
 } from './callback/conversion.js'
-export type { Repair } from './callback/issues.js'
+export type { Repair } from './callback/received.js'
 export type { WebhookRequest } from './callback/route.js'
 export type { JsonSchema } from './callback/reading-options.js'
 export type { ParameterName } from './callback/schema.js'

@@ -1,15 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import { nonCallbackAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type Answer } from './answer.js'
 import { Host } from './attempt.js'
-import { findNonCallback } from './callback/non-callback.js'
-import { requireCaller, requireKnownPath } from './callback/caller.js'
+import { findNonCallback, requireCaller, requireKnownPath } from './callback/caller.js'
 import { escapeHighBytes } from './util/decoding.js'
 import { readInput, requireScope, type CallbackInput } from './callback/parse.js'
 import { readQuery } from './callback/params.js'
 import { requireOptions } from './callback/reading-options.js'
 import { routeFinder, scopeOf, scrubRequest, type Route, type WebhookRequest } from './callback/route.js'
 import { readRequest } from './callback/request.js'
-import { acceptVia } from './callback/via.js'
 import { debug } from './debug.js'
 import { ConversionWebhookError } from './errors.js'
 import {
@@ -58,8 +56,8 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   checkHandlers(handlers, optionNames)
   const reporter = createReporter(handlers)
   const settings = resolveOptions(options, reporter)
-  const { inbox, rules, matchesSecret } = settings
-  const findRoute = routeFinder(matchesSecret)
+  const { inbox, rules, secrets } = settings
+  const findRoute = routeFinder(secrets)
   const registered = new Handlers(handlers)
 
   /** "The way of a callback" in docs/design.md, a step a line. */
@@ -80,7 +78,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   }
 
   function scrub(req: WebhookRequest): void {
-    if (settings.scrubUrl) scrubRequest(req, matchesSecret)
+    if (settings.scrubUrl) scrubRequest(req, secrets)
   }
 
   function conversionWebhookMiddleware(req: WebhookRequest, res: ServerResponse, next?: Next): void {
@@ -131,9 +129,9 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     },
     async accept(input: CallbackInput, options: { readonly scope?: string } = {}) {
       const { scope = typeof settings.scope === 'string' ? settings.scope : '' } = requireOptions(options, ['scope'])
-      requireScope(scope, settings.holdsSecret)
+      requireScope(scope, secrets)
       try {
-        const sent = { ...readInput(input, rules.wireNames), via: acceptVia }
+        const sent = { ...readInput(input, rules.wireNames), via: { by: 'accept' } as const }
         const { outcome, id } = await take(sent, scope, settings, reporter)
         return { outcome, id }
       } catch (cause) {

@@ -1,15 +1,6 @@
 import { requireSync } from './util/require-sync.js'
-import { addressMatcher } from './callback/address.js'
-import {
-  credentialRemover,
-  isLongEnough,
-  minSecretLength,
-  secretFinder,
-  secretMatcher,
-  tokenName,
-  type CredentialRemover,
-  type Matcher,
-} from './callback/credentials.js'
+import { addressMatcher } from './callback/caller.js'
+import { isLongEnough, minSecretLength, Secrets, tokenName } from './callback/credentials.js'
 import type { ReadingRules } from './callback/conversion.js'
 import { aScope, isScope, scopeHoldsSecret, type WebhookRequest } from './callback/route.js'
 import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/reading-options.js'
@@ -113,9 +104,7 @@ export interface Settings extends Omit<Checked, 'secret' | 'allowFrom'> {
   readonly rules: ReadingRules
   readonly parseCustomValue: ((text: string) => unknown) | undefined
   /** Absent where nothing but the path decides. */
-  readonly matchesSecret: Matcher | undefined
-  readonly withoutCredential: CredentialRemover | undefined
-  readonly holdsSecret: ((text: string) => boolean) | undefined
+  readonly secrets: Secrets | undefined
   readonly isAllowed: ((req: WebhookRequest) => boolean) | undefined
 }
 
@@ -128,16 +117,13 @@ export function resolveOptions(options: unknown, reporter: Reporter): Settings {
   if (secrets && rules.wireNames.has(tokenName)) {
     throw invalidOption('fields', `leave ${tokenName} alone: while there is a secret, this parameter may carry it`)
   }
-  const holdsSecret = secrets && secretFinder(secrets)
-  if (typeof checked.scope === 'string' && holdsSecret?.(checked.scope) === true) throw scopeHoldsSecret()
+  if (typeof checked.scope === 'string' && secrets?.areIn(checked.scope) === true) throw scopeHoldsSecret()
   return Object.freeze({
     ...checked,
     isProduction,
     rules,
     parseCustomValue,
-    matchesSecret: secrets && secretMatcher(secrets),
-    withoutCredential: secrets && credentialRemover(secrets, rules.wireNames),
-    holdsSecret,
+    secrets,
     isAllowed,
   })
 }
@@ -173,7 +159,7 @@ function readScope(value: unknown): string | ((req: WebhookRequest) => unknown) 
   throw invalidOption('scope', `be ${aScope}, or a function of the request that returns one`)
 }
 
-function readSecrets(option: unknown, { isProduction, reporter }: Place): readonly string[] | undefined {
+function readSecrets(option: unknown, { isProduction, reporter }: Place): Secrets | undefined {
   if (option === false) return undefined
   const given: unknown = option === undefined ? process.env.CONVERSION_WEBHOOK_SECRET : option
   if (given === undefined) {
@@ -193,7 +179,7 @@ function readSecrets(option: unknown, { isProduction, reporter }: Place): readon
   if (!secrets.every(isLongEnough)) {
     throw new ConversionWebhookError('ERR_CONVERSION_SECRET_SHORT', { values: { min: minSecretLength } })
   }
-  return secrets
+  return new Secrets(secrets)
 }
 
 function readAllowFrom(option: unknown, { reporter }: Place): ((req: WebhookRequest) => boolean) | undefined {

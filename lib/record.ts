@@ -1,8 +1,6 @@
 import { copyOf, readCallback, type Conversion } from './callback/conversion.js'
-import { isUnreadable } from './callback/issues.js'
-import { pairsRecord } from './callback/params.js'
-import type { Received } from './callback/received.js'
-import { bounded } from './callback/via.js'
+import { withoutCredential } from './callback/params.js'
+import { isUnreadable, type Received } from './callback/received.js'
 import { debug } from './debug.js'
 import {
   ConversionWebhookError,
@@ -32,8 +30,9 @@ export type Taken =
  */
 export async function take(sent: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
   const receivedAt = Date.now()
-  const received = bounded(settings.withoutCredential?.(sent) ?? sent)
-  const result = readCallback(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
+  const { rules, secrets } = settings
+  const received = secrets ? withoutCredential(sent, secrets, rules.wireNames) : sent
+  const result = readCallback(received, rules, settings.parseCustomValue, scope, receivedAt)
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 
   const { callback, conversion } = result
@@ -65,12 +64,14 @@ async function refuse(
   const error = new ConversionWebhookError(code, { issues })
   const record = refusedOf({ code, issues, received, scope, receivedAt })
   const { id } = record
+  const params = Object.create(null) as Record<string, string>
+  for (const [name, text] of received.pairs) params[name] ??= text
   debug.parse('%s: %s', code, issues.map(({ parameter, rule }) => `${parameter ?? '-'} ${rule}`).join(', '))
   const refused = {
     code,
     status: error.status ?? 422,
     issues,
-    params: pairsRecord(received.pairs),
+    params,
     scope,
     receivedAt: new Date(receivedAt),
   }

@@ -1,4 +1,4 @@
-import { addressMatcher } from '../../lib/callback/address.js'
+import { addressMatcher } from '../../lib/callback/caller.js'
 
 const allowed: readonly (readonly [string, string])[] = [
   ['203.0.113.7', '203.0.113.7'],

@@ -2,12 +2,11 @@ import { createServer } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { describeInBrowser, launch, openPage, type Browser } from '../support/browser.js'
-import { cli } from '../support/cli.js'
+import { cli, type Setting } from '../support/cli.js'
 import { send } from '../support/client.js'
 import { startListening } from '../support/listening.js'
 import { closeServers, listen } from '../support/servers.js'
 import { hasSqlite, temporaryFolder } from '../support/sqlite.js'
-import type { Setting } from '../support/cli.js'
 
 const describeListen = hasSqlite ? describe : describe.skip
 

@@ -1,4 +1,4 @@
-import { maxBytes, maxParameters } from '../../lib/callback/reading.js'
+import { maxBytes, maxParameters } from '../../lib/callback/params.js'
 import { minSecretLength } from '../../lib/callback/credentials.js'
 import { callbackSchema, parameterNames } from '../../lib/callback/schema.js'
 import { resolveOptions } from '../../lib/options.js'

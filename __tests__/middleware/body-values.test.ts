@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
-import { readBody } from '../../lib/callback/body.js'
+import { readBody } from '../../lib/callback/request.js'
 import { documentedNames } from '../../lib/callback/params.js'
 import { startApp } from '../support/app.js'
 import { params } from '../support/callbacks.js'

@@ -1,6 +1,6 @@
 import { Agent, createServer, request } from 'node:http'
 import { connect as openSocket, type AddressInfo, type Socket } from 'node:net'
-import { readBody } from '../../lib/callback/body.js'
+import { readBody } from '../../lib/callback/request.js'
 import { documentedNames } from '../../lib/callback/params.js'
 import { conversionWebhook, type Conversion } from '../../lib/index.js'
 import { startApp } from '../support/app.js'

@@ -1,18 +1,16 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
-import { findNonCallback } from '../../lib/callback/non-callback.js'
+import { candidates, findNonCallback, viaOf } from '../../lib/callback/caller.js'
 import { checkParameters } from '../../lib/callback/conversion.js'
-import { bodyTypeOf } from '../../lib/callback/content-type.js'
-import { candidates } from '../../lib/callback/caller.js'
-import { credentialRemover, secretFinder, secretMatcher } from '../../lib/callback/credentials.js'
+import { bodyTypeOf } from '../../lib/callback/request.js'
+import { Secrets } from '../../lib/callback/credentials.js'
 import { componentDecoder, escapeHighBytes } from '../../lib/util/decoding.js'
 import { jsonEntries } from '../../lib/callback/json.js'
-import { collect, documentedNames, readQuery } from '../../lib/callback/params.js'
+import { collect, documentedNames, readQuery, withoutCredential } from '../../lib/callback/params.js'
 import type { Pair } from '../../lib/callback/received.js'
 import { routeFinder, type WebhookRequest } from '../../lib/callback/route.js'
 import { parameterNames, type ParameterName } from '../../lib/callback/schema.js'
 import { readValues } from '../../lib/callback/values.js'
-import { bounded, viaOf } from '../../lib/callback/via.js'
 import { addressFinder } from '../../lib/inbox/operators/addresses.js'
 import { callbackSchema, parseCallback, redactUrl } from '../../lib/index.js'
 import { maskAddresses, maskEmail, maskName } from '../../lib/inspector/mask.js'
@@ -205,7 +203,7 @@ function textsOf(text: string) {
 }
 
 const secret = 'b64-of-24-random-bytes'
-const matches = secretMatcher([secret])
+const secrets = new Secrets([secret])
 const requestOf = (parts: object): WebhookRequest =>
   Object.assign(new IncomingMessage(new Socket()), { method: 'GET', url: '/' }, parts)
 
@@ -228,7 +226,7 @@ const urls: Readonly<Record<string, Make>> = {
 test.each(Object.entries(urls))('a URL of %s is routed, scrubbed and redacted in linear time', (_what, make) => {
   expectLinear(make, redactUrl, headerLimit)
   const self = {}
-  const findRoute = routeFinder(matches)
+  const findRoute = routeFinder(secrets)
   for (const hasNext of [true, false]) {
     expectLinear(
       (size) => requestOf({ url: make(size) }),
@@ -258,7 +256,7 @@ const headers: Readonly<Record<string, Make>> = {
 test.each(Object.entries(headers))('a header with %s is read in linear time', (_what, make) => {
   expectLinear(
     (size) => requestOf({ headers: { authorization: make(size), 'x-webhook-secret': make(size) } }),
-    (req) => candidates(req, '').filter(({ text }) => matches(text)),
+    (req) => candidates(req, '').filter(({ text }) => secrets.matches(text)),
     headerLimit,
   )
   expectLinear(
@@ -269,7 +267,7 @@ test.each(Object.entries(headers))('a header with %s is read in linear time', (_
   expectLinear(make, bodyTypeOf, headerLimit)
   expectLinear(
     (size) => requestOf({ headers: { 'content-type': make(size), 'user-agent': make(size) } }),
-    (req) => bounded({ via: viaOf(req, undefined, undefined) }),
+    (req) => viaOf(req, undefined, undefined, secrets),
     headerLimit,
   )
 })
@@ -286,11 +284,12 @@ const tokens: Readonly<Record<string, Make>> = {
 
 test.each(Object.entries(tokens))('a query with %s is searched for a token in linear time', (_what, make) => {
   const req = requestOf({})
-  expectLinear(make, (query) => candidates(req, query).filter(({ text }) => matches(text)), headerLimit)
+  expectLinear(make, (query) => candidates(req, query).filter(({ text }) => secrets.matches(text)), headerLimit)
 })
 
 test.each(['%', '%2', '%41', secret.slice(0, -1), secret])('a scope of %s is searched in linear time', (piece) => {
-  expectLinear(runOf(piece), secretFinder(['x'.repeat(20), `${secret}!`]), headerLimit)
+  const others = new Secrets(['x'.repeat(20), `${secret}!`])
+  expectLinear(runOf(piece), (text) => others.areIn(text), headerLimit)
 })
 
 test.each(['@', 'a@', 'a@b.', '%40', '"@', '<a@', '\u0301', '😀@', ' a', '.'])(
@@ -309,10 +308,10 @@ test.each(['@', 'a@b', '%', '%25', '%40', '%E9', '\u0301', 'ß', '😀', 'jane@'
 )
 
 test.each([secret, secret.slice(0, -1), 'b', 'a'])('secrets are masked in linear time in texts of %s', (piece) => {
-  const remove = credentialRemover([secret, `${secret}-old`], documentedNames)
+  const both = new Secrets([secret, `${secret}-old`])
   expectLinear(
     (size) => ({ pairs: [[filled(piece, size / 2), filled(piece, size / 2)] as const], issues: [], repairs: [] }),
-    remove,
+    (received) => withoutCredential(received, both, documentedNames),
     characterLimit,
   )
 })

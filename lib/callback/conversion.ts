@@ -1,11 +1,9 @@
 import { requireSync } from '../util/require-sync.js'
 import type { Issue } from '../errors.js'
-import { limitIssues, type Repair } from './issues.js'
 import { collect, type WireNames } from './params.js'
-import type { Received } from './received.js'
+import { arrivalOf, limitIssues, type Arrival, type Received, type Repair } from './received.js'
 import { callbackSchema, isParameterName, parameterNames, type ParameterTexts } from './schema.js'
 import { validate, type SchemaError } from './validator.generated.js'
-import { arrivalOf, type Arrival } from './via.js'
 
 /** What the platform said of the conversion. */
 export type ConversionStatus = 'success' | 'fail' | 'pending'

@@ -1,87 +1,60 @@
 import { crypto } from '../util/crypto.js'
 import { percentDecoded } from '../util/decoding.js'
-import type { WireNames } from './params.js'
-import type { Pair, Received } from './received.js'
-import { withTexts } from './via.js'
 
-/** The shortest secret that is accepted, in characters that can be seen; so every longer path segment might be one. */
+/** The length of the shortest secret that is accepted. `redactUrl` hides every path segment that is as long. */
 export const minSecretLength = 16
 
-/** What nobody sees makes no secret any longer: controls, blanks, and characters without a shape of their own. */
+/** Controls, blanks and characters without a shape: they do not count towards the length of a secret. */
 const unseen = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu
 
 export function isLongEnough(secret: string): boolean {
   return Array.from(secret.replace(unseen, '')).length >= minSecretLength
 }
 
-/** The query parameter that may carry the secret; it never reaches a conversion while a secret is configured. */
+/** The query parameter that may carry the secret. No conversion has it while a secret is configured. */
 export const tokenName = 'token'
 
 /** Stands where a secret was. */
 export const redacted = '[redacted]'
 
-/** Tells whether a text is one of the secrets, in a time that depends on neither. */
-export type Matcher = (candidate: string) => boolean
+/** The secrets of one webhook. */
+export class Secrets {
+  readonly #longestFirst: readonly string[]
+  readonly #digests: readonly Buffer[]
 
-/** Secrets are kept and compared as hashes of equal length, each with each, so that neither content nor length shows in the time. */
-export function secretMatcher(secrets: readonly string[]): Matcher {
-  const { hash, timingSafeEqual } = crypto()
-  const digestOf = (text: string) => hash('sha256', text, 'buffer')
-  const expected = secrets.map(digestOf)
-  return (candidate) => {
-    if (candidate.length < minSecretLength) return false // none is so short, and that is no secret
+  constructor(secrets: readonly string[]) {
+    this.#longestFirst = [...secrets].sort((a, b) => b.length - a.length) // one secret may begin with another
+    this.#digests = secrets.map(digestOf)
+  }
+
+  /** Whether a string is one of the secrets. Compares hashes, and each of them, so that the time shows neither content nor length. */
+  matches(candidate: string): boolean {
+    if (candidate.length < minSecretLength) return false // this length is public
     const actual = digestOf(candidate)
-    return expected.reduce((found, digest) => timingSafeEqual(digest, actual) || found, false)
+    return this.#digests.reduce((found, digest) => crypto().timingSafeEqual(digest, actual) || found, false)
+  }
+
+  /** Whether a string holds one of the secrets, as it is or percent-encoded. */
+  areIn(text: string): boolean {
+    return [text, percentDecoded(text)].some((read) => this.#longestFirst.some((secret) => read.includes(secret)))
+  }
+
+  /** Masks each secret in a string. A string with a percent-encoded secret, such as the webhook's own URL, is masked whole. */
+  mask(text: string): string {
+    const masked = this.#longestFirst.reduce((rest, secret) => rest.replaceAll(secret, redacted), text)
+    return this.areIn(masked) ? redacted : masked
   }
 }
 
-/** A segment of a path, or a text of a query, as the text that it stands for; as it is where it is not encoded well. */
+function digestOf(text: string): Buffer {
+  return crypto().hash('sha256', text, 'buffer')
+}
+
+/** Decodes a path segment, or a value of a query. Returns the string unchanged if its encoding is broken. */
 export function decodeSegment(segment: string): string {
   try {
     return decodeURIComponent(segment)
   } catch {
     return segment
-  }
-}
-
-/** Whether a text holds one of the secrets, as it is or percent-encoded. */
-export function secretFinder(secrets: readonly string[]): (text: string) => boolean {
-  return (text) => [text, percentDecoded(text)].some((read) => secrets.some((secret) => read.includes(secret)))
-}
-
-/** Makes what was received into what may be recorded and shown. */
-export type CredentialRemover = (received: Received) => Received
-
-/**
- * Drops the parameter `token`, and masks the secrets where strangers' names, texts and headers hold one. A text that holds one percent-encoded, such as
- * the webhook's own URL, is masked whole.
- */
-export function credentialRemover(secrets: readonly string[], wireNames: WireNames): CredentialRemover {
-  const holdsSecret = secretFinder(secrets)
-  const longestFirst = [...secrets].sort((a, b) => b.length - a.length) // one secret may begin with another
-  const mask = (text: string) => {
-    const masked = longestFirst.reduce((rest, secret) => rest.replaceAll(secret, redacted), text)
-    return holdsSecret(masked) ? redacted : masked
-  }
-  const isOurs = (name: string) => wireNames.has(name)
-  return (received) => {
-    const { pairs, repairs, untyped } = received
-    const via = received.via && { via: withTexts(received.via, mask) }
-    if (pairs.every(([name]) => isOurs(name))) return { ...received, ...via }
-    return {
-      ...received,
-      ...via,
-      pairs: pairs.flatMap((pair): Pair[] => {
-        const [name, text] = pair
-        if (name === tokenName) return []
-        return [isOurs(name) ? pair : [mask(name), mask(text)]]
-      }),
-      repairs: repairs.flatMap(({ parameter, kind }) =>
-        parameter === tokenName ? [] : [{ parameter: mask(parameter), kind }],
-      ),
-      ...(untyped && {
-        untyped: Object.fromEntries(Object.entries(untyped).map(([name, type]) => [mask(name), type])),
-      }),
-    }
   }
 }

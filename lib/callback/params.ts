@@ -1,26 +1,162 @@
-import { invalidOption, type Issue } from '../errors.js'
-import { closestName, shown } from '../util/closest-name.js'
-import { utf8Decoder, type Decoder } from '../util/decoding.js'
-import { readWithinLimits } from './reading.js'
-import type { Pair, Received } from './received.js'
-import { isParameterName, parameterNames, type ParameterName, type ParameterTexts } from './schema.js'
+import { crypto } from '../util/crypto.js'
+import type { Issue } from '../errors.js'
+import { utf8Decoder, type Decoded, type Decoder } from '../util/decoding.js'
+import { tokenName, type Secrets } from './credentials.js'
+import { distinctRepairs, limitIssues, type Digest, type Pair, type Received, type Repair } from './received.js'
+import { parameterNames, type ParameterName, type ParameterTexts } from './schema.js'
 
-/** Wire name to documented name: the documented names themselves, changed by the `fields` option. */
+/** Wire names with their documented names. The `fields` option changes them. */
 export type WireNames = ReadonlyMap<string, ParameterName>
 
 export const documentedNames: WireNames = new Map(parameterNames.map((name) => [name, name]))
 
-/** Parameters whose JSON form may be a number with a fraction; a text parameter takes only numbers that lost no digits. */
+/** Parameters that may be any JSON number. The others may be a whole number that lost no digits. */
 export const numericNames: ReadonlySet<ParameterName> = new Set(['purchaseValue', 'referrer_converts', 'goal_complete'])
 
+/** Bytes of a query or a body on the wire; characters of a query that is given as a string. */
+export const maxBytes = 65_536
+/** Each element of an array counts. @internal */
+export const maxParameters = 100
+/** Code points of all decoded names and values together. */
+const maxCharacters = 16_384
+
+const tooManyBytes: Issue = { rule: 'size', message: `must be at most ${String(maxBytes)} bytes` }
+const tooManyParameters: Issue = { rule: 'count', message: `must be at most ${String(maxParameters)} parameters` }
+const tooManyCharacters: Issue = { rule: 'size', message: `must be at most ${String(maxCharacters)} characters` }
+
+/** Ends the reading of a callback that is beyond the limits. */
+export class LimitReached extends Error {
+  readonly issue: Issue
+
+  constructor(issue: Issue) {
+    super(issue.message)
+    this.issue = issue
+  }
+}
+
+/** In free strings a broken escape is repaired. In the others it may hide another value, so it refuses the callback. */
+const lenientNames: ReadonlySet<ParameterName> = new Set(['referrer_name', 'referee_name', 'referrer_customValue'])
+
+/** Collects decoded parameters within the limits. Its methods throw `LimitReached` beyond them. */
+export class Reading {
+  readonly pairs: Pair[] = []
+  readonly #issues: Issue[] = []
+  readonly #repairs: Repair[] = []
+  #untyped: Record<string, 'number' | 'other'> | undefined
+  #parameters = 0
+  #units = 0
+
+  /** Called before the parameters are read, so that the work is bounded. */
+  count(parameters: number): void {
+    this.#parameters += parameters
+    if (this.#parameters > maxParameters) throw new LimitReached(tooManyParameters)
+  }
+
+  /** Called before a string of at least that many UTF-16 units is made. A character has at most two of them. */
+  expect(units: number): void {
+    if (this.#units + units > 2 * maxCharacters) throw new LimitReached(tooManyCharacters)
+  }
+
+  add(name: string, known: ParameterName | undefined, { text, damaged }: Decoded): void {
+    this.pairs.push([name, text])
+    this.#units += name.length + text.length
+    this.expect(0)
+    if (!damaged) return
+    if (known === undefined || lenientNames.has(known)) this.repair(known ?? name, 'charset')
+    else this.refuse({ parameter: known, rule: 'escape', message: `${known} is not encoded as declared` })
+  }
+
+  refuse(issue: Issue): void {
+    this.#issues.push(issue)
+  }
+
+  repair(parameter: string, kind: Repair['kind']): void {
+    this.#repairs.push({ parameter, kind })
+  }
+
+  setUntyped(name: string, type: 'number' | 'other'): void {
+    this.#untyped ??= Object.create(null) as Record<string, 'number' | 'other'>
+    this.#untyped[name] = type
+  }
+
+  end(): Received {
+    if (this.#units > maxCharacters && countCharacters(this.pairs) > maxCharacters) {
+      throw new LimitReached(tooManyCharacters)
+    }
+    const received = {
+      pairs: this.pairs,
+      issues: limitIssues(this.#issues),
+      repairs: distinctRepairs(this.#repairs),
+    }
+    return this.#untyped === undefined ? received : { ...received, untyped: this.#untyped }
+  }
+}
+
+/**
+ * Returns what `fill` reads. Beyond the limits: a digest of `sent` or, if that is undefined, of the pairs that were read until then.
+ */
+export function readWithinLimits(sent: string | Uint8Array | undefined, fill: (reading: Reading) => void): Received {
+  const reading = new Reading()
+  try {
+    if (sent !== undefined && sent.length > maxBytes) throw new LimitReached(tooManyBytes)
+    fill(reading)
+    return reading.end()
+  } catch (error) {
+    if (!(error instanceof LimitReached)) throw error
+    return unkept(error.issue, sent === undefined ? digestOfPairs(reading.pairs) : digestOf(sent))
+  }
+}
+
+/** Applies the limits to the sum of several readings. */
+export function limitWhole(received: Received): Received {
+  const { pairs } = received
+  const isFew = pairs.length <= maxParameters
+  if (isFew && countCharacters(pairs) <= maxCharacters) return received
+  return unkept(isFew ? tooManyCharacters : tooManyParameters, digestOfPairs(pairs))
+}
+
+/** A callback of which a digest is kept instead of its pairs. */
+export function unkept(issue: Issue, digest: Digest): Received {
+  return { pairs: [], issues: [issue], repairs: [], digest }
+}
+
+export function digestOf(sent: string | Uint8Array): Digest {
+  return { length: sent.length, hash: crypto().hash('sha256', sent) }
+}
+
+/** The last pair may be of any size, since the reading ended with it: each string is cut before it is hashed. */
+function digestOfPairs(pairs: readonly Pair[]): Digest {
+  const cut = pairs.map((pair) => pair.map((text) => text.slice(0, maxBytes)))
+  return { length: lengthOf(pairs), hash: crypto().hash('sha256', JSON.stringify(cut)) }
+}
+
+function lengthOf(pairs: readonly Pair[]): number {
+  return pairs.reduce((length, [name, text]) => length + name.length + text.length, 0)
+}
+
+/** Code points, as JSON Schema counts. Returns the number of UTF-16 units if that is within the limit. */
+function countCharacters(pairs: readonly Pair[]): number {
+  const units = lengthOf(pairs)
+  if (units <= maxCharacters) return units
+  let count = units
+  for (const text of pairs.flat()) {
+    for (let at = 0; at < text.length; at++) {
+      if ((text.codePointAt(at) ?? 0) <= 0xffff) continue
+      count--
+      at++
+    }
+  }
+  return count
+}
+
 interface QueryOptions {
-  /** For one query: it may remember what the query is like. @defaultValue UTF-8 */
+  /** A decoder of this query alone, since a decoder may keep state. @defaultValue UTF-8 */
   readonly decode?: Decoder
-  /** What came on the wire, where the text is another form of it: its size and its digest count. */
+  /** The content as it was sent, if `raw` was made from it: the size limit and the digest are about `sent`. */
   readonly sent?: string | Uint8Array
 }
 
-/** Splits a query or form text into decoded pairs: never an object, never an array, nothing lost. */
+/** Splits a query or a form into decoded pairs. Never makes an object or an array of a parameter, and drops none. */
 export function readQuery(
   raw: string,
   wireNames: WireNames,
@@ -32,7 +168,7 @@ export function readQuery(
       const equals = segment.indexOf('=')
       const end = equals === -1 ? segment.length : equals
       const written = segment.slice(0, end)
-      const known = wireNames.get(written) // most senders leave names as they are
+      const known = wireNames.get(written) // most senders do not encode names
       if (known === undefined) {
         addUnusual(segment, end, readName(written, wireNames, decode))
         return
@@ -66,7 +202,7 @@ export function readQuery(
 interface Name {
   readonly name: string
   readonly known: ParameterName | undefined
-  /** Whether `amp;` stood before it. */
+  /** Whether `amp;` stood before the name. */
   readonly isEntity: boolean
 }
 
@@ -78,8 +214,8 @@ function readName(written: string, wireNames: WireNames, decode: Decoder): Name 
 }
 
 /**
- * The configured URL had a query and the sender appended `?conversion=…` to it: the first `?` behind which one of the ten stands, unless
- * one of the ten stands before it. What stands between a `?` and the next `=` is looked at once.
+ * Finds `?conversion=…` that a sender appended to a URL with a query of its own: the first `?` that one of the ten names follows, unless
+ * one of the ten names precedes it. Linear: each string between a `?` and the next `=` is decoded once.
  */
 function findSecondQuery(segment: string, end: number, wireNames: WireNames, decode: Decoder) {
   if (!segment.includes('?')) return undefined
@@ -97,7 +233,27 @@ function findSecondQuery(segment: string, end: number, wireNames: WireNames, dec
   return undefined
 }
 
-/** The parameters by documented name, and the rest by wire name. */
+/** Drops the parameter `token`, and masks the secrets in unknown parameters, so that a callback can be recorded and shown. */
+export function withoutCredential(received: Received, secrets: Secrets, wireNames: WireNames): Received {
+  const { pairs, repairs, untyped } = received
+  const isOurs = (name: string) => wireNames.has(name)
+  if (pairs.every(([name]) => isOurs(name))) return received
+  const mask = (text: string) => secrets.mask(text)
+  return {
+    ...received,
+    pairs: pairs
+      .filter(([name]) => name !== tokenName)
+      .map((pair) => (isOurs(pair[0]) ? pair : [mask(pair[0]), mask(pair[1])])),
+    repairs: repairs
+      .filter(({ parameter }) => parameter !== tokenName)
+      .map(({ parameter, kind }) => ({ parameter: mask(parameter), kind })),
+    ...(untyped && {
+      untyped: Object.fromEntries(Object.entries(untyped).map(([name, type]) => [mask(name), type])),
+    }),
+  }
+}
+
+/** The parameters by documented name, and all others by wire name. */
 export interface Collected {
   readonly params: Readonly<ParameterTexts>
   readonly extra: Record<string, string>
@@ -105,8 +261,8 @@ export interface Collected {
 }
 
 /**
- * Sorts pairs into the ten parameters and the rest. A known name with two different texts is an issue, since one of the two is
- * forged or damaged; of a repeated unknown name the first text stays, since the shop's own URL comes first.
+ * Sorts pairs into the ten parameters and the others. A parameter with two different values is an issue, since one of the two is forged or
+ * damaged. Of a repeated unknown name the first value stays: the shop's own URL comes first.
  */
 export function collect({ pairs, untyped }: Received, wireNames: WireNames): Collected {
   const params: ParameterTexts = {}
@@ -131,29 +287,4 @@ export function collect({ pairs, untyped }: Received, wireNames: WireNames): Col
 
 export function notAText(parameter: ParameterName): Issue {
   return { parameter, rule: 'type', message: `${parameter} is an object, an array or of another type` }
-}
-
-/** Pairs as one record, the first text of a name: what observers are shown of a refused callback. */
-export function pairsRecord(pairs: readonly Pair[]): Readonly<Record<string, string>> {
-  const record = Object.create(null) as Record<string, string>
-  for (const [name, text] of pairs) record[name] ??= text
-  return record
-}
-
-/** The wire names that the `fields` option makes: a listed name replaces the documented one. */
-export function wireNamesOf(fields: Readonly<Record<string, string | readonly string[]>>): WireNames {
-  const names = new Map(documentedNames)
-  for (const documented of Object.keys(fields)) names.delete(documented)
-  for (const [documented, wire] of Object.entries(fields)) {
-    if (!isParameterName(documented)) {
-      const near = closestName(documented, parameterNames)
-      throw invalidOption('fields', `name parameters as they are documented: ${near}, not ${shown(documented)}`)
-    }
-    for (const name of [wire].flat()) {
-      if (names.has(name))
-        throw invalidOption('fields', `give each name one meaning: ${shown(name)} stands for two parameters`)
-      names.set(name, documented)
-    }
-  }
-  return names
 }

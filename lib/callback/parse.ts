@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import { readCallback, type Conversion } from './conversion.js'
 import { invalidOption, type Issue } from '../errors.js'
+import type { Secrets } from './credentials.js'
 import { readQuery, type WireNames } from './params.js'
 import type { Received } from './received.js'
 import { aScope, isScope, scopeHoldsSecret } from './route.js'
@@ -50,9 +51,9 @@ export function parseCallback<Custom = string>(
 const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 'receivedAt']
 
 /** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no scope, or one that holds a secret. */
-export function requireScope(scope: unknown, holdsSecret?: (text: string) => boolean): asserts scope is string {
+export function requireScope(scope: unknown, secrets?: Secrets): asserts scope is string {
   if (!isScope(scope)) throw invalidOption('scope', `be ${aScope}`)
-  if (holdsSecret?.(scope) === true) throw scopeHoldsSecret()
+  if (secrets?.areIn(scope) === true) throw scopeHoldsSecret()
 }
 
 /** Decoded pairs from any input; what is none of the known forms holds no parameters. */

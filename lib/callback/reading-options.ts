@@ -3,9 +3,9 @@ import { closestName, shown } from '../util/closest-name.js'
 import { fieldsOf } from '../util/fields-of.js'
 import { isFunction, isRecord, kindOf } from '../util/kind-of.js'
 import type { ConversionStatus, ReadingRules } from './conversion.js'
-import { documentedNames, wireNamesOf, type WireNames } from './params.js'
+import { documentedNames, type WireNames } from './params.js'
 import { findMistake, type SchemaMistake } from './schema-mistakes.js'
-import { callbackSchema, isParameterName, type ParameterName } from './schema.js'
+import { callbackSchema, isParameterName, parameterNames, type ParameterName } from './schema.js'
 
 /** A JSON Schema as an object; ajv judges whether it is one. */
 export type JsonSchema = Readonly<Record<string, unknown>>
@@ -83,7 +83,7 @@ const fieldsMap = "map documented names to wire names, such as { orderID: 'order
 const statusesMap = "map foreign words to statuses, such as { approved: 'success' }"
 const otherWay = ', and not the other way round'
 
-function resolveFields(fields: unknown) {
+function resolveFields(fields: unknown): WireNames {
   const isNames = (value: unknown) => {
     const names: readonly unknown[] = [value].flat()
     return names.length > 0 && names.every((name) => typeof name === 'string' && name !== '')
@@ -95,7 +95,20 @@ function resolveFields(fields: unknown) {
     ([documented, wire]) => !isParameterName(documented) && typeof wire === 'string' && isParameterName(wire),
   )
   if (isReversed) throw invalidOption('fields', `${fieldsMap}${otherWay}`)
-  return wireNamesOf(fields as Readonly<Record<string, string | readonly string[]>>)
+  const names = new Map(documentedNames)
+  for (const documented of Object.keys(fields)) names.delete(documented)
+  for (const [documented, wire] of Object.entries(fields as Readonly<Record<string, string | readonly string[]>>)) {
+    if (!isParameterName(documented)) {
+      const near = closestName(documented, parameterNames)
+      throw invalidOption('fields', `name parameters as they are documented: ${near}, not ${shown(documented)}`)
+    }
+    for (const name of [wire].flat()) {
+      if (names.has(name))
+        throw invalidOption('fields', `give each name one meaning: ${shown(name)} stands for two parameters`)
+      names.set(name, documented)
+    }
+  }
+  return names
 }
 
 function resolveStatuses(statuses: unknown): ReadonlyMap<string, ConversionStatus> {

@@ -1,14 +1,18 @@
-import { readBody } from './body.js'
-import { distinctRepairs } from './issues.js'
-import type { WireNames } from './params.js'
-import type { Received } from './received.js'
-import { limitWhole } from './reading.js'
+import type { IncomingMessage } from 'node:http'
+import { MIMEType } from 'node:util'
+import { debug } from '../debug.js'
+import { ConversionWebhookError } from '../errors.js'
+import { bytesDecoder, componentDecoder, decodeBytes, escapeHighBytes, type Decoded } from '../util/decoding.js'
+import { jsonEntries } from './json.js'
+import { digestOf, limitWhole, maxBytes, readQuery, unkept, type WireNames } from './params.js'
+import { distinctRepairs, type Received } from './received.js'
 import type { WebhookRequest } from './route.js'
+import { entriesOf, readValues } from './values.js'
 
 /**
- * What a request says, from its query (GET) or from its body with the query's unknown parameters (POST, PUT). A body that
- * holds none of the ten gives way to the query, since some senders POST with one; what cannot be read may hold anything, and does not.
- * Undefined for a GET with none of the ten: a visit.
+ * Reads a request: the query of a GET, or the body of a POST or PUT with the unknown parameters of its query. A body without any of the ten
+ * parameters gives way to the query, since some senders POST with a query; a body that cannot be read does not, since it may hold them.
+ * Undefined for a GET without any of the ten: somebody visits the URL.
  */
 export async function readRequest(
   req: WebhookRequest,
@@ -18,7 +22,7 @@ export async function readRequest(
   const holdsAny = ({ pairs }: Received) => pairs.some(([name]) => wireNames.has(name))
   if (req.method === 'GET') return holdsAny(query) || query.issues.length > 0 ? query : undefined
 
-  if (query.digest !== undefined) return query // beyond the limits by itself
+  if (query.digest !== undefined) return query // the query alone is beyond the limits
   const body = await readBody(req, wireNames)
   if (body === undefined) return query
   if (body.digest !== undefined) return body
@@ -34,4 +38,151 @@ export async function readRequest(
       ...other.repairs.filter(({ parameter, kind }) => kind === 'charset' && isExtra(parameter)),
     ]),
   })
+}
+
+/** A body that stands still for longer holds a connection for nothing: every known sender writes it at once. */
+const bodyTimeoutMs = 10_000
+
+/**
+ * The parameters of a POST's or PUT's body, from the parser that ran before us or from the stream; undefined where there is no body.
+ * Throws `ERR_CONVERSION_BODY_…` and `ERR_CONVERSION_TYPE_UNSUPPORTED`. A stream that was consumed already is no body, so it never hangs. @internal
+ */
+export async function readBody(
+  req: IncomingMessage & { body?: unknown },
+  wireNames: WireNames,
+  timeoutMs = bodyTimeoutMs,
+): Promise<Received | undefined> {
+  const { body } = req
+  if (typeof body === 'string' || body instanceof Uint8Array) {
+    if (body.length > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED') // before it is copied
+    if (typeof body === 'string') return parseBody(req, Buffer.from(body, 'utf8'), wireNames, 'utf-8')
+    return parseBody(req, Buffer.from(body), wireNames)
+  }
+  if (typeof body === 'object' && body !== null && Object.keys(body).length > 0) {
+    debug.body('parsed before us')
+    return readValues(entriesOf(body), wireNames, { source: bodyTypeOf(req.headers['content-type'])?.form ?? 'json' })
+  }
+  const declared = Number(req.headers['content-length'] ?? 0)
+  if (req.readableDidRead || req.readableEnded) {
+    debug.body('consumed before us')
+    return undefined
+  }
+  if (req.destroyed) {
+    if (declared === 0 && req.headers['transfer-encoding'] === undefined) return undefined // there was none
+    throw new ConversionWebhookError('ERR_CONVERSION_BODY_ABORTED')
+  }
+  if (declared > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED')
+  if (declared > 0) requireType(req) // before the body is waited for
+  const bytes = await readStream(req, timeoutMs)
+  const encoding = req.headers['content-encoding'] ?? 'identity'
+  if (bytes.length > 0 && encoding !== 'identity') throw unsupported('a compressed body')
+  return parseBody(req, bytes, wireNames)
+}
+
+/** The whole stream, at most `maxBytes` of it. */
+async function readStream(req: IncomingMessage, timeoutMs: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const settle = (error?: ConversionWebhookError): void => {
+      clearTimeout(timer)
+      req.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose)
+      if (error === undefined) {
+        resolve(Buffer.concat(chunks))
+        return
+      }
+      req.on('error', () => undefined) // a connection that breaks later has been answered for
+      req.resume() // what is still coming is thrown away, so that the answer can be read
+      reject(error)
+    }
+    const onData = (chunk: Buffer | string): void => {
+      const bytes = Buffer.from(chunk)
+      size += bytes.length
+      if (size > maxBytes) settle(new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED'))
+      else chunks.push(bytes)
+    }
+    const onEnd = (): void => {
+      settle()
+    }
+    const onClose = (): void => {
+      settle(new ConversionWebhookError('ERR_CONVERSION_BODY_ABORTED'))
+    }
+    const timer = setTimeout(() => {
+      settle(new ConversionWebhookError('ERR_CONVERSION_BODY_LATE', { headers: { Connection: 'close' } }))
+    }, timeoutMs)
+    req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
+    req.resume() // somebody before us may have paused it
+  })
+}
+
+function parseBody(
+  req: IncomingMessage,
+  bytes: Buffer,
+  wireNames: WireNames,
+  decodedAs?: string,
+): Received | undefined {
+  if (bytes.length === 0) return undefined
+  if (bytes.length > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED')
+  const { form, charset } = requireType(req)
+  debug.body('%s, %d bytes', form, bytes.length)
+  return (form === 'json' ? parseJson : parseForm)(bytes, decodedAs ?? charset, wireNames)
+}
+
+function parseForm(bytes: Buffer, charset: string, wireNames: WireNames): Received {
+  const decode = componentDecoder(charset)
+  if (decode === undefined) throw unsupported('a form in an unknown charset')
+  return readQuery(escapeHighBytes(bytes.toString('latin1')), wireNames, { decode, sent: bytes })
+}
+
+function parseJson(bytes: Buffer, charset: string, wireNames: WireNames): Received {
+  const decode = bytesDecoder(charset)
+  if (decode === undefined) throw unsupported('JSON in an unknown charset')
+  const text = decode(bytes)
+  try {
+    if (text !== undefined) return readValues(jsonEntries(text), wireNames, { sent: bytes })
+    // Bytes that are not of their charset stay one a character, so that each value is repaired or refused by itself.
+    return readValues(jsonEntries(bytes.toString('latin1')), wireNames, { decode: decodeLatin1, sent: bytes })
+  } catch {
+    // Its text may hold a secret in an encoding that no mask finds.
+    return unkept({ rule: 'syntax', message: 'the body is not valid JSON' }, digestOf(bytes))
+  }
+}
+
+/** A text whose characters are bytes, unless an escape of JSON made it more than that. */
+function decodeLatin1(text: string): Decoded {
+  return /[^\u0000-\u00ff]/.test(text) ? { text, damaged: false } : decodeBytes(Buffer.from(text, 'latin1'))
+}
+
+function requireType(req: IncomingMessage): BodyType {
+  const type = bodyTypeOf(req.headers['content-type'])
+  if (type === undefined) throw unsupported('another content type')
+  return type
+}
+
+function unsupported(what: string): ConversionWebhookError {
+  debug.body('refused: %s', what)
+  return new ConversionWebhookError('ERR_CONVERSION_TYPE_UNSUPPORTED')
+}
+
+interface BodyType {
+  readonly form: 'form' | 'json'
+  readonly charset: string
+}
+
+/** Longer than any real content type. The time of Node's parser grows with the square of a type's blanks. */
+const maxTypeLength = 256
+
+/** How to read a body of this content type; undefined for types that are not read. @internal */
+export function bodyTypeOf(contentType = ''): BodyType | undefined {
+  if (contentType.length > maxTypeLength) return undefined
+  let type: MIMEType
+  try {
+    type = new MIMEType(contentType)
+  } catch {
+    return undefined
+  }
+  const charset = type.params.get('charset') ?? 'utf-8'
+  if (type.essence === 'application/x-www-form-urlencoded') return { form: 'form', charset }
+  const isJson = type.essence === 'application/json' || type.essence === 'text/json' || type.subtype.endsWith('+json')
+  return isJson ? { form: 'json', charset } : undefined
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ConversionWebhookError, invalidOption } from '../errors.js'
 import { requireSync } from '../util/require-sync.js'
-import { decodeSegment, minSecretLength, redacted, type Matcher } from './credentials.js'
+import { decodeSegment, minSecretLength, redacted, type Secrets } from './credentials.js'
 
 /**
  * What the frameworks put on a request; all of it is absent in a bare `http` server.
@@ -33,12 +33,12 @@ export type FindRoute = (req: WebhookRequest, self: unknown, hasNext: boolean) =
  * Whether the request is ours. Undefined means `next()`, untouched, so that a wrong path secret cannot be told from
  * an unknown path.
  */
-export function routeFinder(matches: Matcher | undefined): FindRoute {
+export function routeFinder(secrets: Secrets | undefined): FindRoute {
   /** Frameworks leave the last matched route on a request that goes on: one that we declined says nothing of a later mount. */
   const declined = new WeakMap<WebhookRequest, unknown>()
   return (req, self, hasNext) => {
     const isRoute = isRouteOf(req, self) && declined.get(req) !== req.route
-    const route = findRoute(req, isRoute, hasNext, matches)
+    const route = findRoute(req, isRoute, hasNext, secrets)
     if (route === undefined) declined.set(req, req.route)
     return route
   }
@@ -48,7 +48,7 @@ function findRoute(
   req: WebhookRequest,
   isRoute: boolean,
   hasNext: boolean,
-  matches: Matcher | undefined,
+  secrets: Secrets | undefined,
 ): Route | undefined {
   const url = req.url ?? '/'
   const mark = url.indexOf('?')
@@ -57,18 +57,18 @@ function findRoute(
   const ours = (secretIn?: 'path' | 'route', isDoubtful = false): Route => ({ query, secretIn, isDoubtful })
 
   const parameter = req.params?.secret
-  const isSecretParameter = matches !== undefined && typeof parameter === 'string'
-  if (isSecretParameter && !matches(parameter)) return undefined
+  const isSecretParameter = secrets !== undefined && typeof parameter === 'string'
+  if (isSecretParameter && !secrets.matches(parameter)) return undefined
 
   const isRoot = path === '/' || path === ''
   if (isRoot || isRoute) return ours(isSecretParameter ? 'route' : undefined)
   if (!hasNext) {
     const last = path.replace(/\/$/, '').split('/').pop() ?? ''
-    const isSecret = matches?.(decodeSegment(last)) ?? false
-    return ours(isSecret ? 'path' : undefined, matches !== undefined && !isSecret)
+    const isSecret = secrets?.matches(decodeSegment(last)) ?? false
+    return ours(isSecret ? 'path' : undefined, secrets !== undefined && !isSecret)
   }
   const [, segment] = /^\/([^/]+)\/?$/.exec(path) ?? []
-  return segment !== undefined && matches?.(decodeSegment(segment)) === true ? ours('path') : undefined
+  return segment !== undefined && secrets?.matches(decodeSegment(segment)) === true ? ours('path') : undefined
 }
 
 /** Whether this very function is a handler of the matched route; `req.route` alone may be left over from an earlier one. */
@@ -90,7 +90,7 @@ export function isScope(value: unknown): value is string {
 export interface ScopeRules {
   readonly scope: string | ((req: WebhookRequest) => unknown) | undefined
   /** Absent where no secret is configured. */
-  readonly holdsSecret: ((text: string) => boolean) | undefined
+  readonly secrets: Secrets | undefined
 }
 
 /**
@@ -98,14 +98,14 @@ export interface ScopeRules {
  * percent-encoded and joined by `/`. Throws `ERR_CONVERSION_SCOPE_FAILED` where the function throws or returns no such text, and where the
  * scope holds a secret: it would be recorded and shown.
  */
-export function scopeOf(req: WebhookRequest, { scope: option, holdsSecret }: ScopeRules): string {
+export function scopeOf(req: WebhookRequest, { scope: option, secrets }: ScopeRules): string {
   if (typeof option === 'string') return option
   try {
     const scope = option === undefined ? routeScope(req) : requireSync('scope', option(req))
     if (!isScope(scope)) {
       throw new TypeError(`scope must return ${aScope}, not ${typeof scope === 'string' ? 'that' : typeof scope}.`)
     }
-    if (holdsSecret?.(scope) === true) throw scopeHoldsSecret()
+    if (secrets?.areIn(scope) === true) throw scopeHoldsSecret()
     return scope
   } catch (cause) {
     throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
@@ -130,13 +130,13 @@ function routeScope({ params }: WebhookRequest): string {
 }
 
 /** Takes query and path secret from the URLs that access logs print. */
-export function scrubRequest(req: WebhookRequest, matches: Matcher | undefined): void {
+export function scrubRequest(req: WebhookRequest, secrets: Secrets | undefined): void {
   const parameter = req.params?.secret
   /** The parameter of a route such as `/hooks/cb-:secret` is a part of its segment. */
-  const part = typeof parameter === 'string' && matches?.(parameter) === true ? parameter : undefined
+  const part = typeof parameter === 'string' && secrets?.matches(parameter) === true ? parameter : undefined
   const isSecret = (segment: string): boolean => {
     const text = decodeSegment(segment)
-    return matches?.(text) === true || (part !== undefined && text.includes(part))
+    return secrets?.matches(text) === true || (part !== undefined && text.includes(part))
   }
   for (const name of ['url', 'originalUrl', 'baseUrl'] as const) {
     const url = req[name]

@@ -1,7 +1,6 @@
 import type { Decoder } from '../util/decoding.js'
-import { notAText, numericNames, type WireNames } from './params.js'
+import { LimitReached, notAText, numericNames, readWithinLimits, type Reading, type WireNames } from './params.js'
 import type { Received } from './received.js'
-import { LimitReached, readWithinLimits, type Reading } from './reading.js'
 import type { ParameterName } from './schema.js'
 
 interface ValuesOptions {

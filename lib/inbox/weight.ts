@@ -1,5 +1,5 @@
 import type { Callback } from '../callback/conversion.js'
-import type { Via } from '../callback/via.js'
+import type { Via } from '../callback/received.js'
 import { textsOfArrival } from './operators/mentions.js'
 import type { ClaimRecord } from './records.js'
 

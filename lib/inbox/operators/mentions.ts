@@ -1,5 +1,5 @@
 import type { Callback } from '../../callback/conversion.js'
-import type { Arrival } from '../../callback/via.js'
+import type { Arrival } from '../../callback/received.js'
 import type { Texts } from './addresses.js'
 import type { QuarantinedCallback } from '../quarantine.js'
 import type { ClaimRecord, Delivery, LogEntry } from '../records.js'

@@ -1,7 +1,14 @@
 import type { Callback, ConversionStatus } from '../../callback/conversion.js'
-import type { Repair } from '../../callback/issues.js'
-import type { Digest, Pair, Received } from '../../callback/received.js'
-import type { Arrival, CredentialPlace, RequestVia, Via } from '../../callback/via.js'
+import type {
+  Arrival,
+  CredentialPlace,
+  Digest,
+  Pair,
+  Received,
+  Repair,
+  RequestVia,
+  Via,
+} from '../../callback/received.js'
 import type { Issue } from '../../errors.js'
 import type { Difference } from '../vocabulary.js'
 import {
