@@ -81,8 +81,9 @@ export class Host implements InboxHost {
         if (isLate()) return late
         stage = 'handler'
       }
-      if (commits) await commits.endOf(() => this.handlers.handle(conversion, context))
-      else await this.handlers.handle(conversion, context)
+      const handler = this.handlers.of(event)
+      if (commits) await commits.endOf(() => handler?.(conversion, context))
+      else await handler?.(conversion, context)
       debug.delivery('%s %s done, attempt %d', shortId(id), event, attempt)
       return { state: 'done' }
     } catch (error) {

@@ -166,7 +166,7 @@ export class Handlers {
     return this.#handlers.has(event)
   }
 
-  handle(conversion: Conversion<unknown>, context: ConversionContext): unknown {
-    return this.#handlers.get(context.event)?.(conversion, context)
+  of(event: ConversionEvent): AnyHandler | undefined {
+    return this.#handlers.get(event)
   }
 }

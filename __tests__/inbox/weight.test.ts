@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { settle } from '../../lib/inbox/delivery.js'
 import { Line } from '../../lib/util/line.js'
-import { detached, weighsAs, weightOf } from '../../lib/inbox/weight.js'
+import { detached, weighsAs, weightOf } from '../../lib/inbox/stores/memory-claims.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
 
 describe('the weight of a record', () => {

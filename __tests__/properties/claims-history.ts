@@ -10,6 +10,7 @@ import {
   type Claiming,
   type ClaimResult,
 } from '../../lib/inbox/transitions.js'
+import { attemptOf } from '../../lib/inbox/delivery.js'
 import { eraser, pruner } from '../../lib/inbox/operators/prune-and-erase.js'
 import type { Verdict as LibVerdict } from '../../lib/inbox/inbox.js'
 import { deliveryId, findDelivery, keyOf, type Delivery as LibDelivery } from '../../lib/inbox/records.js'
@@ -405,7 +406,7 @@ export class History {
     if (answer.say === 'fails') return this.#settle(attempt, { say: 'failed' }, dice)
     const { order: named } = answer as { order?: string }
     const order = named === undefined ? undefined : orderIdentity('', named)
-    const reserved = this.#store.make({ claim: id, order, apply: (found) => reserveOrder(found, taken, order) })
+    const reserved = this.#store.make({ claim: id, order, apply: (found) => reserveOrder(found, attemptOf(id, taken), order) })
     const expected = this.#model.reserve(claim, delivery, attempt, named)
     if (named !== undefined) attempt.named = named
     if (expected === 'yes') {
@@ -435,7 +436,7 @@ export class History {
       this.#store.make({
         claim: id,
         order,
-        apply: (found) => commitAttempt(found, taken, { ...policy, now: this.#now }, order),
+        apply: (found) => commitAttempt(found, attemptOf(id, taken), { ...policy, now: this.#now }, order),
       }),
     )
     const codes = { done: undefined, lapsed: 'ERR_CONVERSION_ATTEMPT_LAPSED', taken: 'ERR_CONVERSION_ORDER_TAKEN' }
@@ -462,7 +463,7 @@ export class History {
       claim: id,
       apply: (found) => {
         const claiming = taking && this.#claiming(owner, taking.mayRun)
-        return settleAttempt(found, taken, this.#verdict(verdict), { ...policy, now: this.#now }, claiming)
+        return settleAttempt(found, attemptOf(id, taken), this.#verdict(verdict), { ...policy, now: this.#now }, claiming)
       },
     })
     this.#model.settle(claim, delivery, attempt, verdict, this.#now, taking)

@@ -2,7 +2,7 @@ import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
 import { settleAttempt, takeOver, type Claiming, type ClaimResult, type StartedDelivery } from './transitions.js'
 import { changesOf, giveUpOn, isLate, reportLostOrder } from './running-attempt.js'
-import { jobOf, type RetryPolicy } from './delivery.js'
+import { attemptOf, jobOf, type OwnAttempt, type RetryPolicy } from './delivery.js'
 import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
 import type { Delivery } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
@@ -108,9 +108,9 @@ export class Deliverer<Tx> {
     const { claim, delivery } = started
     let isOver = false
     const job = jobOf(claim, delivery)
+    const attempt = attemptOf(claim, delivery)
     const changes = changesOf(this.#store, {
-      claim,
-      delivery,
+      attempt,
       isOver: () => isOver,
       policy: () => this.#policy(),
       changeWithRetry: (change) => this.#changeWithRetry(change),
@@ -131,7 +131,7 @@ export class Deliverer<Tx> {
     this.#running.delete(delivering)
     slot.handOn()
     if (this.#mustLookAgain) this.wake()
-    const next = await this.#settle(started, verdict, job, slot)
+    const next = await this.#settle(attempt, verdict, job, slot)
     this.#active.delete(started)
     if (next !== undefined) {
       void this.#run(next, slot)
@@ -142,18 +142,13 @@ export class Deliverer<Tx> {
   }
 
   /** Records the verdict on an attempt, and claims the next delivery of the claim. */
-  async #settle(
-    { claim, delivery }: StartedDelivery,
-    verdict: Verdict,
-    job: Job,
-    slot: Slot,
-  ): Promise<StartedDelivery | undefined> {
+  async #settle(attempt: OwnAttempt, verdict: Verdict, job: Job, slot: Slot): Promise<StartedDelivery | undefined> {
     const settled = await this.#changeWithRetry<ClaimResult & { isDead: boolean }>({
-      claim,
-      attemptOwner: delivery.owner,
+      claim: attempt.claim,
+      attemptOwner: attempt.owner,
       apply: (found) => {
         const claiming = this.claiming(() => slot.retake())
-        return settleAttempt(found, delivery, verdict, this.#policy(), claiming)
+        return settleAttempt(found, attempt, verdict, this.#policy(), claiming)
       },
     })
     if (settled?.isDead) this.#host.onDead({ job, error: 'error' in verdict ? verdict.error : undefined })

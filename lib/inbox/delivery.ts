@@ -12,6 +12,7 @@ import {
   ordersOf,
   withDelivery,
   withoutTakesOrder,
+  type AttemptMark,
   type Delivery,
   type DeliveryKey,
   type ClaimRecord,
@@ -113,6 +114,18 @@ export function jobOf(claim: string, delivery: Delivery): Job {
   const { event, attempts, callback, previous } = delivery
   const id = deliveryId(claim, keyOf(delivery))
   return { event, id, attempt: attempts, callback, ...(previous && { previous }) }
+}
+
+/** Identifies an attempt under way: the attempt owns its delivery as long as the record names it. */
+export interface OwnAttempt extends AttemptMark {
+  readonly claim: string
+  readonly key: DeliveryKey
+  readonly scope: string
+}
+
+export function attemptOf(claim: string, delivery: Delivery): OwnAttempt {
+  const { owner, startedAt, callback } = delivery
+  return { claim, key: keyOf(delivery), scope: callback.scope, owner, startedAt }
 }
 
 /** How long deliveries are retried, with the current time and a random number. */

@@ -3,7 +3,7 @@ import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError } from '../errors.js'
 import { settlesWithin } from '../util/settles-within.js'
 import { AttachedInbox } from './attached-inbox.js'
-import { claim, isSettled, jobOf, settle, withdrawOvertaken } from './delivery.js'
+import { attemptOf, claim, isSettled, jobOf, settle, withdrawOvertaken } from './delivery.js'
 import { type Lost, recordIn } from './transitions.js'
 import type { Accepted, Delivering, Inbox, Verdict } from './inbox.js'
 import { memoryBudget, type QuarantinedCallback } from './quarantine.js'
@@ -11,8 +11,7 @@ import { findDelivery, isUnsettled, keyOf, ordersOf, type Delivery, type Deliver
 import { rereadQuarantined } from './operators/replay.js'
 import { reserving, giveUpOn, isLate, reportLostOrder } from './running-attempt.js'
 import type { Slot } from './slots.js'
-import { detached } from './weight.js'
-import { MemoryClaims, memoryRoom, type MemoryClaim } from './stores/memory-claims.js'
+import { detached, MemoryClaims, memoryRoom, type MemoryClaim } from './stores/memory-claims.js'
 import { MemoryStore } from './stores/memory-store.js'
 import { identityOf, peopleOf } from './claims.js'
 import { holdersBy } from './reservation.js'
@@ -198,7 +197,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     const claimedKey = keyOf(delivery)
     const { id: claim } = identity.record
     const job = jobOf(claim, delivery)
-    const { reserve } = reserving(this.#store, { claim, delivery }, () => late !== undefined)
+    const { reserve } = reserving(this.#store, attemptOf(claim, delivery), () => late !== undefined)
     const delivering = host.deliver({ ...job, reserve })
     work.running.set(claimedKey, delivering)
     this.running.add(delivering)

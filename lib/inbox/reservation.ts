@@ -1,4 +1,3 @@
-import { orderIdentity } from './claims.js'
 import type { Reserved, Verdict } from './inbox.js'
 import { isSuccess } from './ledger.js'
 import { isRunning, ordersOf, withoutTakesOrder, type ClaimRecord, type Delivery } from './records.js'
@@ -52,11 +51,6 @@ export type Reservation =
   /** The claim gets the orders in `reserved`, and keeps those that it had. */
   | { readonly record: ClaimRecord; readonly reserved: readonly string[] }
   | Extract<Reserved, { verdict: Verdict } | { isAnotherOrder: true }>
-
-/** The identity of the order that `confirm` named; undefined if it named none, so that the callback's own order counts. */
-export function orderOf({ callback }: Delivery, named: string | undefined): string | undefined {
-  return named === undefined ? undefined : orderIdentity(callback.scope, named)
-}
 
 /** Reserves the order of a running delivery after a yes of `confirm`. */
 export function reserve(

@@ -1,32 +1,29 @@
 import { ConversionWebhookError } from '../errors.js'
 import { settlesWithin } from '../util/settles-within.js'
-import { differences } from './claims.js'
-import { makeDead, type RetryPolicy } from './delivery.js'
+import { differences, orderIdentity } from './claims.js'
+import { makeDead, type OwnAttempt, type RetryPolicy } from './delivery.js'
 import type { Attempt, Delivering, InboxHost, Job, Verdict } from './inbox.js'
 import { previousOf } from './ledger.js'
 import { deliveryId, keyOf } from './records.js'
-import { orderOf } from './reservation.js'
 import type { Slot, Slots } from './slots.js'
 import { isTransactionEnded, type Change, type DurableStore, type Store } from './store.js'
-import { commitAttempt, reserveOrder, type Lost, type StartedDelivery } from './transitions.js'
+import { commitAttempt, reserveOrder, type Lost } from './transitions.js'
 
 /* What inboxes with and without retries do for an attempt that runs: reserve, commit, give up on a late handler, report a lost order. */
 
 /** `reserve` of one attempt; `order` returns the identity of the order that `confirm` named in it, if it named one. */
-export function reserving<Tx>(store: Store<Tx>, { claim, delivery }: StartedDelivery, isOver: () => boolean) {
+export function reserving<Tx>(store: Store<Tx>, attempt: OwnAttempt, isOver: () => boolean) {
+  const { claim, scope } = attempt
   let order: string | undefined
   const reserve: Attempt['reserve'] = (named) => {
-    order = orderOf(delivery, named)
-    return store.change({
-      claim,
-      order,
-      apply: (found) => reserveOrder(isOver() ? {} : found, delivery, order),
-    })
+    order = named === undefined ? undefined : orderIdentity(scope, named)
+    return store.change({ claim, order, apply: (found) => reserveOrder(isOver() ? {} : found, attempt, order) })
   }
   return { reserve, order: () => order }
 }
 
-interface Running<Tx> extends StartedDelivery {
+interface Running<Tx> {
+  readonly attempt: OwnAttempt
   readonly isOver: () => boolean
   readonly policy: () => RetryPolicy
   /** Makes a change, and repeats it while the storage fails. */
@@ -36,8 +33,9 @@ interface Running<Tx> extends StartedDelivery {
 
 /** The changes that one attempt may make in the storage while it runs. */
 export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pick<Attempt, 'reserve' | 'commit'> {
-  const { claim, delivery } = running
-  const { reserve, order } = reserving(store, running, running.isOver)
+  const { attempt } = running
+  const { claim } = attempt
+  const { reserve, order } = reserving(store, attempt, running.isOver)
 
   /** `context.commit`: runs a function in the transaction that marks the delivery done. */
   async function commit(fn: (tx: never) => unknown): Promise<unknown> {
@@ -46,7 +44,7 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
       await store.change({
         claim,
         order: order(), // checked again: a person may have moved it to another claim since
-        apply: (found) => commitAttempt(running.isOver() ? {} : found, delivery, running.policy(), order()),
+        apply: (found) => commitAttempt(running.isOver() ? {} : found, attempt, running.policy(), order()),
         effect: (tx: Tx) => fn(tx as never),
         // Some libraries send a statement each time it is awaited, so the value that the store awaited is returned, never `fn`'s own.
         effected: (answer) => {
@@ -64,11 +62,14 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
 }
 
 /** Makes the delivery dead even if another attempt owns it by now: any attempt would repeat what this one committed. */
-async function makeAttemptDead<Tx>({ claim, delivery, ...running }: Running<Tx>, error: ConversionWebhookError) {
+async function makeAttemptDead<Tx>(
+  { attempt: { claim, key }, ...running }: Running<Tx>,
+  error: ConversionWebhookError,
+) {
   await running.changeWithRetry({
     claim,
     apply: ({ record }) => ({
-      ...(record && { record: makeDead(record, keyOf(delivery), error, running.policy().now) }),
+      ...(record && { record: makeDead(record, key, error, running.policy().now) }),
       result: undefined,
     }),
   })

@@ -1,7 +1,15 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { belongsTo, differences, ledgerDifferences, type Belonging } from './claims.js'
-import { claimNext, lapse, settle, withdrawOvertaken, type Claimer, type RetryPolicy } from './delivery.js'
+import {
+  claimNext,
+  lapse,
+  settle,
+  withdrawOvertaken,
+  type Claimer,
+  type OwnAttempt,
+  type RetryPolicy,
+} from './delivery.js'
 import type { Accepted, Reserved, Verdict } from './inbox.js'
 import { decide, previousOf } from './ledger.js'
 import { conflictOf, type ConflictRecord } from './quarantine.js'
@@ -134,15 +142,15 @@ export function recordCallback(
 /** Records the verdict on an attempt that still owns its delivery, and claims the next delivery of the claim. */
 export function settleAttempt(
   { record, holders }: Found,
-  delivery: Delivery,
+  attempt: OwnAttempt,
   verdict: Verdict,
   policy: RetryPolicy,
   claiming: Claiming | undefined,
 ): Changed<ClaimResult & { isDead: boolean }> {
   if (record === undefined) return { result: { isDead: false } }
-  const isMine = isOurs(record, delivery)
-  const settled = isMine ? settle(record, keyOf(delivery), verdict, policy) : record
-  const after = isMine ? findDelivery(settled, keyOf(delivery)) : undefined
+  const isMine = ownDelivery(record, attempt) !== undefined
+  const settled = isMine ? settle(record, attempt.key, verdict, policy) : record
+  const after = isMine ? findDelivery(settled, attempt.key) : undefined
   const taken = claimIfAllowed(withdrawOvertaken(settled, policy.now), holders, claiming)
   const deliveries = [...(after?.takenBy === undefined ? [] : [after]), ...(taken.result.lost?.deliveries ?? [])]
   const lost = { claim: record.id, deliveries }
@@ -152,11 +160,11 @@ export function settleAttempt(
 /** Reserves an order after a yes of `confirm`, if the attempt still owns its delivery. */
 export function reserveOrder(
   { record, holders }: Partial<Found>,
-  claimed: Delivery,
+  attempt: OwnAttempt,
   order: string | undefined,
 ): Changed<Reserved> {
-  const delivery = record && findDelivery(record, keyOf(claimed))
-  if (!record || !holders || !delivery || !isOurs(record, claimed)) {
+  const delivery = record && ownDelivery(record, attempt)
+  if (!record || !holders || !delivery) {
     return { result: { verdict: { state: 'waiting', code: 'ERR_CONVERSION_ATTEMPT_LAPSED' } } }
   }
   const reservation = reserve(record, delivery, holders, order)
@@ -169,14 +177,15 @@ export function reserveOrder(
  */
 export function commitAttempt(
   { record, holders }: Partial<Found>,
-  delivery: Delivery,
+  attempt: OwnAttempt,
   policy: RetryPolicy,
   order: string | undefined,
 ): Changed<undefined> {
-  if (!record || !isOurs(record, delivery)) throw new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
+  const delivery = record && ownDelivery(record, attempt)
+  if (!record || !delivery) throw new ConversionWebhookError('ERR_CONVERSION_ATTEMPT_LAPSED')
   if (!holders || !mayPay(record, delivery, holders, order))
     throw new ConversionWebhookError('ERR_CONVERSION_ORDER_TAKEN')
-  return { record: settle(record, keyOf(delivery), { state: 'done' }, policy), result: undefined }
+  return { record: settle(record, attempt.key, { state: 'done' }, policy), result: undefined }
 }
 
 /** Ends attempts whose process is gone, and claims what can be delivered now. */
@@ -209,8 +218,8 @@ function claimIfAllowed(
   }
 }
 
-/** Whether the attempt that claimed a delivery still owns it: the owner may have lost that attempt and run another one by now. */
-function isOurs(record: ClaimRecord, claimed: Delivery): boolean {
-  const delivery = findDelivery(record, keyOf(claimed))
-  return delivery?.state === 'running' && isSameAttempt(delivery, claimed)
+/** The delivery of an attempt, if the attempt still owns it: the owner may have lost that attempt and run another one by now. */
+function ownDelivery(record: ClaimRecord, attempt: OwnAttempt): Delivery | undefined {
+  const delivery = findDelivery(record, attempt.key)
+  return delivery?.state === 'running' && isSameAttempt(delivery, attempt) ? delivery : undefined
 }

@@ -21,9 +21,8 @@ export class Rivals {
   readonly #places = new Map<string, Node>()
   readonly #nodes = new Map<string, readonly Node[]>()
 
-  /** Adds a claim, or moves it to where it is found now; first claims are in no place. */
+  /** Adds a rival, or moves it to where it is found now. */
   put(claim: ClaimRecord): void {
-    if (claim.id === claim.identity) return
     this.delete(claim.id)
     this.#nodes.set(
       claim.id,
@@ -67,15 +66,6 @@ export class Rivals {
     else if (next) this.#places.set(place, next)
     else this.#places.delete(place)
   }
-}
-
-/** Whether two claims are found in the same places. */
-export function isFoundAlike(one: ClaimRecord, other: ClaimRecord): boolean {
-  return (
-    one.peopleHash === other.peopleHash &&
-    one.referrerEmail === other.referrerEmail &&
-    one.refereeEmail === other.refereeEmail
-  )
 }
 
 /** No callback belongs to a replayed conflict by its people: it has none, and is found by its identity alone. */
