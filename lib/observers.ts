@@ -3,7 +3,7 @@ import type { ConversionErrorCode, ConversionWarningCode, Issue } from './errors
 import type { ConversionEvent, Difference } from './inbox/vocabulary.js'
 import { faults, messageOf } from './faults.js'
 
-/** Functions that nothing waits for: their return value is ignored, and their throw or rejection is logged. */
+/** Functions that are called and not awaited. Their return value is ignored, and their throw or rejection is logged. */
 export interface ConversionObservers<Custom = string> {
   /** An authenticated callback was refused (400, 422). Its parameters are personal data: think before logging them. */
   readonly onRefused?: ((refused: RefusedCallback) => unknown) | undefined
@@ -15,7 +15,7 @@ export interface ConversionObservers<Custom = string> {
   /** A delivery has used up its attempts or its time to be held. It is not tried again until somebody replays it. Durable inboxes only. */
   readonly onDead?: ((dead: DeadDelivery<Custom>) => unknown) | undefined
   /**
-   * A handler, `confirm`, `scope`, `allowFrom`, the inbox or the package itself failed. The answer to the sender never says why; this does.
+   * A handler, `confirm`, `scope`, `allowFrom`, the inbox or the package itself failed. The answer to the sender never says why; this observer gets the error.
    * @defaultValue prints to stderr
    */
   readonly onError?: ((failure: Failure) => unknown) | undefined

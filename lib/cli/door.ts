@@ -58,9 +58,9 @@ export class Door {
    */
   #letIn(req: IncomingMessage, res: ServerResponse): void {
     const cookie = { 'Set-Cookie': `${cookieName(req)}=${this.#key}; HttpOnly; SameSite=Strict; Path=/` }
+    const link = '<p><a href="/">To the inspector</a></p>'
     if (req.headers['sec-fetch-site'] !== 'cross-site') send(res, 302, { ...cookie, Location: '/' })
-    else
-      sendPage(res, 200, { ...cookie, Refresh: '0; url=/' }, 'Conversions', '<p><a href="/">To the inspector</a></p>')
+    else sendPage(res, 200, { ...cookie, Refresh: '0; url=/' }, 'Conversions', link)
   }
 
   #refuse(req: IncomingMessage, res: ServerResponse, token: string | undefined): void {
@@ -91,11 +91,8 @@ function cookieName(req: IncomingMessage): string {
 }
 
 function cookies({ headers: { cookie = '' } }: IncomingMessage, name: string): string[] {
-  return cookie
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => pair.slice(name.length + 1))
+  const pairs = cookie.split(';').map((pair) => pair.trim())
+  return pairs.filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1))
 }
 
 type Headers = Readonly<Record<string, string>>

@@ -38,8 +38,9 @@ function randomFrom(seed: number): Random {
   }
 }
 
-/** Fisher-Yates shuffle, in place. */
-function shuffle(numbers: Uint32Array, random: Random): Uint32Array {
+/** The numbers from 0 to below `count` in random order (Fisher-Yates). */
+function shuffled(count: number, random: Random): Uint32Array {
+  const numbers = new Uint32Array(count).map((_, place) => place)
   for (let last = numbers.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1))
     const moved = numbers[last] ?? 0
@@ -76,12 +77,7 @@ export function callbacksOf(plan: Plan): Callbacks {
   const { conversions, repeat, outOfOrder = false, seed } = plan
   const perConversion = outOfOrder ? 2 * repeat : repeat
   const count = conversions * perConversion
-  const order = outOfOrder
-    ? shuffle(
-        new Uint32Array(count).map((_, place) => place),
-        randomFrom(seed),
-      )
-    : undefined
+  const order = outOfOrder ? shuffled(count, randomFrom(seed)) : undefined
   return {
     count,
     at(place) {

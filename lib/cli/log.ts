@@ -105,20 +105,17 @@ export class Log {
   }
 
   #print({ orderId: order, issues: all, message: text, ...rest }: Entry, at = new Date()): void {
-    const entry: Entry = {
-      ...rest,
-      ...(order !== undefined && { orderId: maskOrder(order) }),
-      ...(all && { issues: all.slice(0, maxIssues) }),
-      ...(text !== undefined && { message: shorten(text, messageLength, maskAddresses) }),
-    }
+    const orderId = order === undefined ? undefined : maskOrder(order)
+    const issues = all?.slice(0, maxIssues)
+    const message = text === undefined ? undefined : shorten(text, messageLength, maskAddresses)
     if (this.#isJson) {
-      printJson(this.#io.out, { at, ...entry }, 0)
+      printJson(this.#io.out, { at, ...rest, orderId, issues, message }, 0)
       return
     }
-    const { what, about = '', orderId = '', issues = [], message = '' } = entry
-    const rules = issues.map(({ message }) => message).join('; ')
+    const { what, about = '' } = rest
+    const rules = issues?.map((issue) => issue.message).join('; ')
     const time = this.#paint('dim', at.toTimeString().slice(0, 8))
-    const texts = [about.padEnd(12), orderId, rules, message].map(printable).join('  ').trimEnd()
-    print(this.#io.out, `${time}  ${this.#paint(styles[what], what.padEnd(9))}  ${texts}`)
+    const texts = [about.padEnd(12), orderId, rules, message].map((part = '') => printable(part)).join('  ')
+    print(this.#io.out, `${time}  ${this.#paint(styles[what], what.padEnd(9))}  ${texts.trimEnd()}`)
   }
 }

@@ -46,10 +46,9 @@ async function requirePostgresTables(connectionString: string, schema: string): 
   let hasTables: boolean
   try {
     await client.connect()
-    const { rows } = await client.query<{ found: string | null }>('SELECT to_regclass($1) AS found', [
-      `${schema}.deliveries`,
-    ])
-    hasTables = typeof rows[0]?.found === 'string'
+    const table = `${schema}.deliveries`
+    const { rows } = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [table])
+    hasTables = rows[0]?.found === true
   } catch (error) {
     throw failure(`the database cannot be queried: ${textOf(error)}`)
   } finally {
