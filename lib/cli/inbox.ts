@@ -11,9 +11,6 @@ const states = ['waiting', 'running', 'done', 'dead', 'withdrawn', 'refused', 'c
 interface CommonOptions {
   readonly schema?: string
   readonly json?: true
-}
-
-interface AskingOptions extends CommonOptions {
   readonly yes?: true
 }
 
@@ -31,14 +28,6 @@ export function inboxCommand(io: Io): Command {
   return inbox
 }
 
-function storageCommand(name: string, about: string): Command {
-  return new Command(name)
-    .description(about)
-    .argument('<storage>', 'the SQLite file of the inbox, or postgres://…')
-    .option('--schema <name>', 'the PostgreSQL schema of the inbox (default: conversion_webhook)')
-    .option('--json', 'print JSON')
-}
-
 /** What a command of an inbox prints. */
 interface Printed {
   readonly json: unknown
@@ -49,43 +38,39 @@ interface Printed {
   readonly problem?: string | undefined
 }
 
-/** Opens an inbox, prints what `work` resolves with, and closes the inbox. */
-async function withInbox(
+/**
+ * A command that opens an inbox, asks the question if there is one, prints what `work` resolves with, and closes the inbox. `ids` are the
+ * arguments after the storage.
+ */
+function storageCommand<Options extends CommonOptions>(
   io: Io,
-  storage: string,
-  options: CommonOptions,
-  work: (inbox: Inbox) => Promise<Printed>,
-): Promise<void> {
-  const inbox = await openInbox(storage, options)
-  try {
-    const { json, lines, notes = [], problem } = await work(inbox)
-    if (options.json) printJson(io.out, json)
-    else {
-      print(io.out, ...lines)
-      print(io.err, ...notes)
+  name: string,
+  about: string,
+  work: (inbox: Inbox, options: Options, ids: readonly string[]) => Promise<Printed>,
+  question?: (options: Options) => string,
+): Command {
+  const command = new Command(name)
+    .description(about)
+    .argument('<storage>', 'the SQLite file of the inbox, or postgres://…')
+    .option('--schema <name>', 'the PostgreSQL schema of the inbox (default: conversion_webhook)')
+    .option('--json', 'print JSON')
+  return command.action(async () => {
+    const [storage = '', ...ids] = command.args
+    const options = command.opts<Options>()
+    const inbox = await openInbox(storage, options)
+    try {
+      if (question && !options.yes) await confirm(io, question(options))
+      const { json, lines, notes = [], problem } = await work(inbox, options, ids)
+      if (options.json) printJson(io.out, json)
+      else {
+        print(io.out, ...lines)
+        print(io.err, ...notes)
+      }
+      if (problem !== undefined) throw failure(problem)
+    } finally {
+      await inbox.close()
     }
-    if (problem !== undefined) throw failure(problem)
-  } finally {
-    await inbox.close()
-  }
-}
-
-function listCommand(io: Io): Command {
-  return storageCommand('list', 'Lists deliveries and quarantined callbacks, the newest first.')
-    .addOption(new Option('--state <state>', 'only rows in this state').choices(states))
-    .option('--order <id>', 'only rows of this order')
-    .option('--email <address>', 'only rows with this referrer or referee')
-    .option('--scope <scope>', 'only rows of this scope')
-    .option('--limit <n>', 'at most this many rows', wholeNumber(1, 1_000), 50)
-    .option('--before <id>', 'only rows older than the row with this id: the next page')
-    .action((storage: string, { order: orderId, state, email, scope, limit, before, ...options }: ListOptions) =>
-      withInbox(io, storage, options, async (inbox) => {
-        const rows = await inbox.list({ state, orderId, email, scope, limit, before })
-        const last = rows.length === limit ? rows.at(-1) : undefined
-        const older = last ? [`Older ones: --before ${last.id}`] : []
-        return { json: rows, lines: rowLines(rows, painter(io.out, io.env)), notes: [...markLines(rows), ...older] }
-      }),
-    )
+  })
 }
 
 interface ListOptions extends CommonOptions, Pick<InboxQuery, 'state' | 'email' | 'scope' | 'before'> {
@@ -93,36 +78,43 @@ interface ListOptions extends CommonOptions, Pick<InboxQuery, 'state' | 'email' 
   readonly limit: number
 }
 
+function listCommand(io: Io): Command {
+  const about = 'Lists deliveries and quarantined callbacks, the newest first.'
+  return storageCommand(io, 'list', about, async (inbox, options: ListOptions) => {
+    const { order: orderId, state, email, scope, limit, before } = options
+    const rows = await inbox.list({ state, orderId, email, scope, limit, before })
+    const last = rows.length === limit ? rows.at(-1) : undefined
+    const older = last ? [`Older ones: --before ${last.id}`] : []
+    return { json: rows, lines: rowLines(rows, painter(io.out, io.env)), notes: [...markLines(rows), ...older] }
+  })
+    .addOption(new Option('--state <state>', 'only rows in this state').choices(states))
+    .option('--order <id>', 'only rows of this order')
+    .option('--email <address>', 'only rows with this referrer or referee')
+    .option('--scope <scope>', 'only rows of this scope')
+    .option('--limit <n>', 'at most this many rows', wholeNumber(1, 1_000), 50)
+    .option('--before <id>', 'only rows older than the row with this id: the next page')
+}
+
 function showCommand(io: Io): Command {
-  return storageCommand(
-    'show',
-    'Shows one delivery or quarantined callback: what was received, and everything that happened to it.',
-  )
-    .argument('<id>', 'an id that list prints')
-    .action((storage: string, id: string, options: CommonOptions) =>
-      withInbox(io, storage, options, async (inbox) => {
-        const entry = await inbox.get(id)
-        if (entry === undefined) throw failure('nothing is recorded under this id')
-        return { json: entry, lines: entryLines(entry, painter(io.out, io.env)) }
-      }),
-    )
+  const about = 'Shows one delivery or quarantined callback: what was received, and everything that happened to it.'
+  return storageCommand(io, 'show', about, async (inbox, _options, [id = '']) => {
+    const entry = await inbox.get(id)
+    if (entry === undefined) throw failure('nothing is recorded under this id')
+    return { json: entry, lines: entryLines(entry, painter(io.out, io.env)) }
+  }).argument('<id>', 'an id that list prints')
 }
 
 function replayCommand(io: Io): Command {
-  return storageCommand(
-    'replay',
-    'Marks deliveries or quarantined callbacks for one more try, under the same ids, so that nothing is paid twice. Where another claim has the order, the replay of a conflict or a refused delivery takes the order from that claim, and both may be paid.',
-  )
+  const about =
+    'Marks deliveries or quarantined callbacks for one more try, under the same ids, so that nothing is paid twice. Where another claim has the order, the replay of a conflict or a refused delivery takes the order from that claim, and both may be paid.'
+  return storageCommand(io, 'replay', about, async (inbox, _options, ids) => {
+    const moves: Move[] = []
+    for (const id of ids) moves.push(...(await replay(inbox, id)))
+    const marked = `Marked ${figure(ids.length)}. A process with handlers makes the next attempt.`
+    return { json: { marked: ids, moves }, lines: [marked, ...moveLines(moves)] }
+  })
     .summary('Marks deliveries or quarantined callbacks for one more try, under the same ids.')
     .argument('<ids...>', 'ids that list prints')
-    .action((storage: string, ids: readonly string[], options: CommonOptions) =>
-      withInbox(io, storage, options, async (inbox) => {
-        const moves: Move[] = []
-        for (const id of ids) moves.push(...(await replay(inbox, id)))
-        const marked = `Marked ${figure(ids.length)}. A process with handlers makes the next attempt.`
-        return { json: { marked: ids, moves }, lines: [marked, ...moveLines(moves)] }
-      }),
-    )
 }
 
 /** Replays one row. Returns the order that moves to another claim, if one does. */
@@ -138,52 +130,48 @@ async function replay(inbox: Inbox, id: string): Promise<readonly Move[]> {
 }
 
 function statsCommand(io: Io): Command {
-  return storageCommand('stats', 'Counts callbacks by outcome and deliveries by state.')
-    .option('--days <n>', 'also count the conversions of each of the last n days', wholeNumber(1, 366))
-    .action((storage: string, { days, ...options }: CommonOptions & { days?: number }) =>
-      withInbox(io, storage, options, async (inbox) => {
-        const stats = await inbox.stats({ days })
-        return { json: stats, lines: statsLines(stats) }
-      }),
-    )
+  const about = 'Counts callbacks by outcome and deliveries by state.'
+  return storageCommand(io, 'stats', about, async (inbox, { days }: CommonOptions & { days?: number }) => {
+    const stats = await inbox.stats({ days })
+    return { json: stats, lines: statsLines(stats) }
+  }).option('--days <n>', 'also count the conversions of each of the last n days', wholeNumber(1, 366))
+}
+
+interface PruneOptions extends CommonOptions {
+  readonly olderThanDays: number
 }
 
 function pruneCommand(io: Io): Command {
-  return storageCommand(
-    'prune',
-    'Deletes the parameters of conversions that settled long ago. Repeats of them are still duplicates.',
-  )
-    .requiredOption(
-      '--older-than-days <n>',
-      'only conversions that settled more than n days ago',
-      wholeNumber(0, 100_000),
-    )
+  const about = 'Deletes the parameters of conversions that settled long ago. Repeats of them are still duplicates.'
+  const question = ({ olderThanDays }: PruneOptions) =>
+    `Delete the parameters of what settled more than ${figure(olderThanDays)} days ago?`
+  const prune = async (inbox: Inbox, { olderThanDays }: PruneOptions): Promise<Printed> => {
+    const result = await inbox.prune({ olderThanDays })
+    return { json: result, lines: [`Deleted the parameters of ${figure(result.pruned)} records.`] }
+  }
+  const days = wholeNumber(0, 100_000)
+  return storageCommand(io, 'prune', about, prune, question)
+    .requiredOption('--older-than-days <n>', 'only conversions that settled more than n days ago', days)
     .option('--yes', 'do not ask')
-    .action((storage: string, { olderThanDays, ...options }: AskingOptions & { olderThanDays: number }) =>
-      withInbox(io, storage, options, async (inbox) => {
-        await confirm(io, options, `Delete the parameters of what settled more than ${figure(olderThanDays)} days ago?`)
-        const result = await inbox.prune({ olderThanDays })
-        return { json: result, lines: [`Deleted the parameters of ${figure(result.pruned)} records.`] }
-      }),
-    )
+}
+
+interface EraseOptions extends CommonOptions {
+  readonly email: string
 }
 
 function eraseCommand(io: Io): Command {
-  return storageCommand(
-    'erase',
-    'Deletes the parameters of every conversion that mentions an address. Repeats of them are still duplicates.',
-  )
+  const about =
+    'Deletes the parameters of every conversion that mentions an address. Repeats of them are still duplicates.'
+  const question = ({ email }: EraseOptions) => `Erase everything that mentions ${email}?`
+  const erase = async (inbox: Inbox, { email }: EraseOptions): Promise<Printed> => {
+    const { erased, waiting } = await inbox.erase({ email })
+    const left = waiting.map((id) => `Not erased yet, since a delivery waits: ${id}`)
+    const problem = waiting.length > 0 ? 'erase again when these deliveries have settled' : undefined
+    return { json: { erased, waiting }, lines: [`Erased ${figure(erased)}.`, ...left], problem }
+  }
+  return storageCommand(io, 'erase', about, erase, question)
     .requiredOption('--email <address>', 'the address to erase', address)
     .option('--yes', 'do not ask')
-    .action((storage: string, { email, ...options }: AskingOptions & { email: string }) =>
-      withInbox(io, storage, options, async (inbox) => {
-        await confirm(io, options, `Erase everything that mentions ${email}?`)
-        const { erased, waiting } = await inbox.erase({ email })
-        const left = waiting.map((id) => `Not erased yet, since a delivery waits: ${id}`)
-        const problem = waiting.length > 0 ? 'erase again when these deliveries have settled' : undefined
-        return { json: { erased, waiting }, lines: [`Erased ${figure(erased)}.`, ...left], problem }
-      }),
-    )
 }
 
 function address(text: string): string {
@@ -191,9 +179,8 @@ function address(text: string): string {
   return text
 }
 
-/** Throws unless `--yes` is given or the person at the terminal answers yes. */
-async function confirm(io: Io, { yes }: AskingOptions, question: string): Promise<void> {
-  if (yes) return
+/** Throws unless the person at the terminal answers yes. */
+async function confirm(io: Io, question: string): Promise<void> {
   if (io.ask === undefined) throw usage('the input is no terminal, so nobody can confirm: add --yes')
   const answer = await io.ask(`${question} (yes/no) `)
   if (!/^y(es)?$/i.test(answer.trim())) throw failure('nothing was changed')
