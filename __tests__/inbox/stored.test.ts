@@ -1,6 +1,14 @@
 import { searchForms } from '../../lib/inbox/search.js'
-import { cellsOf, namesOf, type Column, type Row } from '../../lib/inbox/stores/columns.js'
-import { quarantineSource, toDelivery, toQuarantined, toRecord } from '../../lib/inbox/stores/rows.js'
+import { namesOf, type Column } from '../../lib/inbox/stores/columns.js'
+import {
+  cellsOf,
+  deliveryRow,
+  quarantineRow,
+  toDelivery,
+  toQuarantined,
+  toRecord,
+  type Row,
+} from '../../lib/inbox/stores/rows.js'
 import { encodeCallback } from '../../lib/inbox/stores/stored.js'
 import { claimColumns, deliveryColumns, quarantineColumns } from '../../lib/inbox/stores/tables.js'
 import { goldenClaims, goldenQuarantine } from '../fixtures/stored-1.js'
@@ -8,7 +16,7 @@ import { callbackOf } from '../support/ledger.js'
 
 /* Golden rows: what version 1 stores means the same for ever, and is stored the same, whatever the types of records are called. */
 
-const rowOf = <From>(columns: readonly Column<From, never>[], from: From): Row =>
+const rowOf = <Source>(columns: readonly Column<Source>[], from: Source): Row =>
   Object.fromEntries(cellsOf(columns, from).map((cell, index) => [namesOf(columns)[index] ?? '', cell]))
 
 describe.each(Object.entries(goldenClaims))('%s', (_what, { record, claim, deliveries }) => {
@@ -19,7 +27,7 @@ describe.each(Object.entries(goldenClaims))('%s', (_what, { record, claim, deliv
 
   test('is stored as the same cells', () => {
     expect(rowOf(claimColumns, record)).toStrictEqual(claim)
-    const rows = record.deliveries.map((delivery) => rowOf(deliveryColumns, { claim: record.id, delivery, record }))
+    const rows = record.deliveries.map((delivery) => rowOf(deliveryColumns, deliveryRow(record.id, delivery, record)))
     expect(rows).toEqual(deliveries.map((cells) => ({ claim: record.id, ...cells })))
   })
 })
@@ -30,7 +38,7 @@ describe.each(Object.entries(goldenQuarantine))('%s', (_what, { record, row }) =
   })
 
   test('is stored as the same cells', () => {
-    expect(rowOf(quarantineColumns, quarantineSource(record, searchForms(record)))).toStrictEqual(row)
+    expect(rowOf(quarantineColumns, quarantineRow(record, searchForms(record)))).toStrictEqual(row)
   })
 })
 

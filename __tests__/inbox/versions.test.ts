@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import { conversionWebhook, type Inbox } from '../../lib/index.js'
-import { additions, claimKey, definitions, id, since, text, type Column } from '../../lib/inbox/stores/columns.js'
+import { additions, claimKey, columnsOf, definitions, id, orNull, text } from '../../lib/inbox/stores/columns.js'
 import { PostgresQuarantine } from '../../lib/inbox/stores/postgres-quarantine.js'
 import { PostgresRows } from '../../lib/inbox/stores/postgres-rows.js'
 import { migrate as migratePostgres } from '../../lib/inbox/stores/postgres-schema.js'
@@ -153,10 +153,11 @@ describeSqlite('SQLite', () => {
 })
 
 /** With one that version 2 adds. */
-const columns: readonly Column<string, unknown>[] = [
-  claimKey({ name: 'claim', write: (from) => from }),
-  id({ name: 'id', write: (from) => from }),
-  since(2, text.orNull({ name: 'later', write: (from) => from })),
+const column = columnsOf<{ claim: string | number; id: string; later?: string }>()
+const columns = [
+  column('claim', 'claim', claimKey),
+  column('id', 'id', id),
+  column('later', 'later', orNull(text), { since: 2 }),
 ]
 
 describePostgres('PostgreSQL', () => {

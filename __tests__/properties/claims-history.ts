@@ -406,7 +406,11 @@ export class History {
     if (answer.say === 'fails') return this.#settle(attempt, { say: 'failed' }, dice)
     const { order: named } = answer as { order?: string }
     const order = named === undefined ? undefined : orderIdentity('', named)
-    const reserved = this.#store.make({ claim: id, order, apply: (found) => reserveOrder(found, attemptOf(id, taken), order) })
+    const reserved = this.#store.make({
+      claim: id,
+      order,
+      apply: (found) => reserveOrder(found, attemptOf(id, taken), order),
+    })
     const expected = this.#model.reserve(claim, delivery, attempt, named)
     if (named !== undefined) attempt.named = named
     if (expected === 'yes') {
@@ -463,7 +467,13 @@ export class History {
       claim: id,
       apply: (found) => {
         const claiming = taking && this.#claiming(owner, taking.mayRun)
-        return settleAttempt(found, attemptOf(id, taken), this.#verdict(verdict), { ...policy, now: this.#now }, claiming)
+        return settleAttempt(
+          found,
+          attemptOf(id, taken),
+          this.#verdict(verdict),
+          { ...policy, now: this.#now },
+          claiming,
+        )
       },
     })
     this.#model.settle(claim, delivery, attempt, verdict, this.#now, taking)

@@ -7,10 +7,18 @@ import { faults } from '../../lib/faults.js'
 import { durableBudget, type ConflictRecord, type RefusedRecord } from '../../lib/inbox/quarantine.js'
 import type { ClaimRecord, Delivery, DeliveryKey, LogEntry } from '../../lib/inbox/records.js'
 import { searchForms } from '../../lib/inbox/search.js'
-import { cellsOf, namesOf, type Column, type Row } from '../../lib/inbox/stores/columns.js'
+import { namesOf, type Column } from '../../lib/inbox/stores/columns.js'
 import { PostgresRows } from '../../lib/inbox/stores/postgres-rows.js'
 import { migrate as migratePostgres } from '../../lib/inbox/stores/postgres-schema.js'
-import { quarantineSource, toDelivery, toQuarantined, toRecord } from '../../lib/inbox/stores/rows.js'
+import {
+  cellsOf,
+  deliveryRow,
+  quarantineRow,
+  toDelivery,
+  toQuarantined,
+  toRecord,
+  type Row,
+} from '../../lib/inbox/stores/rows.js'
 import { SqliteQuarantine } from '../../lib/inbox/stores/sqlite-quarantine.js'
 import { SqliteRows } from '../../lib/inbox/stores/sqlite-rows.js'
 import { migrate as migrateSqlite } from '../../lib/inbox/stores/sqlite-schema.js'
@@ -194,13 +202,13 @@ const conflict: fc.Arbitrary<ConflictRecord> = fc.record({
 })
 const quarantined = fc.oneof(refused, conflict)
 
-const rowOf = <From>(columns: readonly Column<From, never>[], from: From): Row =>
+const rowOf = <Source>(columns: readonly Column<Source>[], from: Source): Row =>
   Object.fromEntries(cellsOf(columns, from).map((cell, index) => [namesOf(columns)[index] ?? '', cell]))
 
 test('a claim is read from its cells as it was', () => {
   fc.assert(
     fc.property(record, (each) => {
-      const rows = each.deliveries.map((delivery) => rowOf(deliveryColumns, { claim: each.id, delivery, record: each }))
+      const rows = each.deliveries.map((delivery) => rowOf(deliveryColumns, deliveryRow(each.id, delivery, each)))
       expect(toRecord(rowOf(claimColumns, each), rows.map(toDelivery))).toEqual(each)
     }),
   )
@@ -209,7 +217,7 @@ test('a claim is read from its cells as it was', () => {
 test('a callback in quarantine is read from its cells as it was', () => {
   fc.assert(
     fc.property(quarantined, (each) => {
-      const source = quarantineSource(each, searchForms(each))
+      const source = quarantineRow(each, searchForms(each))
       expect(toQuarantined(rowOf(quarantineColumns, source))).toEqual(each)
     }),
   )

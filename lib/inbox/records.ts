@@ -120,6 +120,32 @@ export function isHeld({ state, holds, heldUntil }: Delivery): boolean {
   return state === 'waiting' && (holds > 0 || heldUntil !== undefined)
 }
 
+/** A delivery as it is counted: in its state, and on the day on which its callback came. */
+export interface CountedDelivery {
+  readonly state: DeliveryState | 'held'
+  readonly event: ConversionEvent
+  readonly receivedAt: number
+}
+
+/** The deliveries of a claim that a change removed or replaced, and those that it added. */
+export interface DeliveryChanges {
+  readonly removed: readonly CountedDelivery[]
+  readonly added: readonly CountedDelivery[]
+}
+
+export function deliveryChanges(before: ClaimRecord | undefined, after: ClaimRecord): DeliveryChanges {
+  const old = before?.deliveries ?? []
+  return {
+    removed: old.filter((delivery) => !after.deliveries.includes(delivery)).map(counted),
+    added: after.deliveries.filter((delivery) => !old.includes(delivery)).map(counted),
+  }
+}
+
+function counted(delivery: Delivery): CountedDelivery {
+  const { state, event, callback } = delivery
+  return { state: isHeld(delivery) ? 'held' : state, event, receivedAt: callback.receivedAt }
+}
+
 /** Whether a delivery of the claim runs. */
 export function isRunning({ deliveries }: ClaimRecord): boolean {
   return deliveries.some(({ state }) => state === 'running')

@@ -1,17 +1,11 @@
 import type { QuarantineKind, Size } from './quarantine.js'
-import { isHeld, type ClaimRecord, type Delivery } from './records.js'
+import type { CountedDelivery, DeliveryChanges } from './records.js'
 import type { Counts, DailyCount, DeliveryCounts } from './store.js'
 import type { DeliveryState, Outcome } from './vocabulary.js'
 
 /* What changes add to the counters, computed from what the changes write. Pure. */
 
 const dayMs = 86_400_000
-
-/** The part of a change that is counted. */
-interface Counted {
-  readonly record?: ClaimRecord | undefined
-  readonly counted?: Outcome | undefined
-}
 
 /** What one transaction adds to the counters of its store. */
 export class Tally {
@@ -25,13 +19,14 @@ export class Tally {
     this.#add(names.bytes, bytes)
   }
 
-  /** Counts a change: a delivery that was removed or replaced no longer counts in its former state. */
-  add(before: ClaimRecord | undefined, { record, counted }: Counted): void {
-    if (counted !== undefined) this.#add(callbackCounter(counted), 1)
-    if (record === undefined) return
-    const old = before?.deliveries ?? []
-    for (const delivery of old) if (!record.deliveries.includes(delivery)) this.#count(delivery, -1)
-    for (const delivery of record.deliveries) if (!old.includes(delivery)) this.#count(delivery, 1)
+  callback(outcome: Outcome): void {
+    this.#add(callbackCounter(outcome), 1)
+  }
+
+  /** Counts the deliveries of a changed claim: one that was removed or replaced no longer counts in its former state. */
+  deliveries({ removed, added }: DeliveryChanges): void {
+    for (const delivery of removed) this.#count(delivery, -1)
+    for (const delivery of added) this.#count(delivery, 1)
   }
 
   /** What to add to each counter, without zeros. */
@@ -50,10 +45,9 @@ export class Tally {
     this.#days.clear()
   }
 
-  #count(delivery: Delivery, by: 1 | -1): void {
-    this.#add(deliveryCounter(isHeld(delivery) ? 'held' : delivery.state), by)
-    const { event, callback } = delivery
-    const day = Math.floor(callback.receivedAt / dayMs)
+  #count({ state, event, receivedAt }: CountedDelivery, by: 1 | -1): void {
+    this.#add(deliveryCounter(state), by)
+    const day = Math.floor(receivedAt / dayMs)
     const key = `${String(day)} ${event}`
     const counted = this.#days.get(key) ?? { day, event, count: 0 }
     counted.count += by

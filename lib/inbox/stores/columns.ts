@@ -1,9 +1,8 @@
 import { ConversionWebhookError } from '../../errors.js'
-import { aNumber, aString, Unreadable, unreadableIn } from './decoding.js'
+import { aNumber, aString, Unreadable } from './decoding.js'
 
-/** What a column holds. A driver may give whole numbers as strings. */
+/** The content of a column. A driver may give whole numbers as strings. */
 export type Cell = string | number | null
-export type Row = Readonly<Record<string, unknown>>
 
 /** How the two databases declare a column. */
 interface Declared {
@@ -11,72 +10,57 @@ interface Declared {
   readonly postgres: string
 }
 
-/** A column of a table: what it is written from, and what it is read into. */
-export interface Column<From, To> extends Declared {
-  readonly name: string
-  readonly isNullable: boolean
-  /** The type of an array of its values in PostgreSQL. */
+/** How values of a type stand in a column. */
+interface Kind<Value> extends Declared {
+  /** The type of an array of such values in PostgreSQL. */
   readonly array: string
-  /** The version of the tables that adds it. */
-  readonly since: number
-  readonly write: (from: From) => Cell
-  /** Absent where the column only serves searches. */
-  readonly read: ((cell: unknown, to: To) => void) | undefined
+  /** Absent if the value is the cell. */
+  readonly encode?: (value: Value) => string | number | undefined
+  /** Called for a cell that is not null. Throws `Unreadable`. */
+  readonly decode: (cell: unknown) => Value
+  readonly isNullable: boolean
 }
 
-interface Kind<Value extends Cell> extends Declared {
-  /** The type of an array of them in PostgreSQL, where the column is not declared by it alone. */
-  readonly array?: string
-  readonly of: (cell: unknown) => Value
-}
-
-/** A column as tables list it. */
-interface Line<From, To, Written, Value> {
-  readonly name: string
-  readonly write: (from: From) => Written
-  readonly read?: (value: Value, to: To) => void
-}
-
-/** Makes columns of a kind, and with `orNull` those whose value may be absent. */
-function columnsOf<Value extends Cell>({ of, sqlite, postgres, array = postgres }: Kind<Value>) {
-  const always = { sqlite, postgres, array, since: 1 }
-  const make = <From, To>({ name, write, read }: Line<From, To, Value, Value>): Column<From, To> => ({
-    ...always,
-    name,
-    isNullable: false,
-    write,
-    read:
-      read &&
-      ((cell, to) => {
-        read(of(cell), to)
-      }),
-  })
-  const orNull = <From, To>({
-    name,
-    write,
-    read,
-  }: Line<From, To, Value | undefined, Value>): NullableColumn<From, To> => ({
-    ...always,
-    name,
-    isNullable: true,
-    write: (from) => write(from) ?? null,
-    read:
-      read &&
-      ((cell, to) => {
-        if (cell !== null) read(of(cell), to)
-      }),
-  })
-  return Object.assign(make, { orNull })
-}
-
-/** A column that may be added to a table with rows. */
-export interface NullableColumn<From, To> extends Column<From, To> {
+/** A kind of column whose cells may be null. Only such a column can be added to a table with rows. */
+interface NullableKind<Value> extends Kind<Value> {
   readonly isNullable: true
 }
 
-/** A column that a later version of the tables adds: `since(2, text.orNull({ … }))`. There is none yet. @internal */
-export function since<From, To>(version: number, column: NullableColumn<From, To>): NullableColumn<From, To> {
-  return { ...column, since: version }
+/** A column of a table with rows of a type: data alone, by which `rows.ts` writes and reads. */
+export interface Column<Source> extends Declared {
+  readonly name: string
+  /** The field of a row that the column holds. */
+  readonly field: keyof Source & string
+  readonly array: string
+  readonly encode: ((value: never) => string | number | undefined) | undefined
+  /** Absent if the column only serves searches. */
+  readonly decode: ((cell: unknown) => unknown) | undefined
+  readonly isNullable: boolean
+  /** The version of the tables that adds it. */
+  readonly since: number
+}
+
+type KindOf<Value> = undefined extends Value ? NullableKind<Exclude<Value, undefined>> : Kind<Value>
+
+interface Place {
+  /** Whether the column only serves searches and is not read. */
+  readonly isWrittenOnly?: boolean
+  /** The version of the tables that adds the column. @defaultValue 1 */
+  readonly since?: number
+}
+
+/** Makes the columns of a table. A field and the kind of its column must have the same type. */
+export function columnsOf<Source>() {
+  return <Field extends keyof Source & string>(
+    name: string,
+    field: Field,
+    { encode, decode, ...kind }: KindOf<Source[Field]>,
+    { isWrittenOnly = false, since = 1 }: Place = {},
+  ): Column<Source> => ({ ...kind, name, field, since, encode, decode: isWrittenOnly ? undefined : decode })
+}
+
+export function orNull<Value>(kind: Kind<Value>): NullableKind<Value> {
+  return { ...kind, isNullable: true }
 }
 
 /** A driver gives whole numbers as strings where they could be too large for a number. */
@@ -90,67 +74,67 @@ function whole(cell: unknown): number {
   return value
 }
 
-/** Compared byte by byte: everything is paged by ids in the same order, whatever the collation of the database. */
-const bytewise = { postgres: 'text COLLATE "C"', array: 'text' }
-export const id = columnsOf({ sqlite: 'TEXT', ...bytewise, of: aString })
-export const text = columnsOf({ sqlite: 'TEXT', postgres: 'text', of: aString })
-export const count = columnsOf({ sqlite: 'INTEGER', postgres: 'integer', of: whole })
-export const total = columnsOf({ sqlite: 'INTEGER', postgres: 'bigint', of: whole })
+const always = { isNullable: false } as const
+/** Compared byte by byte: all pages are in the same order of ids, whatever the collation of the database. */
+const bytewise = { postgres: 'text COLLATE "C"', array: 'text', ...always }
+const strings = { sqlite: 'TEXT', postgres: 'text', array: 'text', ...always }
+const integers = { sqlite: 'INTEGER', decode: whole, ...always }
+
+export const id: Kind<string> = { sqlite: 'TEXT', ...bytewise, decode: aString }
+export const text: Kind<string> = { ...strings, decode: aString }
+export const count: Kind<number> = { ...integers, postgres: 'integer', array: 'integer' }
+export const total: Kind<number> = { ...integers, postgres: 'bigint', array: 'bigint' }
 /** Milliseconds since 1970. */
-export const time = columnsOf({ sqlite: 'INTEGER', postgres: 'bigint', of: numeric })
-export const amount = columnsOf({ sqlite: 'REAL', postgres: 'double precision', of: numeric })
+export const time: Kind<number> = { ...total, decode: numeric }
+export const amount: Kind<number> = {
+  sqlite: 'REAL',
+  postgres: 'double precision',
+  array: 'double precision',
+  decode: numeric,
+  ...always,
+}
 /** The claim of a delivery: in SQLite its number. */
-export const claimKey = columnsOf<string | number>({ sqlite: 'INTEGER', ...bytewise, of: aString })
+export const claimKey: Kind<string | number> = { sqlite: 'INTEGER', ...bytewise, decode: aString }
 
-const one = columnsOf({ sqlite: 'INTEGER', postgres: 'smallint', of: whole })
-
-interface FlagLine<From, To> {
-  readonly name: string
-  readonly write: (from: From) => boolean | undefined
-  /** Called where the flag is set. */
-  readonly read?: (to: To) => void
+/** One word of several. */
+export function word<Word extends string>(decode: (value: unknown) => Word): Kind<Word> {
+  return { ...strings, decode }
 }
 
-/** 1 or nothing, since most flags are not set. */
-export function flag<From, To>({ name, write, read }: FlagLine<From, To>): NullableColumn<From, To> {
-  return one.orNull({
-    name,
-    write: (from: From) => (write(from) === true ? 1 : undefined),
-    read: (value: number, to: To) => {
-      if (value > 1 || value < 0) throw new Unreadable()
-      if (value === 1) read?.(to)
-    },
-  })
+/** A value that is encoded as a string; null where it encodes to undefined. */
+export function encoded<Value>(
+  encode: (value: Value) => string | undefined,
+  decode: (text: string) => Value,
+): NullableKind<Value> {
+  return { ...strings, isNullable: true, encode, decode: (cell) => decode(aString(cell)) }
 }
 
-export function cellsOf<From>(columns: readonly Column<From, never>[], from: From): Cell[] {
-  return columns.map(({ write }) => write(from))
+/** 1 or null, since most flags are not set. */
+export const flag: NullableKind<boolean> = {
+  sqlite: 'INTEGER',
+  postgres: 'smallint',
+  array: 'smallint',
+  isNullable: true,
+  encode: (value) => (value ? 1 : undefined),
+  decode: (cell) => {
+    const value = whole(cell)
+    if (value > 1 || value < 0) throw new Unreadable()
+    return value === 1
+  },
 }
 
-export function namesOf(columns: readonly Pick<Column<never, never>, 'name'>[]): readonly string[] {
+/** Any column, whatever its rows. */
+export type AnyColumn = Omit<Column<never>, 'field'>
+
+export function namesOf(columns: readonly Pick<AnyColumn, 'name'>[]): readonly string[] {
   return columns.map(({ name }) => name)
 }
 
-/** Reads a row into `to`. Throws a coded error for a cell that cannot be read; it names the column and not what the cell holds. */
-export function readInto<To>(table: string, columns: readonly Column<never, To>[], row: Row, to: To): To {
-  let reading = ''
-  try {
-    for (const { name, read } of columns) {
-      if (read === undefined) continue
-      reading = name
-      read(row[name], to)
-    }
-  } catch (error) {
-    throw error instanceof Unreadable ? unreadableIn(table, reading, error) : error
-  }
-  return to
-}
-
-/** What a table is made of, as `CREATE TABLE` lists it, but for what later versions add. `isRequired` unless they may be null. */
+/** The columns of version 1, as `CREATE TABLE` lists them. `isRequired` unless they may be null. */
 export function definitions(
-  columns: readonly Column<never, never>[],
+  columns: readonly AnyColumn[],
   database: keyof Declared,
-  isRequired: (column: Column<never, never>) => boolean = ({ isNullable }) => !isNullable,
+  isRequired: (column: AnyColumn) => boolean = ({ isNullable }) => !isNullable,
 ): string {
   const defined = columns
     .filter((column) => column.since === 1)
@@ -161,7 +145,7 @@ export function definitions(
 /** What a later version adds to a table. */
 export function additions(
   table: string,
-  columns: readonly Column<never, never>[],
+  columns: readonly AnyColumn[],
   database: keyof Declared,
   version: number,
 ): string {
@@ -170,7 +154,7 @@ export function additions(
 }
 
 /** The latest version of tables with these columns. */
-export function latestOf(columns: readonly Column<never, never>[]): number {
+export function latestOf(columns: readonly AnyColumn[]): number {
   return Math.max(...columns.map((column) => column.since))
 }
 

@@ -210,6 +210,7 @@ const bytesPerRecord = 1_024
 /** For the index entries by which rivals are found, besides their ids. */
 const bytesPerRival = 1_024
 
+/** @internal */
 export function weightOf({ id, identity, scope, referrerEmail, refereeEmail, deliveries }: ClaimRecord): number {
   let weight = bytesPerRecord + scope.length * bytesPerCharacter
   if (id !== identity) weight += bytesPerRival + weightOfText(referrerEmail) + weightOfText(refereeEmail)
@@ -223,7 +224,7 @@ export function weightOf({ id, identity, scope, referrerEmail, refereeEmail, del
   return weight
 }
 
-/** Whether two records certainly weigh the same. True after most changes, which touch only states and counts: then none is weighed. */
+/** Whether two records certainly weigh the same. True after most changes, which touch only states and counts: then none is weighed. @internal */
 export function weighsAs({ deliveries }: ClaimRecord, { deliveries: others }: ClaimRecord): boolean {
   if (deliveries === others) return true
   if (deliveries.length !== others.length) return false

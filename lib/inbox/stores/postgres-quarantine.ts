@@ -21,8 +21,8 @@ import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
 import { newestOf, arraysOf, valuesOf } from './postgres-sql.js'
 import { namesOf } from './columns.js'
-import { quarantineSource, text, toOldRow, toQuarantined, toSize } from './rows.js'
-import { changingQuarantineColumns, quarantineColumns, type QuarantineSource } from './tables.js'
+import { quarantineRow, text, toOldRow, toQuarantined, toSize } from './rows.js'
+import { changingQuarantineColumns, quarantineColumns, type QuarantineRow } from './tables.js'
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
 
@@ -70,12 +70,12 @@ export class PostgresQuarantine {
     const before = new Map([...found, ...(await this.lock(client, [...new Set(unknown)]))])
     const written = new Map([...before, ...after])
     for (const conflict of conflicts) written.set(conflict.id, keptWith(written.get(conflict.id), conflict))
-    const sources: QuarantineSource[] = []
+    const sources: QuarantineRow[] = []
     const keys: string[] = []
     for (const [id, quarantined] of written) {
       if (quarantined === before.get(id)) continue
       const forms = searchForms(quarantined)
-      const source = quarantineSource(quarantined, forms)
+      const source = quarantineRow(quarantined, forms)
       sources.push(source)
       keys.push(`{${searchKeys(forms).join()}}`)
       if (before.has(id)) continue

@@ -5,8 +5,18 @@ import type { Queryable } from './postgres-client.js'
 import { PostgresCounters } from './postgres-counters.js'
 import { newestDeliveries, arraysOf, lockKey, lockKeySql, valuesOf } from './postgres-sql.js'
 import { namesOf, type Column } from './columns.js'
-import { changedDeliveries, text, toDelivery, toPlace, toRecord, writtenBefore, type Row } from './rows.js'
-import { changingDeliveryColumns, claimColumns, deliveryColumns, type DeliverySource } from './tables.js'
+import {
+  cellOf,
+  changedDeliveries,
+  deliveryRow,
+  text,
+  toDelivery,
+  toPlace,
+  toRecord,
+  writtenBefore,
+  type Row,
+} from './rows.js'
+import { changingDeliveryColumns, claimColumns, deliveryColumns, type DeliveryRow } from './tables.js'
 import { withNumbers } from './sql.js'
 import type { Holders } from '../reservation.js'
 
@@ -132,15 +142,16 @@ export class PostgresRows {
   /** Writes what changed, all records in one statement a table. */
   async write(client: Queryable, changes: readonly Written[]): Promise<void> {
     const claims: ClaimRecord[] = []
-    const states: DeliverySource[] = []
-    const wholes: DeliverySource[] = []
+    const states: DeliveryRow[] = []
+    const wholes: DeliveryRow[] = []
     const gone: [string, string][] = []
     for (const { before, after } of changes) {
-      if (before === undefined || claimColumns.some(({ write }) => write(after) !== write(before))) claims.push(after)
+      if (before === undefined || claimColumns.some((column) => cellOf(column, after) !== cellOf(column, before)))
+        claims.push(after)
       const changed = changedDeliveries(before, after)
       for (const key of changed.gone) gone.push([after.id, key])
       for (const delivery of changed.changed) {
-        const source = { claim: after.id, delivery, record: after }
+        const source = deliveryRow(after.id, delivery, after)
         if (writtenBefore(before, delivery)) states.push(source)
         else wholes.push(source)
       }
@@ -155,7 +166,7 @@ export class PostgresRows {
     ])
   }
 
-  async #update(client: Queryable, states: readonly DeliverySource[]): Promise<void> {
+  async #update(client: Queryable, states: readonly DeliveryRow[]): Promise<void> {
     if (states.length === 0) return
     const { used, arrays, values } = arraysOf(valuesOf(changingDeliveryColumns, states))
     const assignments = namesOf(changingDeliveryColumns)
@@ -169,12 +180,12 @@ export class PostgresRows {
     )
   }
 
-  async #upsert<From>(
+  async #upsert<Source>(
     client: Queryable,
     table: string,
     keys: readonly string[],
-    columns: readonly Column<From, never>[],
-    rows: readonly From[],
+    columns: readonly Column<Source>[],
+    rows: readonly Source[],
   ): Promise<void> {
     if (rows.length === 0) return
     const { used, arrays, values } = arraysOf(valuesOf(columns, rows))

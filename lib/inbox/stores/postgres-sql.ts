@@ -1,4 +1,5 @@
 import type { Cell, Column } from './columns.js'
+import { cellOf } from './rows.js'
 import { bitsOf } from '../../util/hash-of.js'
 import type { DeliverySelection, Position } from '../store.js'
 import { all, everything, joined, raw, sql, type Sql } from './sql.js'
@@ -13,8 +14,12 @@ export interface Values {
 }
 
 /** What columns hold of some rows. */
-export function valuesOf<From>(columns: readonly Column<From, never>[], rows: readonly From[]): readonly Values[] {
-  return columns.map(({ name, array, write }) => ({ name, type: array, values: rows.map(write) }))
+export function valuesOf<Source>(columns: readonly Column<Source>[], rows: readonly Source[]): readonly Values[] {
+  return columns.map((column) => ({
+    name: column.name,
+    type: column.array,
+    values: rows.map((row) => cellOf(column, row)),
+  }))
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Group, type Ended } from '../group.js'
 import { durableBudget, type ConflictRecord, type Size } from '../quarantine.js'
-import { splitDeliveryId, type AttemptMark } from '../records.js'
+import { deliveryChanges, splitDeliveryId, type AttemptMark } from '../records.js'
 import type { Candidate, Change, Changed, DurableStore } from '../store.js'
 import { Tally } from '../tally.js'
 import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
@@ -158,11 +158,11 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       }
       transaction.put(changed)
       if (changed.conflict) conflicts.push(changed.conflict)
-      tally.add(undefined, { counted: changed.counted })
+      if (changed.counted) tally.callback(changed.counted)
       return { value: changed.result }
     })
     const { written, reserved, kept, quarantined } = transaction
-    for (const { before, after } of written) tally.add(before, { record: after })
+    for (const { before, after } of written) tally.deliveries(deliveryChanges(before, after))
     const about = changes.flatMap(({ candidateOwner, attemptOwner }) => [candidateOwner, attemptOwner])
     const served = about.filter((owner) => owner !== undefined)
     const owners = endedOwners(written, served)

@@ -1,58 +1,102 @@
-import { scopeOf, type OldRow, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { keyOf, type ClaimRecord, type Delivery } from '../records.js'
+import { orderIdOf } from '../claims.js'
+import { receivedAtOf, scopeOf, type OldRow, type QuarantinedCallback, type Size } from '../quarantine.js'
+import { keyOf, lacksPayload, type ClaimRecord, type Delivery, type DeliveryKey } from '../records.js'
 import type { DailyCount } from '../store.js'
-import { cellsOf, readInto, type Row } from './columns.js'
+import type { Cell, Column } from './columns.js'
 import { Unreadable, unreadableIn } from './decoding.js'
 import {
-  bodyOf,
+  decodeCallback,
+  decodeReceived,
+  encodeCallback,
+  encodeDiffers,
+  encodeIssues,
+  encodeReceived,
+} from './stored.js'
+import {
   claimColumns,
   deliveryColumns,
-  differsOf,
-  issuesOf,
-  listingColumns,
   placeColumns,
   quarantineColumns,
   readKey,
-  type ClaimDraft,
-  type DeliveryDraft,
-  type QuarantineDraft,
-  type QuarantineSource,
+  type DeliveryRow,
+  type ListedBy,
+  type QuarantineRow,
 } from './tables.js'
 
-/* What rows mean. */
+/* Writes rows by the columns of a table, reads them, and says what they mean. */
 
-export type { Row }
+export type Row = Readonly<Record<string, unknown>>
+
+export function cellOf<Source>({ field, encode }: Column<Source>, row: Source): Cell {
+  const value = row[field]
+  if (value === undefined) return null
+  // `columnsOf` has checked that the field's type is that of the column.
+  return (encode === undefined ? (value as Cell) : encode(value as never)) ?? null
+}
+
+export function cellsOf<Source>(columns: readonly Column<Source>[], row: Source): Cell[] {
+  return columns.map((column) => cellOf(column, row))
+}
+
+/** Reads cells into `to`. Throws a coded error for a cell that cannot be read; it names the column, and nothing of its content. */
+function readInto<To extends object>(table: string, columns: readonly Column<never>[], row: Row, to: To): To {
+  const fields = to as Record<string, unknown>
+  let reading = ''
+  try {
+    for (const { name, field, decode, isNullable } of columns) {
+      const cell = row[name]
+      if (decode === undefined || (isNullable && cell === null)) continue
+      reading = name
+      fields[field] = decode(cell)
+    }
+  } catch (error) {
+    throw error instanceof Unreadable ? unreadableIn(table, reading, error) : error
+  }
+  return to
+}
 
 /** Stands for what a row will say. */
 const noCallback = { status: 'pending', params: {}, extra: {}, repairs: [], scope: '', receivedAt: 0 } as const
+const noDelivery = { sequence: 0, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, callback: noCallback } as const
 
 export function toDelivery(row: Row): Delivery {
-  const delivery: DeliveryDraft = {
-    event: 'pending',
-    reversal: false,
-    sequence: 0,
-    state: 'waiting',
-    attempts: 0,
-    holds: 0,
-    dueAt: 0,
-    callback: noCallback,
-    log: [],
+  const draft = { ...noDelivery, key: 'pending' as DeliveryKey, log: [] }
+  const { key, ...delivery } = readInto('deliveries', deliveryColumns, row, draft)
+  return { ...delivery, ...ofKey(key) }
+}
+
+function ofKey(key: DeliveryKey): Pick<Delivery, 'event' | 'reversal'> {
+  return key === 'reversal' ? { event: 'fail', reversal: true } : { event: key, reversal: false }
+}
+
+/** A delivery as it is written. `claim` is the claim's id; in SQLite its number. */
+export function deliveryRow(claim: string | number, delivery: Delivery, record: ClaimRecord): DeliveryRow {
+  const { callback } = delivery
+  const { receivedAt } = callback
+  return {
+    ...delivery,
+    claim,
+    key: keyOf(delivery),
+    receivedAt,
+    isEmptied: lacksPayload(callback),
+    ...listedBy(record),
   }
-  return readInto('deliveries', deliveryColumns, row, delivery)
+}
+
+function listedBy(record: ClaimRecord): ListedBy {
+  const { scope, referrerEmail, refereeEmail } = record
+  return { scope, orderId: orderIdOf(record), referrerEmail, refereeEmail }
 }
 
 const noClaim = { id: '', identity: '', scope: '', status: 'pending', goal: false, repeats: {} } as const
 
 export function toRecord(row: Row, deliveries: readonly Delivery[]): ClaimRecord {
-  const claim: ClaimDraft = { ...noClaim, deliveries }
-  return readInto('claims', claimColumns, row, claim)
+  return readInto('claims', claimColumns, row, { ...noClaim, deliveries })
 }
 
 /** Which order a claim is of. */
 export function toPlace(row: Row): Pick<ClaimRecord, 'identity' | 'order' | 'scope'> {
-  const claim: ClaimDraft = { ...noClaim, deliveries: [] }
-  const { identity, order, scope } = readInto('claims', placeColumns, row, claim)
-  return { identity, ...(order !== undefined && { order }), scope }
+  return readInto('claims', placeColumns, row, { identity: '', scope: '' })
 }
 
 /** What a row takes besides its texts when it comes: in indexes, and for what its log will say. */
@@ -60,43 +104,59 @@ const bytesPerRow = 1_024
 /** A key that it is found by takes so much, in a table or an index of its own. */
 const bytesPerKey = 64
 
-/** `forms` are what it is found by. */
-export function quarantineSource(quarantined: QuarantinedCallback, forms: ReadonlySet<string>): QuarantineSource {
-  const body = bodyOf(quarantined)
-  const texts = [scopeOf(quarantined), body, issuesOf(quarantined) ?? '', differsOf(quarantined) ?? '']
-  const bytes = texts.reduce((sum, each) => sum + Buffer.byteLength(each), bytesPerRow + bytesPerKey * forms.size)
-  return { quarantined, body, bytes }
+/** A callback in quarantine as it is written for the first time. `forms` are the keys that searches find it by. */
+export function quarantineRow(quarantined: QuarantinedCallback, forms: ReadonlySet<string>): QuarantineRow {
+  const isRefused = quarantined.kind === 'refused'
+  const scope = scopeOf(quarantined)
+  const body = isRefused ? encodeReceived(quarantined.received) : encodeCallback(quarantined.callback)
+  const why = isRefused ? encodeIssues(quarantined.issues) : encodeDiffers(quarantined.differs)
+  const bytes = [scope, body, why].reduce(
+    (sum, each) => sum + Buffer.byteLength(each),
+    bytesPerRow + bytesPerKey * forms.size,
+  )
+  return { ...quarantined, scope, receivedAt: receivedAtOf(quarantined), body, bytes }
 }
 
+const noQuarantine = { id: '', kind: 'conflict', state: 'done', scope: '', receivedAt: 0, lastAt: 0, count: 0 } as const
+
 export function toQuarantined(row: Row): QuarantinedCallback {
-  const draft: QuarantineDraft = {
-    id: '',
-    kind: 'conflict',
-    state: 'done',
-    scope: '',
-    receivedAt: 0,
-    lastAt: 0,
-    count: 0,
-    log: [],
-  }
-  const kept = quarantinedOf(readInto('quarantine', quarantineColumns, row, draft))
+  const draft = readInto('quarantine', quarantineColumns, row, { ...noQuarantine, log: [], bytes: 0, body: '' })
+  const kept = quarantinedOf(draft)
   if (kept === undefined) throw unreadableIn('quarantine', 'kind', new Unreadable())
   return kept
 }
 
 /** Undefined where what was read is of neither kind. */
-function quarantinedOf(draft: QuarantineDraft): QuarantinedCallback | undefined {
-  const { id, kind, state, identity, lastAt, count, log, code, issues, received, differs, callback } = draft
+function quarantinedOf(row: QuarantineRow): QuarantinedCallback | undefined {
+  const { id, kind, state, identity, lastAt, count, log, code, issues, differs } = row
   const shared = { id, lastAt, count, log }
   if (kind === 'conflict') {
     if (state !== 'conflict' && state !== 'done') return undefined
-    if (!identity || !differs || !callback) return undefined
-    return { kind, ...shared, state, identity, differs, callback }
+    if (!identity || !differs) return undefined
+    return { kind, ...shared, state, identity, differs, callback: decodedBody(row, decodeCallback) }
   }
-  if (state === 'conflict' || !code || !issues || !received) return undefined
-  const { scope, receivedAt } = draft
-  const ofClaim = identity !== undefined && { identity }
-  return { kind, ...shared, ...ofClaim, state, code, issues, received, scope, receivedAt }
+  if (state === 'conflict' || !code || !issues) return undefined
+  const { scope, receivedAt } = row
+  const received = decodedBody(row, decodeReceived)
+  return {
+    kind,
+    ...shared,
+    ...(identity !== undefined && { identity }),
+    state,
+    code,
+    issues,
+    received,
+    scope,
+    receivedAt,
+  }
+}
+
+function decodedBody<Body>({ body }: QuarantineRow, decode: (text: string) => Body): Body {
+  try {
+    return decode(body)
+  } catch (error) {
+    throw error instanceof Unreadable ? unreadableIn('quarantine', 'body', error) : error
+  }
 }
 
 /** How many rows, and their bytes. */
@@ -119,8 +179,8 @@ export function changedDeliveries(before: ClaimRecord | undefined, after: ClaimR
 }
 
 function isListedAlike(before: ClaimRecord, after: ClaimRecord): boolean {
-  const old = cellsOf(listingColumns, { record: before })
-  return cellsOf(listingColumns, { record: after }).every((cell, index) => cell === old[index])
+  const [one, other] = [listedBy(before), listedBy(after)]
+  return (Object.keys(one) as (keyof ListedBy)[]).every((field) => one[field] === other[field])
 }
 
 /** The delivery whose row is there and has the same callback. */
@@ -134,7 +194,7 @@ export function writtenBefore(
 }
 
 export function toDailyCount(row: Row): DailyCount {
-  return { day: Number(row.day), event: readKey(row.event_key).event, count: Number(row.count) }
+  return { day: Number(row.day), event: ofKey(readKey(row.event_key)).event, count: Number(row.count) }
 }
 
 export function text(cell: unknown): string {

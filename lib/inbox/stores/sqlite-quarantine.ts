@@ -16,8 +16,8 @@ import {
 import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection } from '../store.js'
 import { all, everything, is, isOfScope, raw, sql } from './sql.js'
-import { cellsOf, namesOf } from './columns.js'
-import { quarantineSource, text, toOldRow, toQuarantined, toSize } from './rows.js'
+import { namesOf } from './columns.js'
+import { cellsOf, quarantineRow, text, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns } from './tables.js'
 import { SqliteCounters } from './sqlite-counters.js'
 import { inOrder, walk, type Walked, type Way } from './sqlite-newest.js'
@@ -57,11 +57,11 @@ export class SqliteQuarantine {
 
   write(before: QuarantinedCallback | undefined, after: QuarantinedCallback): void {
     if (before !== undefined) {
-      this.#sql(update).run(...cellsOf(changingQuarantineColumns, { quarantined: after }), after.id)
+      this.#sql(update).run(...cellsOf(changingQuarantineColumns, after), after.id)
       return
     }
     const forms = searchForms(after)
-    const source = quarantineSource(after, forms)
+    const source = quarantineRow(after, forms)
     // One of the same content may be there that is too old. Not by OR REPLACE: no trigger would remove its keys.
     this.#sql(`DELETE FROM ${quarantine} WHERE id = ?`).run(after.id)
     const { lastInsertRowid } = this.#sql(insert).run(...cellsOf(quarantineColumns, source))

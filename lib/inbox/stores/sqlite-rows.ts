@@ -5,8 +5,8 @@ import { inOneTurn } from '../../util/short-turns.js'
 import { keyOf, type ClaimRecord, type Delivery, type People } from '../records.js'
 import { holdersBy, type Holder } from '../reservation.js'
 import { type Settled, ordersFor, type Change, type Found } from '../store.js'
-import { cellsOf, namesOf } from './columns.js'
-import { changedDeliveries, text, toDelivery, toRecord, writtenBefore, type Row } from './rows.js'
+import { namesOf } from './columns.js'
+import { cellsOf, changedDeliveries, deliveryRow, text, toDelivery, toRecord, writtenBefore, type Row } from './rows.js'
 import { changingDeliveryColumns, claimColumns, deliveryColumns } from './tables.js'
 import { rivalsFor } from './claim-search.js'
 import type { SqliteClock } from './sqlite-clock.js'
@@ -160,12 +160,12 @@ export class SqliteRows {
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const source = { claim: number, delivery: this.#toKeep(delivery), record: after }
+      const source = deliveryRow(number, this.#toKeep(delivery), after)
       const known = writtenBefore(before, delivery)
       if (known === undefined) {
         this.#sql(statements.putDelivery).run(...cellsOf(deliveryColumns, source))
       } else {
-        const old = { claim: number, delivery: this.#toKeep(known), record: before ?? after }
+        const old = deliveryRow(number, this.#toKeep(known), before ?? after)
         const { sql, values } = assignChanged(changingDeliveryColumns, old, source)
         if (sql !== '') {
           const update = this.#sql(`UPDATE ${deliveries} SET ${sql} WHERE claim = ? AND event_key = ?`)

@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Cell, Column } from './columns.js'
+import { cellOf } from './rows.js'
 
 export const insertInto = (table: string, columns: readonly string[]): string => `INSERT ${into(table, columns)}`
 
@@ -17,13 +18,13 @@ export const assignExcluded = (columns: readonly string[]): string =>
   columns.map((column) => `${column} = excluded.${column}`).join(', ')
 
 /** The assignments of the cells that changed alone: SQLite writes an index whose columns are named, though they stay the same. */
-export function assignChanged<From>(columns: readonly Column<From, never>[], before: From, after: From) {
+export function assignChanged<Source>(columns: readonly Column<Source>[], before: Source, after: Source) {
   const assignments: string[] = []
   const values: Cell[] = []
-  for (const { name, write } of columns) {
-    const cell = write(after)
-    if (cell === write(before)) continue
-    assignments.push(`${name} = ?`)
+  for (const column of columns) {
+    const cell = cellOf(column, after)
+    if (cell === cellOf(column, before)) continue
+    assignments.push(`${column.name} = ?`)
     values.push(cell)
   }
   return { sql: assignments.join(', '), values }

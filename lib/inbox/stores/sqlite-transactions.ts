@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { storageError, ConversionWebhookError } from '../../errors.js'
 import type { Ended } from '../group.js'
 import { isTransactionEnded, transactionEnded, type Change, type Changed, type Found } from '../store.js'
+import { deliveryChanges } from '../records.js'
 import { Tally } from '../tally.js'
 import { isInTransaction, CommitWitness, resultCode } from './sqlite-driver.js'
 import { SqliteFound, type SqliteRows } from './sqlite-rows.js'
@@ -68,7 +69,8 @@ export class SqliteTransactions {
         for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.keep(changed.conflict)
-        tally.add(before, changed)
+        if (changed.counted) tally.callback(changed.counted)
+        if (record) tally.deliveries(deliveryChanges(before, record))
       }
       if (change.effect) {
         this.#rows.counters.take(tally)

@@ -7,11 +7,12 @@ import { readStatus } from './stored.js'
 
 /* What happened to a delivery, and what was recorded before it; as in `stored.ts`. */
 
-export const encodeLog = (log: readonly LogEntry[]): string =>
-  JSON.stringify({
-    v: 1,
-    log: log.map(({ at, what, attempt, code, message }) => ({ at, what, try: attempt, code, said: message })),
-  })
+/** Undefined for an empty log. */
+export function encodeLog(log: readonly LogEntry[]): string | undefined {
+  if (log.length === 0) return undefined
+  const entries = log.map(({ at, what, attempt, code, message }) => ({ at, what, try: attempt, code, said: message }))
+  return JSON.stringify({ v: 1, log: entries })
+}
 
 export const decodeLog = (text: string): readonly LogEntry[] => decode(text, readLog)
 
@@ -69,8 +70,15 @@ function readPrevious(value: unknown): Previous {
   return { status: readStatus(status), goalComplete: maybe(goal, aBoolean) ?? false }
 }
 
-export const encodeRepeats = ({ duplicate, stale }: ClaimRecord['repeats']): string =>
-  JSON.stringify({ v: 1, duplicate: duplicate && writtenRepeats(duplicate), stale: stale && writtenRepeats(stale) })
+/** Undefined where nothing was repeated. */
+export function encodeRepeats({ duplicate, stale }: ClaimRecord['repeats']): string | undefined {
+  if (!duplicate && !stale) return undefined
+  return JSON.stringify({
+    v: 1,
+    duplicate: duplicate && writtenRepeats(duplicate),
+    stale: stale && writtenRepeats(stale),
+  })
+}
 
 export const decodeRepeats = (text: string): ClaimRecord['repeats'] => decode(text, readBothRepeats)
 
