@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os'
+
 /** Sources run as CommonJS through ts-jest, which only strips types: `npm run typecheck` judges them. */
 export default {
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
@@ -20,7 +22,7 @@ export default {
   ],
   coverageThreshold: { global: { lines: 95, branches: 95 } },
   coverageReporters: ['text-summary', 'text', 'lcovonly'],
-  maxWorkers: '100%', // most of the time a test waits for a timer, a disk or another process
+  maxWorkers: availableParallelism() + 1, // most of the time a test waits for a timer, a disk or another process
   testEnvironment: './__tests__/support/environment.cjs',
   testSequencer: './__tests__/support/sequencer.cjs',
   testTimeout: 60_000,
