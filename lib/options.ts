@@ -11,16 +11,16 @@ import { memoryInbox } from './inbox/memory-inbox.js'
 import { isFunction, kindOf } from './util/kind-of.js'
 import type { Reporter } from './observers.js'
 
-/** A function of the request, whichever framework's request type it names. */
+/** A function of the request that may declare its framework's own request type. */
 type OfRequest<Result> = { bivarianceHack(req: WebhookRequest): Result }['bivarianceHack']
 
 /** The second argument of `conversionWebhook`; every option with its examples is in `docs/reference.md`. */
 export interface ConversionWebhookOptions<Custom = string, Commit = undefined> extends ReadingOptions<Custom> {
   /**
-   * What a callback must carry, at least 16 characters: as the last path segment, a route parameter `secret`, `Authorization` (Bearer, or
-   * Basic's password), the header `X-Webhook-Secret` or the query parameter `token`. Of a list, or a comma-separated text, any one matches,
-   * for rotation.
-   * `false`: the mount is protected by other means. Without a secret a webhook warns, and throws where `NODE_ENV` is `production`.
+   * The secret that a callback must carry, of at least 16 characters: as the last path segment, a route parameter `secret`, `Authorization`
+   * (Bearer, or the password of Basic), the header `X-Webhook-Secret` or the query parameter `token`. Of an array or a comma-separated
+   * string any secret is right, so that secrets can be rotated.
+   * `false`: you protect the mount yourself. Without a secret the webhook warns, and throws if `NODE_ENV` is `production`.
    * @defaultValue the environment variable `CONVERSION_WEBHOOK_SECRET`
    */
   readonly secret?: string | readonly string[] | false | undefined
@@ -30,15 +30,15 @@ export interface ConversionWebhookOptions<Custom = string, Commit = undefined> e
    */
   readonly allowFrom?: string | readonly string[] | OfRequest<boolean> | undefined
   /**
-   * Asked in the delivery of `success` and `goalComplete`, before the handler and within its time: `false` ends the delivery unpaid,
-   * `'hold'` asks again later (memory inbox: 503), a throw is a failed attempt. Asked once a delivery.
+   * Called in each attempt at `success` and `goalComplete`, before the handler and within its time limit. `false` ends the delivery as
+   * refused, `'hold'` asks again later (memory inbox: 503), a throw is a failed attempt.
    */
   readonly confirm?: Confirm<NoInfer<Custom>, NoInfer<Commit>> | undefined
   /** Where conversions are recorded before the answer. One inbox belongs to one webhook. @defaultValue `memoryInbox()` */
   readonly inbox?: Inbox<Commit> | undefined
   /**
-   * The campaign that a callback belongs to, so that two campaigns cannot take each other's conversions for repeats. A function must
-   * return a text at once; where it throws, the answer is 500.
+   * The campaign that a callback belongs to: the same order in two scopes is two conversions. A function must return a string and no promise;
+   * if it throws, the answer is 500.
    * @defaultValue the route parameters other than `secret`, percent-encoded and joined by `/`; never the mount path
    */
   readonly scope?: string | OfRequest<string> | undefined
@@ -47,15 +47,17 @@ export interface ConversionWebhookOptions<Custom = string, Commit = undefined> e
   /** Whether `req.url` and `req.originalUrl` lose query and path secret before we answer, for access logs. @defaultValue true */
   readonly scrubUrl?: boolean | undefined
   /**
-   * Milliseconds `confirm` and handler may take before the attempt counts as failed. The handler is not killed: it sees `context.signal`
-   * abort, and its retry waits for its end. When it has run for as long once more, it gives its slot to others and is told to `onError` as stuck.
+   * Milliseconds that `confirm` and the handler may take together before the attempt counts as failed. The handler is not killed:
+   * `context.signal` aborts, and the retry waits for the handler's end. A handler that runs on for as long again is stuck: other deliveries
+   * get its slot, and `onError` is called.
    * @defaultValue 30_000: longer than a payment API's own timeout, shorter than a deploy's grace period
    */
   readonly handlerTimeoutMs?: number | undefined
   /** Failed attempts after which a delivery is dead; durable inboxes only. @defaultValue 12 */
   readonly maxAttempts?: number | undefined
   /**
-   * Deliveries at a time, beside stuck handlers; at ten times as many of these the process delivers nothing more until one ends.
+   * How many deliveries run at a time, not counting stuck handlers. With ten times as many stuck handlers the process starts no delivery
+   * until one ends.
    * @defaultValue 10
    */
   readonly concurrency?: number | undefined
@@ -65,7 +67,7 @@ export interface ConversionWebhookOptions<Custom = string, Commit = undefined> e
   readonly closeTimeoutMs?: number | undefined
 }
 
-/** What an option's check knows besides the option's value. */
+/** What the check of an option gets besides the value. */
 interface Place {
   readonly name: string
   readonly isProduction: boolean
@@ -74,11 +76,11 @@ interface Place {
 
 type Check<Checked> = (value: unknown, place: Place) => Checked
 
-/** What setTimeout can count to: more would fire at once. */
+/** The longest delay of `setTimeout`: with a longer one it fires at once. */
 const maxTimeoutMs = 2_147_483_647
 const dayMs = 86_400_000
 
-/** Each option with its check and its default; those of `ReadingOptions` have theirs in `readingRules`. An option without a line does not compile. */
+/** The check and default of each option; `readingRules` has those of `ReadingOptions`. An option without a line does not compile. */
 const checks = {
   secret: readSecrets,
   allowFrom: readAllowFrom,
@@ -103,12 +105,12 @@ export interface Settings extends Omit<Checked, 'secret' | 'allowFrom'> {
   readonly isProduction: boolean
   readonly rules: ReadingRules
   readonly parseCustomValue: ((text: string) => unknown) | undefined
-  /** Absent where nothing but the path decides. */
+  /** Absent if no secret is configured. */
   readonly secrets: Secrets | undefined
   readonly isAllowed: ((req: WebhookRequest) => boolean) | undefined
 }
 
-/** Every option checked and every default filled in, once. Throws `ERR_CONVERSION_OPTION_…`, `…_SECRET_…`, `…_SCHEMA_…`, `…_INBOX_…`. */
+/** Checks all options and fills in the defaults. Throws `ERR_CONVERSION_OPTION_…`, `…_SECRET_…`, `…_SCHEMA_…`, `…_INBOX_…`. */
 export function resolveOptions(options: unknown, reporter: Reporter): Settings {
   const given = requireOptions(options, optionNames, knownNames)
   const isProduction = process.env.NODE_ENV === 'production'
@@ -167,12 +169,12 @@ function readSecrets(option: unknown, { isProduction, reporter }: Place): Secret
     reporter.warn('WRN_CONVERSION_SECRET_MISSING')
     return undefined
   }
-  // A text may hold several, so that the variable handed over by hand means what it means by default.
+  // A string may hold several secrets, so that passing the variable yourself means the same as the default.
   const listed: readonly unknown[] = typeof given === 'string' ? given.split(',') : [given].flat()
   if (!listed.every((secret) => typeof secret === 'string')) {
-    throw invalidOption('secret', 'be a text, a list of texts, or false')
+    throw invalidOption('secret', 'be a string, an array of strings, or false')
   }
-  const secrets = listed.map((secret) => secret.trim()) // a file ends with a line break, a variable may hold spaces
+  const secrets = listed.map((secret) => secret.trim()) // a secret from a file ends with a line break
   if (secrets.length === 0 || secrets.includes('')) {
     throw new ConversionWebhookError('ERR_CONVERSION_SECRET_EMPTY', { values: { min: minSecretLength } })
   }
@@ -195,7 +197,7 @@ function readAllowFrom(option: unknown, { reporter }: Place): ((req: WebhookRequ
     }
   }
   const list: readonly unknown[] = [option].flat()
-  if (list.length === 0) throw invalidOption('allowFrom', 'name somebody: with an empty list nobody could call')
+  if (list.length === 0) throw invalidOption('allowFrom', 'name an address: with an empty array nobody could call')
   const matches = addressMatcher(list)
   return (req) => {
     if (trustsEverybody(req)) {

@@ -96,7 +96,7 @@ describe('options of parseCallback', () => {
     rejects({ secret: 'x' }, 'ERR_CONVERSION_OPTION_UNKNOWN', /no option secret/)
     for (const parseCustomValue of [null, 'x', {}]) rejects({ parseCustomValue }, invalid, /parseCustomValue must be/)
     for (const scope of [null, 5, [], 'a\0'])
-      rejects({ scope }, invalid, /^scope must be a text without NUL characters\.$/)
+      rejects({ scope }, invalid, /^scope must be a string without NUL characters\.$/)
     for (const receivedAt of [null, 5, '2026-01-01', new Date('x'), {}]) rejects({ receivedAt }, invalid, /valid Date/)
   })
 

@@ -83,7 +83,7 @@ test('onError gets the failure of scope, which is answered with 500 and delivers
   expect(told).toEqual([
     { stage: 'scope', error: new Error('no mail server') },
     { stage: 'scope', error: new TypeError('scope must return its result, not a promise.') },
-    { stage: 'scope', error: new TypeError('scope must return a text without NUL characters, not number.') },
+    { stage: 'scope', error: new TypeError('scope must return a string without NUL characters, not number.') },
   ])
   expect(events).toEqual([])
 })

@@ -185,7 +185,7 @@ describe('options', () => {
     [
       'scope',
       [7, null, ['summer'], true, 'a\0'],
-      /^scope must be a text without NUL characters, or a function of the request/,
+      /^scope must be a string without NUL characters, or a function of the request/,
     ],
     ['statuses', [null, 7, ['approved']], /^statuses must map foreign words to statuses/],
     [
@@ -199,7 +199,7 @@ describe('options', () => {
       [{ Done: 'success', 'done ': 'fail' }],
       /^statuses\.done {2}must mean what the same word in other letters means\.$/,
     ],
-    ['allowFrom', [[]], /^allowFrom must name somebody: with an empty list nobody could call\.$/],
+    ['allowFrom', [[]], /^allowFrom must name an address: with an empty array nobody could call\.$/],
     [
       'fields',
       [null, 7, ['orderID'], { orderID: '' }, { orderID: [7] }, { orderID: [] }],
@@ -220,7 +220,7 @@ describe('options', () => {
 
   test('secret refuses what is no text', () => {
     for (const value of [true, 7, {}, [7]]) {
-      const message = /^secret must be a text, a list of texts, or false\.$/
+      const message = /^secret must be a string, an array of strings, or false\.$/
       expectFault(() => make({}, { secret: value }), 'ERR_CONVERSION_OPTION_INVALID', message)
     }
   })

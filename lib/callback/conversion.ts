@@ -5,7 +5,7 @@ import { arrivalOf, limitIssues, type Arrival, type Received, type Repair } from
 import { callbackSchema, isParameterName, parameterNames, type ParameterTexts } from './schema.js'
 import { validate, type SchemaError } from './validator.generated.js'
 
-/** What the platform said of the conversion. */
+/** The status that the platform reports. */
 export type ConversionStatus = 'success' | 'fail' | 'pending'
 
 interface ConversionFields<Custom> {
@@ -13,9 +13,9 @@ interface ConversionFields<Custom> {
   readonly referrer: {
     readonly name?: string
     readonly email?: string
-    /** How many conversions the referrer has, as the platform counts them. */
+    /** The referrer's number of conversions, as the platform counts. */
     readonly conversions?: number
-    /** What the shop passed for the referrer: the text as sent, or what the `parseCustomValue` option returned for it. */
+    /** What the shop passed for the referrer: the string as sent, or the result of the option `parseCustomValue`. */
     readonly customValue?: Custom
   }
   /** The friend. */
@@ -47,7 +47,7 @@ export type PendingConversion<Custom = string> = ConversionFields<Custom> & { re
 /** A valid callback as a typed object; `status` tells the three kinds apart. */
 export type Conversion<Custom = string> = SuccessConversion<Custom> | FailConversion<Custom> | PendingConversion<Custom>
 
-/** A valid callback as it is recorded: texts only, so that it can be stored, and typed anew for each delivery. */
+/** A valid callback as it is stored: strings only. Each delivery makes its typed conversion from them. */
 export interface Callback extends Arrival {
   readonly status: ConversionStatus
   readonly params: Readonly<Record<string, string>>
@@ -58,16 +58,16 @@ export interface Callback extends Arrival {
   readonly receivedAt: number
 }
 
-/** What may differ from one webhook to another when a callback is read. */
+/** The options that decide how a callback is read. */
 export interface ReadingRules {
   readonly wireNames: WireNames
-  /** Foreign status words, lower-cased. */
+  /** By a foreign status word in lower case, the status that it means. */
   readonly statuses: ReadonlyMap<string, ConversionStatus>
   /** The compiled `schema` option. */
   readonly checkSchema?: ((texts: Readonly<Record<string, string>>) => readonly Issue[]) | undefined
 }
 
-/** Names and custom value are handed on exactly as sent, all others are trimmed. */
+/** Names and the custom value stay as sent; the other parameters are trimmed. */
 const readings = parameterNames.map((name) => ({
   name,
   isTrimmed: !['referrer_name', 'referee_name', 'referrer_customValue'].includes(name),
@@ -78,7 +78,7 @@ type ReadCallback =
   | { readonly ok: true; readonly callback: Callback; readonly conversion: Conversion<unknown> }
   | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
 
-/** From decoded pairs to a conversion, with the custom value parsed once so that a bad one refuses the callback. */
+/** Makes a conversion of decoded pairs. Calls `parseCustomValue`, so that a value which it rejects refuses the callback. */
 export function readCallback(
   received: Received,
   rules: ReadingRules,
@@ -100,7 +100,7 @@ type Interpreted =
   | { readonly ok: true; readonly callback: Callback }
   | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
 
-/** From decoded pairs to a callback: sort, repair, trim, fold, map, check. Issues about reading come alone. */
+/** Makes a callback of decoded pairs: sorts, repairs, trims, maps and checks. If there are issues from reading, only these are returned. */
 function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number): Interpreted {
   const collected = collect(received, rules.wireNames)
   const unreadable = refusal(received.issues, collected.issues)
@@ -114,7 +114,7 @@ function interpret(received: Received, rules: ReadingRules, scope: string, recei
     let text = collected.params[name]
     if (text === undefined) continue
     let trimmed = text.trim()
-    if (trimmed === '') continue // blank means absent
+    if (trimmed === '') continue // a blank parameter counts as absent
     if (isEmail && trimmed.includes(' ')) {
       const repaired = repairPlus(trimmed)
       if (repaired !== trimmed) {
@@ -137,15 +137,15 @@ function interpret(received: Received, rules: ReadingRules, scope: string, recei
   return { ok: true, callback: received.via || received.carrier ? { ...callback, ...arrivalOf(received) } : callback }
 }
 
-/** Rules named for people instead of for JSON Schema. */
+/** Names of rules that say more than the keyword of JSON Schema. */
 const ruleNames: Readonly<Record<string, string>> = { not: 'placeholder', anyOf: 'identity' }
 
-/** Judges the ten parameters' texts with the validator generated from `callbackSchema`: one issue a parameter. @internal */
+/** Checks the ten parameters with the validator that is generated from `callbackSchema`. Returns one issue a parameter. @internal */
 export function checkParameters(texts: ParameterTexts): readonly Issue[] {
   if (validate(texts)) return []
   const issues = new Map<string | undefined, Issue>()
   for (const error of validate.errors ?? []) {
-    // The alternatives of `anyOf` report themselves too; the whole says it once.
+    // Each alternative of `anyOf` has an error of its own; the error of `anyOf` itself is enough.
     if (error.schemaPath.startsWith('#/anyOf/')) continue
     const issue = issueOf(error)
     if (!issues.has(issue.parameter) || issue.rule === 'placeholder') issues.set(issue.parameter, issue)
@@ -171,7 +171,7 @@ function issueOf({ keyword, instancePath, params }: SchemaError): Issue {
   }
 }
 
-/** With `fields`, the documented name of a renamed parameter is a stranger's and must not pass for it. */
+/** Unknown parameters for `schema`. A parameter that `fields` renames has a new name: one with its documented name is unknown and left out. */
 function foreign(extra: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(extra).filter(([name]) => !isParameterName(name)))
 }
@@ -182,7 +182,7 @@ function refusal(issues: readonly Issue[], more: readonly Issue[] = []) {
   return first && ({ ok: false, issues: [first, ...rest] } as const)
 }
 
-/** A space before the `@` was an unencoded `+`; a quoted local part may hold spaces of its own, so it is left alone. */
+/** Turns spaces before the `@` back into `+`, which was sent unencoded. A quoted local part may hold spaces and stays as it is. */
 function repairPlus(address: string): string {
   const at = address.lastIndexOf('@')
   if (at === -1 || address.startsWith('"') || address.includes(' ', at)) return address
@@ -190,7 +190,7 @@ function repairPlus(address: string): string {
 }
 
 /**
- * The typed object of a callback that was checked before. Runs at accept and again at each delivery.
+ * Makes the typed conversion of a checked callback. Called when the callback is accepted, and again for each delivery.
  * Throws only what `parseCustomValue` throws.
  */
 export function toConversion(callback: Callback, parseCustomValue?: (text: string) => unknown): Conversion<unknown> {
@@ -221,7 +221,7 @@ export function toConversion(callback: Callback, parseCustomValue?: (text: strin
   }
 }
 
-/** What is recorded shares nothing with what handlers get: one of them may change its conversion. */
+/** A copy that shares no object with the original: a handler may change its conversion, but not what is recorded. */
 export function copyOf({ params, extra, repairs, ...rest }: Callback): Callback {
   return {
     ...rest,
@@ -233,7 +233,7 @@ export function copyOf({ params, extra, repairs, ...rest }: Callback): Callback 
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** The schema let only decimals pass whose number is exact; the sum makes a negative zero an ordinary one. */
+/** The schema accepts only decimals that a number holds exactly. Adding 0 turns -0 into 0. */
 function toNumber(text: string): number {
   return Number(text) + 0
 }

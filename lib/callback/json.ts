@@ -1,6 +1,6 @@
 /**
- * The members of a JSON object in order, one at a time, repeated names included, which `JSON.parse` alone would drop.
- * JSON that is no object has none. Throws a SyntaxError where it finds that the text is not JSON.
+ * The entries of a JSON object in order, one at a time. Repeats of a name are entries too; `JSON.parse` would drop all but the last.
+ * Other JSON has no entries. Throws a SyntaxError at the place where the string is no JSON.
  */
 export function* jsonEntries(text: string): Generator<[name: string, value: unknown]> {
   const isObject = /^[ \t\r\n]*\{/.test(text)
@@ -18,7 +18,7 @@ export function* jsonEntries(text: string): Generator<[name: string, value: unkn
   }
 }
 
-/** Where a name or a value ends: at the first `:`, `,` or `}` outside of strings and brackets. What stands before it is not judged. */
+/** Finds the end of a name or a value: the first `:`, `,` or `}` outside of strings and brackets. `JSON.parse` checks the part before. */
 function endOf(text: string, start: number): number {
   let depth = 0
   for (let at = start; at < text.length; at++) {

@@ -14,7 +14,7 @@ import {
 } from './reading-options.js'
 import { entriesOf, readValues } from './values.js'
 
-/** A callback in any form: a query string (with or without `?`, or the URL that it ends), or values that were parsed already. */
+/** A callback in any form: a query string (with or without `?`), a URL with a query, or parsed values. */
 export type CallbackInput = string | URL | URLSearchParams | Readonly<Record<string, unknown>>
 
 export interface ParseOptions<Custom = string> extends ReadingOptions<Custom> {
@@ -29,8 +29,8 @@ export type ParseResult<Custom = string> =
   | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
 
 /**
- * A callback to a typed conversion, without HTTP, credential or inbox. Never throws for bad input; bad options throw as in
- * `conversionWebhook`. A `schema` is compiled at each call: for many callbacks with one, use `webhook.accept`.
+ * Makes a typed conversion of a callback, without HTTP, credential or inbox. Never throws for bad input; bad options throw as in
+ * `conversionWebhook`. Compiles a `schema` at each call, which is slow: for many callbacks use `webhook.accept`.
  */
 export function parseCallback<Custom = string>(
   input: CallbackInput,
@@ -50,13 +50,13 @@ export function parseCallback<Custom = string>(
 
 const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 'receivedAt']
 
-/** Throws `ERR_CONVERSION_OPTION_INVALID` for what is no scope, or one that holds a secret. */
+/** Throws `ERR_CONVERSION_OPTION_INVALID` if the value is no scope, or holds a secret. */
 export function requireScope(scope: unknown, secrets?: Secrets): asserts scope is string {
   if (!isScope(scope)) throw invalidOption('scope', `be ${aScope}`)
   if (secrets?.areIn(scope) === true) throw scopeHoldsSecret()
 }
 
-/** Decoded pairs from any input; what is none of the known forms holds no parameters. */
+/** Reads any input. An input of no known form has no parameters. */
 export function readInput(input: unknown, wireNames: WireNames): Received {
   if (typeof input === 'string') return readQuery(queryOf(input), wireNames)
   try {
@@ -69,7 +69,7 @@ export function readInput(input: unknown, wireNames: WireNames): Received {
   }
 }
 
-/** What follows the first `?` of a URL or path, or the text itself. */
+/** The part after the first `?`, or the whole string if it is no URL or path. */
 function queryOf(text: string): string {
   return /^(?:\?|\/|https?:\/\/)/i.test(text) ? text.slice(text.indexOf('?') + 1 || text.length) : text
 }

@@ -7,23 +7,23 @@ import { documentedNames, type WireNames } from './params.js'
 import { findMistake, type SchemaMistake } from './schema-mistakes.js'
 import { callbackSchema, isParameterName, parameterNames, type ParameterName } from './schema.js'
 
-/** A JSON Schema as an object; ajv judges whether it is one. */
+/** A JSON Schema as an object; ajv checks it. */
 export type JsonSchema = Readonly<Record<string, unknown>>
 
-/** How a callback is read; the same for `conversionWebhook` and `parseCallback`. */
+/** The options of `conversionWebhook` and `parseCallback` about reading a callback. */
 export interface ReadingOptions<Custom = string> {
   /**
-   * A JSON Schema (draft-07, or 2020-12 where `$schema` says so) which the parameters must satisfy too: trimmed texts by documented
-   * name, unknown parameters by their own. Compiled once; a schema that does not compile throws `ERR_CONVERSION_SCHEMA_INVALID`.
+   * A JSON Schema (draft-07, or 2020-12 if `$schema` says so) that the parameters must satisfy too: trimmed strings by documented name,
+   * unknown parameters by their own. Compiled once; a schema that does not compile throws `ERR_CONVERSION_SCHEMA_INVALID`.
    */
   readonly schema?: JsonSchema | undefined
   /** Documented name to the name or names used on the wire, for renamed body keys. A listed name replaces the documented one. */
   readonly fields?: Readonly<Partial<Record<ParameterName, string | readonly string[]>>> | undefined
-  /** Foreign status word, in any case, to status, such as `{ approved: 'success' }`. */
+  /** Other words for the status, in upper or lower case, such as `{ approved: 'success' }`. */
   readonly statuses?: Readonly<Record<string, ConversionStatus>> | undefined
   /**
-   * Turns `referrer_customValue` into what `conversion.referrer.customValue` shall be. Runs when the callback is accepted, where a
-   * throw refuses it (422), and again at each delivery; only the text is stored. Annotate its parameter, so that handlers infer its result.
+   * Makes `conversion.referrer.customValue` from the string that was sent. Called when the callback is accepted, which a throw refuses (422),
+   * and again for each delivery, since only the string is stored. Annotate its parameter, so that handlers infer its result.
    */
   readonly parseCustomValue?: ((text: string) => Custom) | undefined
 }
@@ -41,8 +41,8 @@ export const readingOptionNames: readonly string[] = Object.keys({
 } satisfies Record<keyof ReadingOptions, true>)
 
 /**
- * The options, each read once. Throws `ERR_CONVERSION_OPTION_INVALID` for what is no object that can be read, and
- * `ERR_CONVERSION_OPTION_UNKNOWN` for a name that is none of these. `handlerNames`: what belongs into the first argument.
+ * Reads each option once. Throws `ERR_CONVERSION_OPTION_INVALID` if the argument is no object, and `ERR_CONVERSION_OPTION_UNKNOWN` for a
+ * name that is not in `names`; a name in `handlerNames` belongs into the first argument, and the error says so.
  */
 export function requireOptions(
   options: unknown,
@@ -140,7 +140,7 @@ interface AjvModule {
   }
 }
 
-/** The only place that needs ajv's compiler, which takes longer to load than all of this package: hence not before it is used. */
+/** Compiles the `schema` option. Loads ajv's compiler only here: it takes longer to load than all of this package. */
 function compileSchema(schema: unknown, wireNames: WireNames) {
   if (!isRecord(schema)) throw invalidSchema({ got: kindOf(schema) })
   if ('~standard' in schema) throw invalidSchema({ got: 'a schema of a library: of Zod, pass z.toJSONSchema(schema)' })
@@ -175,7 +175,7 @@ function invalidSchema(
   return new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', { values, ...(cause !== undefined && { cause }) })
 }
 
-/** Only names that the schema itself knows are repeated; any other name came from the sender. */
+/** Makes an issue of an error of ajv. Repeats only names that stand in the schema, since other names came from the sender. */
 function issueOf({ keyword, instancePath, params, message }: AjvError, named: ReadonlySet<string>): Issue {
   const path = instancePath === '' ? params.missingProperty : instancePath.slice(1)
   const parameter = typeof path === 'string' && named.has(path) ? { parameter: path } : {}

@@ -40,12 +40,13 @@ export async function readRequest(
   })
 }
 
-/** A body that stands still for longer holds a connection for nothing: every known sender writes it at once. */
+/** Milliseconds until the whole body must have arrived. Every known sender writes the body at once. */
 const bodyTimeoutMs = 10_000
 
 /**
- * The parameters of a POST's or PUT's body, from the parser that ran before us or from the stream; undefined where there is no body.
- * Throws `ERR_CONVERSION_BODY_…` and `ERR_CONVERSION_TYPE_UNSUPPORTED`. A stream that was consumed already is no body, so it never hangs. @internal
+ * Reads the parameters of a body: from `req.body` if a parser ran before, else from the stream. Undefined if there is no body; a stream that
+ * somebody has consumed is none, so that the request never hangs. Throws `ERR_CONVERSION_BODY_…` and `ERR_CONVERSION_TYPE_UNSUPPORTED`.
+ * @internal
  */
 export async function readBody(
   req: IncomingMessage & { body?: unknown },
@@ -68,18 +69,18 @@ export async function readBody(
     return undefined
   }
   if (req.destroyed) {
-    if (declared === 0 && req.headers['transfer-encoding'] === undefined) return undefined // there was none
+    if (declared === 0 && req.headers['transfer-encoding'] === undefined) return undefined // there is no body
     throw new ConversionWebhookError('ERR_CONVERSION_BODY_ABORTED')
   }
   if (declared > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED')
-  if (declared > 0) requireType(req) // before the body is waited for
+  if (declared > 0) requireType(req) // checked before the body arrives
   const bytes = await readStream(req, timeoutMs)
   const encoding = req.headers['content-encoding'] ?? 'identity'
   if (bytes.length > 0 && encoding !== 'identity') throw unsupported('a compressed body')
   return parseBody(req, bytes, wireNames)
 }
 
-/** The whole stream, at most `maxBytes` of it. */
+/** Reads the stream to its end; throws if it is longer than `maxBytes`. */
 async function readStream(req: IncomingMessage, timeoutMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -91,8 +92,8 @@ async function readStream(req: IncomingMessage, timeoutMs: number): Promise<Buff
         resolve(Buffer.concat(chunks))
         return
       }
-      req.on('error', () => undefined) // a connection that breaks later has been answered for
-      req.resume() // what is still coming is thrown away, so that the answer can be read
+      req.on('error', () => undefined) // the request is settled; a later error of the connection must not be unhandled
+      req.resume() // discards the rest of the body: most clients read the answer only after they have sent all
       reject(error)
     }
     const onData = (chunk: Buffer | string): void => {
@@ -111,7 +112,7 @@ async function readStream(req: IncomingMessage, timeoutMs: number): Promise<Buff
       settle(new ConversionWebhookError('ERR_CONVERSION_BODY_LATE', { headers: { Connection: 'close' } }))
     }, timeoutMs)
     req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
-    req.resume() // somebody before us may have paused it
+    req.resume() // other middleware may have paused the stream
   })
 }
 
@@ -140,15 +141,15 @@ function parseJson(bytes: Buffer, charset: string, wireNames: WireNames): Receiv
   const text = decode(bytes)
   try {
     if (text !== undefined) return readValues(jsonEntries(text), wireNames, { sent: bytes })
-    // Bytes that are not of their charset stay one a character, so that each value is repaired or refused by itself.
+    // If the bytes do not fit the charset, each byte becomes a character, so that each value is repaired or refused by itself.
     return readValues(jsonEntries(bytes.toString('latin1')), wireNames, { decode: decodeLatin1, sent: bytes })
   } catch {
-    // Its text may hold a secret in an encoding that no mask finds.
+    // The body is not kept: it may hold a secret in an encoding in which no mask finds it.
     return unkept({ rule: 'syntax', message: 'the body is not valid JSON' }, digestOf(bytes))
   }
 }
 
-/** A text whose characters are bytes, unless an escape of JSON made it more than that. */
+/** Decodes a string whose characters are bytes. A string with other characters, from escapes of JSON, stays as it is. */
 function decodeLatin1(text: string): Decoded {
   return /[^\u0000-\u00ff]/.test(text) ? { text, damaged: false } : decodeBytes(Buffer.from(text, 'latin1'))
 }
@@ -169,10 +170,10 @@ interface BodyType {
   readonly charset: string
 }
 
-/** Longer than any real content type. The time of Node's parser grows with the square of a type's blanks. */
+/** Longer than any real content type. The time of Node's parser of content types is quadratic in the blanks. */
 const maxTypeLength = 256
 
-/** How to read a body of this content type; undefined for types that are not read. @internal */
+/** How to read a body of this content type; undefined if the type is not supported. @internal */
 export function bodyTypeOf(contentType = ''): BodyType | undefined {
   if (contentType.length > maxTypeLength) return undefined
   let type: MIMEType

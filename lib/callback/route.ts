@@ -17,24 +17,21 @@ export interface WebhookRequest extends IncomingMessage {
   app?: unknown
 }
 
-/** A request that is ours, after the path has been looked at and nothing else. */
+/** What the path of a request says, when the path is ours. */
 export interface Route {
-  /** The text behind the first `?`, as it came: nothing of it is decoded before the caller is known. */
+  /** The URL after its first `?`, undecoded: nothing is decoded before the caller is known. */
   readonly query: string
-  /** Where the path held a right secret. */
+  /** Where in the path the right secret stood; absent if the path holds none. */
   readonly secretIn?: 'path' | 'route' | undefined
-  /** A bare server's path that may be somebody else's: nothing but another credential makes it ours. */
+  /** Whether the path may belong to somebody else, on a server without `next`: then only a credential elsewhere makes the request ours. */
   readonly isDoubtful: boolean
 }
 
 export type FindRoute = (req: WebhookRequest, self: unknown, hasNext: boolean) => Route | undefined
 
-/**
- * Whether the request is ours. Undefined means `next()`, untouched, so that a wrong path secret cannot be told from
- * an unknown path.
- */
+/** Returns undefined for a request that goes to `next()` untouched: a wrong path secret looks like an unknown path. */
 export function routeFinder(secrets: Secrets | undefined): FindRoute {
-  /** Frameworks leave the last matched route on a request that goes on: one that we declined says nothing of a later mount. */
+  // A framework leaves `req.route` on a request after `next()`. A route that was declined here must not count at a later mount.
   const declined = new WeakMap<WebhookRequest, unknown>()
   return (req, self, hasNext) => {
     const isRoute = isRouteOf(req, self) && declined.get(req) !== req.route
@@ -71,7 +68,7 @@ function findRoute(
   return segment !== undefined && secrets?.matches(decodeSegment(segment)) === true ? ours('path') : undefined
 }
 
-/** Whether this very function is a handler of the matched route; `req.route` alone may be left over from an earlier one. */
+/** Whether this function is a handler of the matched route: `req.route` may be left over from an earlier route. */
 function isRouteOf({ route }: WebhookRequest, self: unknown): boolean {
   if (typeof route !== 'object' || route === null || !('stack' in route) || !Array.isArray(route.stack)) return false
   return route.stack.some(
@@ -79,9 +76,9 @@ function isRouteOf({ route }: WebhookRequest, self: unknown): boolean {
   )
 }
 
-export const aScope = 'a text without NUL characters'
+export const aScope = 'a string without NUL characters'
 
-/** A scope is recorded as it is, and PostgreSQL's texts hold no NUL. */
+/** A scope is stored unchanged, and PostgreSQL stores no NUL. */
 export function isScope(value: unknown): value is string {
   return typeof value === 'string' && !value.includes('\0')
 }
@@ -89,14 +86,14 @@ export function isScope(value: unknown): value is string {
 /** How a request gets its scope. */
 export interface ScopeRules {
   readonly scope: string | ((req: WebhookRequest) => unknown) | undefined
-  /** Absent where no secret is configured. */
+  /** Absent if no secret is configured. */
   readonly secrets: Secrets | undefined
 }
 
 /**
- * The scope of a request: the option's text, what its function returns, or the route parameters other than `secret` in path order,
- * percent-encoded and joined by `/`. Throws `ERR_CONVERSION_SCOPE_FAILED` where the function throws or returns no such text, and where the
- * scope holds a secret: it would be recorded and shown.
+ * The scope of a request: the option's string, the result of its function, or the route parameters other than `secret` in path order,
+ * percent-encoded and joined by `/`. Throws `ERR_CONVERSION_SCOPE_FAILED` if the function throws or returns no scope, or if the scope holds
+ * a secret, which would be stored and shown.
  */
 export function scopeOf(req: WebhookRequest, { scope: option, secrets }: ScopeRules): string {
   if (typeof option === 'string') return option
@@ -112,14 +109,14 @@ export function scopeOf(req: WebhookRequest, { scope: option, secrets }: ScopeRu
   }
 }
 
-/** Recorded and shown, a scope would give the secret away. */
+/** A scope is stored and shown, so a secret in it would leak. */
 export function scopeHoldsSecret(): ConversionWebhookError {
   const must =
     'hold no secret. Where it comes from the path, the secret stands in the place of another route parameter: put it behind that one (/webhook/:campaign/<secret>), or name the parameter secret'
   return invalidOption('scope', must)
 }
 
-/** A wildcard of Express 5 is a list of segments; an optional parameter may be absent. */
+/** A wildcard of Express 5 is an array of segments; an optional parameter may be absent. */
 function routeScope({ params }: WebhookRequest): string {
   return Object.entries(params ?? {})
     .filter(([name]) => name !== 'secret')
@@ -129,10 +126,10 @@ function routeScope({ params }: WebhookRequest): string {
     .join('/')
 }
 
-/** Takes query and path secret from the URLs that access logs print. */
+/** Removes the query and a path secret from the URLs that access logs print. */
 export function scrubRequest(req: WebhookRequest, secrets: Secrets | undefined): void {
   const parameter = req.params?.secret
-  /** The parameter of a route such as `/hooks/cb-:secret` is a part of its segment. */
+  // The parameter of a route such as `/hooks/cb-:secret` is a part of its segment.
   const part = typeof parameter === 'string' && secrets?.matches(parameter) === true ? parameter : undefined
   const isSecret = (segment: string): boolean => {
     const text = decodeSegment(segment)
@@ -144,7 +141,7 @@ export function scrubRequest(req: WebhookRequest, secrets: Secrets | undefined):
   }
 }
 
-/** A URL without its query, its user and every path segment that `isSecret` picks. */
+/** A URL without its query and its user; a path segment that `isSecret` accepts is masked. */
 function scrubUrl(url: string, isSecret: (segment: string) => boolean): string {
   const whole = url.slice(0, url.search(/[?#]|$/))
   const [origin = ''] = /^[a-z][a-z0-9+.-]*:\/\/[^/]*/i.exec(whole) ?? []
@@ -153,8 +150,8 @@ function scrubUrl(url: string, isSecret: (segment: string) => boolean): string {
 }
 
 /**
- * A request URL that may be logged: without its query, and with every path segment of 16 characters or more (the shortest secret)
- * as `[redacted]`. For loggers that write before the webhook answers; what it answers itself it scrubs itself (`scrubUrl`).
+ * Makes a request URL safe to log: drops the query, and replaces every path segment of 16 characters or more (the length of the shortest
+ * secret) by `[redacted]`. For loggers that write before the webhook answers; afterwards the option `scrubUrl` has done it.
  */
 export function redactUrl(url: string): string {
   return scrubUrl(url, (segment) => decodeSegment(segment).length >= minSecretLength)

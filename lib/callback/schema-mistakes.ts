@@ -2,7 +2,7 @@ import { isRecord } from '../util/kind-of.js'
 import { documentedNames, type WireNames } from './params.js'
 import { isParameterName, parameterNames, type ParameterName } from './schema.js'
 
-/* Schemas that compile and then refuse every callback, or judge nothing: found when the webhook is made, not when money is lost. */
+/* Finds schemas that compile, but refuse every callback or check nothing, when the webhook is made. */
 
 /** Fields of the conversion, by the parameter that each is made of. */
 const fieldsOfConversion: ReadonlyMap<string, ParameterName> = new Map([
@@ -15,8 +15,8 @@ const fieldsOfConversion: ReadonlyMap<string, ParameterName> = new Map([
 ])
 
 /**
- * The parameter that is meant by a name that no callback has: the same in other letters, a field of the conversion, or the wire name of a
- * renamed parameter. Undefined for the ten documented names, and for other names, which may be parameters of the shop's own.
+ * The documented name that was meant by another name: the same name in upper or lower case, a field of the conversion, or the wire name of a
+ * renamed parameter. Undefined for the ten documented names, and for all other names, which may be the shop's own parameters.
  */
 export function meantParameter(name: string, wireNames: WireNames = documentedNames): ParameterName | undefined {
   if (isParameterName(name)) return undefined
@@ -53,7 +53,7 @@ export function findMistake(
 const listsOfParts = ['allOf', 'anyOf', 'oneOf']
 const singleParts = ['if', 'then', 'else', 'not']
 
-/** A schema and those in it that judge the same object. */
+/** A schema and its subschemas that apply to the same object. */
 function* partsOf(schema: Readonly<Record<string, unknown>>): Generator<Readonly<Record<string, unknown>>> {
   yield schema
   const inner = [...singleParts.map((key) => schema[key]), ...listsOfParts.map((key) => schema[key]).flat()]
@@ -62,7 +62,7 @@ function* partsOf(schema: Readonly<Record<string, unknown>>): Generator<Readonly
 
 const numeric = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']
 
-/** What a property's schema says of numbers. */
+/** The keywords for numbers in a property's schema: all parameters are strings. */
 function findNumber(property: Readonly<Record<string, unknown>>): string | undefined {
   const types: readonly unknown[] = [property.type ?? 'string'].flat()
   if (!types.includes('string')) return `the type ${String(types[0])}`

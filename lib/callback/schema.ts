@@ -1,18 +1,18 @@
 /*
- * The rules of the ten parameters, and the only place where they live. They are checked by a validator that is generated
- * from this schema (`npm run generate`), on texts: trimmed where `lib/callback/conversion.ts` trims, the status folded and mapped,
- * blank ones absent. This file has no imports that run, so that the generator can load it as it is.
+ * The rules of the ten parameters; no other file has any. A validator is generated from this schema (`npm run generate`). It checks strings
+ * after `lib/callback/conversion.ts` has trimmed them, mapped the status, and dropped blank ones. This file imports no code, so that the
+ * generator can load it without a build.
  */
 
-/** How long a text may be, in characters. */
+/** Maximum lengths, in characters. */
 const limits = { email: 320, name: 1_024, customValue: 8_192, orderID: 255 } as const
 
-/** The whole of a sender's template that was never filled in: the parameter's own name in brackets or percent signs. */
+/** A template that the sender did not fill in: the whole value is the parameter's own name in brackets or percent signs. */
 function placeholder(name: string) {
   return { pattern: `^\\s*[$#]?[{[<%]+\\s*${name}\\s*[}\\]>%]+\\s*$` }
 }
 
-/** Plain digits whose number is at most `limit`, as a pattern, since a text has no `maximum`. */
+/** A pattern of digits whose number is at most `limit`: JSON Schema has no `maximum` for strings. */
 function digitsUpTo(limit: string): string {
   const smaller = Array.from(limit).flatMap((digit, index) =>
     digit === '0'
@@ -37,7 +37,7 @@ function freeText(limit: number) {
 }
 
 /**
- * JSON Schema (draft-07 and later) of a callback's parameters: texts by documented name, as they are after trimming and mapping.
+ * JSON Schema (draft-07 and later) of a callback's parameters: strings by documented name, after trimming and mapping.
  * Reuse it to describe the endpoint or to validate elsewhere; `parseCallback` applies it for you.
  */
 export const callbackSchema = {
@@ -57,14 +57,14 @@ export const callbackSchema = {
     referee_email: { ...email, not: placeholder('referee_email') },
     orderID: {
       type: 'string',
-      // U+2800 is Braille without a dot: a letter that is drawn as nothing, as some of those that are ignorable by default.
+      // U+2800, Braille without a dot, is drawn as nothing, like the characters that are ignorable by default.
       pattern: `^[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,${String(limits.orderID)}}$`,
       not: placeholder('orderID'),
       description: `must be at most ${String(limits.orderID)} characters, without control characters and others that nobody sees`,
     },
     purchaseValue: {
       type: 'string',
-      // Leading zeros and the point are skipped, then at most 15 digits count: every such decimal survives the trip through a double.
+      // At most 15 significant digits: a double holds every such decimal exactly.
       pattern: '^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$',
       not: placeholder('purchaseValue'),
       description: 'must be a plain decimal number of at most 15 significant digits, such as 1000 or 12.30',
@@ -84,7 +84,7 @@ export const callbackSchema = {
     },
   },
   required: ['conversion'],
-  // Without either there is nothing to tell the conversion apart by.
+  // Without either, two conversions cannot be told apart.
   anyOf: [{ required: ['orderID'] }, { required: ['referee_email'] }],
 } as const
 
@@ -98,7 +98,7 @@ function isParameterName(name: string): name is ParameterName {
 /** The ten documented names, in the platform's order. */
 export const parameterNames: readonly ParameterName[] = Object.keys(callbackSchema.properties).filter(isParameterName)
 
-/** The texts that the schema judges. */
+/** The strings that the schema checks. */
 export type ParameterTexts = Partial<Record<ParameterName, string>>
 
 export { isParameterName }

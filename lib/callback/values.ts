@@ -4,15 +4,15 @@ import type { Received } from './received.js'
 import type { ParameterName } from './schema.js'
 
 interface ValuesOptions {
-  /** A form parser's array of one is refused, since only `name[]=` makes it. @defaultValue 'json' */
+  /** What made the values. A form parser's array of one value is refused, since only `name[]=` makes it. @defaultValue 'json' */
   readonly source?: 'form' | 'json'
-  /** Reads texts whose bytes were not of their charset. */
+  /** Decodes strings whose characters are the bytes of another charset. */
   readonly decode?: Decoder
-  /** What the values were parsed from, where that is at hand: its size and its digest count. */
+  /** The content that the values were parsed from, if it is known: the size limit and the digest are about it. */
   readonly sent?: Uint8Array
 }
 
-/** Values that something else parsed (JSON, a body parser, a record) as pairs; a repeated name may come as several entries or as an array. */
+/** Reads values that JSON, a body parser or a record holds. A repeated name may be several entries or an array. */
 export function readValues(
   entries: Iterable<readonly [string, unknown]>,
   wireNames: WireNames,
@@ -39,13 +39,13 @@ export function readValues(
   })
 }
 
-/** The members of an object, one at a time; what is a list of anything has none that could be parameters. */
+/** The entries of an object, one at a time. An array or a Map has none: its entries are no parameters. */
 export function* entriesOf(value: object): Generator<[name: string, value: unknown]> {
   if (Array.isArray(value) || ArrayBuffer.isView(value)) return
   for (const name of Object.keys(value)) yield [name, (value as Readonly<Record<string, unknown>>)[name]]
 }
 
-/** What means the same as its text, whichever parameter it is. */
+/** The string that a value stands for, in any parameter; undefined if there is none. */
 function isTextLike(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'bigint' || Number.isSafeInteger(value)
 }
@@ -72,17 +72,17 @@ function decimalText(value: number): string {
   return value.toFixed(Math.min(decimals, 100))
 }
 
-/** Any other value as JSON for the quarantine and for `extra`. A value that is beyond the limits is not walked to its end. */
+/** Any other value as JSON, for the quarantine and for `extra`. Throws as soon as the value is beyond the limits. */
 function describe(value: unknown, reading: Reading): string {
   let units = 0
   function weigh(this: unknown, key: string, each: unknown): unknown {
     units += (Array.isArray(this) ? 0 : key.length) + (typeof each === 'string' ? each.length : 1)
     reading.expect(units)
-    if (Array.isArray(each) && each.length > 1) reading.count(each.length - 1) // with its name it is one already
+    if (Array.isArray(each) && each.length > 1) reading.count(each.length - 1) // the first element was counted with the name
     return each
   }
   try {
-    return JSON.stringify([value], weigh).slice(1, -1) // in a list, so that a function is a text too
+    return JSON.stringify([value], weigh).slice(1, -1) // in an array, where a function becomes null instead of undefined
   } catch (error) {
     if (error instanceof LimitReached) throw error
     return typeof value
