@@ -151,7 +151,13 @@ export const faults = {
   },
   ERR_CONVERSION_INBOX_CORRUPT: {
     title: 'The inbox holds something that cannot be read',
-    message: ({ what }: { readonly what: string }) => `${what}: restore it from a backup, or remove it.`,
+    message: ({
+      what,
+      must = 'restore it from a backup, or remove it.',
+    }: {
+      readonly what: string
+      readonly must?: string
+    }) => `${what}: ${must}`,
   },
   ERR_CONVERSION_NODE_UNSUPPORTED: {
     title: 'This version of Node has not what the inbox needs',

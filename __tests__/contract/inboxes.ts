@@ -30,6 +30,16 @@ export interface Storage {
   readonly pass?: (ms: number) => Promise<void>
   /** How many times an effect was committed. */
   readonly effects?: (key: string) => Promise<number>
+  /** Writes a value into a column, as somebody would by hand: of all deliveries of a claim, of a claim, or of a quarantined callback. */
+  readonly damage?: (damage: Damage, id: string) => Promise<void>
+  /** The rows that `damage` has changed. */
+  readonly damaged?: (damage: Damage, id: string) => Promise<readonly object[]>
+}
+
+export interface Damage {
+  readonly table: 'claims' | 'deliveries' | 'quarantine' | 'days'
+  readonly column: string
+  readonly value: string
 }
 
 export interface Told {

@@ -8,11 +8,12 @@ import type { PostgresCommit } from '../../lib/postgres.js'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { describeClaims } from './claims.js'
 import { describeConversions } from './conversions.js'
+import { describeDamaged } from './damaged.js'
 import { describeDates } from './dates.js'
 import { describeDurability } from './durability.js'
 import { describeErasing } from './erasing.js'
 import { describeHostile } from './hostile.js'
-import type { Kind } from './inboxes.js'
+import type { Damage, Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 import { describeQuarantine } from './quarantine.js'
 import { describeStrangers } from './strangers.js'
@@ -20,6 +21,8 @@ import { describeStuck } from './stuck.js'
 
 let server: Server
 let count = 0
+
+const whose = (table: Damage['table']) => (table === 'deliveries' ? 'claim' : 'id')
 
 const postgres: Kind = {
   isDurable: true,
@@ -69,6 +72,14 @@ const postgres: Kind = {
         )
         return Number(rows[0]?.n)
       },
+      damage: async ({ table, column, value }, id) => {
+        const all = `UPDATE ${schema}.${table} SET ${column} = $1`
+        await (table === 'days'
+          ? client.query(all, [value])
+          : client.query(`${all} WHERE ${whose(table)} = $2`, [value, id]))
+      },
+      damaged: async ({ table }, id) =>
+        (await client.query<object>(`SELECT * FROM ${schema}.${table} WHERE ${whose(table)} = $1`, [id])).rows,
     }
   },
 }
@@ -90,5 +101,6 @@ describePostgres('postgresInbox', () => {
   describe('a stuck handler', () => describeStuck(postgres))
   describe('strangers', () => describeStrangers(postgres))
   describe('durability', () => describeDurability(postgres))
+  describe('damaged rows', () => describeDamaged(postgres))
   describe('dates', () => describeDates(postgres))
 })

@@ -8,15 +8,24 @@ import type { SqliteCommit } from '../../lib/sqlite.js'
 import { hasSqlite, openFile, temporaryFolder } from '../support/sqlite.js'
 import { describeClaims } from './claims.js'
 import { describeConversions } from './conversions.js'
+import { describeDamaged } from './damaged.js'
 import { describeDates } from './dates.js'
 import { describeDurability } from './durability.js'
 import { describeErasing } from './erasing.js'
 import { describeHostile } from './hostile.js'
-import type { Kind } from './inboxes.js'
+import type { Damage, Kind } from './inboxes.js'
 import { describeOperators } from './operators.js'
 import { describeQuarantine } from './quarantine.js'
 import { describeStrangers } from './strangers.js'
 import { describeStuck } from './stuck.js'
+
+const whose: Readonly<Record<Damage['table'], string>> = {
+  claims: 'WHERE id = ?',
+  deliveries: 'WHERE claim = (SELECT number FROM conversion_webhook_claims WHERE id = ?)',
+  quarantine: 'WHERE id = ?',
+  days: '',
+}
+const idsFor = (table: Damage['table'], id: string) => (table === 'days' ? [] : [id])
 
 const sqlite: Kind = {
   isDurable: true,
@@ -49,6 +58,21 @@ const sqlite: Kind = {
           db.close()
         }
       },
+      damage: ({ table, column, value }, id) => {
+        const db = openFile(file)
+        db.prepare(`UPDATE conversion_webhook_${table} SET ${column} = ? ${whose[table]}`).run(
+          value,
+          ...idsFor(table, id),
+        )
+        db.close()
+        return Promise.resolve()
+      },
+      damaged: ({ table }, id) => {
+        const db = openFile(file)
+        const rows = db.prepare(`SELECT * FROM conversion_webhook_${table} ${whose[table]}`).all(...idsFor(table, id))
+        db.close()
+        return Promise.resolve(rows)
+      },
     })
   },
 }
@@ -65,5 +89,6 @@ describeSqlite('sqliteInbox', () => {
   describe('a stuck handler', () => describeStuck(sqlite))
   describe('strangers', () => describeStrangers(sqlite))
   describe('durability', () => describeDurability(sqlite))
+  describe('damaged rows', () => describeDamaged(sqlite))
   describe('dates', () => describeDates(sqlite))
 })

@@ -38,9 +38,9 @@ describe.each(kinds)('%s: a refused callback that is replayed after prune or era
   async function replayedOnceListed(): Promise<Store> {
     const store = open()
     await store.change({ quarantined: record.id, apply: () => ({ quarantined: record, result: undefined }) })
-    const list = store.quarantine.bind(store)
-    store.quarantine = async (selection) => {
-      const page = await list(selection)
+    const list = store.allQuarantined.bind(store)
+    store.allQuarantined = async (...portion) => {
+      const page = await list(...portion)
       await replayer(store, () => undefined)(record.id)
       return page
     }

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { deliveryId, keyOf } from '../../lib/inbox/records.js'
-import type { DeliverySelection, Position, StoredDelivery } from '../../lib/inbox/store.js'
+import type { DeliverySelection, Position, StoredDelivery, Listed } from '../../lib/inbox/store.js'
 import { migrate as migratePostgres } from '../../lib/inbox/stores/postgres-schema.js'
 import { PostgresRows } from '../../lib/inbox/stores/postgres-rows.js'
 import { toDelivery } from '../../lib/inbox/stores/rows.js'
@@ -94,8 +94,8 @@ function expected({ state, scope, orderId, email, before, limit: most }: Deliver
     .map(idOf)
 }
 
-const idsOf = (found: readonly StoredDelivery[]) =>
-  found.map(({ claim, delivery }) => deliveryId(claim, keyOf(delivery)))
+const idsOf = (found: readonly Listed<StoredDelivery>[]) =>
+  found.map((row) => ('unread' in row ? row.id : deliveryId(row.claim, keyOf(row.delivery))))
 
 const describeSqlite = hasSqlite ? describe : describe.skip
 const describePostgres = hasPostgres ? describe : describe.skip

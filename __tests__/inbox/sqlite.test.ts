@@ -494,7 +494,6 @@ test('a process takes over a delivery that is recorded as running in this proces
 
 describeSqlite('rows that somebody has written by hand', () => {
   const operations: readonly (readonly [string, (inbox: ReturnType<typeof open>, id: string) => Promise<unknown>])[] = [
-    ['list', (inbox) => inbox.list()],
     ['get', (inbox, id) => inbox.get(`${id}:success`)],
     ['replay', (inbox, id) => inbox.replay(`${id}:success`)],
     ['prune', (inbox) => inbox.prune({ olderThanDays: 0 })],

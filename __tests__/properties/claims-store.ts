@@ -51,7 +51,7 @@ export class MapStore implements Store {
   claims = (identity: string) => Promise.resolve(this.claimsOf(identity))
   holders = (orders: readonly string[]) => Promise.resolve(this.holdersOf(orders))
   quarantined = (id: string) => Promise.resolve(this.kept.get(id))
-  quarantine = () => Promise.resolve([...this.kept.values()])
+  allQuarantined = () => Promise.resolve({ found: [...this.kept.values()] })
   records = (after: string) => Promise.resolve(after === '' ? [...this.all.values()] : [])
   drop = (id: string) => Promise.resolve(this.kept.delete(id))
   scrub = () => Promise.resolve()
@@ -62,6 +62,8 @@ export class MapStore implements Store {
   deliveryCounts = notAsked
   oldestWaitingAt = notAsked
   dailyCounts = notAsked
+  receivedAt = notAsked
+  quarantine = notAsked
 }
 
 function notAsked(): never {

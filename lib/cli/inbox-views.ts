@@ -11,6 +11,7 @@ const stateStyles = {
   withdrawn: 'dim',
   refused: 'magenta',
   conflict: 'magenta',
+  unreadable: 'red',
 } as const satisfies Record<InboxRow['state'], unknown>
 
 /** The maximum length of the order id of an accepted callback. */

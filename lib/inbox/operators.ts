@@ -28,7 +28,8 @@ export interface InboxRow {
   /** A delivery's `context.id`, or the id that `onRefused` or `onConflict` got. */
   readonly id: string
   readonly kind: 'delivery' | 'refused' | 'conflict'
-  readonly state: InboxState
+  /** `unreadable` if a stored value of the row is damaged or of a later version: `code` says which, and `get(id)` names the column. */
+  readonly state: InboxState | 'unreadable'
   readonly event?: ConversionEvent
   readonly scope: string
   /** When the callback was received; for a quarantined callback, when the same content came first. */
@@ -107,15 +108,17 @@ export interface InboxStats {
 export interface DayCounts extends Readonly<Record<ConversionStatus, number>> {
   /** The day in UTC, such as `2026-11-23`. */
   readonly day: string
+  /** Present if the inbox holds counts of this day under an event that this code does not know: their sum. */
+  readonly unreadable?: number
 }
 
 /**
  * What people do with an inbox. Each method rejects with a coded error: `ERR_CONVERSION_QUERY_INVALID` for an invalid argument, without
  * repeating the argument in the message; `ERR_CONVERSION_INBOX_UNAVAILABLE` if the storage fails; `ERR_CONVERSION_INBOX_CLOSED` if the
- * storage is closed.
+ * storage is closed; `ERR_CONVERSION_INBOX_CORRUPT` or `ERR_CONVERSION_INBOX_NEWER` if a stored value cannot be read.
  */
 export interface Operators {
-  /** Rows, newest first. Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` if the inbox has no row with the id `before`. */
+  /** Rows, newest first, also unreadable ones. Rejects with `ERR_CONVERSION_RECORD_UNKNOWN` if the inbox has no row with the id `before`. */
   readonly list: (query?: InboxQuery) => Promise<readonly InboxRow[]>
   /** One row with all claims to its order and their history; undefined if the inbox has no row with this id. */
   readonly get: (id: string) => Promise<InboxEntry | undefined>
@@ -140,7 +143,7 @@ export interface Operators {
   /**
    * Drops the payload of conversions that settled more than `olderThanDays` ago, and callbacks that were quarantined before then. Repeats
    * of pruned conversions are still duplicates, but contradictions are no longer detected. A conversion with a waiting, running or dead
-   * delivery stays.
+   * delivery stays. Rejects with `ERR_CONVERSION_INBOX_CORRUPT`, after everything else is pruned, if something cannot be read.
    */
   readonly prune: (options: { readonly olderThanDays: number }) => Promise<Pruned>
   /**
@@ -149,6 +152,7 @@ export interface Operators {
    * every occurrence counts, in any case, percent-encoded too. Repeats of erased conversions are still duplicates.
    * Reads the whole inbox in portions, once for all addresses. Reports the conversions that cannot be erased yet.
    * Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` if the files may still hold the dropped payload; then call it again.
+   * Rejects with `ERR_CONVERSION_INBOX_CORRUPT`, after everything else is erased, if something cannot be read: it may mention the address.
    */
   readonly erase: (person: { readonly email: string | readonly string[] }) => Promise<Erased>
 }

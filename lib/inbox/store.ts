@@ -1,5 +1,5 @@
-import { ConversionWebhookError } from '../errors.js'
-import type { ConflictRecord, QuarantinedCallback, Size } from './quarantine.js'
+import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
+import type { ConflictRecord, QuarantinedCallback, QuarantineKind, Size } from './quarantine.js'
 import { ordersOf, type AttemptMark, type ClaimRecord, type Delivery, type People } from './records.js'
 import type { Sought } from './search.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './vocabulary.js'
@@ -101,6 +101,27 @@ export interface DeliverySelection extends Selection, Sought {
   readonly state?: DeliveryState | undefined
 }
 
+/** Stands for a claim, a delivery or a quarantined callback of which a stored value is damaged or of a later version. */
+export interface Unread {
+  readonly id: string
+  /** Names the column. */
+  readonly unread: ConversionWebhookError
+}
+
+/** Stands for a row of a listing, with what its other columns say. */
+export interface UnreadRow extends Unread, Position {
+  readonly kind: 'delivery' | QuarantineKind
+  readonly scope: string
+}
+
+export type Listed<Item> = Item | UnreadRow
+
+/** Whether a storage rejected with the error because a stored value is damaged or of a later version. */
+export function isOfStoredValue(error: unknown): error is ConversionWebhookError {
+  const codes: readonly string[] = ['ERR_CONVERSION_INBOX_CORRUPT', 'ERR_CONVERSION_INBOX_NEWER']
+  return isConversionWebhookError(error) && codes.includes(error.code)
+}
+
 export interface StoredDelivery {
   /** The id of its claim. */
   readonly claim: string
@@ -112,12 +133,14 @@ export interface StoredDelivery {
 }
 
 /** The number of deliveries of one event whose callbacks came on one day. */
-export interface DailyCount {
+export interface DailyCount<Event = ConversionEvent> {
   /** Days since 1970, in UTC. */
   readonly day: number
-  readonly event: ConversionEvent
+  readonly event: Event
   readonly count: number
 }
+
+export type StoredCount = DailyCount<ConversionEvent | undefined>
 
 export type Counts<Name extends string> = Readonly<Record<Name, number>>
 
@@ -143,9 +166,16 @@ export interface Store<Tx = never> {
   /** The newest hundred conflicts of an identity, in the order in which they came first. */
   conflicts(identity: string): Promise<readonly QuarantinedCallback[]>
   /** Deliveries, newest first. */
-  deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]>
+  deliveries(selection: DeliverySelection): Promise<readonly Listed<StoredDelivery>[]>
   /** Quarantined callbacks, newest first. */
-  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]>
+  quarantine(selection: QuarantineSelection): Promise<readonly Listed<QuarantinedCallback>[]>
+  /** All quarantined callbacks, whatever their state, in portions: the next one begins after `last`, which is absent at the end. */
+  allQuarantined(
+    after: number | undefined,
+    limit: number,
+  ): Promise<{ readonly found: readonly Listed<QuarantinedCallback>[]; readonly last?: number }>
+  /** When the callback of a delivery, or a quarantined callback, was received: the position of this id in a listing. */
+  receivedAt(id: string): Promise<number | undefined>
   /** The budget of each kind of quarantined callbacks. The oldest are dropped, but never those that wait after a replay. */
   readonly quarantineBudget: Size
   /** The size of the quarantined callbacks that wait after a replay. */
@@ -154,10 +184,13 @@ export interface Store<Tx = never> {
   deliveryCounts(): Promise<DeliveryCounts>
   /** When the callback of the oldest waiting delivery was received; held deliveries do not count. */
   oldestWaitingAt(): Promise<number | undefined>
-  /** Counts from this day on (days since 1970, in UTC), in any order. A day and event may have several counts: their sum is meant. */
-  dailyCounts(firstDay: number): Promise<readonly DailyCount[]>
+  /**
+   * Counts from this day on (days since 1970, in UTC), in any order. A day and event may have several counts: their sum is meant. The event
+   * is undefined if this code does not know the stored one.
+   */
+  dailyCounts(firstDay: number): Promise<readonly StoredCount[]>
   /** Records after the id `after`, in the store's own order: at most `limit`, fewer if so many would take long, none at the end. */
-  records(after: string, limit: number): Promise<readonly ClaimRecord[]>
+  records(after: string, limit: number): Promise<readonly (ClaimRecord | Unread)[]>
   /**
    * Records that still have a payload and have a delivery that became done, withdrawn or refused before `before`, oldest first. `last` is
    * the position for the next call, absent at the end. If a store lacks this method, prune reads all records.
@@ -166,7 +199,7 @@ export interface Store<Tx = never> {
     before: number,
     after: Settled | undefined,
     limit: number,
-  ): Promise<{ readonly records: readonly ClaimRecord[]; readonly last?: Settled }>
+  ): Promise<{ readonly records: readonly (ClaimRecord | Unread)[]; readonly last?: Settled }>
   /** Removes a quarantined callback unless it waits after a replay; resolves with whether it was removed. */
   drop(id: string): Promise<boolean>
   /** Makes overwritten data unreadable in the files of the storage. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` if that fails. */

@@ -17,7 +17,7 @@ import {
 } from '../records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
-import { maxClaims, type Position, type Store, type StoredDelivery } from '../store.js'
+import { maxClaims, type Listed, type Position, type Store, type StoredDelivery, type UnreadRow } from '../store.js'
 import type { InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, Operators } from '../operators.js'
 import { emailKey, orderKey } from '../claims.js'
 import { hasOrders, type Holders } from '../reservation.js'
@@ -32,6 +32,11 @@ function isQuarantineState(state: InboxState): state is QuarantinedCallback['sta
   return quarantineStates.some((known) => known === state)
 }
 
+/** What a listing finds. */
+type Found = Listed<StoredDelivery | QuarantinedCallback>
+
+/** The latest time of a `Date`. */
+const maxTime = 8.64e15
 const maxLimit = 1_000
 /** How many rows are made before callbacks get a turn of the event loop. */
 const rowsAtATime = 200
@@ -107,25 +112,37 @@ export function createOperators(
     return delivery && { claim, identity: record.identity, order: record.order, scope: record.scope, delivery }
   }
 
-  async function rowsOf(found: readonly (StoredDelivery | QuarantinedCallback)[]): Promise<readonly InboxRow[]> {
+  function rowOfAny(found: Found, holders: Holders): InboxRow {
+    if ('unread' in found) return rowOfUnread(found)
+    return 'delivery' in found ? rowOf(found, holders) : rowOfQuarantined(found, holders)
+  }
+
+  async function rowsOf(found: readonly Found[]): Promise<readonly InboxRow[]> {
     const rows: InboxRow[] = []
     const pace = new ShortTurns()
     for (let from = 0; from < found.length; from += rowsAtATime) {
       const some = found.slice(from, from + rowsAtATime)
-      const orders = some.flatMap((each) => ('delivery' in each ? [each.identity, each.order] : [each.identity]))
+      const orders = some.flatMap((each) =>
+        'unread' in each ? [] : 'delivery' in each ? [each.identity, each.order] : [each.identity],
+      )
       const holders = await store.holders([...new Set(orders.filter((order) => order !== undefined))])
-      rows.push(...some.map((each) => ('delivery' in each ? rowOf(each, holders) : rowOfQuarantined(each, holders))))
+      rows.push(...some.map((each) => rowOfAny(each, holders)))
       await pace.step()
     }
     return rows
   }
 
+  /** Where the page before ended. A position is known even of a row that cannot be read. */
+  async function lastPosition(id: string): Promise<Position> {
+    const receivedAt = await store.receivedAt(id)
+    if (receivedAt === undefined) throw unknownRecord()
+    return { id, receivedAt }
+  }
+
   async function list(asked?: InboxQuery): Promise<readonly InboxRow[]> {
     const { limit, ...query } = checkedQuery(asked)
-    const last = query.before === undefined ? undefined : await find(query.before)
-    if (query.before !== undefined && last === undefined) throw unknownRecord()
-    const before = last && positionOf(last)
     const { state, scope } = query
+    const before = query.before === undefined ? undefined : await lastPosition(query.before)
     const orderId = query.orderId === undefined ? undefined : orderKey(query.orderId)
     const email = emailKey(query.email)
     const selection = { limit, scope, before, orderId, email }
@@ -229,7 +246,14 @@ function toClaim(record: ClaimRecord, holders: Holders): InboxClaim {
   }
 }
 
-function positionOf(found: StoredDelivery | QuarantinedCallback): Position {
+function rowOfUnread({ id, kind, scope, receivedAt, unread }: UnreadRow): InboxRow {
+  const { code } = unread
+  const at = new Date(Math.min(receivedAt, maxTime))
+  return { id, kind, state: 'unreadable', scope, receivedAt: at, params: {}, code, attempts: 0 }
+}
+
+function positionOf(found: Found): Position {
+  if ('unread' in found) return found
   if (!('delivery' in found)) return { id: found.id, receivedAt: receivedAtOf(found) }
   const { claim, delivery } = found
   return { id: deliveryId(claim, keyOf(delivery)), receivedAt: delivery.callback.receivedAt }

@@ -1,3 +1,4 @@
+import { ConversionWebhookError } from '../../errors.js'
 import { addressFinder } from './addresses.js'
 import { textsOfQuarantined, textsOfRecord, textsOfRecorded } from './mentions.js'
 import { ShortTurns, Portions } from '../../util/short-turns.js'
@@ -5,13 +6,42 @@ import { receivedAtOf, withoutRecorded } from '../quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
 import { emptied, lacksPayload, isUnsettled, withoutScope, type ClaimRecord } from '../records.js'
 import type { Erased, Pruned } from '../operators.js'
-import type { Position, Settled, Store } from '../store.js'
+import type { Settled, Store, Unread } from '../store.js'
 import type { Difference } from '../vocabulary.js'
 
 const dayMs = 86_400_000
 const recordsAtOnce = 200
 /** Fewer than records, since quarantined callbacks may be long. */
 const quarantinedAtOnce = 50
+/** How many ids the message of an error lists. */
+const maxIds = 10
+
+/** Claims and quarantined callbacks that stay as they are because they cannot be read, by id. */
+class Left {
+  readonly #errors = new Map<string, ConversionWebhookError>()
+
+  /** Returns whether something was read; remembers it if not. */
+  isRead<Found extends { readonly id: string; readonly unread?: never } | Unread>(
+    found: Found,
+  ): found is Exclude<Found, Unread> {
+    if (found.unread === undefined) return true
+    this.#errors.set(found.id, found.unread)
+    return false
+  }
+
+  /** Rejects the operator when the rest is done: what is left may hold what the operator was to remove. */
+  throwIfAny(): void {
+    const [first] = this.#errors.values()
+    if (first === undefined) return
+    const ids = [...this.#errors.keys()]
+    const listed = ids.slice(0, maxIds).join(', ') + (ids.length > maxIds ? ', …' : '')
+    const what = `${String(ids.length)} of the claims and quarantined callbacks cannot be read and stay as they are, all others are done (${listed})`
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CORRUPT', {
+      values: { what, must: first.message },
+      cause: first,
+    })
+  }
+}
 
 /** `prune` over any store. */
 export function pruner(store: Store) {
@@ -24,17 +54,19 @@ export function pruner(store: Store) {
     const prune = (record: ClaimRecord) =>
       isOldEnough(record, before) && !isPruned(record) ? emptied(record) : undefined
     let pruned = 0
+    const left = new Left()
     const portions = new Portions()
     const pace = new ShortTurns()
     for await (const records of store.settled === undefined ? allRecords(store) : settledRecords(store, before)) {
-      const ids = records.filter((record) => prune(record)).map(({ id }) => id)
+      const ids = records.filter((record) => left.isRead(record) && prune(record)).map(({ id }) => id)
       const done = await portions.each(ids, (id) => rewrite(store, id, prune))
       pruned += done.filter(Boolean).length
       await pace.step()
     }
     for await (const quarantined of allQuarantined(store)) {
-      if (receivedAtOf(quarantined) < before) await store.drop(quarantined.id)
+      if (left.isRead(quarantined) && receivedAtOf(quarantined) < before) await store.drop(quarantined.id)
     }
+    left.throwIfAny()
     return { pruned }
   }
 }
@@ -50,8 +82,10 @@ export function eraser(store: Store) {
       record.deliveries.some(isUnsettled) ? undefined : withoutScope(emptied(record), isPersonal)
     let erased = 0
     const waiting: string[] = []
+    const left = new Left()
     // The quarantine comes first: a callback that a replay records meanwhile is in `waiting` already, or is found among the records.
     for await (const quarantined of allQuarantined(store)) {
+      if (!left.isRead(quarantined)) continue
       const { id } = quarantined
       if (!mentions(textsOfQuarantined(quarantined))) {
         if (quarantined.kind === 'conflict' && quarantined.differs.some(isRecorded)) {
@@ -67,7 +101,7 @@ export function eraser(store: Store) {
     for await (const records of allRecords(store)) {
       const ids: string[] = []
       for (const record of records) {
-        if (mentions(textsOfRecord(record))) ids.push(record.id)
+        if (left.isRead(record) && mentions(textsOfRecord(record))) ids.push(record.id)
         await pace.step()
       }
       const done = await portions.each(ids, (id) => rewrite(store, id, erase))
@@ -75,6 +109,7 @@ export function eraser(store: Store) {
       waiting.push(...ids.filter((_id, index) => done[index] !== true))
     }
     await store.scrub()
+    left.throwIfAny()
     return { erased, waiting }
   }
 }
@@ -141,14 +176,13 @@ async function* settledRecords(store: Store, before: number) {
 /** All quarantined callbacks, one by one; new callbacks are answered in between. */
 async function* allQuarantined(store: Store) {
   const pace = new ShortTurns()
-  for (let before: Position | undefined; ;) {
-    const page = await store.quarantine({ limit: quarantinedAtOnce, before })
-    for (const quarantined of page) {
+  let after: number | undefined
+  do {
+    const { found, last } = await store.allQuarantined(after, quarantinedAtOnce)
+    for (const quarantined of found) {
       yield quarantined
       await pace.step()
     }
-    const last = page.at(-1)
-    if (last === undefined || page.length < quarantinedAtOnce) return
-    before = { id: last.id, receivedAt: receivedAtOf(last) }
-  }
+    after = last
+  } while (after !== undefined)
 }

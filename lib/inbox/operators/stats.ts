@@ -1,5 +1,5 @@
 import { invalidQuery, fieldsOfQuery, isWholeNumber } from './queries.js'
-import type { DailyCount, Store } from '../store.js'
+import type { Store, StoredCount } from '../store.js'
 import type { DayCounts, InboxStats, Operators } from '../operators.js'
 
 const dayMs = 86_400_000
@@ -29,8 +29,8 @@ export function statistician(store: Store): Operators['stats'] {
   }
 }
 
-function perDay(daily: readonly DailyCount[], firstDay: number, days: number): readonly DayCounts[] {
-  const counts = Array.from({ length: days }, (_, index) => ({
+function perDay(daily: readonly StoredCount[], firstDay: number, days: number): readonly DayCounts[] {
+  const counts = Array.from({ length: days }, (_, index): { -readonly [Name in keyof DayCounts]: DayCounts[Name] } => ({
     day: new Date((firstDay + index) * dayMs).toISOString().slice(0, 10),
     success: 0,
     fail: 0,
@@ -38,7 +38,9 @@ function perDay(daily: readonly DailyCount[], firstDay: number, days: number): r
   }))
   for (const { day, event, count } of daily) {
     const counted = counts[day - firstDay]
-    if (counted && event !== 'goalComplete') counted[event] += count
+    if (counted === undefined || event === 'goalComplete') continue
+    if (event === undefined) counted.unreadable = (counted.unreadable ?? 0) + count
+    else counted[event] += count
   }
   return counts
 }

@@ -1,5 +1,5 @@
 import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { deliveryId, isHeld, keyOf, type ClaimRecord } from '../records.js'
+import { deliveryId, findDelivery, isHeld, keyOf, splitDeliveryId, type ClaimRecord } from '../records.js'
 import { searchForms, soughtForms } from '../search.js'
 import type { MemoryClaims } from './memory-claims.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
@@ -126,6 +126,18 @@ export class MemoryStore implements Store {
       .filter(({ position }) => before === undefined || newestFirst(before, position) < 0)
       .sort((a, b) => newestFirst(a.position, b.position))
     return Promise.resolve(found.slice(0, limit).map(({ quarantined }) => quarantined))
+  }
+
+  allQuarantined() {
+    return Promise.resolve({ found: this.#quarantine.all() })
+  }
+
+  receivedAt(id: string): Promise<number | undefined> {
+    const quarantined = this.#quarantine.find(id)
+    const [claim, key] = splitDeliveryId(id)
+    const record = key && this.#identities.find(claim)?.record
+    const delivery = record && findDelivery(record, key)
+    return Promise.resolve(quarantined ? receivedAtOf(quarantined) : delivery?.callback.receivedAt)
   }
 
   callbackCounts(): Promise<Counts<Outcome>> {

@@ -1,4 +1,4 @@
-import type { Counts, DailyCount, DeliveryCounts } from '../store.js'
+import type { Counts, DeliveryCounts, StoredCount } from '../store.js'
 import { callbackCountsIn, deliveryCountsIn, type Tally } from '../tally.js'
 import type { Queryable } from './postgres-client.js'
 import { text, toDailyCount } from './rows.js'
@@ -71,7 +71,7 @@ export class PostgresCounters {
        ON CONFLICT (name, slot) DO UPDATE SET value = c.value + excluded.value`
   }
 
-  async days(client: Queryable, since: number): Promise<readonly DailyCount[]> {
+  async days(client: Queryable, since: number): Promise<readonly StoredCount[]> {
     const { rows } = await client.query(
       `SELECT day, event_key, sum(count) AS count FROM ${this.#schema}.days WHERE day >= $1 GROUP BY day, event_key`,
       [since],

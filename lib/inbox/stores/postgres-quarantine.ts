@@ -13,7 +13,7 @@ import {
   type Size,
 } from '../quarantine.js'
 import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
-import type { QuarantineSelection } from '../store.js'
+import type { QuarantineSelection, Listed } from '../store.js'
 import { all, everything, is, isOfScope, withNumbers } from './sql.js'
 import { sizeIn, Tally } from '../tally.js'
 import { PostgresCounters, slotOfOne } from './postgres-counters.js'
@@ -21,7 +21,7 @@ import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
 import { newestOf, arraysOf, valuesOf } from './postgres-sql.js'
 import { namesOf } from './columns.js'
-import { quarantineRow, text, toOldRow, toQuarantined, toSize } from './rows.js'
+import { quarantineRow, text, toListedQuarantined, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns, type QuarantineRow } from './tables.js'
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
@@ -143,7 +143,17 @@ export class PostgresQuarantine {
     return rows.map(toQuarantined).reverse()
   }
 
-  async list(client: Queryable, selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+  /** See `Store.allQuarantined`. */
+  async all(client: Queryable, after = Number.MAX_SAFE_INTEGER, limit: number) {
+    const { rows } = await client.query(
+      `SELECT * FROM ${this.#table} WHERE number < $1 ORDER BY number DESC LIMIT $2`,
+      [after, limit],
+    )
+    const last = rows.at(-1)
+    return { found: rows.map(toListedQuarantined), ...(last && { last: Number(last.number) }) }
+  }
+
+  async list(client: Queryable, selection: QuarantineSelection): Promise<readonly Listed<QuarantinedCallback>[]> {
     const { state, scope, before, limit } = selection
     const keys = soughtForms(selection).map(searchKey)
     const isInScope = isOfScope('scope', scope)
@@ -166,7 +176,7 @@ export class PostgresQuarantine {
        ORDER BY found.received_at DESC, found.position DESC`,
       [...found.values],
     )
-    return rows.map(toQuarantined)
+    return rows.map(toListedQuarantined)
   }
 
   async waiting(client: Queryable, limit: number): Promise<readonly string[]> {

@@ -3,12 +3,14 @@ import type { ClaimRecord } from '../records.js'
 import {
   maxClaims,
   type Counts,
-  type DailyCount,
+  type StoredCount,
   type DeliveryCounts,
   type DeliverySelection,
   type QuarantineSelection,
   type Settled,
   type StoredDelivery,
+  type Unread,
+  type Listed,
 } from '../store.js'
 import { storageError } from '../../errors.js'
 import type { PostgresParts } from './postgres-open.js'
@@ -48,12 +50,20 @@ export abstract class PostgresReads {
     return this.read(({ quarantine, connections }) => quarantine.conflicts(connections, identity))
   }
 
-  deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
+  deliveries(selection: DeliverySelection): Promise<readonly Listed<StoredDelivery>[]> {
     return this.read(({ rows, connections }) => rows.deliveries(connections, selection))
   }
 
-  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+  quarantine(selection: QuarantineSelection): Promise<readonly Listed<QuarantinedCallback>[]> {
     return this.read(({ quarantine, connections }) => quarantine.list(connections, selection))
+  }
+
+  allQuarantined(after: number | undefined, limit: number) {
+    return this.read(({ quarantine, connections }) => quarantine.all(connections, after, limit))
+  }
+
+  receivedAt(id: string): Promise<number | undefined> {
+    return this.read(({ rows, connections }) => rows.receivedAt(connections, id))
   }
 
   waitingInQuarantine(): Promise<Size> {
@@ -72,11 +82,11 @@ export abstract class PostgresReads {
     return this.read(({ rows, connections }) => rows.oldestWaitingAt(connections))
   }
 
-  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
+  dailyCounts(firstDay: number): Promise<readonly StoredCount[]> {
     return this.read(({ rows, connections }) => rows.counters.days(connections, firstDay))
   }
 
-  records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
+  records(after: string, limit: number): Promise<readonly (ClaimRecord | Unread)[]> {
     return this.read(({ rows, connections }) => rows.recordsAfter(connections, after, limit))
   }
 

@@ -1,5 +1,5 @@
 import type { ClaimRecord, People } from '../records.js'
-import type { DeliverySelection, Settled, StoredDelivery } from '../store.js'
+import type { DeliverySelection, Settled, StoredDelivery, Unread, Listed } from '../store.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
 import { PostgresCounters } from './postgres-counters.js'
@@ -11,8 +11,10 @@ import {
   deliveryRow,
   text,
   toDelivery,
-  toPlace,
+  toListedDelivery,
+  toListedRecord,
   toRecord,
+  toTime,
   writtenBefore,
   type Row,
 } from './rows.js'
@@ -60,22 +62,26 @@ export class PostgresRows {
 
   /** Claims with their deliveries, in the order of the ids. */
   async records(client: Queryable, ids: readonly string[]): Promise<Map<string, ClaimRecord>> {
+    return this.#records(client, ids, (_id, read) => read())
+  }
+
+  async #records<Made>(client: Queryable, ids: readonly string[], make: MakeRecord<Made>): Promise<Map<string, Made>> {
     if (ids.length === 0) return new Map()
     // Of columns that both have, those of the claim count.
     const joined = `SELECT d.*, c.* FROM ${this.#schema}.claims c LEFT JOIN ${this.#schema}.deliveries d ON d.claim = c.id WHERE c.id = key`
     const { rows } = await client.query(`${eachOf(joined, 'unnest($1::text[])')} ORDER BY sequence`, [
       [...new Set(ids)],
     ])
-    return recordsOf(ids, rows)
+    return recordsOf(ids, rows, make)
   }
 
-  async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly ClaimRecord[]> {
+  async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly (ClaimRecord | Unread)[]> {
     const { rows } = await client.query(
       `SELECT d.*, c.* FROM (SELECT * FROM ${this.#schema}.claims WHERE id > $1 ORDER BY id LIMIT $2) AS c
        LEFT JOIN LATERAL (SELECT * FROM ${this.#schema}.deliveries WHERE claim = c.id OFFSET 0) AS d ON true ORDER BY id, sequence`,
       [after, limit],
     )
-    return [...recordsOf(idsOf(rows), rows).values()]
+    return [...recordsOf(idsOf(rows), rows, toListedRecord).values()]
   }
 
   /** See `Store.settled`. */
@@ -89,7 +95,7 @@ export class PostgresRows {
     const ids = rows.map(({ claim }) => text(claim))
     const last = rows.at(-1)
     return {
-      records: [...(await this.records(client, ids)).values()],
+      records: [...(await this.#records(client, ids, toListedRecord)).values()],
       ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
     }
   }
@@ -199,7 +205,7 @@ export class PostgresRows {
     )
   }
 
-  async deliveries(client: Queryable, selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
+  async deliveries(client: Queryable, selection: DeliverySelection): Promise<readonly Listed<StoredDelivery>[]> {
     const found = newestDeliveries(`${this.#schema}.deliveries`, selection)
     if (found === undefined) return []
     const { rows } = await client.query(
@@ -208,11 +214,18 @@ export class PostgresRows {
        JOIN ${this.#schema}.claims c ON c.id = found.claim ORDER BY found.received_at DESC, found.position DESC`,
       [...found.values],
     )
-    return rows.map((row) => ({
-      claim: text(row.claim),
-      ...toPlace(row),
-      delivery: toDelivery(row),
-    }))
+    return rows.map((row) => toListedDelivery(row, text(row.claim)))
+  }
+
+  /** See `Store.receivedAt`. */
+  async receivedAt(client: Queryable, id: string): Promise<number | undefined> {
+    const colon = id.lastIndexOf(':')
+    const { rows } = await client.query(
+      `SELECT received_at FROM ${this.#schema}.deliveries WHERE claim = $1 AND event_key = $2
+       UNION ALL SELECT received_at FROM ${this.#schema}.quarantine WHERE id = $3`,
+      [id.slice(0, Math.max(colon, 0)), id.slice(colon + 1), id],
+    )
+    return rows[0] && toTime(rows[0].received_at)
   }
 
   async oldestWaitingAt(client: Queryable): Promise<number | undefined> {
@@ -241,13 +254,19 @@ function idsOf(rows: readonly Row[]): readonly string[] {
   return rows.map(({ id }) => text(id))
 }
 
-/** Rows of claims, one a delivery, or one without any. */
-function recordsOf(ids: readonly string[], rows: readonly Row[]): Map<string, ClaimRecord> {
+type MakeRecord<Made> = (id: string, read: () => ClaimRecord) => Made
+
+/** Rows of claims, one for each delivery, or one for a claim without any. */
+function recordsOf<Made>(ids: readonly string[], rows: readonly Row[], make: MakeRecord<Made>): Map<string, Made> {
   const byClaim = new Map<string, Row[]>(ids.map((id) => [id, []]))
   for (const row of rows) byClaim.get(text(row.id))?.push(row)
-  const records = new Map<string, ClaimRecord>()
+  const records = new Map<string, Made>()
   for (const [id, [row, ...others]] of byClaim) {
-    if (row !== undefined) records.set(id, toRecord(row, row.claim === null ? [] : [row, ...others].map(toDelivery)))
+    if (row === undefined) continue
+    records.set(
+      id,
+      make(id, () => toRecord(row, row.claim === null ? [] : [row, ...others].map(toDelivery))),
+    )
   }
   return records
 }

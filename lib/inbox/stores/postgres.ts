@@ -1,9 +1,9 @@
 import { Group, type Ended } from '../group.js'
 import { durableBudget, type ConflictRecord, type Size } from '../quarantine.js'
 import { deliveryChanges, splitDeliveryId, type AttemptMark } from '../records.js'
-import type { Candidate, Change, Changed, DurableStore } from '../store.js'
+import { isOfStoredValue, type Candidate, type Change, type Changed, type DurableStore } from '../store.js'
 import { Tally } from '../tally.js'
-import { ConversionWebhookError, isConversionWebhookError, storageError } from '../../errors.js'
+import { ConversionWebhookError, storageError } from '../../errors.js'
 import { settlesWithin } from '../../util/settles-within.js'
 import { causeOf, isClosedError } from './postgres-connections.js'
 import { codeOf, type Queryable } from './postgres-client.js'
@@ -263,12 +263,7 @@ function candidateAgain(ticket: Ticket): Candidate {
  * its data and not because of its own state (SQLSTATE classes of data, constraints, limits and triggers).
  */
 function isOfRows(error: unknown): boolean {
-  return isUnreadableRow(error) || /^(22|23|54|P0)/.test(String(codeOf(causeOf(error))))
-}
-
-function isUnreadableRow(error: unknown): boolean {
-  const codes: readonly string[] = ['ERR_CONVERSION_INBOX_CORRUPT', 'ERR_CONVERSION_INBOX_NEWER']
-  return isConversionWebhookError(error) && codes.includes(error.code)
+  return isOfStoredValue(error) || /^(22|23|54|P0)/.test(String(codeOf(causeOf(error))))
 }
 
 function ignore(): void {

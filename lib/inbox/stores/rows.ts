@@ -1,7 +1,14 @@
 import { orderIdOf } from '../claims.js'
 import { receivedAtOf, scopeOf, type OldRow, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { keyOf, lacksPayload, type ClaimRecord, type Delivery, type DeliveryKey } from '../records.js'
-import type { DailyCount } from '../store.js'
+import {
+  isOfStoredValue,
+  type Listed,
+  type StoredCount,
+  type StoredDelivery,
+  type Unread,
+  type UnreadRow,
+} from '../store.js'
 import type { Cell, Column } from './columns.js'
 import { Unreadable, unreadableIn } from './decoding.js'
 import {
@@ -95,7 +102,7 @@ export function toRecord(row: Row, deliveries: readonly Delivery[]): ClaimRecord
 }
 
 /** Which order a claim is of. */
-export function toPlace(row: Row): Pick<ClaimRecord, 'identity' | 'order' | 'scope'> {
+function toPlace(row: Row): Pick<ClaimRecord, 'identity' | 'order' | 'scope'> {
   return readInto('claims', placeColumns, row, { identity: '', scope: '' })
 }
 
@@ -193,8 +200,62 @@ export function writtenBefore(
   )
 }
 
-export function toDailyCount(row: Row): DailyCount {
-  return { day: Number(row.day), event: ofKey(readKey(row.event_key)).event, count: Number(row.count) }
+export function toDailyCount(row: Row): StoredCount {
+  return { day: Number(row.day), event: eventIn(row.event_key), count: Number(row.count) }
+}
+
+function eventIn(cell: unknown): StoredCount['event'] {
+  try {
+    return ofKey(readKey(cell)).event
+  } catch {
+    return undefined
+  }
+}
+
+/** The claim that `read` returns; with only its id if a stored value of the claim cannot be read. */
+export function toListedRecord(claim: string, read: () => ClaimRecord): ClaimRecord | Unread {
+  try {
+    return read()
+  } catch (error) {
+    if (!isOfStoredValue(error)) throw error
+    return { id: claim, unread: error }
+  }
+}
+
+/** A delivery in a listing; `deliveryOf` reads the times by the store's clock. */
+export function toListedDelivery(row: Row, claim: string, deliveryOf = toDelivery): Listed<StoredDelivery> {
+  try {
+    return { claim, ...toPlace(row), delivery: deliveryOf(row) }
+  } catch (error) {
+    return unreadRow(row, `${claim}:${text(row.event_key)}`, 'delivery', error)
+  }
+}
+
+/** A quarantined callback in a listing. */
+export function toListedQuarantined(row: Row): Listed<QuarantinedCallback> {
+  try {
+    return toQuarantined(row)
+  } catch (error) {
+    const id = text(row.id)
+    return unreadRow(row, id, id.startsWith('refused:') ? 'refused' : 'conflict', error)
+  }
+}
+
+function unreadRow(row: Row, id: string, kind: UnreadRow['kind'], error: unknown): UnreadRow {
+  if (!isOfStoredValue(error)) throw error
+  return {
+    id,
+    kind,
+    scope: typeof row.scope === 'string' ? row.scope : '',
+    receivedAt: toTime(row.received_at),
+    unread: error,
+  }
+}
+
+/** A time by which rows are listed. SQLite can hold a string there, and lists it first. */
+export function toTime(cell: unknown): number {
+  const time = Number(cell)
+  return Number.isFinite(time) ? time : Infinity
 }
 
 export function text(cell: unknown): string {

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { QuarantineKind, Size } from '../quarantine.js'
-import type { Counts, DailyCount, DeliveryCounts } from '../store.js'
+import type { Counts, DeliveryCounts, StoredCount } from '../store.js'
 import { callbackCountsIn, deliveryCountsIn, sizeIn, type Tally } from '../tally.js'
 import { text, toDailyCount } from './rows.js'
 import { preparing } from './sqlite-sql.js'
@@ -63,7 +63,7 @@ export class SqliteCounters {
     return sizeIn(this.#all(), kind)
   }
 
-  days(since: number): readonly DailyCount[] {
+  days(since: number): readonly StoredCount[] {
     return this.#sql(`SELECT day, event_key, count FROM ${days} WHERE day >= ?`).all(since).map(toDailyCount)
   }
 

@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Delivery } from '../records.js'
-import type { DeliverySelection, StoredDelivery } from '../store.js'
+import type { DeliverySelection, StoredDelivery, Listed } from '../store.js'
 import { deliveryWays, type ListedBy } from './delivery-ways.js'
-import { text, toPlace, type Row, optional } from './rows.js'
+import { optional, text, toListedDelivery, toTime, type Row } from './rows.js'
 import { inOrder, walk, type Listing, type Walked } from './sqlite-newest.js'
 import { raw, sql, withQuestionMarks } from './sql.js'
 import { preparing } from './sqlite-sql.js'
@@ -27,7 +27,7 @@ const indexes: Readonly<Record<ListedBy, string>> = {
 const rare = 1_000
 
 /** The listing of deliveries in a SQLite file. */
-export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelivery> {
+export class SqliteDeliveries implements Listing<DeliverySelection, Listed<StoredDelivery>> {
   readonly #sql: (sql: string) => StatementSync
   readonly #deliveryOf: (row: Row) => Delivery
 
@@ -35,6 +35,16 @@ export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelive
   constructor(db: DatabaseSync, deliveryOf: (row: Row) => Delivery) {
     this.#sql = preparing(db)
     this.#deliveryOf = deliveryOf
+  }
+
+  /** See `Store.receivedAt`. */
+  receivedAt(id: string): number | undefined {
+    const colon = id.lastIndexOf(':')
+    const row = this.#sql(
+      `SELECT received_at FROM ${deliveries} WHERE claim = (SELECT number FROM ${claims} WHERE id = ?) AND event_key = ?
+       UNION ALL SELECT received_at FROM conversion_webhook_quarantine WHERE id = ?`,
+    ).get(id.slice(0, Math.max(colon, 0)), id.slice(colon + 1), id)
+    return row && toTime(row.received_at)
   }
 
   walk(selection: DeliverySelection, portion: number): Walked {
@@ -58,16 +68,12 @@ export class SqliteDeliveries implements Listing<DeliverySelection, StoredDelive
     })
   }
 
-  rows(numbers: readonly number[]): readonly StoredDelivery[] {
+  rows(numbers: readonly number[]): readonly Listed<StoredDelivery>[] {
     const rows = this.#sql(
       `SELECT d.*, c.id, c.identity, c.reserved_order FROM ${deliveries} d CROSS JOIN ${claims} c ON c.number = d.claim
        WHERE d.number IN (SELECT value FROM json_each(?))`,
     ).all(JSON.stringify(numbers))
-    return inOrder(numbers, rows).map((row) => ({
-      claim: text(row.id),
-      ...toPlace(row),
-      delivery: this.#deliveryOf(row),
-    }))
+    return inOrder(numbers, rows).map((row) => toListedDelivery(row, text(row.id), this.#deliveryOf))
   }
 }
 

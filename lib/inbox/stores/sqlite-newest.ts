@@ -1,7 +1,7 @@
 import type { StatementSync } from 'node:sqlite'
 import { PortionSize } from '../../util/short-turns.js'
 import type { Position, Selection } from '../store.js'
-import { text, type Row } from './rows.js'
+import { text, toTime, type Row } from './rows.js'
 import { joined, raw, sql, withQuestionMarks, type Sql } from './sql.js'
 
 /** Where rows `t` are found newest first: what an index answers in the order of time, and the index is named so that no other is used. */
@@ -57,7 +57,7 @@ export function walk(
   return {
     looked: rows.length,
     numbers: wanted.map(({ number }) => Number(number)),
-    ...(isMore && { next: { receivedAt: Number(last.received_at), id: text(last.id) } }),
+    ...(isMore && { next: { receivedAt: toTime(last.received_at), id: text(last.id) } }),
   }
 }
 

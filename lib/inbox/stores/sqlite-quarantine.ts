@@ -14,10 +14,10 @@ import {
   type Size,
 } from '../quarantine.js'
 import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
-import type { QuarantineSelection } from '../store.js'
+import type { QuarantineSelection, Listed } from '../store.js'
 import { all, everything, is, isOfScope, raw, sql } from './sql.js'
 import { namesOf } from './columns.js'
-import { cellsOf, quarantineRow, text, toOldRow, toQuarantined, toSize } from './rows.js'
+import { cellsOf, quarantineRow, text, toListedQuarantined, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns } from './tables.js'
 import { SqliteCounters } from './sqlite-counters.js'
 import { inOrder, walk, type Walked, type Way } from './sqlite-newest.js'
@@ -95,6 +95,16 @@ export class SqliteQuarantine {
     return rows.all(identity, maxConflicts).map(toQuarantined).reverse()
   }
 
+  /** See `Store.allQuarantined`. */
+  all(after = Number.MAX_SAFE_INTEGER, limit: number) {
+    const rows = this.#sql(`SELECT * FROM ${quarantine} WHERE number < ? ORDER BY number DESC LIMIT ?`).all(
+      after,
+      limit,
+    )
+    const last = rows.at(-1)
+    return { found: rows.map(toListedQuarantined), ...(last && { last: Number(last.number) }) }
+  }
+
   /** Which rows a listing is of, newest first; a search may take several walks. */
   walk(selection: QuarantineSelection, portion: number): Walked {
     const { state, scope, before, limit } = selection
@@ -121,9 +131,9 @@ export class SqliteQuarantine {
   }
 
   /** The rows of these numbers, in the same order. */
-  rows(numbers: readonly number[]): readonly QuarantinedCallback[] {
+  rows(numbers: readonly number[]): readonly Listed<QuarantinedCallback>[] {
     const rows = this.#sql(`SELECT * FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`)
-    return inOrder(numbers, rows.all(JSON.stringify(numbers))).map(toQuarantined)
+    return inOrder(numbers, rows.all(JSON.stringify(numbers))).map(toListedQuarantined)
   }
 
   drop(id: string): boolean {

@@ -4,9 +4,19 @@ import { losesText } from '../operators/mentions.js'
 import { inOneTurn } from '../../util/short-turns.js'
 import { keyOf, type ClaimRecord, type Delivery, type People } from '../records.js'
 import { holdersBy, type Holder } from '../reservation.js'
-import { type Settled, ordersFor, type Change, type Found } from '../store.js'
+import { ordersFor, type Change, type Found, type Settled, type Unread } from '../store.js'
 import { namesOf } from './columns.js'
-import { cellsOf, changedDeliveries, deliveryRow, text, toDelivery, toRecord, writtenBefore, type Row } from './rows.js'
+import {
+  cellsOf,
+  changedDeliveries,
+  deliveryRow,
+  text,
+  toDelivery,
+  toListedRecord,
+  toRecord,
+  writtenBefore,
+  type Row,
+} from './rows.js'
 import { changingDeliveryColumns, claimColumns, deliveryColumns } from './tables.js'
 import { rivalsFor } from './claim-search.js'
 import type { SqliteClock } from './sqlite-clock.js'
@@ -69,13 +79,13 @@ export class SqliteRows {
     return row && this.#recordOf(row)
   }
 
-  records(after: string, limit: number): readonly ClaimRecord[] {
+  records(after: string, limit: number): readonly (ClaimRecord | Unread)[] {
     // As they lie in the file, since in the order of their ids each would be a page of its own; the newest first, so that it ends.
     const start = `coalesce((SELECT number FROM ${claims} WHERE id = ?), 9e15)`
     const rows = this.#sql(
       `SELECT * FROM ${claims} WHERE number < ${start} AND ${isClaim} ORDER BY number DESC LIMIT ?`,
     ).all(after, limit)
-    return inOneTurn(rows, (row) => this.#recordOf(row))
+    return inOneTurn(rows, (row) => this.#listed(row))
   }
 
   /** See `Store.settled`. */
@@ -91,7 +101,7 @@ export class SqliteRows {
         ? undefined
         : this.#sql(`SELECT * FROM ${claims} WHERE number = ?`).get(Number(claim))
       seen.add(claim)
-      return head && this.#recordOf(head)
+      return head && this.#listed(head)
     })
     const last = rows[found.length - 1]
     return {
@@ -132,6 +142,10 @@ export class SqliteRows {
     const number = this.#numbers.get(claim)
     if (number === undefined) throw new Error('A claim that is not recorded can have no order.')
     this.#sql(statements.reserve).run(order, order, number)
+  }
+
+  #listed(row: Row): ClaimRecord | Unread {
+    return toListedRecord(text(row.id), () => this.#recordOf(row))
   }
 
   #recordOf(row: Row): ClaimRecord {

@@ -10,13 +10,15 @@ import {
   type Candidate,
   type Change,
   type Counts,
-  type DailyCount,
+  type StoredCount,
   type DeliveryCounts,
   type DeliverySelection,
   type DurableStore,
   type QuarantineSelection,
   type Settled,
   type StoredDelivery,
+  type Unread,
+  type Listed,
 } from '../store.js'
 import { machineClocks, SqliteClock } from './sqlite-clock.js'
 import { SqliteDue } from './sqlite-deliveries.js'
@@ -127,12 +129,20 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#quarantine.conflicts(identity))
   }
 
-  deliveries(selection: DeliverySelection): Promise<readonly StoredDelivery[]> {
+  deliveries(selection: DeliverySelection): Promise<readonly Listed<StoredDelivery>[]> {
     return newest(this.#rows.listing, selection, (query) => this.#read(query))
   }
 
-  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+  quarantine(selection: QuarantineSelection): Promise<readonly Listed<QuarantinedCallback>[]> {
     return newest(this.#quarantine, selection, (query) => this.#read(query))
+  }
+
+  allQuarantined(after: number | undefined, limit: number) {
+    return this.#read(() => this.#quarantine.all(after, limit))
+  }
+
+  receivedAt(id: string): Promise<number | undefined> {
+    return this.#read(() => this.#rows.listing.receivedAt(id))
   }
 
   get quarantineBudget(): Size {
@@ -155,11 +165,11 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.oldestWaitingAt())
   }
 
-  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
+  dailyCounts(firstDay: number): Promise<readonly StoredCount[]> {
     return this.#read(() => this.#rows.counters.days(firstDay))
   }
 
-  records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
+  records(after: string, limit: number): Promise<readonly (ClaimRecord | Unread)[]> {
     return this.#read(() => this.#rows.records(after, limit))
   }
 
