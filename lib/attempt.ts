@@ -10,6 +10,7 @@ import type { RefusedRecord } from './inbox/quarantine.js'
 import type { ErrorStage, FailedDelivery, Reporter } from './observers.js'
 import type { Settings } from './options.js'
 import { reread } from './record.js'
+import { isThenable } from './util/kind-of.js'
 import { settlesWithin } from './util/settles-within.js'
 import type { Contradiction } from './inbox/vocabulary.js'
 
@@ -37,19 +38,24 @@ export class Host implements InboxHost {
     this.#reporter = reporter
   }
 
-  /** Asks `confirm`, then runs the handler, under one time limit. */
-  deliver(job: Attempt): Delivering {
-    const { handlerTimeoutMs } = this
+  /** Asks `confirm`, then runs the handler, under one time limit. A handler that returns no promise is done when it returns. */
+  deliver(job: Attempt): Verdict | Delivering {
     const controller = new AbortController()
     const attempt = this.#attempt(job, controller.signal)
-    const verdict = settlesWithin(handlerTimeoutMs, attempt).then(async (isInTime): Promise<Verdict> => {
+    return 'state' in attempt ? attempt : this.#within(job, attempt, controller)
+  }
+
+  /** Gives up on an attempt when its time runs out. */
+  #within(job: Job, attempt: Promise<Verdict>, controller: AbortController): Delivering {
+    const { handlerTimeoutMs } = this
+    const verdict = settlesWithin(handlerTimeoutMs, attempt).then((isInTime) => {
       if (isInTime) return attempt
       const error = new ConversionWebhookError('ERR_CONVERSION_HANDLER_LATE', {
         values: { event: job.event, ms: handlerTimeoutMs },
       })
       controller.abort(error)
       this.#reporter.error('handler', error, failedDelivery(job))
-      return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE', error }
+      return { ...late, error }
     })
     const abort = (reason: Error): void => {
       controller.abort(reason)
@@ -57,41 +63,68 @@ export class Host implements InboxHost {
     return { verdict, finished: attempt, abort }
   }
 
-  async #attempt(job: Attempt, signal: AbortSignal): Promise<Verdict> {
-    const { event, id, attempt, commit } = job
-    const isLate = (): boolean => signal.aborted
-    let stage: keyof typeof failures = 'handler'
+  /** Makes the attempt. The promise never rejects. */
+  #attempt(job: Attempt, signal: AbortSignal): Verdict | Promise<Verdict> {
     try {
       const conversion = this.#typed(job)
-      const commits = commit && new Commits(commit)
+      const commits = job.commit && new Commits(job.commit)
       const context = contextOf(job, signal, commits)
-      const { confirm } = this.#settings
-      if (confirm !== undefined && isSuccess(job)) {
-        stage = 'confirm'
-        const answer = await this.#confirm(confirm as AnyHandler, conversion, context)
-        // If `confirm` took too long, the attempt has failed already: it must not reserve the order, nor run a handler beside the retry's.
-        if (isLate()) return late
-        if (answer.say !== 'yes') return verdictOf(answer)
-        stage = 'inbox'
-        const reserved = await job.reserve(answer.order)
-        stage = 'confirm'
-        if ('verdict' in reserved) return reserved.verdict
-        if ('isAnotherOrder' in reserved)
-          throw new TypeError('confirm named another order than before for the same claim.')
-        if (isLate()) return late
-        stage = 'handler'
+      const handle = (): unknown => {
+        const handler = this.handlers.of(job.event)
+        return commits ? commits.endOf(() => handler?.(conversion, context)) : handler?.(conversion, context)
       }
-      const handler = this.handlers.of(event)
-      if (commits) await commits.endOf(() => handler?.(conversion, context))
-      else await handler?.(conversion, context)
-      debug.delivery('%s %s done, attempt %d', shortId(id), event, attempt)
-      return { state: 'done' }
+      const { confirm } = this.#settings
+      if (confirm !== undefined && isSuccess(job)) return this.#confirmed(job, conversion, context, handle)
+      const handling = handle()
+      if (!isThenable(handling)) return this.#done(job)
+      return Promise.resolve(handling).then(
+        () => this.#done(job),
+        (error: unknown) => this.#failed('handler', error, job),
+      )
     } catch (error) {
-      const code = failures[stage]
-      debug.delivery('%s %s %s, attempt %d', shortId(id), event, code, attempt)
-      this.#reporter.error(stage, error, failedDelivery(job))
-      return { state: 'waiting', code, error }
+      return this.#failed('handler', error, job)
     }
+  }
+
+  /** Asks `confirm`, reserves the order after a yes, and runs the handler. */
+  async #confirmed(
+    job: Attempt,
+    conversion: Conversion<unknown>,
+    context: ConversionContext,
+    handle: () => unknown,
+  ): Promise<Verdict> {
+    const isLate = (): boolean => context.signal.aborted
+    let stage: keyof typeof failures = 'confirm'
+    try {
+      const answer = await this.#confirm(this.#settings.confirm as AnyHandler, conversion, context)
+      // If `confirm` took too long, the attempt has failed already: it must not reserve the order, nor run a handler beside the retry's.
+      if (isLate()) return late
+      if (answer.say !== 'yes') return verdictOf(answer)
+      stage = 'inbox'
+      const reserved = await job.reserve(answer.order)
+      stage = 'confirm'
+      if ('verdict' in reserved) return reserved.verdict
+      if ('isAnotherOrder' in reserved)
+        throw new TypeError('confirm named another order than before for the same claim.')
+      if (isLate()) return late
+      stage = 'handler'
+      await handle()
+      return this.#done(job)
+    } catch (error) {
+      return this.#failed(stage, error, job)
+    }
+  }
+
+  #done({ id, event, attempt }: Job): Verdict {
+    debug.delivery('%s %s done, attempt %d', shortId(id), event, attempt)
+    return { state: 'done' }
+  }
+
+  #failed(stage: keyof typeof failures, error: unknown, job: Job): Verdict {
+    const code = failures[stage]
+    debug.delivery('%s %s %s, attempt %d', shortId(job.id), job.event, code, job.attempt)
+    this.#reporter.error(stage, error, failedDelivery(job))
+    return { state: 'waiting', code, error }
   }
 
   async #confirm(confirm: AnyHandler, conversion: Conversion<unknown>, context: ConversionContext): Promise<Confirmed> {
@@ -150,7 +183,7 @@ const failures = {
 } as const satisfies Partial<Record<ErrorStage, ConversionErrorCode>>
 
 /** The verdict on an attempt whose time ran out before its handler was called. */
-const late: Verdict = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
+const late = { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' } as const
 
 function contextOf({ event, id, attempt, previous }: Job, signal: AbortSignal, commits?: Commits): ConversionContext {
   return { event, id, attempt, ...(previous && { previous }), signal, ...(commits && { commit: commits.commit }) }

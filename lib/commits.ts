@@ -1,4 +1,5 @@
 import type { Attempt } from './inbox/inbox.js'
+import { isThenable } from './util/kind-of.js'
 
 type Commit = NonNullable<Attempt['commit']>
 
@@ -23,10 +24,25 @@ export class Commits {
     }
   }
 
-  /** Runs a handler, then waits for every commit that it began. Rejects with the handler's own error rather than a commit's. */
-  async endOf(handler: () => unknown): Promise<void> {
+  /**
+   * Runs a handler, then waits for every commit that it began. Fails with the handler's own error rather than a commit's. Returns no
+   * promise if the handler returned none and began no commit.
+   */
+  endOf(handler: () => unknown): unknown {
     try {
-      await handler()
+      const handling = handler()
+      return isThenable(handling) || this.#underWay.size > 0 ? this.#end(() => handling) : undefined
+    } catch (error) {
+      if (this.#underWay.size === 0) throw error
+      return this.#end(() => {
+        throw error
+      })
+    }
+  }
+
+  async #end(handled: () => unknown): Promise<void> {
+    try {
+      await handled()
     } catch (error) {
       await this.#settled().catch(() => undefined)
       throw error

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { start } from './report.mjs'
+import { pin, start } from './report.mjs'
 
 export const connections = 16
 const warmUpMs = 4_000 // until V8 has compiled the measured code: 1 s was too short
@@ -29,20 +29,30 @@ function load(port, counter) {
   return socket
 }
 
-/** Starts an app of server.mjs in a fresh process and measures its requests a second after a warm-up. */
-export async function requestRate(framework, variant, env = {}) {
+/**
+ * Starts an app of server.mjs in a fresh process and loads it. After a warm-up measures its requests a second, and the microseconds of
+ * processor time that its process takes for one. Server and load have a core each where the machine has two.
+ */
+export async function loadApp(framework, variant, env = {}) {
   const server = start('server.mjs', [framework, variant], { stdio: ['ignore', 'inherit', 'ignore', 'ipc'], env })
   const [port] = await once(server, 'message')
+  pin(server.pid, 0)
+  pin(process.pid, 1)
+  const processorTime = async () => {
+    server.send('processor time')
+    return (await once(server, 'message'))[0]
+  }
   const counter = { count: 0 }
   const sockets = Array.from({ length: connections }, () => load(port, counter))
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
   await wait(warmUpMs)
-  const before = counter.count
+  const [from, before] = [await processorTime(), counter.count]
   const startedAt = performance.now()
   await wait(measureMs)
-  const perSecond = ((counter.count - before) / (performance.now() - startedAt)) * 1_000
+  const [to, requests] = [await processorTime(), counter.count - before]
+  const perSecond = (requests / (performance.now() - startedAt)) * 1_000
   for (const socket of sockets) socket.destroy()
   server.disconnect()
   await once(server, 'exit')
-  return perSecond
+  return { perSecond, micros: (to - from) / requests }
 }

@@ -2,7 +2,7 @@
  * Shared code of the benchmarks: medians, fresh processes and printing. A goal is a ratio or a difference of values that were measured in
  * pairs within one run, never an absolute time of this machine.
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -33,6 +33,11 @@ export function spread(values) {
 export function start(script, args = [], { nodeArgs = [], stdio = ['ignore', 'pipe', 'inherit'], env = {} } = {}) {
   const file = fileURLToPath(new URL(script, import.meta.url))
   return spawn(process.execPath, [...nodeArgs, file, ...args], { stdio, env: { ...process.env, ...env } })
+}
+
+/** Gives a process a core of its own, where the machine has two and the command `taskset`. */
+export function pin(pid, core) {
+  if (cpus().length > 1) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)], { stdio: 'ignore' })
 }
 
 /** The JSON that a script of bench/support prints, run in a fresh process to its end. */

@@ -1,6 +1,6 @@
 /*
  * One app of bench/http.mjs: `node server.mjs <framework> <variant>`. All variants answer the same 200 JSON to the same callback:
- * `noop` has a middleware that only calls next(), `ours` is the package, `sqlite` the package with that inbox, the others check the ten parameters with a validation library.
+ * `noop` has a middleware that only calls next(), `recorder` is the floor, `ours` is the package, `sqlite` the package with that inbox, the others check the ten parameters with a validation library.
  */
 import { createServer } from 'node:http'
 import connect from 'connect'
@@ -9,6 +9,7 @@ import { query, validationResult } from 'express-validator'
 import { z } from 'zod'
 import { conversionWebhook } from 'conversion-webhook'
 import { sqliteInbox } from 'conversion-webhook/sqlite'
+import { recorder } from './recorder.mjs'
 
 const [framework, variant] = process.argv.slice(2)
 
@@ -59,7 +60,8 @@ const schema = z.object({
 
 const variants = {
   noop: [(_req, _res, next) => next(), answer],
-  ours: [conversionWebhook({ onSuccess: () => undefined }, { secret: 'a-secret-of-the-benchmark' })],
+  recorder: () => [recorder({ onSuccess: () => undefined }, { secret: 'a-secret-of-the-benchmark' })],
+  ours: () => [conversionWebhook({ onSuccess: () => undefined }, { secret: 'a-secret-of-the-benchmark' })],
   sqlite: () => [
     conversionWebhook(
       { onSuccess: () => undefined },
@@ -82,4 +84,8 @@ const listeners = {
 }
 const server = createServer(listeners[framework]())
 server.listen(0, '127.0.0.1', () => process.send(server.address().port))
+process.on('message', () => {
+  const { user, system } = process.cpuUsage()
+  process.send(user + system)
+})
 process.once('disconnect', () => process.exit())

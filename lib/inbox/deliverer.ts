@@ -118,17 +118,23 @@ export class Deliverer<Tx> {
         this.#host.onDead({ job, error })
       },
     })
-    const delivering = this.#host.deliver({ ...job, ...changes })
-    this.#running.add(delivering)
     this.#active.add(started)
-    const verdict = await delivering.verdict
-    isOver = true
-    if (isLate(verdict)) {
-      await giveUpOn({ job, delivering, slot }, { host: this.#host, slots: this.#slots, running: this.#running })
-      if (this.#mustLookAgain) this.wake()
+    const delivering = this.#host.deliver({ ...job, ...changes })
+    let verdict
+    if ('state' in delivering) {
+      verdict = delivering
+    } else {
+      this.#running.add(delivering)
+      verdict = await delivering.verdict
+      isOver = true
+      if (isLate(verdict)) {
+        await giveUpOn({ job, delivering, slot }, { host: this.#host, slots: this.#slots, running: this.#running })
+        if (this.#mustLookAgain) this.wake()
+      }
+      await delivering.finished // until the handler ends its delivery stays recorded as running, so that no other one of its claim runs
+      this.#running.delete(delivering)
     }
-    await delivering.finished // until the handler ends its delivery stays recorded as running, so that no other one of its claim runs
-    this.#running.delete(delivering)
+    isOver = true
     slot.handOn()
     if (this.#mustLookAgain) this.wake()
     const next = await this.#settle(attempt, verdict, job, slot)

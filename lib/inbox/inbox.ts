@@ -53,8 +53,10 @@ export interface InboxHost {
   readonly handlers: { has(event: ConversionEvent): boolean }
   /** Whether the webhook has a `confirm`, which is asked before the handlers of `success` and `goalComplete`. */
   readonly hasConfirm: boolean
-  /** Asks `confirm` and runs the handler under its time limit. Never throws. */
-  deliver(attempt: Attempt): Delivering
+  /**
+   * Asks `confirm` and runs the handler under its time limit. Returns the verdict itself if neither returned a promise. Never throws.
+   */
+  deliver(attempt: Attempt): Verdict | Delivering
   /** Parses and checks a refused callback again, with the current options. Never throws. */
   reread(refused: RefusedRecord): RereadResult
   /** The typed conversion; undefined if `parseCustomValue` throws. Never throws. */
@@ -105,7 +107,7 @@ export type Reserved =
   /** `confirm` named another order than an earlier yes for the same claim. */
   | { readonly isAnotherOrder: true }
 
-/** An attempt that has started. */
+/** An attempt that waits for `confirm` or for the handler. */
 export interface Delivering {
   /** Resolves when the handler has ended or, before that, when its time runs out. Never rejects. */
   readonly verdict: Promise<Verdict>

@@ -5,11 +5,12 @@ import { settlesWithin } from '../util/settles-within.js'
 import { AttachedInbox } from './attached-inbox.js'
 import { attemptOf, claim, isSettled, jobOf, settle, withdrawOvertaken } from './delivery.js'
 import { type Lost, recordIn } from './transitions.js'
-import type { Accepted, Delivering, Inbox, Verdict } from './inbox.js'
+import type { Accepted, Inbox, Verdict } from './inbox.js'
 import { memoryBudget, type QuarantinedCallback } from './quarantine.js'
 import { findDelivery, isUnsettled, keyOf, ordersOf, type Delivery, type DeliveryKey } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
 import { reserving, giveUpOn, isLate, reportLostOrder } from './running-attempt.js'
+import { Work, type Failure, type Result } from './memory-work.js'
 import type { Slot } from './slots.js'
 import { detached, MemoryClaims, memoryRoom, type MemoryClaim } from './stores/memory-claims.js'
 import { MemoryStore } from './stores/memory-store.js'
@@ -32,32 +33,15 @@ export function openMemory(room = memoryRoom, budget = memoryBudget): Inbox<unde
   return new MemoryInbox(identities, new MemoryStore(identities, budget))
 }
 
-/** The verdict on an attempt that did not settle its delivery. */
-type Failure = Extract<Verdict, { state: 'waiting' }>
-
-/** The attempts under way for one claim. */
-interface Work {
-  /** Attempts without a verdict: a callback that needs the same delivery meanwhile waits for the same attempt. */
-  readonly attempts: Map<DeliveryKey, Promise<Failure | undefined>>
-  /** The last of `attempts`, which the next one waits for. */
-  tail: Promise<unknown> | undefined
-  /** Handlers that run, in time or late: the claim's other deliveries wait for them. */
-  readonly running: Map<DeliveryKey, Delivering>
-}
-
-function newWork(): Work {
-  return { attempts: new Map(), tail: undefined, running: new Map() }
-}
-
 class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   readonly isDurable = false
-  readonly #identities: MemoryClaims<Work>
+  readonly #claims: MemoryClaims<Work>
   readonly #store: MemoryStore
   #started: Promise<void> | undefined
 
-  constructor(identities: MemoryClaims<Work>, store: MemoryStore) {
+  constructor(claims: MemoryClaims<Work>, store: MemoryStore) {
     super(store)
-    this.#identities = identities
+    this.#claims = claims
     this.#store = store
   }
 
@@ -74,8 +58,8 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     this.requireOpen()
     const callback = detached(received)
     const identity = identityOf(callback)
-    const claims = this.#identities.claimsFor(identity, peopleOf(callback))
-    const holder = this.#identities.holder(identity)
+    const claims = this.#claims.claimsFor(identity, peopleOf(callback))
+    const holder = this.#claims.holder(identity)
     const recording = recordIn(claims, holder?.claim, identity, callback)
     const { outcome } = recording
     if (recording.outcome === 'conflict') {
@@ -89,12 +73,13 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     // A repeat asks for every unsettled delivery, also if it reports the goal for the first time.
     const isRepeat = before?.status === callback.status
     const keys = outcome === 'stale' ? [] : isRepeat ? record.deliveries.filter(isUnsettled).map(keyOf) : news
-    const claim = this.#identities.put(record, keys.length > 0 ? newWork() : undefined)
+    const claim = this.#claims.put(record, keys.length > 0 ? new Work() : undefined)
     this.#store.count(outcome)
     debug.inbox('%s %s %s', shortId(id), callback.status, outcome)
     if (keys.length === 0) return { outcome, id }
 
-    const failures = await this.#runAll(claim, keys)
+    const running = this.#runAll(claim, keys)
+    const failures = running instanceof Promise ? await running : running
     // A delivery that failed and was overtaken meanwhile is withdrawn, so the sender need not repeat the callback.
     if (failures.length > 0 && !isSettled(claim.record)) throw failureError(failures)
     return { outcome: 'accepted', id }
@@ -110,11 +95,10 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   /** Runs what a replay marked, in the background. A delivery that fails waits for the next replay or repeat. */
   protected wake(id?: string): void {
     if (!this.isAttached || this.isClosed) return
-    const identity = id === undefined ? undefined : this.#identities.find(id)
-    const work = identity
-      ? this.#runAll(identity, identity.record.deliveries.filter(isUnsettled).map(keyOf))
-      : this.#rereadAll()
-    work.catch((error: unknown) => {
+    const claim = id === undefined ? undefined : this.#claims.find(id)
+    const run = async (): Promise<unknown> =>
+      claim ? this.#runAll(claim, claim.record.deliveries.filter(isUnsettled).map(keyOf)) : this.#rereadAll()
+    run().catch((error: unknown) => {
       this.host.onError(error)
     })
   }
@@ -137,131 +121,141 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     return Promise.resolve()
   }
 
-  /** Attempts several deliveries of a claim, and resolves with the failures. */
-  async #runAll(identity: MemoryClaim<Work>, keys: readonly DeliveryKey[]): Promise<readonly Failure[]> {
-    const results = await Promise.all(keys.map((key) => this.#join(identity, key)))
-    this.#withdrawOvertaken(identity)
-    return results.filter((failure) => failure !== undefined)
+  /** Attempts several deliveries of a claim, and gives the failures. No promise if nothing waits. */
+  #runAll(claim: MemoryClaim<Work>, keys: readonly DeliveryKey[]): readonly Failure[] | Promise<readonly Failure[]> {
+    const results = keys.map((key) => this.#join(claim, key))
+    const end = (ended: readonly Result[]): readonly Failure[] => {
+      this.#withdrawOvertaken(claim)
+      return ended.filter((failure) => failure !== undefined)
+    }
+    return areEnded(results) ? end(results) : Promise.all(results.map(async (result) => result)).then(end)
   }
 
-  #withdrawOvertaken(identity: MemoryClaim<Work>): void {
-    this.#identities.change(
-      identity,
-      withdrawOvertaken(identity.record, Date.now(), (key) => identity.work?.attempts.has(attemptKey(key)) ?? false),
-    )
+  #withdrawOvertaken(claim: MemoryClaim<Work>): void {
+    const isQueued = (key: DeliveryKey): boolean => claim.work?.attempts.has(attemptKey(key)) ?? false
+    this.#claims.change(claim, withdrawOvertaken(claim.record, Date.now(), isQueued))
   }
 
   /** The attempt that is under way for a delivery, or a new one behind the last of its claim. */
-  #join(identity: MemoryClaim<Work>, key: DeliveryKey): Promise<Failure | undefined> {
-    const work = identity.work ?? newWork()
-    if (identity.work === undefined) this.#identities.setWork(identity, work)
+  #join(claim: MemoryClaim<Work>, key: DeliveryKey): Result | Promise<Result> {
+    const work = claim.work ?? new Work()
+    if (claim.work === undefined) this.#claims.setWork(claim, work)
     const id = attemptKey(key)
     const underWay = work.attempts.get(id)
     if (underWay !== undefined) return underWay
-    const turn = work.tail !== undefined || work.running.size > 0 ? turnOf(work) : this.#started
-    const attempt = this.#attempt(identity, work, key, turn).finally(() => {
+    const slot = work.isIdle && this.#started === undefined ? this.slots.take() : undefined
+    const attempt = slot ? this.#attempt(claim, work, key, slot) : this.#attemptInTurn(claim, work, key)
+    if (!(attempt instanceof Promise)) {
+      this.#endWorkIfIdle(claim, work)
+      return attempt
+    }
+    const ended = attempt.finally(() => {
       work.attempts.delete(id)
-      if (work.tail === attempt) work.tail = undefined
-      this.#endWorkIfIdle(identity, work)
+      if (work.tail === ended) work.tail = undefined
+      this.#endWorkIfIdle(claim, work)
     })
-    work.attempts.set(id, attempt)
-    work.tail = attempt
-    return attempt
+    work.attempts.set(id, ended)
+    work.tail = ended
+    return ended
   }
 
-  #endWorkIfIdle(identity: MemoryClaim<Work>, { attempts, running }: Work): void {
-    if (attempts.size > 0 || running.size > 0) return
-    this.#identities.setWork(identity, undefined)
+  #endWorkIfIdle(claim: MemoryClaim<Work>, work: Work): void {
+    if (work.isIdle) this.#claims.setWork(claim, undefined)
   }
 
-  async #attempt(
-    identity: MemoryClaim<Work>,
-    work: Work,
-    key: DeliveryKey,
-    turn: Promise<unknown> | undefined,
-  ): Promise<Failure | undefined> {
-    const { host } = this
-    const slot = await this.#slotAfter(turn)
-    if (slot === undefined) return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
+  /** Attempts a delivery behind the others of its claim, when there is a slot. Fails if that takes longer than `handlerTimeoutMs`. */
+  async #attemptInTurn(claim: MemoryClaim<Work>, work: Work, key: DeliveryKey): Promise<Result> {
+    const leaving = new AbortController()
+    const turn = work.isIdle ? this.#started : work.turn()
+    const slot = Promise.resolve(turn).then(() => this.slots.acquire(leaving.signal))
+    if (!(await settlesWithin(this.host.handlerTimeoutMs, slot))) {
+      leaving.abort()
+      void slot.then((given) => given?.release())
+      return { state: 'waiting', code: 'ERR_CONVERSION_HANDLER_LATE' }
+    }
+    const taken = await slot
+    return taken && this.#attempt(claim, work, key, taken)
+  }
+
+  #attempt(claim: MemoryClaim<Work>, work: Work, key: DeliveryKey, slot: Slot): Result | Promise<Result> {
     if (this.isClosed) {
       slot.release()
       return { state: 'waiting', code: 'ERR_CONVERSION_INBOX_CLOSED' }
     }
-    const { delivery, lost } = this.#claim(identity, key)
+    const { delivery, lost } = this.#claim(claim, key)
     this.#tell(lost)
     if (delivery === undefined) {
       slot.release()
       return undefined
     }
     let late: Verdict | undefined
-    const claimedKey = keyOf(delivery)
-    const { id: claim } = identity.record
-    const job = jobOf(claim, delivery)
-    const { reserve } = reserving(this.#store, attemptOf(claim, delivery), () => late !== undefined)
-    const delivering = host.deliver({ ...job, reserve })
-    work.running.set(claimedKey, delivering)
+    const { id } = claim.record
+    const claimed = keyOf(delivery)
+    const job = jobOf(id, delivery)
+    const { reserve } = reserving(this.#store, attemptOf(id, delivery), () => late !== undefined)
+    work.isCalling = true
+    const delivering = this.host.deliver({ ...job, reserve })
+    work.isCalling = false
+    if ('state' in delivering) {
+      this.#settle(claim, claimed, delivering)
+      slot.release()
+      return failureIn(delivering)
+    }
+    work.running.set(claimed, delivering)
     this.running.add(delivering)
     void delivering.finished.then(() => {
       if (late) {
-        this.#settle(identity, claimedKey, late)
-        this.#withdrawOvertaken(identity)
+        this.#settle(claim, claimed, late)
+        this.#withdrawOvertaken(claim)
       }
       slot.release()
       this.running.delete(delivering)
-      work.running.delete(claimedKey)
-      this.#endWorkIfIdle(identity, work)
+      work.running.delete(claimed)
+      this.#endWorkIfIdle(claim, work)
     })
-    const verdict = await delivering.verdict
-    if (isLate(verdict) && work.running.get(claimedKey) === delivering) {
-      late = verdict
-      void giveUpOn({ job, delivering, slot }, { host, slots: this.slots, running: this.running })
-    } else {
-      this.#settle(identity, claimedKey, verdict)
-    }
-    return verdict.state === 'waiting' ? verdict : undefined
+    return delivering.verdict.then((verdict) => {
+      if (isLate(verdict) && work.running.get(claimed) === delivering) {
+        late = verdict
+        void giveUpOn({ job, delivering, slot }, { host: this.host, slots: this.slots, running: this.running })
+      } else {
+        this.#settle(claim, claimed, verdict)
+      }
+      return failureIn(verdict)
+    })
   }
 
-  #settle(identity: MemoryClaim<Work>, key: DeliveryKey, verdict: Verdict): void {
-    this.#identities.change(identity, settle(identity.record, key, verdict, { now: Date.now(), ...noRetries }))
-    const settled = findDelivery(identity.record, key)
-    if (settled?.takenBy !== undefined) this.#tell({ claim: identity.record.id, deliveries: [settled] })
+  #settle(claim: MemoryClaim<Work>, key: DeliveryKey, verdict: Verdict): void {
+    this.#claims.change(claim, settle(claim.record, key, verdict, { now: Date.now(), ...noRetries }))
+    const settled = findDelivery(claim.record, key)
+    if (settled?.takenBy !== undefined) this.#tell({ claim: claim.record.id, deliveries: [settled] })
   }
 
   /** Claims a delivery; without one in the result there is nothing to run. */
-  #claim(identity: MemoryClaim<Work>, key: DeliveryKey): { delivery?: Delivery; lost: Lost } {
-    const { record: found } = identity
-    const holders = holdersBy(ordersOf(found), (order) => this.#identities.holder(order))
+  #claim(known: MemoryClaim<Work>, key: DeliveryKey): { delivery?: Delivery; lost?: Lost } {
+    const holders = holdersBy(ordersOf(known.record), (order) => this.#claims.holder(order))
     const { handlers, hasConfirm } = this.host
-    const claimed = claim(found, key, { handlers, hasConfirm, owner: 'memory', now: Date.now(), holders })
-    const { record, delivery, refused, reserved } = claimed
-    this.#identities.change(identity, record)
-    this.#identities.reserve(record.id, reserved)
-    return { ...(delivery && { delivery }), lost: { claim: record.id, deliveries: refused } }
+    const claimer = { handlers, hasConfirm, owner: 'memory', now: Date.now(), holders }
+    const { record, delivery, refused, reserved } = claim(known.record, key, claimer)
+    this.#claims.change(known, record)
+    this.#claims.reserve(record.id, reserved)
+    const lost = refused.length > 0 ? { claim: record.id, deliveries: refused } : undefined
+    return { ...(delivery && { delivery }), ...(lost && { lost }) }
   }
 
-  #tell(lost: Lost): void {
+  #tell(lost: Lost | undefined): void {
+    if (lost === undefined) return
     reportLostOrder(this.#store, lost, this.host).catch((error: unknown) => {
       this.host.onError(error)
     })
   }
-
-  /** Waits for `turn`, then for a slot; undefined if that takes longer than `handlerTimeoutMs`. */
-  async #slotAfter(turn: Promise<unknown> | undefined): Promise<Slot | undefined> {
-    const free = turn === undefined ? this.slots.take() : undefined
-    if (free !== undefined) return free
-    const leaving = new AbortController()
-    const slot = Promise.resolve(turn).then(() => this.slots.acquire(leaving.signal))
-    if (await settlesWithin(this.host.handlerTimeoutMs, slot)) return slot
-    leaving.abort()
-    void slot.then((given) => given?.release())
-    return undefined
-  }
 }
 
-/** Resolves when all earlier attempts of the claim have verdicts and their handlers have ended. */
-async function turnOf({ tail, running }: Work): Promise<void> {
-  await tail
-  await Promise.all([...running.values()].map(({ finished }) => finished))
+function areEnded(results: readonly (Result | Promise<Result>)[]): results is readonly Result[] {
+  return !results.some((result) => result instanceof Promise)
+}
+
+function failureIn(verdict: Verdict): Result {
+  return verdict.state === 'waiting' ? verdict : undefined
 }
 
 /** This inbox has no retries of its own, so no delivery becomes dead. */

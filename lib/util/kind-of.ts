@@ -24,6 +24,12 @@ export function isFunction(value: unknown): value is (...given: readonly unknown
   return typeof value === 'function'
 }
 
+/** Whether `await` would wait for the value. Throws if reading `then` does. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  const mayBe = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return mayBe && 'then' in value && typeof value.then === 'function'
+}
+
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
