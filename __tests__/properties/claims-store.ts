@@ -52,7 +52,8 @@ export class MapStore implements Store {
   holders = (orders: readonly string[]) => Promise.resolve(this.holdersOf(orders))
   quarantined = (id: string) => Promise.resolve(this.kept.get(id))
   allQuarantined = () => Promise.resolve({ found: [...this.kept.values()] })
-  records = (after: string) => Promise.resolve(after === '' ? [...this.all.values()] : [])
+  records = () => Promise.resolve({ found: [...this.all.values()] })
+  settled = this.records
   drop = (id: string) => Promise.resolve(this.kept.delete(id))
   scrub = () => Promise.resolve()
   waitingInQuarantine = () => Promise.resolve({ rows: 0, bytes: 0 })

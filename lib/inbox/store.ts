@@ -1,6 +1,20 @@
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
-import type { ConflictRecord, QuarantinedCallback, QuarantineKind, Size } from './quarantine.js'
-import { ordersOf, type AttemptMark, type ClaimRecord, type Delivery, type People } from './records.js'
+import {
+  receivedAtOf,
+  type ConflictRecord,
+  type QuarantinedCallback,
+  type QuarantineKind,
+  type Size,
+} from './quarantine.js'
+import {
+  deliveryId,
+  keyOf,
+  ordersOf,
+  type AttemptMark,
+  type ClaimRecord,
+  type Delivery,
+  type People,
+} from './records.js'
 import type { Sought } from './search.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './vocabulary.js'
 import type { Holders } from './reservation.js'
@@ -87,6 +101,13 @@ export interface Settled {
   readonly number: number
 }
 
+/** A part of what is read in several calls. */
+export interface Portion<Found, After> {
+  readonly found: readonly Found[]
+  /** The next call begins after this; undefined if there is no more. */
+  readonly last?: After | undefined
+}
+
 export interface Selection {
   readonly scope?: string | undefined
   readonly before?: Position | undefined
@@ -132,6 +153,29 @@ export interface StoredDelivery {
   readonly delivery: Delivery
 }
 
+type AnyRow = Listed<StoredDelivery | QuarantinedCallback>
+
+function positionOf(row: AnyRow): Position {
+  if ('unread' in row) return row
+  if (!('delivery' in row)) return { id: row.id, receivedAt: receivedAtOf(row) }
+  return { id: deliveryId(row.claim, keyOf(row.delivery)), receivedAt: row.delivery.callback.receivedAt }
+}
+
+function newestFirst(a: Position, b: Position): number {
+  return b.receivedAt - a.receivedAt || (a.id === b.id ? 0 : a.id < b.id ? 1 : -1)
+}
+
+/** Sorts rows as listings do, and returns those of one page. */
+export function pageOf<Row extends AnyRow>(
+  rows: readonly Row[],
+  { before, limit }: Pick<Selection, 'before' | 'limit'>,
+): readonly Row[] {
+  const positioned = rows.map((row) => ({ row, position: positionOf(row) }))
+  const older = before ? positioned.filter(({ position }) => newestFirst(before, position) < 0) : positioned
+  const sorted = older.sort((a, b) => newestFirst(a.position, b.position))
+  return sorted.slice(0, limit).map(({ row }) => row)
+}
+
 /** The number of deliveries of one event whose callbacks came on one day. */
 export interface DailyCount<Event = ConversionEvent> {
   /** Days since 1970, in UTC. */
@@ -169,11 +213,8 @@ export interface Store<Tx = never> {
   deliveries(selection: DeliverySelection): Promise<readonly Listed<StoredDelivery>[]>
   /** Quarantined callbacks, newest first. */
   quarantine(selection: QuarantineSelection): Promise<readonly Listed<QuarantinedCallback>[]>
-  /** All quarantined callbacks, whatever their state, in portions: the next one begins after `last`, which is absent at the end. */
-  allQuarantined(
-    after: number | undefined,
-    limit: number,
-  ): Promise<{ readonly found: readonly Listed<QuarantinedCallback>[]; readonly last?: number }>
+  /** All quarantined callbacks, whatever their state. */
+  allQuarantined(after: number | undefined, limit: number): Promise<Portion<Listed<QuarantinedCallback>, number>>
   /** When the callback of a delivery, or a quarantined callback, was received: the position of this id in a listing. */
   receivedAt(id: string): Promise<number | undefined>
   /** The budget of each kind of quarantined callbacks. The oldest are dropped, but never those that wait after a replay. */
@@ -189,17 +230,13 @@ export interface Store<Tx = never> {
    * is undefined if this code does not know the stored one.
    */
   dailyCounts(firstDay: number): Promise<readonly StoredCount[]>
-  /** Records after the id `after`, in the store's own order: at most `limit`, fewer if so many would take long, none at the end. */
-  records(after: string, limit: number): Promise<readonly (ClaimRecord | Unread)[]>
+  /** All records, in the store's own order: at most `limit`, fewer if so many would take long. */
+  records(after: string | undefined, limit: number): Promise<Portion<ClaimRecord | Unread, string>>
   /**
-   * Records that still have a payload and have a delivery that became done, withdrawn or refused before `before`, oldest first. `last` is
-   * the position for the next call, absent at the end. If a store lacks this method, prune reads all records.
+   * At least the records that still have a payload and have a delivery that became done, withdrawn or refused before `before`, the oldest
+   * first.
    */
-  settled?(
-    before: number,
-    after: Settled | undefined,
-    limit: number,
-  ): Promise<{ readonly records: readonly (ClaimRecord | Unread)[]; readonly last?: Settled }>
+  settled(before: number, after: Settled | undefined, limit: number): Promise<Portion<ClaimRecord | Unread, Settled>>
   /** Removes a quarantined callback unless it waits after a replay; resolves with whether it was removed. */
   drop(id: string): Promise<boolean>
   /** Makes overwritten data unreadable in the files of the storage. Rejects with `ERR_CONVERSION_ERASE_INCOMPLETE` if that fails. */

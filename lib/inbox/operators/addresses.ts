@@ -38,17 +38,14 @@ export function addressFinder(addresses: readonly string[]): (texts: Texts) => b
     return false
   }
   // The value of a refused e-mail parameter may be any string, with an address anywhere in it.
-  const isIn = (email: string) => (isOneAddress(email) ? isApart(email) : isInside(email))
+  const isIn = (email: string) => (oneAddress.test(email) ? isApart(email) : isInside(email))
   return ({ emails, others }) => emails.some(isIn) || others.some(isInside)
 }
 
-function isOneAddress(text: string): boolean {
-  return /^[^@\s]+@[^@\s]+$/.test(text.trim())
-}
+/** A string that is one address and nothing else. */
+const oneAddress = /^\s*[^@\s]+@[^@\s]+\s*$/
 
-function keyOf(text: string): string {
-  return emailKey(text) ?? ''
-}
+const keyOf = (text: string): string => emailKey(text) ?? ''
 
 /** Characters before an address that make it part of a longer one, except a quotation mark around it; then those after it. */
 const endOfLocal = /[\p{L}\p{M}\p{N}.!#$%&*+/=?^_`{|}~-]'?$/u

@@ -17,7 +17,15 @@ import {
 } from '../records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
-import { maxClaims, type Listed, type Position, type Store, type StoredDelivery, type UnreadRow } from '../store.js'
+import {
+  maxClaims,
+  pageOf,
+  type Listed,
+  type Position,
+  type Store,
+  type StoredDelivery,
+  type UnreadRow,
+} from '../store.js'
 import type { InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, Operators } from '../operators.js'
 import { emailKey, orderKey } from '../claims.js'
 import { hasOrders, type Holders } from '../reservation.js'
@@ -47,7 +55,12 @@ export function createOperators(
   host: () => InboxHost | undefined,
   wake: (identity?: string) => void,
 ): Operators {
-  const rowOf = (stored: StoredDelivery, holders: Holders): InboxRow => {
+  const rowOf = (found: Found, holders: Holders): InboxRow => {
+    if ('unread' in found) return rowOfUnread(found)
+    return 'delivery' in found ? rowOfDelivery(found, holders) : rowOfQuarantined(found, holders)
+  }
+
+  const rowOfDelivery = (stored: StoredDelivery, holders: Holders): InboxRow => {
     const { claim, scope, delivery } = stored
     const { event, state, callback, attempts, startedAt, dueAt, heldUntil } = delivery
     const takenBy = takerOf(stored, holders)
@@ -112,45 +125,35 @@ export function createOperators(
     return delivery && { claim, identity: record.identity, order: record.order, scope: record.scope, delivery }
   }
 
-  function rowOfAny(found: Found, holders: Holders): InboxRow {
-    if ('unread' in found) return rowOfUnread(found)
-    return 'delivery' in found ? rowOf(found, holders) : rowOfQuarantined(found, holders)
-  }
-
   async function rowsOf(found: readonly Found[]): Promise<readonly InboxRow[]> {
     const rows: InboxRow[] = []
     const pace = new ShortTurns()
     for (let from = 0; from < found.length; from += rowsAtATime) {
       const some = found.slice(from, from + rowsAtATime)
       const orders = some.flatMap((each) =>
-        'unread' in each ? [] : 'delivery' in each ? [each.identity, each.order] : [each.identity],
+        'delivery' in each ? ordersOf(each) : 'identity' in each ? each.identity : [],
       )
-      const holders = await store.holders([...new Set(orders.filter((order) => order !== undefined))])
-      rows.push(...some.map((each) => rowOfAny(each, holders)))
+      const holders = await store.holders([...new Set(orders)])
+      rows.push(...some.map((each) => rowOf(each, holders)))
       await pace.step()
     }
     return rows
   }
 
   /** Where the page before ended. A position is known even of a row that cannot be read. */
-  async function lastPosition(id: string): Promise<Position> {
+  async function positionOf(id: string): Promise<Position> {
     const receivedAt = await store.receivedAt(id)
     if (receivedAt === undefined) throw unknownRecord()
     return { id, receivedAt }
   }
 
   async function list(asked?: InboxQuery): Promise<readonly InboxRow[]> {
-    const { limit, ...query } = checkedQuery(asked)
-    const { state, scope } = query
-    const before = query.before === undefined ? undefined : await lastPosition(query.before)
-    const orderId = query.orderId === undefined ? undefined : orderKey(query.orderId)
-    const email = emailKey(query.email)
-    const selection = { limit, scope, before, orderId, email }
+    const { state, before: last, ...query } = checkedQuery(asked)
+    const selection = { ...query, before: last === undefined ? undefined : await positionOf(last) }
     const stored = state === 'conflict' ? [] : await store.deliveries({ ...selection, state })
     const isKept = state === undefined || isQuarantineState(state)
     const kept = isKept ? await store.quarantine({ ...selection, state }) : []
-    const newest = [...stored, ...kept].sort((a, b) => newestFirst(positionOf(a), positionOf(b)))
-    return rowsOf(newest.slice(0, limit))
+    return rowsOf(pageOf([...stored, ...kept], { limit: query.limit }))
   }
 
   async function get(id: string): Promise<InboxEntry | undefined> {
@@ -246,34 +249,17 @@ function toClaim(record: ClaimRecord, holders: Holders): InboxClaim {
   }
 }
 
-function rowOfUnread({ id, kind, scope, receivedAt, unread }: UnreadRow): InboxRow {
-  const { code } = unread
+function rowOfUnread({ receivedAt, unread: { code }, ...row }: UnreadRow): InboxRow {
   const at = new Date(Math.min(receivedAt, maxTime))
-  return { id, kind, state: 'unreadable', scope, receivedAt: at, params: {}, code, attempts: 0 }
+  return { ...row, state: 'unreadable', receivedAt: at, params: {}, code, attempts: 0 }
 }
 
-function positionOf(found: Found): Position {
-  if ('unread' in found) return found
-  if (!('delivery' in found)) return { id: found.id, receivedAt: receivedAtOf(found) }
-  const { claim, delivery } = found
-  return { id: deliveryId(claim, keyOf(delivery)), receivedAt: delivery.callback.receivedAt }
-}
+const queryNames = ['state', 'orderId', 'email', 'scope', 'limit', 'before'] satisfies (keyof InboxQuery)[]
 
-function newestFirst(a: Position, b: Position): number {
-  return b.receivedAt - a.receivedAt || (a.id < b.id ? 1 : -1)
-}
-
-const queryNames: readonly string[] = [
-  'state',
-  'orderId',
-  'email',
-  'scope',
-  'limit',
-  'before',
-] satisfies (keyof InboxQuery)[]
-
+/** The query with order id and address as they are compared. */
 function checkedQuery(asked: unknown): InboxQuery & { readonly limit: number } {
   const { state, limit = 50, before, ...texts } = fieldsOfQuery(asked, queryNames)
+  const orderId = optionalString('orderId', texts.orderId)
   if (state !== undefined && !isState(state)) throw invalidQuery('state', `be one of ${states.join(', ')}`)
   if (!isWholeNumber(limit, 1, maxLimit)) throw invalidQuery('limit', `be a whole number from 1 to ${String(maxLimit)}`)
   if (before !== undefined) requireId(before)
@@ -281,8 +267,8 @@ function checkedQuery(asked: unknown): InboxQuery & { readonly limit: number } {
     state,
     limit,
     before,
-    orderId: optionalString('orderId', texts.orderId),
-    email: optionalString('email', texts.email),
+    orderId: orderId === undefined ? undefined : orderKey(orderId),
+    email: emailKey(optionalString('email', texts.email)),
     scope: optionalString('scope', texts.scope),
   }
 }

@@ -6,7 +6,7 @@ import { receivedAtOf, withoutRecorded } from '../quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
 import { emptied, lacksPayload, isUnsettled, withoutScope, type ClaimRecord } from '../records.js'
 import type { Erased, Pruned } from '../operators.js'
-import type { Settled, Store, Unread } from '../store.js'
+import type { Portion, Settled, Store, Unread } from '../store.js'
 import type { Difference } from '../vocabulary.js'
 
 const dayMs = 86_400_000
@@ -51,20 +51,22 @@ export function pruner(store: Store) {
       throw invalidQuery('olderThanDays', 'be a number, 0 or more')
     }
     const before = Date.now() - olderThanDays * dayMs
-    const prune = (record: ClaimRecord) =>
-      isOldEnough(record, before) && !isPruned(record) ? emptied(record) : undefined
+    const prune = (record: ClaimRecord) => {
+      const isPruned = record.deliveries.every(({ callback }) => lacksPayload(callback))
+      return isOldEnough(record, before) && !isPruned ? emptied(record) : undefined
+    }
     let pruned = 0
     const left = new Left()
     const portions = new Portions()
     const pace = new ShortTurns()
-    for await (const records of store.settled === undefined ? allRecords(store) : settledRecords(store, before)) {
+    for await (const records of portionsOf((after?: Settled) => store.settled(before, after, recordsAtOnce))) {
       const ids = records.filter((record) => left.isRead(record) && prune(record)).map(({ id }) => id)
       const done = await portions.each(ids, (id) => rewrite(store, id, prune))
       pruned += done.filter(Boolean).length
       await pace.step()
     }
-    for await (const quarantined of allQuarantined(store)) {
-      if (left.isRead(quarantined) && receivedAtOf(quarantined) < before) await store.drop(quarantined.id)
+    for await (const quarantined of allQuarantined(store, left)) {
+      if (receivedAtOf(quarantined) < before) await store.drop(quarantined.id)
     }
     left.throwIfAny()
     return { pruned }
@@ -84,8 +86,7 @@ export function eraser(store: Store) {
     const waiting: string[] = []
     const left = new Left()
     // The quarantine comes first: a callback that a replay records meanwhile is in `waiting` already, or is found among the records.
-    for await (const quarantined of allQuarantined(store)) {
-      if (!left.isRead(quarantined)) continue
+    for await (const quarantined of allQuarantined(store, left)) {
       const { id } = quarantined
       if (!mentions(textsOfQuarantined(quarantined))) {
         if (quarantined.kind === 'conflict' && quarantined.differs.some(isRecorded)) {
@@ -98,7 +99,7 @@ export function eraser(store: Store) {
     }
     const portions = new Portions()
     const pace = new ShortTurns()
-    for await (const records of allRecords(store)) {
+    for await (const records of portionsOf((after?: string) => store.records(after, recordsAtOnce))) {
       const ids: string[] = []
       for (const record of records) {
         if (left.isRead(record) && mentions(textsOfRecord(record))) ids.push(record.id)
@@ -120,10 +121,6 @@ function isOldEnough({ deliveries }: ClaimRecord, before: number): boolean {
     ({ state, settledAt, callback }) =>
       ['done', 'withdrawn', 'refused'].includes(state) && (settledAt ?? 0) < before && callback.receivedAt < before,
   )
-}
-
-function isPruned({ deliveries }: ClaimRecord): boolean {
-  return deliveries.every(({ callback }) => lacksPayload(callback))
 }
 
 /** Drops the personal recorded values of another claim from a conflict. */
@@ -152,37 +149,23 @@ function rewrite(
   })
 }
 
-/** All records, in portions. */
-async function* allRecords(store: Store) {
-  for (let after = ''; ;) {
-    const page = await store.records(after, recordsAtOnce)
-    const last = page.at(-1)
-    if (last === undefined) return
-    yield page
-    after = last.id
-  }
-}
-
-/** Records that may be old enough to be pruned, in portions. */
-async function* settledRecords(store: Store, before: number) {
-  for (let after: Settled | undefined; ;) {
-    const page = await store.settled?.(before, after, recordsAtOnce)
-    if (page?.last === undefined) return
-    yield page.records
-    after = page.last
-  }
-}
-
-/** All quarantined callbacks, one by one; new callbacks are answered in between. */
-async function* allQuarantined(store: Store) {
-  const pace = new ShortTurns()
-  let after: number | undefined
+/** All portions that `read` reads, each after the end of the one before. */
+async function* portionsOf<Found, After>(read: (after?: After) => Promise<Portion<Found, After>>) {
+  let after: After | undefined
   do {
-    const { found, last } = await store.allQuarantined(after, quarantinedAtOnce)
-    for (const quarantined of found) {
-      yield quarantined
-      await pace.step()
-    }
+    const { found, last } = await read(after)
+    yield found
     after = last
   } while (after !== undefined)
+}
+
+/** All quarantined callbacks that can be read, one by one; new callbacks are answered in between. */
+async function* allQuarantined(store: Store, left: Left) {
+  const pace = new ShortTurns()
+  for await (const found of portionsOf((after?: number) => store.allQuarantined(after, quarantinedAtOnce))) {
+    for (const quarantined of found) {
+      if (left.isRead(quarantined)) yield quarantined
+      await pace.step()
+    }
+  }
 }

@@ -69,7 +69,10 @@ function requireNoneRunning(others: readonly Holder[]): void {
 async function replayQuarantined(store: Store, id: string): Promise<string | undefined> {
   const quarantined = await store.quarantined(id)
   if (quarantined === undefined) throw unknownRecord()
-  if (quarantined.kind === 'conflict') return replayConflict(store, quarantined)
+  if (quarantined.kind === 'conflict') {
+    const claim = claimOfConflict(id)
+    return claim === undefined ? replayAsClaim(store, quarantined) : replayInto(store, claim, quarantined)
+  }
   await requireReplayable(store, quarantined)
   await store.change({
     quarantined: id,
@@ -79,12 +82,6 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
     },
   })
   return undefined
-}
-
-/** Records a conflict as a person decided: for the claim that it agrees with, else as a new claim, which takes the order. */
-function replayConflict(store: Store, conflict: ConflictRecord): Promise<string> {
-  const claim = claimOfConflict(conflict.id)
-  return claim === undefined ? replayAsClaim(store, conflict) : replayInto(store, claim, conflict)
 }
 
 /** Records a conflict for the claim that it agrees with, even if another claim has the order by now: the person was shown this claim. */
@@ -103,6 +100,7 @@ function replayInto(store: Store, claim: string, { id, callback }: ConflictRecor
   })
 }
 
+/** Records a conflict that agrees with no claim, or with several, as a new claim, which takes the order. */
 function replayAsClaim(store: Store, { id, callback, identity }: ConflictRecord): Promise<string> {
   const people = peopleOf(callback)
   return store.change({

@@ -1,18 +1,18 @@
 import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { deliveryId, findDelivery, isHeld, keyOf, splitDeliveryId, type ClaimRecord } from '../records.js'
+import { findDelivery, isHeld, splitDeliveryId, type ClaimRecord } from '../records.js'
 import { searchForms, soughtForms } from '../search.js'
 import type { MemoryClaims } from './memory-claims.js'
 import { MemoryQuarantine } from './memory-quarantine.js'
 import {
   maxClaims,
   ordersFor,
+  pageOf,
   type Change,
   type Counts,
   type DailyCount,
   type DeliveryCounts,
   type DeliverySelection,
   type QuarantineSelection,
-  type Position,
   type Store,
   type StoredDelivery,
 } from '../store.js'
@@ -93,7 +93,7 @@ export class MemoryStore implements Store {
     return Promise.resolve(this.#quarantine.waiting())
   }
 
-  deliveries({ state, scope, orderId, email, before, limit }: DeliverySelection): Promise<readonly StoredDelivery[]> {
+  deliveries({ state, scope, orderId, email, ...page }: DeliverySelection): Promise<readonly StoredDelivery[]> {
     const found = [...this.#identities.records()]
       .filter(
         (record) =>
@@ -105,27 +105,24 @@ export class MemoryStore implements Store {
         deliveries.map((delivery) => ({ claim, identity, order, scope: recorded, delivery })),
       )
       .filter(({ delivery }) => state === undefined || delivery.state === state)
-      .map((stored) => ({ stored, position: positionOf(stored) }))
-      .filter(({ position }) => before === undefined || newestFirst(before, position) < 0)
-      .sort((a, b) => newestFirst(a.position, b.position))
-    return Promise.resolve(found.slice(0, limit).map(({ stored }) => stored))
+    return Promise.resolve(pageOf(found, page))
   }
 
-  quarantine(selection: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
-    const { state, scope, before, limit } = selection
-    const forms = soughtForms(selection)
+  quarantine({ state, scope, orderId, email, ...page }: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+    const forms = soughtForms({ orderId, email })
+    const hasForms = (quarantined: QuarantinedCallback): boolean => {
+      const known = searchForms(quarantined)
+      return forms.every((form) => known.has(form))
+    }
     const found = this.#quarantine
       .all()
       .filter(
         (quarantined) =>
           (state === undefined || quarantined.state === state) &&
           (scope === undefined || scopeOf(quarantined) === scope) &&
-          (forms.length === 0 || hasForms(quarantined, forms)),
+          (forms.length === 0 || hasForms(quarantined)),
       )
-      .map((quarantined) => ({ quarantined, position: { receivedAt: receivedAtOf(quarantined), id: quarantined.id } }))
-      .filter(({ position }) => before === undefined || newestFirst(before, position) < 0)
-      .sort((a, b) => newestFirst(a.position, b.position))
-    return Promise.resolve(found.slice(0, limit).map(({ quarantined }) => quarantined))
+    return Promise.resolve(pageOf(found, page))
   }
 
   allQuarantined() {
@@ -173,9 +170,12 @@ export class MemoryStore implements Store {
     return Promise.resolve(counted.filter(({ day }) => day >= firstDay))
   }
 
-  records(after: string, limit: number): Promise<readonly ClaimRecord[]> {
-    const sorted = [...this.#identities.records()].filter(({ id }) => id > after).sort((a, b) => (a.id < b.id ? -1 : 1))
-    return Promise.resolve(sorted.slice(0, limit))
+  records() {
+    return Promise.resolve({ found: [...this.#identities.records()] })
+  }
+
+  settled() {
+    return this.records()
   }
 
   drop(id: string): Promise<boolean> {
@@ -183,19 +183,6 @@ export class MemoryStore implements Store {
   }
 
   scrub(): Promise<void> {
-    return Promise.resolve() // what was let go of is nowhere else
+    return Promise.resolve() // dropped data is nowhere else
   }
-}
-
-function hasForms(quarantined: QuarantinedCallback, forms: readonly string[]): boolean {
-  const known = searchForms(quarantined)
-  return forms.every((form) => known.has(form))
-}
-
-function positionOf({ claim, delivery }: StoredDelivery): Position {
-  return { receivedAt: delivery.callback.receivedAt, id: deliveryId(claim, keyOf(delivery)) }
-}
-
-function newestFirst(a: Position, b: Position): number {
-  return b.receivedAt - a.receivedAt || (a.id === b.id ? 0 : a.id < b.id ? 1 : -1)
 }

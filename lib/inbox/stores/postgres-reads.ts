@@ -9,7 +9,6 @@ import {
   type QuarantineSelection,
   type Settled,
   type StoredDelivery,
-  type Unread,
   type Listed,
 } from '../store.js'
 import { storageError } from '../../errors.js'
@@ -86,7 +85,7 @@ export abstract class PostgresReads {
     return this.read(({ rows, connections }) => rows.counters.days(connections, firstDay))
   }
 
-  records(after: string, limit: number): Promise<readonly (ClaimRecord | Unread)[]> {
+  records(after: string | undefined, limit: number) {
     return this.read(({ rows, connections }) => rows.recordsAfter(connections, after, limit))
   }
 

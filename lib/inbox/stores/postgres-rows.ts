@@ -1,5 +1,5 @@
 import type { ClaimRecord, People } from '../records.js'
-import type { DeliverySelection, Settled, StoredDelivery, Unread, Listed } from '../store.js'
+import type { DeliverySelection, Settled, StoredDelivery, Listed } from '../store.js'
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
 import { PostgresCounters } from './postgres-counters.js'
@@ -75,13 +75,16 @@ export class PostgresRows {
     return recordsOf(ids, rows, make)
   }
 
-  async recordsAfter(client: Queryable, after: string, limit: number): Promise<readonly (ClaimRecord | Unread)[]> {
+  async recordsAfter(client: Queryable, after = '', limit: number) {
     const { rows } = await client.query(
       `SELECT d.*, c.* FROM (SELECT * FROM ${this.#schema}.claims WHERE id > $1 ORDER BY id LIMIT $2) AS c
        LEFT JOIN LATERAL (SELECT * FROM ${this.#schema}.deliveries WHERE claim = c.id OFFSET 0) AS d ON true ORDER BY id, sequence`,
       [after, limit],
     )
-    return [...recordsOf(idsOf(rows), rows, toListedRecord).values()]
+    return {
+      found: [...recordsOf(idsOf(rows), rows, toListedRecord).values()],
+      last: rows.at(-1) && text(rows.at(-1)?.id),
+    }
   }
 
   /** See `Store.settled`. */
@@ -95,7 +98,7 @@ export class PostgresRows {
     const ids = rows.map(({ claim }) => text(claim))
     const last = rows.at(-1)
     return {
-      records: [...(await this.#records(client, ids, toListedRecord)).values()],
+      found: [...(await this.#records(client, ids, toListedRecord)).values()],
       ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
     }
   }

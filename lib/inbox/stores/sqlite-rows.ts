@@ -79,13 +79,14 @@ export class SqliteRows {
     return row && this.#recordOf(row)
   }
 
-  records(after: string, limit: number): readonly (ClaimRecord | Unread)[] {
+  records(after = '', limit: number) {
     // As they lie in the file, since in the order of their ids each would be a page of its own; the newest first, so that it ends.
     const start = `coalesce((SELECT number FROM ${claims} WHERE id = ?), 9e15)`
     const rows = this.#sql(
       `SELECT * FROM ${claims} WHERE number < ${start} AND ${isClaim} ORDER BY number DESC LIMIT ?`,
     ).all(after, limit)
-    return inOneTurn(rows, (row) => this.#listed(row))
+    const found = inOneTurn(rows, (row) => this.#listed(row))
+    return { found, last: found.at(-1)?.id }
   }
 
   /** See `Store.settled`. */
@@ -105,7 +106,7 @@ export class SqliteRows {
     })
     const last = rows[found.length - 1]
     return {
-      records: found.filter((record) => record !== undefined),
+      found: found.filter((record) => record !== undefined),
       ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
     }
   }

@@ -17,7 +17,6 @@ import {
   type QuarantineSelection,
   type Settled,
   type StoredDelivery,
-  type Unread,
   type Listed,
 } from '../store.js'
 import { machineClocks, SqliteClock } from './sqlite-clock.js'
@@ -169,7 +168,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => this.#rows.counters.days(firstDay))
   }
 
-  records(after: string, limit: number): Promise<readonly (ClaimRecord | Unread)[]> {
+  records(after: string | undefined, limit: number) {
     return this.#read(() => this.#rows.records(after, limit))
   }
 
