@@ -498,6 +498,7 @@ export function describeClaims(kind: Kind): void {
       },
     })
     const first = await report('success', '07', thief)
+    await settled(inbox) // spelt otherwise the two are delivered side by side
     const second = await report('success', '007', friend)
     const [one, two] = [`${first.id}:success`, `${second.id}:success`]
     await settled(inbox)

@@ -29,7 +29,6 @@ describe('every recipe', () => {
     expect(recipes.map(({ name }) => name.replace(/:\d+$/, ''))).toEqual([
       'README.md',
       'docs/rewards.md',
-      'docs/rewards.md',
       'examples/rewards.ts',
       'examples/two-processes.mjs',
     ])
