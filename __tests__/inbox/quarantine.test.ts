@@ -10,7 +10,7 @@ import {
   QuarantineWatch,
   type RefusedRecord,
 } from '../../lib/inbox/quarantine.js'
-import { MemoryQuarantine } from '../../lib/inbox/stores/memory-quarantine.js'
+import { MemoryQuarantine } from '../../lib/inbox/stores/memory-store.js'
 import { testHost, working } from '../support/host.js'
 import { callbackOf } from '../support/ledger.js'
 import { numbered, refused } from '../support/refused.js'

@@ -32,12 +32,8 @@ import { hasOrders, type Holders } from '../reservation.js'
 
 const states: readonly InboxState[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
 
-function isState(state: unknown): state is InboxState {
-  return states.some((known) => known === state)
-}
-
-function isQuarantineState(state: InboxState): state is QuarantinedCallback['state'] {
-  return quarantineStates.some((known) => known === state)
+function isOneOf<State extends InboxState>(known: readonly State[], state: unknown): state is State {
+  return known.some((each) => each === state)
 }
 
 /** What a listing finds. */
@@ -151,7 +147,7 @@ export function createOperators(
     const { state, before: last, ...query } = checkedQuery(asked)
     const selection = { ...query, before: last === undefined ? undefined : await positionOf(last) }
     const stored = state === 'conflict' ? [] : await store.deliveries({ ...selection, state })
-    const isKept = state === undefined || isQuarantineState(state)
+    const isKept = state === undefined || isOneOf(quarantineStates, state)
     const kept = isKept ? await store.quarantine({ ...selection, state }) : []
     return rowsOf(pageOf([...stored, ...kept], { limit: query.limit }))
   }
@@ -260,7 +256,7 @@ const queryNames = ['state', 'orderId', 'email', 'scope', 'limit', 'before'] sat
 function checkedQuery(asked: unknown): InboxQuery & { readonly limit: number } {
   const { state, limit = 50, before, ...texts } = fieldsOfQuery(asked, queryNames)
   const orderId = optionalString('orderId', texts.orderId)
-  if (state !== undefined && !isState(state)) throw invalidQuery('state', `be one of ${states.join(', ')}`)
+  if (state !== undefined && !isOneOf(states, state)) throw invalidQuery('state', `be one of ${states.join(', ')}`)
   if (!isWholeNumber(limit, 1, maxLimit)) throw invalidQuery('limit', `be a whole number from 1 to ${String(maxLimit)}`)
   if (before !== undefined) requireId(before)
   return {

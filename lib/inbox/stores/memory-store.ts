@@ -1,8 +1,17 @@
-import { maxConflicts, receivedAtOf, scopeOf, type QuarantinedCallback, type Size } from '../quarantine.js'
-import { findDelivery, isHeld, splitDeliveryId, type ClaimRecord } from '../records.js'
+import {
+  isOver,
+  keptWith,
+  maxAgeMs,
+  maxConflicts,
+  receivedAtOf,
+  scopeOf,
+  type QuarantinedCallback,
+  type QuarantineKind,
+  type Size,
+} from '../quarantine.js'
+import { findDelivery, isHeld, splitDeliveryId, type ClaimRecord, type Delivery } from '../records.js'
 import { searchForms, soughtForms } from '../search.js'
 import type { MemoryClaims } from './memory-claims.js'
-import { MemoryQuarantine } from './memory-quarantine.js'
 import {
   maxClaims,
   ordersFor,
@@ -21,8 +30,85 @@ import { orderIdOf } from '../claims.js'
 import { holdersBy, type Holders } from '../reservation.js'
 
 const dayMs = 86_400_000
+const bytesPerRow = 1_024
 
-/** The store of a process that forgets: a change is made at once, and queries look at everything there is. */
+/** The quarantined callbacks of one kind, oldest first. */
+interface Shelf {
+  readonly rows: Map<string, { readonly quarantined: QuarantinedCallback; readonly bytes: number }>
+  bytes: number
+}
+
+/** The refused callbacks and conflicts that a process keeps in memory. */
+export class MemoryQuarantine {
+  readonly budget: Size
+  readonly #shelves: Readonly<Record<QuarantineKind, Shelf>> = {
+    refused: { rows: new Map(), bytes: 0 },
+    conflict: { rows: new Map(), bytes: 0 },
+  }
+
+  constructor(budget: Size) {
+    this.budget = budget
+  }
+
+  find(id: string): QuarantinedCallback | undefined {
+    this.#limit()
+    const { refused, conflict } = this.#shelves
+    return (refused.rows.get(id) ?? conflict.rows.get(id))?.quarantined
+  }
+
+  /** Keeps a callback, or counts it. */
+  keep(callback: QuarantinedCallback): void {
+    this.write(keptWith(this.find(callback.id), callback))
+  }
+
+  write(quarantined: QuarantinedCallback): void {
+    const { id, kind } = quarantined
+    const shelf = this.#shelves[kind]
+    const known = shelf.rows.get(id)
+    const text = JSON.stringify(quarantined)
+    const bytes = 2 * text.length + bytesPerRow
+    shelf.bytes += bytes - (known?.bytes ?? 0)
+    // A new row is a copy: strings that were cut out of a request keep the whole request in memory.
+    shelf.rows.set(id, { quarantined: known ? quarantined : (JSON.parse(text) as QuarantinedCallback), bytes })
+    this.#limit()
+  }
+
+  drop(id: string): boolean {
+    const found = this.find(id)
+    if (found === undefined || found.state === 'waiting') return false
+    this.#remove(this.#shelves[found.kind], id)
+    return true
+  }
+
+  all(): QuarantinedCallback[] {
+    this.#limit()
+    return Object.values(this.#shelves).flatMap(({ rows }) => [...rows.values()].map(({ quarantined }) => quarantined))
+  }
+
+  waiting(): Size {
+    const rows = [...this.#shelves.refused.rows.values()].filter(({ quarantined }) => quarantined.state === 'waiting')
+    return { rows: rows.length, bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0) }
+  }
+
+  #remove(shelf: Shelf, id: string): void {
+    shelf.bytes -= shelf.rows.get(id)?.bytes ?? 0
+    shelf.rows.delete(id)
+  }
+
+  /** Removes rows that are too old, and the oldest rows beyond the budget, but none that waits. */
+  #limit(): void {
+    const before = Date.now() - maxAgeMs
+    for (const shelf of Object.values(this.#shelves)) {
+      for (const [id, { quarantined }] of shelf.rows) {
+        const size = { rows: shelf.rows.size, bytes: shelf.bytes }
+        if (!isOver(size, this.budget) && receivedAtOf(quarantined) >= before) break
+        if (quarantined.state !== 'waiting') this.#remove(shelf, id)
+      }
+    }
+  }
+}
+
+/** The store of a memory inbox: a change is made at once, and a query looks at all records. */
 export class MemoryStore implements Store {
   readonly #identities: MemoryClaims<unknown>
   readonly #quarantine: MemoryQuarantine
@@ -143,31 +229,27 @@ export class MemoryStore implements Store {
 
   deliveryCounts(): Promise<DeliveryCounts> {
     const counts = { waiting: 0, held: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
-    for (const { deliveries } of this.#identities.records()) {
-      for (const delivery of deliveries) counts[isHeld(delivery) ? 'held' : delivery.state]++
-    }
+    for (const delivery of this.#deliveries()) counts[isHeld(delivery) ? 'held' : delivery.state]++
     return Promise.resolve(counts)
   }
 
   oldestWaitingAt(): Promise<number | undefined> {
     let oldest: number | undefined
-    for (const { deliveries } of this.#identities.records()) {
-      for (const delivery of deliveries) {
-        if (delivery.state !== 'waiting' || isHeld(delivery)) continue
-        oldest = Math.min(oldest ?? Infinity, delivery.callback.receivedAt)
-      }
+    for (const delivery of this.#deliveries()) {
+      if (delivery.state !== 'waiting' || isHeld(delivery)) continue
+      oldest = Math.min(oldest ?? Infinity, delivery.callback.receivedAt)
     }
     return Promise.resolve(oldest)
   }
 
   dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
-    const each = [...this.#identities.records()].flatMap(({ deliveries }) => deliveries)
-    const counted = each.map(({ event, callback }) => ({
-      day: Math.floor(callback.receivedAt / dayMs),
-      event,
-      count: 1,
-    }))
+    const dayOf = ({ callback }: Delivery): number => Math.floor(callback.receivedAt / dayMs)
+    const counted = this.#deliveries().map((delivery) => ({ day: dayOf(delivery), event: delivery.event, count: 1 }))
     return Promise.resolve(counted.filter(({ day }) => day >= firstDay))
+  }
+
+  #deliveries(): readonly Delivery[] {
+    return [...this.#identities.records()].flatMap(({ deliveries }) => deliveries)
   }
 
   records() {
