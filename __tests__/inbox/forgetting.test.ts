@@ -60,6 +60,35 @@ describe.each(kinds)('%s: a refused callback that is replayed after prune or era
   })
 })
 
+const testSqlite = hasSqlite ? test : test.skip
+testSqlite.each([
+  ['prune', (store: Store) => pruner(store)({ olderThanDays: 0 })],
+  ['erase', (store: Store) => eraser(store)({ email: 'ann@example.com' })],
+])('%s leaves a claim that is damaged after it was listed, does the others, then rejects', async (_name, operate) => {
+  const file = folder.file('inbox.db')
+  const store = openStore(file)
+  const [first, second] = ['A', 'B'].map((orderID) =>
+    recordOf(callbackOf('success', { orderID, referee_email: 'ann@example.com' })),
+  )
+  for (const record of [first, second]) {
+    if (record) await store.change({ claim: record.id, apply: () => ({ record, result: undefined }) })
+  }
+  for (const name of ['records', 'settled'] as const) {
+    const read = store[name].bind(store) as (...asked: unknown[]) => Promise<never>
+    store[name] = async (...asked: unknown[]) => {
+      const portion = await read(...asked)
+      const db = openFile(file)
+      db.prepare("UPDATE conversion_webhook_claims SET status = 'unknown' WHERE id = ?").run(first?.id ?? '')
+      db.close()
+      return portion
+    }
+  }
+  const message = expect.stringContaining(`stay as they are, all others are done (${first?.id ?? ''})`) as string
+  await expect(operate(store)).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_CORRUPT', message })
+  const left = await store.record(second?.id ?? '')
+  expect(left?.deliveries.map(({ callback }) => callback.params)).toEqual([{}])
+})
+
 describe.each(kinds)('%s: how a callback came', (_name, open) => {
   const carrier = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   const said = {

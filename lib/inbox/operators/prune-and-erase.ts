@@ -6,7 +6,7 @@ import { receivedAtOf, withoutRecorded } from '../quarantine.js'
 import { fieldsOfQuery, invalidQuery, requireAddresses } from './queries.js'
 import { emptied, lacksPayload, isUnsettled, withoutScope, type ClaimRecord } from '../records.js'
 import type { Erased, Pruned } from '../operators.js'
-import type { Portion, Settled, Store, Unread } from '../store.js'
+import { isOfStoredValue, type Portion, type Settled, type Store, type Unread } from '../store.js'
 import type { Difference } from '../vocabulary.js'
 
 const dayMs = 86_400_000
@@ -61,7 +61,7 @@ export function pruner(store: Store) {
     const pace = new ShortTurns()
     for await (const records of portionsOf((after?: Settled) => store.settled(before, after, recordsAtOnce))) {
       const ids = records.filter((record) => left.isRead(record) && prune(record)).map(({ id }) => id)
-      const done = await portions.each(ids, (id) => rewrite(store, id, prune))
+      const done = await portions.each(ids, (id) => rewrite(store, left, id, prune))
       pruned += done.filter(Boolean).length
       await pace.step()
     }
@@ -105,7 +105,7 @@ export function eraser(store: Store) {
         if (left.isRead(record) && mentions(textsOfRecord(record))) ids.push(record.id)
         await pace.step()
       }
-      const done = await portions.each(ids, (id) => rewrite(store, id, erase))
+      const done = await portions.each(ids, (id) => rewrite(store, left, id, erase))
       erased += done.filter(Boolean).length
       waiting.push(...ids.filter((_id, index) => done[index] !== true))
     }
@@ -134,18 +134,26 @@ function forgetRecorded(store: Store, id: string, isPersonal: (difference: Diffe
   })
 }
 
-/** Applies `change` to the record as it is inside the transaction; false if `change` returns undefined, so that nothing is written. */
+/**
+ * Applies `change` to the record as it is inside the transaction. Resolves with whether anything was written: not if `change` returns
+ * undefined, nor if the record can no longer be read.
+ */
 function rewrite(
   store: Store,
+  left: Left,
   claim: string,
   change: (record: ClaimRecord) => ClaimRecord | undefined,
 ): Promise<boolean> {
-  return store.change({
+  const rewriting = store.change({
     claim,
     apply: ({ record: found }) => {
       const record = found && change(found)
       return record ? { record, result: true } : { result: false }
     },
+  })
+  return rewriting.catch((error: unknown) => {
+    if (!isOfStoredValue(error)) throw error
+    return left.isRead({ id: claim, unread: error })
   })
 }
 
