@@ -61,14 +61,13 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   const registered = new Handlers(handlers)
 
   /** "The way of a callback" in docs/design.md, a step a line. */
-  async function receive(req: WebhookRequest, route: Route, isAnswered: boolean): Promise<Handled> {
+  async function receive(req: WebhookRequest, route: Route): Promise<Handled> {
     requireKnownPath(req, route)
     const nonCallback = findNonCallback(req, settings.isProduction)
     if (nonCallback) return { answer: nonCallbackAnswer(nonCallback) }
     const via = requireCaller(req, route, settings)
     const query = readQuery(escapeHighBytes(route.query), rules.wireNames, { sent: route.query })
     const scope = scopeOf(req, settings)
-    if (isAnswered) scrub(req) // before anything is awaited: a client that hangs up is logged at once
     const sent = await readRequest(req, query, rules.wireNames)
     if (sent === undefined) return { answer: emptyAnswer }
     const taken = await take({ ...sent, via }, scope, settings, reporter)
@@ -92,10 +91,12 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     const handOn = settings.respond ? undefined : next
     const answer = (what: Answer): void => {
       debug.answer('%s %d', req.method, what.status)
-      scrub(req)
+      if (handOn) scrub(req)
       send(res, what)
     }
-    receive(req, route, handOn === undefined)
+    const receiving = receive(req, route)
+    if (handOn === undefined) scrub(req) // all that reads URLs has run; a client that hangs up is logged at once
+    receiving
       .then(
         (handled) => {
           if ('answer' in handled) {

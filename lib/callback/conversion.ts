@@ -195,6 +195,8 @@ function repairPlus(address: string): string {
  */
 export function toConversion(callback: Callback, parseCustomValue?: (text: string) => unknown): Conversion<unknown> {
   const { params, status, extra, repairs, scope } = callback
+  // All readers share these: a handler that changed one would change what is recorded.
+  for (const shared of [params, extra, repairs, ...repairs]) Object.freeze(shared)
   const { referrer_customValue: custom, orderID, purchaseValue } = params
   const referrer: Writable<Conversion<unknown>['referrer']> = {}
   if (params.referrer_name !== undefined) referrer.name = params.referrer_name
@@ -218,16 +220,6 @@ export function toConversion(callback: Callback, parseCustomValue?: (text: strin
     extra,
     params,
     repairs,
-  }
-}
-
-/** A copy that shares no object with the original: a handler may change its conversion, but not what is recorded. */
-export function copyOf({ params, extra, repairs, ...rest }: Callback): Callback {
-  return {
-    ...rest,
-    params: { ...params },
-    extra: Object.assign(Object.create(null), extra) as Record<string, string>,
-    repairs: repairs.map((repair) => ({ ...repair })),
   }
 }
 

@@ -49,7 +49,8 @@ function findRoute(
 ): Route | undefined {
   const url = req.url ?? '/'
   const mark = url.indexOf('?')
-  const path = (mark === -1 ? url : url.slice(0, mark)).replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
+  const whole = mark === -1 ? url : url.slice(0, mark)
+  const path = whole.slice(originOf(whole).length)
   const query = mark === -1 ? '' : url.slice(mark + 1)
   const ours = (secretIn?: 'path' | 'route', isDoubtful = false): Route => ({ query, secretIn, isDoubtful })
 
@@ -144,9 +145,14 @@ export function scrubRequest(req: WebhookRequest, secrets: Secrets | undefined):
 /** A URL without its query and its user; a path segment that `isSecret` accepts is masked. */
 function scrubUrl(url: string, isSecret: (segment: string) => boolean): string {
   const whole = url.slice(0, url.search(/[?#]|$/))
-  const [origin = ''] = /^[a-z][a-z0-9+.-]*:\/\/[^/]*/i.exec(whole) ?? []
+  const origin = originOf(whole)
   const segments = whole.slice(origin.length).split('/')
   return origin.replace(/\/\/.*@/, '//') + segments.map((segment) => (isSecret(segment) ? redacted : segment)).join('/')
+}
+
+/** The beginning of a URL that is not only a path. */
+function originOf(url: string): string {
+  return url.startsWith('/') ? '' : (/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i.exec(url)?.[0] ?? '')
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ConversionErrorCode, ConversionWebhookError } from '../errors.js'
 import type { InboxHost, Job, Verdict } from './inbox.js'
 import { endBefore } from '../util/printable.js'
-import { due, isSuccess } from './ledger.js'
+import { due, isSuccess, type Due } from './ledger.js'
 import {
   deliveryId,
   findDelivery,
@@ -58,9 +58,7 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   if (verdict.action === 'withdraw') {
     return { record: withDelivery(record, key, settled(delivery, 'withdrawn', now)), ...nothing }
   }
-  const { previous: _before, heldUntil: _until, ...rest } = delivery
-  // What has been delivered until now decides whether a fail is a plain one or a reversal.
-  const fixed = { ...rest, reversal: verdict.reversal, ...(verdict.previous && { previous: verdict.previous }) }
+  const fixed = fixedAs(delivery, verdict)
   if (!handlers.has(delivery.event)) {
     return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), hadNoHandler: true }), ...nothing }
   }
@@ -78,15 +76,19 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
   const started = withDelivery(record, key, running)
   if (hasConfirm || !isSuccess(delivery)) return { record: started, delivery: running, ...nothing }
-  const { takesOrder: _taken, ...won } = running
   const { identity, order = identity } = record
   const reserved = missingOrders(orders, record.id, holders)
-  return {
-    record: { ...withoutTakesOrder(withDelivery(record, key, won)), order },
-    delivery: won,
-    refused: [],
-    reserved,
+  const won = { ...withoutTakesOrder(started), order }
+  return { record: won, delivery: findDelivery(won, keyOf(running)) ?? running, refused: [], reserved }
+}
+
+/** What has been delivered until now decides whether a fail is a plain one or a reversal. */
+function fixedAs(delivery: Delivery, { reversal, previous }: Extract<Due, { action: 'deliver' }>): Delivery {
+  if (delivery.heldUntil === undefined && delivery.reversal === reversal && delivery.previous === previous) {
+    return delivery
   }
+  const { previous: _before, heldUntil: _until, ...rest } = delivery
+  return { ...rest, reversal, ...(previous && { previous }) }
 }
 
 /**

@@ -219,6 +219,7 @@ export function withDelivery(record: ClaimRecord, key: DeliveryKey, delivery: De
 
 /** The record without `takesOrder`, for a claim that gets its orders. */
 export function withoutTakesOrder(record: ClaimRecord): ClaimRecord {
+  if (!record.deliveries.some(({ takesOrder }) => takesOrder)) return record
   const deliveries = record.deliveries.map((delivery) => {
     if (delivery.takesOrder !== true) return delivery
     const { takesOrder: _taken, ...kept } = delivery

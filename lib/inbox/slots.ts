@@ -59,35 +59,7 @@ export class Slots {
   /** Takes a slot; undefined if none is free now. */
   take(): Slot | undefined {
     if (this.free === 0) return undefined
-    this.#count.taken++
-    let state: SlotState = 'taken'
-    const become = (next: SlotState): void => {
-      this.#count[state]--
-      state = next
-      this.#count[state]++
-    }
-    return {
-      release: () => {
-        if (state !== 'released') become('released')
-        this.#serve()
-      },
-      handOn: () => {
-        if (state !== 'taken' || this.#count.ending === this.#size) return
-        become('ending')
-        this.#serve()
-      },
-      giveAway: () => {
-        if (state !== 'taken') return
-        become('stuck')
-        this.#serve()
-      },
-      retake: () => {
-        // A stuck handler that ends leaves one stuck handler less. Another handler that ends may find the limit of stuck ones reached.
-        const isRoom = state === 'stuck' ? this.#count.taken < this.#size : state === 'ending' && this.free > 0
-        if (isRoom) become('taken')
-        return state === 'taken'
-      },
-    }
+    return new TakenSlot(this.#size, this.#count, this)
   }
 
   /** Waits in the queue for a slot; undefined if the signal is aborted first. */
@@ -103,12 +75,12 @@ export class Slots {
       this.#queue.add(serve)
       if (signal?.aborted === true) leave()
       else signal?.addEventListener('abort', leave)
-      this.#serve()
+      this.serve()
     })
   }
 
   /** Gives a free slot to the first in the queue, and resolves the promises of `idle`. */
-  #serve(): void {
+  serve(): void {
     if (this.free > 0) {
       const next = this.#queue.shift()
       const slot = next && this.take()
@@ -116,5 +88,50 @@ export class Slots {
     }
     if (!this.#isIdle) return
     for (const resolve of this.#whenIdle.splice(0)) resolve()
+  }
+}
+
+class TakenSlot implements Slot {
+  readonly #size: number
+  readonly #count: Record<SlotState, number>
+  readonly #slots: Slots
+  #state: SlotState = 'taken'
+
+  constructor(size: number, count: Record<SlotState, number>, slots: Slots) {
+    this.#size = size
+    this.#count = count
+    this.#slots = slots
+    count.taken++
+  }
+
+  #become(next: SlotState): void {
+    this.#count[this.#state]--
+    this.#state = next
+    this.#count[next]++
+  }
+
+  release(): void {
+    if (this.#state !== 'released') this.#become('released')
+    this.#slots.serve()
+  }
+
+  handOn(): void {
+    if (this.#state !== 'taken' || this.#count.ending === this.#size) return
+    this.#become('ending')
+    this.#slots.serve()
+  }
+
+  giveAway(): void {
+    if (this.#state !== 'taken') return
+    this.#become('stuck')
+    this.#slots.serve()
+  }
+
+  retake(): boolean {
+    // A stuck handler that ends leaves one stuck handler less. Another handler that ends may find the limit of stuck ones reached.
+    const isRoom =
+      this.#state === 'stuck' ? this.#count.taken < this.#size : this.#state === 'ending' && this.#slots.free > 0
+    if (isRoom) this.#become('taken')
+    return this.#state === 'taken'
   }
 }

@@ -68,7 +68,10 @@ export class MemoryClaims<Work> {
   /** The claims of an identity that `belongsTo` needs for a callback of these people. */
   claimsFor(identity: string, people: People): readonly ClaimRecord[] {
     const [rival] = this.#rivals.of(identity, 1)
-    if (rival === undefined) return this.#recordsOf([identity], identity)
+    if (rival === undefined) {
+      const first = this.#claims.get(identity)
+      return first ? [first.record] : []
+    }
     const holder = this.#holders.get(identity)?.record.id ?? identity
     const free = rivalIds(identity, hashOfPeople(identity, people))
     // Any rival says that there are claims, where the first one has given way.
