@@ -204,7 +204,8 @@ const lookEveryMs = 3_600_000
  */
 export class QuarantineWatch {
   readonly #budget: Size
-  readonly #room = new Map<QuarantineKind, { rows: number; bytes: number }>()
+  /** What may be added before the store measures; less than nothing at first, so that it measures at once. */
+  readonly #room = { refused: { rows: -1, bytes: -1 }, conflict: { rows: -1, bytes: -1 } }
   #lookedAt = -Infinity
 
   constructor(budget: Size) {
@@ -213,25 +214,23 @@ export class QuarantineWatch {
 
   /** Called when a row was added. */
   spend(kind: QuarantineKind, bytes: number): void {
-    const room = this.#room.get(kind)
-    if (room === undefined) return
-    room.rows--
-    room.bytes -= bytes
+    this.#room[kind].rows--
+    this.#room[kind].bytes -= bytes
   }
 
   /** Whether the store measures now; always true before the first time. */
   isDue(kind: QuarantineKind): boolean {
-    const room = this.#room.get(kind)
-    return room === undefined || room.rows < 0 || room.bytes < 0
+    const { rows, bytes } = this.#room[kind]
+    return rows < 0 || bytes < 0
   }
 
   /** Called after a measurement, with the size after rows were dropped. */
   looked(kind: QuarantineKind, { rows, bytes }: Size): void {
     const step = stepOf(this.#budget)
-    this.#room.set(kind, {
+    this.#room[kind] = {
       rows: Math.min(step.rows, this.#budget.rows - rows),
       bytes: Math.min(step.bytes, this.#budget.bytes - bytes),
-    })
+    }
   }
 
   /** True once an hour, since rows become too old even when no new ones come. `now` is a monotonic time. */

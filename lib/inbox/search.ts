@@ -4,7 +4,7 @@ import { emailKey, orderKey } from './claims.js'
 
 /* The strings by which a quarantined callback is found: those that may be an order id or an e-mail address. Pure. */
 
-const emailNames: readonly string[] = ['referrer_email', 'referee_email']
+export const emailNames: readonly string[] = ['referrer_email', 'referee_email']
 /** Parameters that callbacks are never found by, since most callbacks have the same few values. */
 const closedNames: readonly string[] = ['conversion', 'purchaseValue', 'referrer_converts', 'goal_complete']
 const otherNames: readonly string[] = ['referrer_name', 'referee_name', 'orderID', 'referrer_customValue']

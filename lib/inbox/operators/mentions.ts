@@ -3,11 +3,10 @@ import type { Arrival } from '../../callback/received.js'
 import type { Texts } from './addresses.js'
 import type { QuarantinedCallback } from '../quarantine.js'
 import type { ClaimRecord, Delivery, LogEntry } from '../records.js'
+import { emailNames } from '../search.js'
 import type { Difference } from '../vocabulary.js'
 
 /* The strings from outside that a claim or a quarantined callback keeps: each may mention a person. */
-
-const emailNames: ReadonlySet<string> = new Set(['referrer_email', 'referee_email'])
 
 type Pairs = readonly (readonly [name: string, text: string])[]
 /** Strings, some of them absent. */
@@ -73,8 +72,8 @@ export function textsOfArrival({ via, carrier }: Arrival): readonly string[] {
 
 function partsOfPairs(pairs: Pairs): Parts {
   return {
-    emails: pairs.filter(([name]) => emailNames.has(name)).map(([, text]) => text),
-    others: pairs.flatMap(([name, text]) => (emailNames.has(name) ? [] : [name, text])),
+    emails: pairs.filter(([name]) => emailNames.includes(name)).map(([, text]) => text),
+    others: pairs.flatMap(([name, text]) => (emailNames.includes(name) ? [] : [name, text])),
   }
 }
 

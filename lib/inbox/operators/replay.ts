@@ -1,6 +1,6 @@
 import { ConversionWebhookError, type ReplayFault } from '../../errors.js'
 import { replayed, withdrawOvertaken } from '../delivery.js'
-import type { InboxHost, RereadResult } from '../inbox.js'
+import type { InboxHost } from '../inbox.js'
 import { decide, isSuccess } from '../ledger.js'
 import {
   claimOfConflict,
@@ -22,7 +22,7 @@ import {
   type Delivery,
   type DeliveryKey,
 } from '../records.js'
-import type { Changed, Store } from '../store.js'
+import type { Store } from '../store.js'
 import type { Contradiction } from '../vocabulary.js'
 import { recordDecided, recordIn } from '../transitions.js'
 import { identityOf, peopleOf } from '../claims.js'
@@ -147,12 +147,22 @@ export async function rereadQuarantined(
 ): Promise<string | undefined> {
   const reread = host.reread(refused)
   if (!reread.ok) {
-    await store.change({ quarantined: refused.id, apply: ({ quarantined }) => refuseAgain(quarantined, reread) })
-    return undefined
+    const { code, issues } = reread
+    return store.change({
+      quarantined: refused.id,
+      apply: ({ quarantined }) => {
+        if (!isToBeRead(quarantined)) return { result: undefined }
+        const log = logged(quarantined.log, { at: Date.now(), what: 'refused', code })
+        return { quarantined: { ...quarantined, state: 'refused', code, issues, log }, result: undefined }
+      },
+    })
   }
   const { callback } = reread
   const identity = identityOf(callback)
-  const { claim, contradiction } = await store.change<Recorded>({
+  const { claim, contradiction } = await store.change<{
+    readonly claim?: string
+    readonly contradiction?: Contradiction
+  }>({
     quarantined: refused.id,
     callback: { identity, people: peopleOf(callback) },
     apply: ({ quarantined, claims, holders }) => {
@@ -176,21 +186,6 @@ export async function rereadQuarantined(
 
 function isToBeRead(quarantined: QuarantinedCallback | undefined): quarantined is RefusedRecord {
   return quarantined?.kind === 'refused' && quarantined.state === 'waiting'
-}
-
-function refuseAgain(
-  quarantined: QuarantinedCallback | undefined,
-  { code, issues }: Extract<RereadResult, { ok: false }>,
-): Changed<undefined> {
-  if (!isToBeRead(quarantined)) return { result: undefined }
-  const log = logged(quarantined.log, { at: Date.now(), what: 'refused', code })
-  return { quarantined: { ...quarantined, state: 'refused', code, issues, log }, result: undefined }
-}
-
-/** The result of checking a replayed callback again. */
-interface Recorded {
-  readonly claim?: string
-  readonly contradiction?: Contradiction
 }
 
 export function unknownRecord(): ConversionWebhookError {
