@@ -1,4 +1,4 @@
-import { toConversion, type Callback, type Conversion } from './callback/conversion.js'
+import { frozen, toConversion, type Callback, type Conversion } from './callback/conversion.js'
 import { Commits } from './commits.js'
 import { readAnswer, type Confirmed } from './confirm.js'
 import { debug, shortId } from './debug.js'
@@ -135,7 +135,7 @@ export class Host implements InboxHost {
   }
 
   #typed({ event, callback }: Job): Conversion<unknown> {
-    const conversion = toConversion(callback, this.#settings.parseCustomValue)
+    const conversion = toConversion(frozen(callback), this.#settings.parseCustomValue)
     // A pending before the success may have said `goal_complete=1`, so the success itself need not.
     return event === 'goalComplete' && conversion.status === 'success'
       ? { ...conversion, goalComplete: true }
@@ -144,7 +144,7 @@ export class Host implements InboxHost {
 
   conversionOf(callback: Callback): Conversion<unknown> | undefined {
     try {
-      return toConversion(callback, this.#settings.parseCustomValue)
+      return toConversion(frozen(callback), this.#settings.parseCustomValue)
     } catch {
       return undefined // `parseCustomValue` has changed since, and throws for this string
     }
@@ -161,7 +161,7 @@ export class Host implements InboxHost {
 
   onDead({ job: { id, event, callback, attempt: attempts }, error }: { job: Job; error: unknown }): void {
     debug.delivery('%s %s dead, %d attempts', shortId(id), event, attempts)
-    const conversion = this.conversionOf(callback) ?? toConversion(callback)
+    const conversion = this.conversionOf(callback) ?? toConversion(frozen(callback))
     this.#reporter.dead({ id, event, conversion, attempts, error })
   }
 

@@ -1,4 +1,4 @@
-import { readCallback, type Conversion } from './callback/conversion.js'
+import { frozen, readCallback, type Conversion } from './callback/conversion.js'
 import { withoutCredential } from './callback/params.js'
 import { isUnreadable, type Received } from './callback/received.js'
 import { debug } from './debug.js'
@@ -36,7 +36,7 @@ export async function take(sent: Received, scope: string, settings: Settings, re
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 
   const { callback, conversion } = result
-  const { outcome, id, contradiction } = await recording(() => settings.inbox.accept(callback))
+  const { outcome, id, contradiction } = await recording(() => settings.inbox.accept(frozen(callback)))
   if (outcome !== 'conflict') return { outcome, id, conversion }
   if (contradiction) reporter.conflict({ conversion, ...contradiction })
   return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }

@@ -195,8 +195,6 @@ function repairPlus(address: string): string {
  */
 export function toConversion(callback: Callback, parseCustomValue?: (text: string) => unknown): Conversion<unknown> {
   const { params, status, extra, repairs, scope } = callback
-  // All readers share these: a handler that changed one would change what is recorded.
-  for (const shared of [params, extra, repairs, ...repairs]) Object.freeze(shared)
   const { referrer_customValue: custom, orderID, purchaseValue } = params
   const referrer: Writable<Conversion<unknown>['referrer']> = {}
   if (params.referrer_name !== undefined) referrer.name = params.referrer_name
@@ -221,6 +219,15 @@ export function toConversion(callback: Callback, parseCustomValue?: (text: strin
     params,
     repairs,
   }
+}
+
+/** Freezes what a callback shares with the conversions that are made of it: a handler that changed it would change what is recorded. */
+export function frozen(callback: Callback): Callback {
+  Object.freeze(callback.params)
+  Object.freeze(callback.extra)
+  Object.freeze(callback.repairs)
+  callback.repairs.forEach(Object.freeze)
+  return callback
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
