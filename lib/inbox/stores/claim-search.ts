@@ -13,7 +13,7 @@ interface Indexed {
 /**
  * Finds the ids of the rivals that `belongsTo` needs: those with the people of a callback or with some of them left out, those whose id a
  * new claim would get, and some that do not contradict. Each condition is answered by an index, so that it does not matter how many
- * rivals an identity has. `using` spells which one, where the database can be told.
+ * rivals an identity has. `using` names the index, for a database that lets a query choose.
  */
 export function rivalsFor(
   table: string,
@@ -22,7 +22,7 @@ export function rivalsFor(
   agreeing: number,
   using: (index: Index) => string = () => '',
 ): Sql {
-  /** The conditions are spelt as the partial indexes spell them. */
+  // The conditions are spelt as the partial indexes spell them.
   const select = ({ condition, index }: Indexed): Sql => {
     const from = raw(index === undefined ? table : `${table} ${using(index)}`)
     return sql`SELECT id FROM ${from} WHERE id <> identity AND identity = ${identity} AND ${condition}`
@@ -40,8 +40,8 @@ export function rivalsFor(
 }
 
 /**
- * Each is the order of one index alone. Without it PostgreSQL reads a whole table where an identity and an address are frequent, but not
- * together: it guesses that the first row that has both comes soon.
+ * An order that only one index has. Without it PostgreSQL may read a whole table, if an identity and an address are each frequent but rare
+ * together: PostgreSQL expects to find a row with both soon.
  */
 const orders: Readonly<Record<Index, string>> = {
   people: 'people',
@@ -52,7 +52,7 @@ const orders: Readonly<Record<Index, string>> = {
 /** The conditions for claims that do not contradict people: an address is the same, or left out on either side. */
 function agreeingWith({ referrerEmail, refereeEmail }: People): readonly (Indexed & { index: Index })[] {
   if (referrerEmail !== undefined && refereeEmail !== undefined) {
-    // Those with one of the two are found by their people.
+    // A claim that states one of the two addresses is found by its people.
     return [{ condition: raw('referrer_email IS NULL AND referee_email IS NULL'), index: 'referrer' }]
   }
   if (referrerEmail !== undefined) return sameOrNone('referrer', referrerEmail)

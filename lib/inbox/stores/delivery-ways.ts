@@ -2,7 +2,7 @@ import type { DeliverySelection } from '../store.js'
 import type { DeliveryState } from '../vocabulary.js'
 import { all, everything, is, isOfScope, raw, sql, type Sql } from './sql.js'
 
-/** Which index answers a condition: by its first columns, which `received_at` follows. */
+/** The first columns of the index that answers a condition; `received_at` follows them. */
 export type ListedBy = 'order' | 'referrer' | 'referee' | 'scope' | 'state' | 'running'
 
 export interface DeliveryWay {
@@ -13,9 +13,9 @@ export interface DeliveryWay {
 const settledOrWaiting: readonly DeliveryState[] = ['waiting', 'done', 'dead', 'withdrawn', 'refused']
 
 /**
- * How deliveries are found newest first. An order or an address says most, and what else is asked for is a filter. Everything else goes
- * through states, each of which is in the order of time. What runs is in no index by time, since it would be put there and removed again
- * with each attempt; it is little. `isRare` says that few deliveries are in the state that is asked for: then it says more than an address.
+ * The conditions by which deliveries are found newest first. An order or an address narrows most, and the rest of the query is a filter.
+ * Without them deliveries are found by state, each state in the order of time. Running deliveries are few, and in no index by time, which each
+ * attempt would have to write twice. With `isRare`, few deliveries are in the wanted state: then the state narrows more than an address.
  */
 export function deliveryWays(
   { state, scope, orderId, email }: DeliverySelection,
@@ -41,7 +41,7 @@ export function deliveryWays(
   }
   const isInScope = isOfScope('scope', scope)
   const inState = (each: DeliveryState): DeliveryWay => {
-    // As the partial indexes spell it.
+    // Spelt as the partial indexes spell it.
     const isInState = raw(each === 'running' ? `state = 'running'` : `state <> 'running' AND state = '${each}'`)
     const by = each === 'running' ? 'running' : isInScope ? 'scope' : 'state'
     return { by, where: all([isInScope, isInState]) ?? everything }

@@ -62,7 +62,7 @@ function readInto<To extends object>(table: string, columns: readonly Column<nev
   return to
 }
 
-/** Stands for what a row will say. */
+/** Placeholders until the cells are read. */
 const noCallback = { status: 'pending', params: {}, extra: {}, repairs: [], scope: '', receivedAt: 0 } as const
 const noDelivery = { sequence: 0, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, callback: noCallback } as const
 
@@ -106,9 +106,9 @@ function toPlace(row: Row): Pick<ClaimRecord, 'identity' | 'order' | 'scope'> {
   return readInto('claims', placeColumns, row, { identity: '', scope: '' })
 }
 
-/** What a row takes besides its texts when it comes: in indexes, and for what its log will say. */
+/** The bytes of a new row besides its strings: for indexes, and for its later log. */
 const bytesPerRow = 1_024
-/** A key that it is found by takes so much, in a table or an index of its own. */
+/** The bytes of each key that a search finds a row by. */
 const bytesPerKey = 64
 
 /** A callback in quarantine as it is written for the first time. `forms` are the keys that searches find it by. */
@@ -133,7 +133,7 @@ export function toQuarantined(row: Row): QuarantinedCallback {
   return kept
 }
 
-/** Undefined where what was read is of neither kind. */
+/** Undefined if the row is a complete callback of neither kind. */
 function quarantinedOf(row: QuarantineRow): QuarantinedCallback | undefined {
   const { id, kind, state, identity, lastAt, count, log, code, issues, differs } = row
   const shared = { id, lastAt, count, log }

@@ -1,4 +1,4 @@
-/** What a parameter of a statement holds. */
+/** The value of a parameter of a statement. */
 export type Value = string | number | bigint
 
 /** A statement, or a piece of one: its text around the parameters. There is one part more than there are values. */
@@ -8,8 +8,8 @@ export interface Sql {
 }
 
 /**
- * Builds a statement: a value becomes a parameter, a piece becomes part of the text. Each database numbers the parameters by itself, so that
- * no text is searched for question marks.
+ * Builds a statement: a value becomes a parameter, a piece becomes part of the text. `withQuestionMarks` and `withNumbers` write the parameters
+ * as SQLite and PostgreSQL want them.
  */
 export function sql(strings: TemplateStringsArray, ...holes: readonly (Value | Sql)[]): Sql {
   const parts = [strings[0] ?? '']
@@ -32,30 +32,30 @@ export function sql(strings: TemplateStringsArray, ...holes: readonly (Value | S
   return { parts, values }
 }
 
-/** Text of this package that a statement holds as it is: a name, a condition without values. Never what came from outside. */
+/** SQL of this package: a name, or a condition without values. Never a string from outside. */
 export function raw(text: string): Sql {
   return { parts: [text], values: [] }
 }
 
-/** Pieces with the same text between them. */
+/** Joins pieces by a text. */
 export function joined(pieces: readonly Sql[], between: string): Sql {
   const [first, ...rest] = pieces
   return rest.reduce((whole, piece) => sql`${whole}${raw(between)}${piece}`, first ?? raw(''))
 }
 
-/** The text as SQLite takes it. */
+/** The statement's text for SQLite. */
 export function withQuestionMarks({ parts }: Sql): string {
   return parts.join('?')
 }
 
-/** The text as PostgreSQL takes it. */
+/** The statement's text for PostgreSQL. */
 export function withNumbers({ parts }: Sql): string {
   return parts.map((part, index) => (index === 0 ? part : `$${String(index)}${part}`)).join('')
 }
 
 export const everything: Sql = raw('TRUE')
 
-/** All of the conditions that are there; absent where there is none. */
+/** Joins conditions by AND; undefined if there is none. */
 export function all(conditions: readonly (Sql | undefined)[]): Sql | undefined {
   const present = conditions.filter((condition) => condition !== undefined)
   if (present.length === 0) return undefined
@@ -65,13 +65,13 @@ export function all(conditions: readonly (Sql | undefined)[]): Sql | undefined {
   )
 }
 
-/** Whether a row is of a scope. The indexes hold its beginning alone: PostgreSQL refuses a row whose index entry is over 2,704 bytes. */
+/** The condition for a scope. Indexes hold only the beginning of a scope: PostgreSQL refuses an index entry of over 2,704 bytes. */
 export function isOfScope(column: string, scope: string | undefined): Sql | undefined {
   if (scope === undefined) return undefined
   return sql`substr(${raw(column)}, 1, 200) = substr(${scope}, 1, 200) AND ${raw(column)} = ${scope}`
 }
 
-/** `column = value` where there is a value. */
+/** `column = value`; undefined without a value. */
 export function is(column: string, value: string | undefined): Sql | undefined {
   return value === undefined ? undefined : sql`${raw(column)} = ${value}`
 }

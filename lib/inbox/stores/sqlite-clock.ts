@@ -14,17 +14,16 @@ export const machineClocks: Clocks = { wall: () => Date.now(), elapsed: () => pe
 const toleratedMs = 1_000
 
 /**
- * The clock that retries are due by: it goes on evenly, whatever happens to the clock of the machine, and all processes of a file share it.
- * Each process goes by its own monotonic time; with each beat it writes down how late it is, and takes over a later time of others. A
- * process that starts adds what has passed since the last beat by the clock of the machine, at least nothing.
+ * The steady clock, by which retries are due: it never jumps, whatever happens to the machine's clock, and all processes of a file share it.
+ * Each process counts by its own monotonic clock. With each beat a process records its steady time, or takes over a later one of others. A
+ * process that starts adds the time since the last beat by the machine's clock, if that is positive.
  *
- * Above the store all times are of the machine's clock. So what the file keeps is shown as the time that it is when it comes, and kept
- * as what it is in steady time.
+ * The file keeps steady times. Code above the store sees times of the machine's clock: the store converts them when it reads and writes.
  */
 export class SqliteClock {
   readonly #clocks: Clocks
   readonly #sql: (sql: string) => StatementSync
-  /** What the steady clock shows when `elapsed` is 0. */
+  /** The steady time when `elapsed` was 0. */
   #start: number
   #lead = 0
 
@@ -38,7 +37,7 @@ export class SqliteClock {
     this.look()
   }
 
-  /** How far the steady clock is ahead of the machine's; the same from one look to the next, so that what is read is written alike. */
+  /** How far the steady clock is ahead of the machine's. Constant between two calls of `look`, so that a time is written as it was read. */
   get lead(): number {
     return this.#lead
   }
@@ -47,13 +46,13 @@ export class SqliteClock {
     return this.#clocks.wall()
   }
 
-  /** Sees whether the machine's clock has jumped. */
+  /** Notices a jump of the machine's clock. */
   look(): void {
     const lead = Math.round(this.#steady() - this.#clocks.wall())
     if (Math.abs(lead - this.#lead) > toleratedMs) this.#lead = lead
   }
 
-  /** Writes down how late it is. */
+  /** Records the steady time. */
   beat(): void {
     const steady = Math.max(this.#steady(), this.#last()?.steady ?? -Infinity)
     this.#start = steady - this.#clocks.elapsed()

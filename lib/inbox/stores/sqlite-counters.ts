@@ -9,11 +9,11 @@ import type { Outcome } from '../vocabulary.js'
 const counters = 'conversion_webhook_counters'
 const days = 'conversion_webhook_days'
 
-/** How often something personal was removed, and how many of these removals the file was written anew after. */
+/** How many removals of personal data there were, and how many of them the file was written anew after. */
 const removals = 'removals'
 const forgotten = 'removals.forgotten'
 
-/** What is counted in the transaction that changes it, so that nobody has to count rows. */
+/** Counts changes in their own transactions, so that nobody has to count rows. */
 export class SqliteCounters {
   readonly #sql: (sql: string) => StatementSync
 
@@ -32,19 +32,19 @@ export class SqliteCounters {
     tally.clear()
   }
 
-  /** Counts a removal, in its own transaction. Those from the quarantine are counted by triggers. */
+  /** Counts a removal, in the transaction that removes. Triggers count removals from the quarantine. */
   addRemoval(): void {
     this.#add(removals, 1)
   }
 
-  /** How many removals there were, where copies of what was removed may still be in the file. */
+  /** The number of all removals, if copies of removed data may still be in the file; else undefined. */
   removals(): number | undefined {
     const all = this.#all()
     const count = all.get(removals) ?? 0
     return count > (all.get(forgotten) ?? 0) ? count : undefined
   }
 
-  /** The file was written anew after so many removals. Others may have done the same, after more. */
+  /** Records that the file was written anew after so many removals. Another process may have recorded more. */
   forgetRemovals(count: number): void {
     this.#sql(
       `INSERT INTO ${counters} (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)`,
@@ -73,7 +73,7 @@ export class SqliteCounters {
     ).run(name, sum)
   }
 
-  /** There is one for each name, and the names are few. */
+  /** Prepares one statement for each name; there are few names. */
   #all(): ReadonlyMap<string, number> {
     const rows = this.#sql(`SELECT name, value FROM ${counters}`).all()
     return new Map(rows.map(({ name, value }) => [text(name), Number(value)]))

@@ -23,7 +23,7 @@ const indexes: Readonly<Record<ListedBy, string>> = {
   running: 'conversion_webhook_running',
 }
 
-/** So many deliveries take less time than all of a frequent address may. */
+/** With at most so many deliveries, a state narrows a search more than a frequent address. */
 const rare = 1_000
 
 /** The listing of deliveries in a SQLite file. */
@@ -59,7 +59,7 @@ export class SqliteDeliveries implements Listing<DeliverySelection, Listed<Store
     return walk(this.#sql, { ways: indexed, id: `c.claim_id || ':' || t.event_key`, filter, before, limit, portion })
   }
 
-  /** Whether few deliveries are in a state, which its index tells. */
+  /** Whether few deliveries are in a state, by its index. */
   #isRare(state: DeliveryState): boolean {
     return deliveryWays({ state, limit: rare, before: undefined }).ways.every(({ by, where }) => {
       const from = raw(`${deliveries} INDEXED BY ${indexes[by]}`)
@@ -77,7 +77,7 @@ export class SqliteDeliveries implements Listing<DeliverySelection, Listed<Store
   }
 }
 
-/** What a process finds to be delivered: what is due, and what another process left running. */
+/** Finds deliveries for a process: those that are due, and those that another process left running. */
 export class SqliteDue {
   readonly #sql: (sql: string) => StatementSync
   readonly #clock: SqliteClock
@@ -87,7 +87,7 @@ export class SqliteDue {
     this.#clock = clock
   }
 
-  /** Claims with a delivery whose time has come and none that runs, oldest first. */
+  /** Claims with a due delivery and no running one, oldest first. */
   claims(limit: number): readonly string[] {
     const now = this.#clock.now()
     const steady = now + this.#clock.lead
@@ -100,7 +100,7 @@ export class SqliteDue {
       )
     const rows = [
       ...find('d.held_until IS NULL AND d.due_at <= ?').all(steady, limit),
-      ...find('d.held_until IS NULL AND d.due_at > ?').all(steady + jumpMs, limit), // of a clock that is no longer known
+      ...find('d.held_until IS NULL AND d.due_at > ?').all(steady + jumpMs, limit), // so far ahead that the clock has been lost since
       ...find('d.held_until <= ?', 'd.held_until').all(now, limit),
     ]
     return rows.map(({ id }) => text(id))

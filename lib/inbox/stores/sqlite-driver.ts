@@ -1,7 +1,7 @@
 import type * as Driver from 'node:sqlite'
 import { ConversionWebhookError } from '../../errors.js'
 
-/* What `node:sqlite` of Node 22.13, the oldest that has it without a flag, does otherwise than later ones. */
+/* Hides the differences between `node:sqlite` of Node 22.13, the oldest that has it without a flag, and later ones. */
 
 export function requireDriver(): typeof Driver.DatabaseSync {
   try {
@@ -12,7 +12,7 @@ export function requireDriver(): typeof Driver.DatabaseSync {
   }
 }
 
-/** Node before 22.15 takes a URI for the path of another file, and the beginning of a path for the whole, up to a NUL. */
+/** Node before 22.15 reads a URI as the path of another file, and ends a path at a NUL. */
 export function requireKnownPath(Database: typeof Driver.DatabaseSync, file: string): void {
   if (file.includes('\0')) {
     throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', {
@@ -29,11 +29,11 @@ function takesUris(Database: typeof Driver.DatabaseSync): boolean {
     new Database('file:/?mode=memory').close()
     return true
   } catch {
-    return false // no folder has the name `file:`
+    return false // a URI would need a folder named `file:`
   }
 }
 
-/** Whether a transaction of a connection is open. Node before 22.16 does not say: a second BEGIN, which takes no lock, is refused there. */
+/** Whether a transaction of a connection is open. Node before 22.16 cannot tell, so a BEGIN is tried: it fails inside of a transaction. */
 export function isInTransaction(db: Pick<Driver.DatabaseSync, 'exec'> & { readonly isTransaction?: boolean }): boolean {
   if (db.isTransaction !== undefined) return db.isTransaction
   try {
@@ -45,7 +45,7 @@ export function isInTransaction(db: Pick<Driver.DatabaseSync, 'exec'> & { readon
   return false
 }
 
-/** A second connection to the file of another one, for reading only. */
+/** Opens a second, read-only connection to the file of a connection. */
 function openBeside(db: Driver.DatabaseSync): Driver.DatabaseSync {
   const Database = requireDriver()
   return new Database(fileOf(db), { readOnly: true })
@@ -63,8 +63,8 @@ export function resultCode(error: unknown): number {
 }
 
 /**
- * Tells whether something was committed to the file of a connection, by that connection too: SQLite counts the commits of the others only,
- * so that a second connection has to look. Made when it is asked first.
+ * Tells whether anything was committed to the file of a connection. SQLite counts only the commits of other connections, so a second
+ * connection is asked; it is opened at the first call.
  */
 export class CommitWitness {
   readonly #db: Driver.DatabaseSync
@@ -75,7 +75,7 @@ export class CommitWitness {
     this.#db = db
   }
 
-  /** Asked twice, it is the same where nothing was committed in between; undefined where nobody can tell. */
+  /** A number that changes with each commit; undefined if it cannot be read. */
   version(): unknown {
     try {
       this.#beside ??= openBeside(this.#db)

@@ -4,35 +4,34 @@ import type { DatabaseSync } from 'node:sqlite'
 import { ConversionWebhookError } from '../../errors.js'
 import { fileOf } from './sqlite-driver.js'
 
-/** As many links as Linux follows. */
+/** How many symbolic links Linux follows. */
 const maxLinks = 40
 
 /**
- * Makes the file of a database for its owner alone, where SQLite would make it for everybody to read. That happens before SQLite opens it,
- * so that there is no moment in which somebody else could; the log and index beside it (`-wal`, `-shm`) get the mode of the file.
- * A file that is there keeps its mode. Never throws: SQLite says what is wrong with a path.
+ * Makes the file of a database with mode 0600, before SQLite opens it: SQLite would make a file that everybody can read. SQLite gives the files
+ * beside it (`-wal`, `-shm`) the same mode. An existing file keeps its mode. Never throws: SQLite reports what is wrong with a path.
  */
 export function makePrivately(file: string): void {
   try {
     const path = pathOf(file)
     if (path !== undefined) make(path, maxLinks)
   } catch {
-    // It is there, or cannot be made.
+    // The file exists, or cannot be made.
   }
 }
 
-/** Opens nothing that is there: closing a file drops the locks that SQLite holds on it for other connections of this process. */
+/** Fails for a file that exists: to open and close it would drop the locks that SQLite holds on it in this process. */
 function make(path: string, links: number): void {
   try {
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
     if (links === 0) throw error
-    // What is there may be a link to a file that is not.
+    // The path may be a link to a file that does not exist.
     make(resolve(realpathSync(dirname(path)), readlinkSync(path)), links - 1)
   }
 }
 
-/** What is wrong with a path that SQLite cannot open, where SQLite itself says no more than that; undefined where nothing is seen. */
+/** Says why SQLite cannot open a path, since SQLite's own error does not; undefined if no reason is found. */
 export function whyNotOpened(file: string): string | undefined {
   const path = pathOf(file)
   if (path === undefined) return undefined
@@ -44,11 +43,11 @@ export function whyNotOpened(file: string): string | undefined {
     const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
     return isFolder ? `${path} is a folder. Give sqliteInbox the path of a file` : undefined
   } catch {
-    return undefined // this process may not even look
+    return undefined // no permission to look
   }
 }
 
-/** Which file SQLite makes for a path or a `file:` URI; undefined where it makes none. */
+/** The file that SQLite makes for a path or a `file:` URI; undefined if SQLite makes none. */
 function pathOf(file: string): string | undefined {
   if (!file.startsWith('file:')) return file === ':memory:' ? undefined : file
   const [, encoded, query] = /^file:(?:\/\/(?:localhost)?(?=\/)|(?!\/\/))([^?#]*)\??([^#]*)/.exec(file) ?? []
@@ -58,8 +57,8 @@ function pathOf(file: string): string | undefined {
 }
 
 /**
- * Where the file of a connection lies. SQLite writes on into a file that was moved, deleted or replaced, and says that all is well; what is
- * written there is lost. So the path is looked at before each use. A lost file stays lost: another one at the path is another inbox.
+ * Watches the path of a connection's file. SQLite goes on writing into a file that was moved, deleted or replaced, and reports no error; what is
+ * written there is lost. So the path is checked before each use. A lost file stays lost: another file at the path is another inbox.
  */
 export class SqlitePlace {
   readonly file: string
@@ -71,7 +70,7 @@ export class SqlitePlace {
     this.#expected = [identityOf(find(this.file)), identityOf(this.#findLog())]
   }
 
-  /** The bytes of the log. Throws `ERR_CONVERSION_INBOX_MOVED` from the first time on that the file or its log is not the one that was opened. */
+  /** Returns the bytes of the log. Throws `ERR_CONVERSION_INBOX_MOVED` once the file or its log was not the one that was opened. */
   look(): number {
     const [file, log] = this.#expected
     const found = this.#findLog()

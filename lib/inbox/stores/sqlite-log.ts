@@ -5,23 +5,23 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 
 const mebibyte = 1_048_576
-/** Pages of the log that are moved into the file at once: SQLite's own default. */
+/** How many pages of the log are moved into the file at once: SQLite's own default. */
 const pagesAtOnce = 1_000
-/** A file of the log that is longer is cut. */
+/** A log file of more bytes is truncated. */
 const maxBytes = 12 * mebibyte
-/** Between two tries to end the log, which another connection can prevent. A try that ends nothing takes next to no time. */
+/** Milliseconds between two tries to end the log. Another connection can prevent it; such a try costs little. */
 const pauseMs = 50
-/** Before another thread is tried. */
+/** Milliseconds until another thread is tried after one failed. */
 const againMs = 5_000
-/** After this time without an answer the thread is not relied on. */
+/** Milliseconds without an answer after which the thread counts as failed. */
 const silentMs = 30_000
-/** A thread has memory of its own, so it ends when there was nothing for it to do for this long. */
+/** Milliseconds without work after which the thread ends, since it keeps memory. */
 const idleMs = 60_000
 
 /**
- * Keeps the log of a file small. SQLite by itself moves the log into the file in the commit that makes it a thousand pages long, which
- * keeps this thread waiting for two more fsyncs, and after a connection that read for long for the whole of a large log. So another
- * thread does it, which is there while there is much to write. Where there can be none, SQLite does it by itself.
+ * Keeps the write-ahead log small. By default SQLite moves the log into the file in the commit that makes the log a thousand pages long.
+ * That commit takes two more fsyncs, and much longer if a slow reader made the log large. So a thread moves the log, while there is much to
+ * write. If there can be no thread, SQLite moves the log by itself.
  */
 export class SqliteLog {
   readonly #db: DatabaseSync
@@ -40,17 +40,17 @@ export class SqliteLog {
     this.#db = db
     this.#file = file
     this.#length = new LogLength(`${file}-wal`)
-    // What SQLite itself cuts when it begins the log anew.
+    // The size to which SQLite truncates the file when it begins the log anew.
     db.exec(`PRAGMA journal_size_limit = ${String(8 * mebibyte)}`)
     this.#leaveToSqlite(0)
   }
 
-  /** Pending while another thread ends the log, for some milliseconds: who writes would find the file locked, or keep that from ending. */
+  /** Pending for some milliseconds, while the thread ends the log. A write meanwhile would find the file locked, or prevent the end. */
   get ending(): Promise<unknown> | undefined {
     return this.#ending
   }
 
-  /** To be told the size of the log's file before each commit. */
+  /** Called before each commit with the size of the log's file. */
   watch(bytes: number): void {
     this.#bytes = bytes
     if (this.#isMoving) {
@@ -60,12 +60,12 @@ export class SqliteLog {
     }
   }
 
-  /** Cuts the log. Resolves with false where other connections prevented that for so long. */
+  /** Truncates the log. Resolves with false if other connections prevented that for `withinMs`. */
   cut(forMs: number): Promise<boolean> {
     return this.#cutAfter(() => Promise.resolve(), forMs)
   }
 
-  /** The same, after the whole file was written anew. */
+  /** Writes the whole file anew, then truncates the log. */
   rewriteFile(forMs: number): Promise<boolean> {
     return this.#cutAfter((worker) => worker.rewrite(), forMs)
   }
@@ -87,13 +87,13 @@ export class SqliteLog {
     this.#length.close()
   }
 
-  /** Moves the log into the file with a thread, and ends it. Resolves with false where other connections prevented that for so long. */
+  /** Lets a thread move the log into the file and end the log. Resolves with false if other connections prevented that in time. */
   async #end(worker: SqliteWorker, mustCut: () => boolean, forMs: number): Promise<boolean> {
     const giveUpAt = performance.now() + forMs
     for (;;) {
       this.#askedAt = performance.now()
       await worker.checkpoint('PASSIVE')
-      // What was written meanwhile is little. While it is moved, too, nobody can write.
+      // Moves the little that was written meanwhile. Nobody can write while this second part is moved.
       const ending = worker.checkpoint(mustCut() ? 'TRUNCATE' : 'RESTART')
       this.#ending = ending.catch(() => undefined)
       try {
@@ -106,7 +106,7 @@ export class SqliteLog {
     }
   }
 
-  /** Until the log begins anew. Never rejects. */
+  /** Resolves when the log begins anew. Never rejects. */
   async #move(): Promise<void> {
     clearTimeout(this.#timer)
     this.#isMoving = true
@@ -145,14 +145,14 @@ export class SqliteLog {
 const headerBytes = 32
 const frameHeaderBytes = 24
 const saltBytes = 8
-/** Where the salt is in the header of the log, and in that of a page. */
+/** The offsets of the salt in the header of the log and in the header of a page. */
 const saltAt = 16
 const frameSaltAt = 8
 const pageSizeAt = 8
 
 /**
- * How many pages a log has, of which the size of its file says nothing: SQLite begins it anew by writing over what is there. Each page of
- * it bears the salt of its header, which is another one each time (https://sqlite.org/fileformat2.html#walformat).
+ * Counts the pages of a log. The size of its file does not tell them, since SQLite begins a log anew by overwriting the old one. Each page
+ * that counts has the salt of the log's header, which changes each time (https://sqlite.org/fileformat2.html#walformat).
  */
 export class LogLength {
   readonly #descriptor: number | undefined
@@ -165,11 +165,11 @@ export class LogLength {
     try {
       this.#descriptor = openSync(path, 'r')
     } catch {
-      // There is none: it is never long.
+      // There is no log, so there are no pages.
     }
   }
 
-  /** Whether there are more pages than that, without those that were left out of account. */
+  /** Whether the log has more pages than that, not counting the skipped ones. */
   isOver(pages: number): boolean {
     const descriptor = this.#descriptor
     if (descriptor === undefined || readSync(descriptor, this.#header, 0, headerBytes, 0) < headerBytes) return false
@@ -180,7 +180,7 @@ export class LogLength {
     return readSync(descriptor, this.#frameSalt, 0, saltBytes, at) === saltBytes && this.#frameSalt.equals(salt)
   }
 
-  /** Leaves the first pages out of account until the log begins anew. */
+  /** Skips the first pages in the count, until the log begins anew. */
   leaveOut(pages: number): void {
     this.#left = pages
     this.#header.copy(this.#leftSalt, 0, saltAt, saltAt + saltBytes)
@@ -192,8 +192,8 @@ export class LogLength {
 }
 
 /**
- * The code of a thread with a connection of its own, for what takes long in a large file or waits for the disk to take more than a commit.
- * A string needs no file beside the bundle and no loader. Only VACUUM waits for locks.
+ * The code of a thread with a connection of its own, for work that takes long in a large file or that waits for the disk longer than a commit.
+ * It is a string, so that it needs no file of its own in the bundle. Only VACUUM waits for locks.
  */
 const code = `
 process.emitWarning = () => undefined
@@ -203,10 +203,10 @@ const { DatabaseSync } = require('node:sqlite')
 const { parentPort, workerData } = require('node:worker_threads')
 function open() {
   try {
-    return new DatabaseSync(pathToFileURL(workerData).href + '?mode=rw') // makes no file where there is none any more
+    return new DatabaseSync(pathToFileURL(workerData).href + '?mode=rw') // mode=rw makes no new file if this one is gone
   } catch (error) {
     if (!existsSync(workerData)) throw error
-    return new DatabaseSync(workerData) // Node before 22.15 takes a URL for a path
+    return new DatabaseSync(workerData) // Node before 22.15 would read a URL as a path
   }
 }
 const db = open()
@@ -222,7 +222,7 @@ db.exec('PRAGMA busy_timeout = 0')
 parentPort.on('message', ({ task, mode }) => parentPort.postMessage(tasks[task](mode)))
 `
 
-/** `PASSIVE` keeps nobody waiting; the others make the log begin anew, with `TRUNCATE` as an empty file. */
+/** `PASSIVE` makes nobody wait. The others make the log begin anew; `TRUNCATE` also makes its file empty. */
 export type Checkpoint = 'PASSIVE' | 'RESTART' | 'TRUNCATE'
 
 /** A thread that moves the log of a file into it, or writes the file anew. One task at a time. */
@@ -246,7 +246,7 @@ export class SqliteWorker {
     return this.#do({ task: 'rewrite' })
   }
 
-  /** Resolves with false where another connection was in the way. */
+  /** Resolves with false if another connection prevented it. */
   checkpoint(mode: Checkpoint): Promise<boolean> {
     return this.#do({ task: 'checkpoint', mode })
   }
@@ -255,7 +255,7 @@ export class SqliteWorker {
     await this.#worker.terminate()
   }
 
-  /** The process stays while the thread works, and no longer. Rejects with what went wrong; the thread has ended then. */
+  /** Keeps the process alive while the thread works. Rejects with the thread's error; the thread has ended then. */
   async #do(task: object): Promise<boolean> {
     if (this.#failure) throw this.#failure
     this.#worker.ref()

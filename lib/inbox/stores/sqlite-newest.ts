@@ -4,37 +4,37 @@ import type { Position, Selection } from '../store.js'
 import { text, toTime, type Row } from './rows.js'
 import { joined, raw, sql, withQuestionMarks, type Sql } from './sql.js'
 
-/** Where rows `t` are found newest first: what an index answers in the order of time, and the index is named so that no other is used. */
+/** A condition for rows `t` that an index answers in the order of time. The index is named, so that SQLite uses no other. */
 export interface Way {
   readonly from: string
-  /** The column that the index has the times in. */
+  /** The column with the times in that index. */
   readonly time: string
   readonly where: Sql
 }
 
-/** What a walk asks for. */
+/** The query of one walk through the rows. */
 export interface Walk {
   readonly ways: readonly Way[]
   /** An expression for the id of a row `t`. */
   readonly id: string
-  /** What the rows of the ways must be besides; absent where all are wanted. */
+  /** A further condition; absent if all rows of the ways are wanted. */
   readonly filter: Sql | undefined
   readonly before: Position | undefined
   readonly limit: number
-  /** From each way no more rows are looked at. */
+  /** The most rows that are read of each way. */
   readonly portion: number
 }
 
 export interface Walked {
-  /** How many rows were looked at. */
+  /** How many rows were read. */
   readonly looked: number
   /** The numbers of the wanted rows. */
   readonly numbers: readonly number[]
-  /** Where the next walk begins; absent where there is no more. */
+  /** Where the next walk begins; absent at the end. */
   readonly next?: Position | undefined
 }
 
-/** Walks through rows newest first. A row may be of two ways: people refer themselves. */
+/** Reads rows newest first. A row may fit two ways, since people refer themselves. */
 export function walk(
   prepared: (sql: string) => StatementSync,
   { ways, id, filter, before, limit, portion }: Walk,
@@ -63,25 +63,25 @@ export function walk(
 
 /** A table that is listed. */
 export interface Listing<Asked extends Selection, Found> {
-  /** The next wanted rows, of those that one portion looks at. */
+  /** The wanted rows of the next portion. */
   walk(selection: Asked, portion: number): Walked
   /** The rows of these numbers, in the same order. */
   rows(numbers: readonly number[]): readonly Found[]
 }
 
-/** Rows in the order of their numbers in a list; those that are gone meanwhile are left out. */
+/** Rows in the order of a list of their numbers, without those that are gone. */
 export function inOrder(numbers: readonly number[], rows: readonly Row[]): readonly Row[] {
   const found = new Map(rows.map((row) => [Number(row.number), row]))
   return numbers.map((number) => found.get(number)).filter((row) => row !== undefined)
 }
 
-/** Rows are long, and each is parsed. */
+/** How many rows are read at once: rows are long, and each is parsed. */
 const rowsAtATime = 100
-/** Rows that are looked at in one go: each may be a page of its own that the disk is asked for. */
+/** How many rows one portion looks at: each may be on a page of its own on the disk. */
 const firstPortion = 200
 const maxPortion = 1_000
 
-/** Lists rows, newest first; callbacks come in between. `read` asks again for what another process locks. */
+/** Lists rows, newest first, in portions, so that callbacks are answered in between. `read` tries again while another process locks the file. */
 export async function newest<Asked extends Selection, Found>(
   listing: Listing<Asked, Found>,
   selection: Asked,

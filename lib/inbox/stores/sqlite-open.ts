@@ -4,11 +4,11 @@ import { requireDriver, requireKnownPath, resultCode } from './sqlite-driver.js'
 import { makePrivately, whyNotOpened } from './sqlite-file.js'
 import { migrate } from './sqlite-schema.js'
 
-/** While it waits for a lock the driver blocks the process, so it does not wait, and is asked again. */
+/** The driver would block the process while it waits for a lock, so it does not wait: the caller tries again. */
 const busyTimeoutMs = 0
 const busyTimeoutAtStartMs = 5_000
 
-/** SQLite's result codes for a file that is not what it should be. */
+/** SQLite's result codes for a damaged file and for a file that is no database. */
 const damaged: readonly number[] = [11, 26]
 
 const inMemory =

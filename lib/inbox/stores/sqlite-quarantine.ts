@@ -62,19 +62,19 @@ export class SqliteQuarantine {
     }
     const forms = searchForms(after)
     const source = quarantineRow(after, forms)
-    // One of the same content may be there that is too old. Not by OR REPLACE: no trigger would remove its keys.
+    // Removes an old row with the same content. OR REPLACE would run no trigger, and leave the row's keys.
     this.#sql(`DELETE FROM ${quarantine} WHERE id = ?`).run(after.id)
     const { lastInsertRowid } = this.#sql(insert).run(...cellsOf(quarantineColumns, source))
     this.#sql(insertKeys).run(receivedAtOf(after), lastInsertRowid, `[${searchKeys(forms).join()}]`)
     this.#watch.spend(after.kind, source.bytes)
   }
 
-  /** Removes what is too old or too much, where it is time to look for that; in the transaction of what was added. */
+  /** Removes old rows, and those beyond the budget, if a check is due; in the transaction that added rows. */
   limit(now: number): void {
     for (const kind of quarantineKinds) if (this.#watch.isDue(kind)) this.#limit(kind, now)
   }
 
-  /** The same once an hour, whatever was added. */
+  /** Does the same once an hour, even if nothing was added. */
   limitHourly(now: number): void {
     if (this.#watch.isHourOver(performance.now())) for (const kind of quarantineKinds) this.#limit(kind, now)
   }
@@ -84,7 +84,7 @@ export class SqliteQuarantine {
       `SELECT number, received_at, bytes FROM ${quarantine} WHERE kind = ? AND state <> 'waiting' ORDER BY number LIMIT ?`,
     ).all(kind, maxGivingWay)
     const { numbers, size } = givingWay(this.#counters.quarantine(kind), oldest.map(toOldRow), this.budget, now)
-    // In one statement: the hourly look has no transaction around it, and each row would be a commit of its own.
+    // One statement, since the hourly check has no transaction: each row would be a commit of its own.
     const remove = `DELETE FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`
     if (numbers.length > 0) this.#sql(remove).run(JSON.stringify(numbers))
     this.#watch.looked(kind, size)
@@ -105,7 +105,7 @@ export class SqliteQuarantine {
     return { found: rows.map(toListedQuarantined), ...(last && { last: Number(last.number) }) }
   }
 
-  /** Which rows a listing is of, newest first; a search may take several walks. */
+  /** Finds the rows of a listing, newest first. A search may take several walks. */
   walk(selection: QuarantineSelection, portion: number): Walked {
     const { state, scope, before, limit } = selection
     const [first, ...more] = soughtForms(selection).map(searchKey)

@@ -29,20 +29,20 @@ import type { SqliteQuarantine } from './sqlite-quarantine.js'
 const claims = 'conversion_webhook_claims'
 const deliveries = 'conversion_webhook_deliveries'
 
-/** Two that do not contradict are one too many. */
+/** With two claims that do not contradict, the callback is a conflict: a third need not be found. */
 const enough = 2
 
-/** The other rows only say who has an order that nobody has claimed by its own id. */
+/** The condition for a row with a claim. A row without one only says which claim has the order. */
 const isClaim = 'status IS NOT NULL'
 
-/** As the index on what prune looks for spells it. */
+/** The condition of prune, spelt as its partial index spells it. */
 const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL`
 
-/** As the partial index spells it. */
+/** Spelt as the partial index spells it. */
 const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
-  // The row may be there already, without a claim.
+  // A row without a claim may exist already.
   insertClaim: `${insertInto(claims, namesOf(claimColumns))} ON CONFLICT (id)
     DO UPDATE SET ${assignExcluded(namesOf(claimColumns))} WHERE status IS NULL RETURNING number`,
   reserve: `INSERT INTO ${claims} (id, identity, holder) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET holder = excluded.holder`,
@@ -50,7 +50,7 @@ const statements = {
   putDelivery: replaceIn(deliveries, namesOf(deliveryColumns)),
 }
 
-/** A delivery whose next attempt is so much later, where that is a retry: a date stays what it is, and `0` is at once. */
+/** Shifts the time of a retry. A date of `confirm` stays as it is, and so does `0`, which means at once. */
 function shifted(delivery: Delivery, ms: number): Delivery {
   const { state, heldUntil, dueAt } = delivery
   return ms === 0 || state !== 'waiting' || heldUntil !== undefined || dueAt === 0
@@ -58,7 +58,7 @@ function shifted(delivery: Delivery, ms: number): Delivery {
     : { ...delivery, dueAt: dueAt + ms }
 }
 
-/** The statements of the SQLite store, and what their rows mean. */
+/** Reads and writes claims with their deliveries. */
 export class SqliteRows {
   readonly counters: SqliteCounters
   readonly listing: SqliteDeliveries
@@ -80,7 +80,7 @@ export class SqliteRows {
   }
 
   records(after = '', limit: number) {
-    // As they lie in the file, since in the order of their ids each would be a page of its own; the newest first, so that it ends.
+    // In the order of the file: in the order of ids each would be on a page of its own. The newest come first, so that the listing ends.
     const start = `coalesce((SELECT number FROM ${claims} WHERE id = ?), 9e15)`
     const rows = this.#sql(
       `SELECT * FROM ${claims} WHERE number < ${start} AND ${isClaim} ORDER BY number DESC LIMIT ?`,
@@ -211,7 +211,7 @@ export class SqliteRows {
   }
 }
 
-/** What one transaction reads: each claim once, and then as the changes before left it. */
+/** What one transaction reads: each claim once, then as the earlier changes of the transaction left it. */
 export class SqliteFound {
   readonly #rows: SqliteRows
   readonly #quarantine: SqliteQuarantine
@@ -236,12 +236,12 @@ export class SqliteFound {
     return this.#records.get(id)
   }
 
-  /** What a change left. */
+  /** Remembers a claim as a change left it. */
   put(record: ClaimRecord): void {
     this.#records.set(record.id, record)
   }
 
-  /** Most callbacks are about something new, or say the same as the first claim: then nobody else matters but the one that has the order. */
+  /** Most callbacks are new, or of the people of the first claim: then only the claim that has the order is needed besides. */
   #claims({ identity, people }: NonNullable<Change<unknown>['callback']>, holder: string | undefined) {
     const first = this.record(identity)
     if (first === undefined) return []

@@ -4,8 +4,8 @@ import { isInTransaction } from './sqlite-driver.js'
 import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 
 /**
- * Every version of the tables, each as what makes it of the one before, besides columns: they say themselves since when they are there. The names have a prefix, so that the tables can live in the app's
- * own database, and no pragma that belongs to a whole file (`user_version`) is used.
+ * Every version of the tables, as the statements that make it from the version before; `since` of a column adds the columns. The names have a
+ * prefix, so that the tables can be in the app's own database. For the same reason no pragma of the whole file (`user_version`) is used.
  */
 const migrations: readonly string[] = [
   `
@@ -107,7 +107,7 @@ const columns = {
 
 const latest = Math.max(migrations.length, ...Object.values(columns).map(latestOf))
 
-/** What makes a version of the tables of the one before. */
+/** The statements that make a version of the tables from the version before. */
 function migrationTo(version: number): string {
   const added = version === 1 ? [] : Object.entries(columns).map((each) => additions(...each, 'sqlite', version))
   return [...added, migrations[version - 1] ?? ''].join('\n')

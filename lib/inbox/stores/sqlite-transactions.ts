@@ -11,17 +11,17 @@ import { types } from 'node:util'
 
 export type AnyChange = Change<unknown, DatabaseSync>
 
-/** Who makes them. */
+/** The process that makes changes. */
 interface Maker {
   readonly owner: string
   readonly now: () => number
-  /** Makes sure that the owner is a worker. */
+  /** Records this process as a worker, if it is none. */
   readonly enrol: () => void
-  /** Called when the file is locked, before anything is written. Throws where nothing must be. */
+  /** Called when the file is locked, before the first write. Throws if this process must not write. */
   readonly look: () => void
 }
 
-/** Many changes in one transaction, and so in one fsync. */
+/** Makes many changes in one transaction, and so with one fsync. */
 export class SqliteTransactions {
   readonly #db: DatabaseSync
   readonly #rows: SqliteRows
@@ -42,8 +42,8 @@ export class SqliteTransactions {
   }
 
   /**
-   * Makes changes, but for those that ended a transaction before: a change that does so is put among the `broken`, and nothing of the
-   * transaction was made. Throws what SQLite throws, with the transaction open where it was.
+   * Makes all changes that are not in `broken`. If the effect of a change ends the transaction, adds that change to `broken`: then nothing is
+   * recorded. Throws SQLite's errors, and leaves a transaction open that was open.
    */
   make(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
     const { owner: self, now, enrol, look } = this.#maker
@@ -76,7 +76,7 @@ export class SqliteTransactions {
         this.#rows.counters.take(tally)
         const failure = runEffect(this.#db, this.#witness, change, () => {
           write()
-          this.#rows.counters.take(tally) // a function that ends the transaction commits what was written so far
+          this.#rows.counters.take(tally) // written before the effect: an effect that ends the transaction commits what was written so far
         })
         if (failure && (isTransactionEnded(failure.error) || !isInTransaction(this.#db))) {
           broken.set(change, failure.error)
@@ -107,9 +107,9 @@ interface Failure {
 type Effect = Pick<Change<unknown, DatabaseSync>, 'effect' | 'effected'>
 
 /**
- * Runs a user's function after `write`, in a transaction that others share: what both did goes where it throws. One that ended the
- * transaction fails with `isTransactionEnded`, but where SQLite itself rolled back (disk full, `OR ROLLBACK`) and nothing was committed
- * since: a function that swallowed that goes on outside of any transaction.
+ * Runs a user's function after `write`, in a transaction with other changes. If the function throws, its writes and those of `write` are
+ * rolled back. If it ended the transaction, the error is `isTransactionEnded`; not so if SQLite itself rolled back (disk full, `OR ROLLBACK`)
+ * and nothing was committed since, by a function that ignored that error.
  */
 function runEffect(
   db: DatabaseSync,
@@ -130,7 +130,7 @@ function runEffect(
     db.exec('RELEASE conversion_webhook')
     return failure
   } catch {
-    // The savepoint is gone, and so is the transaction.
+    // Without the savepoint there is no transaction either.
     const isUnchanged = version !== undefined && witness.version() === version
     const isRolledBack = failure && !isInTransaction(db) && resultCode(failure.error) !== 0 && isUnchanged
     return isRolledBack ? failure : { error: transactionEnded(failure && { cause: failure.error }) }
@@ -148,7 +148,7 @@ function attempt(run: () => unknown): Failure | undefined {
   }
 }
 
-/** A promise, or a statement of a library that is sent when it is awaited: after the commit. */
+/** Whether a value is a promise, or a statement of a library that is sent when it is awaited: that would be after the commit. */
 function isThenable(value: unknown): boolean {
   const mayBe = (typeof value === 'object' && value !== null) || typeof value === 'function'
   return mayBe && 'then' in value && typeof value.then === 'function'

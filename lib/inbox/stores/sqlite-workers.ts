@@ -9,7 +9,7 @@ import type { SqliteLog } from './sqlite-log.js'
 const deliveries = 'conversion_webhook_deliveries'
 const workers = 'conversion_webhook_workers'
 
-/** What an `erase` is called that writes the file anew. */
+/** The name, among the workers, of an `erase` that writes the file anew. */
 const rewriting = 'rewriting:'
 
 /** The processes that deliver from a file, and their beats. */
@@ -26,7 +26,7 @@ export class SqliteWorkers {
     )
   }
 
-  /** Makes sure that an owner is a worker: one that was stopped for long has been forgotten by the others. */
+  /** Records an owner as a worker, if it is none: other processes remove a worker that was paused for long. */
   enrol(owner: string): void {
     this.#sql(`INSERT OR IGNORE INTO ${workers} (id, beat) VALUES (?, 1)`).run(owner)
   }
@@ -37,7 +37,7 @@ export class SqliteWorkers {
     return new Map(rows.map(({ id, beat }) => [text(id), Number(beat)]))
   }
 
-  /** Owners of running deliveries that are no worker: they were taken for gone. */
+  /** Owners of running deliveries that are no workers: other processes removed them as gone. */
   unknownOwners(): readonly string[] {
     const rows = this.#sql(
       `SELECT DISTINCT owner FROM ${deliveries} WHERE state = 'running' AND owner NOT IN (SELECT id FROM ${workers})`,
@@ -52,7 +52,7 @@ export class SqliteWorkers {
     ).run(owner, owner)
   }
 
-  /** Says to all processes that nobody will write for a while; gives the worker that is to be forgotten afterwards. */
+  /** Announces to all processes that nobody can write for a while. Returns the worker that ends the announcement when it is removed. */
   sayThatIsRewritten(): string {
     const id = `${rewriting}${randomUUID()}`
     this.enrol(id)
@@ -64,7 +64,7 @@ export class SqliteWorkers {
   }
 }
 
-/** How long the log is tried to be cut, which every connection that reads prevents. */
+/** Milliseconds during which truncating the log is tried again: any connection that reads prevents it. */
 const cutForMs = 30_000
 
 interface Parts {
@@ -76,12 +76,11 @@ interface Parts {
 type RunQuery = <T>(query: () => T) => Promise<T>
 
 /**
- * Makes what was removed unreadable in the file and its log. Overwriting what is deleted (`secure_delete`) is not enough: pages that were
- * split keep copies, and so does the log. So the file is written anew, and the log is moved into it and cut, in another thread. Nobody writes
- * meanwhile; all processes are told to wait for it.
+ * Makes removed data unreadable in the file and its log. `secure_delete` overwrites what is deleted, but split pages and the log keep copies.
+ * So a thread writes the file anew, moves the log into it and truncates the log. All processes wait meanwhile, and none can write.
  *
- * Removals are counted in their own transactions, and forgotten after that: a process that dies before leaves the rest to the next `erase`.
- * Where there is nothing to forget only the log is cut, which holds what was rolled back, too.
+ * Each removal is counted in its own transaction. The count is reset when the file is written anew, so that after a crash the next `erase`
+ * finishes the work. If nothing was removed, only the log is truncated, since it also holds what was rolled back.
  */
 export async function scrubSqlite(parts: Parts, read: RunQuery): Promise<void> {
   let isCut: boolean
@@ -95,7 +94,7 @@ export async function scrubSqlite(parts: Parts, read: RunQuery): Promise<void> {
   if (!isCut) throw new ConversionWebhookError('ERR_CONVERSION_ERASE_INCOMPLETE')
 }
 
-/** Whether the log could be cut. */
+/** Resolves with whether the log could be truncated. */
 async function rewrite({ log, workers, counters }: Parts, read: RunQuery, removals: number): Promise<boolean> {
   const rewriting = await read(() => workers.sayThatIsRewritten())
   let isCut = false

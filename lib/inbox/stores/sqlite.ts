@@ -35,14 +35,14 @@ import { holdersBy, type Holders } from '../reservation.js'
 
 const busyForMs = 5_000
 const maxBusyPauseMs = 10
-/** How long writers wait while the file is written anew: what is answered with 503 may never come again. */
+/** How long writers wait while an `erase` writes the file anew: the sender may never repeat a callback that was answered with 503. */
 const rewrittenForMs = 60_000
-/** Claims that are taken over from ourselves at a time. */
+/** How many claims this process takes over from itself at a time. */
 const maxLeft = 100
 
 /**
- * The inbox in a SQLite file. The driver is synchronous, so a group is what comes in one turn of the event loop; it is committed by one
- * fsync, and every method is done when its promise is made.
+ * The inbox in a SQLite file. One transaction, and so one fsync, commits all changes of one turn of the event loop. The driver is
+ * synchronous: the other methods have done their work when they return their promise.
  */
 export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly now: () => number
@@ -91,7 +91,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return (await this.#group.submit(change)) as T
   }
 
-  /** One transaction; once more without an effect that ended it. */
+  /** Makes one transaction. If the effect of a change ended it, makes another one without that change. */
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     if (this.#log.ending) await this.#log.ending
     const broken = new Map<AnyChange, unknown>()
@@ -213,8 +213,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   /**
-   * Claims that run for this process, though nothing of them does here: their claim was committed, and reported as failed. Twice in
-   * a row, since a claim that is being made looks alike.
+   * Claims that are recorded as running in this process and do not run: the transaction that claimed them was committed, but reported as
+   * failed. Only those that two calls in a row found: a claim that is being made looks the same.
    */
   leftBehind(active: ReadonlySet<string>): Promise<readonly Candidate[]> {
     return this.#read(() => {
@@ -231,7 +231,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   listen(): void {
-    // Nothing tells of another process's commits: they are found by polling, and our own wake us anyway.
+    // Polling finds the commits of other processes, since SQLite does not announce them. This process's own commits call `wake`.
   }
 
   async close(): Promise<void> {
@@ -243,13 +243,13 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       this.#place.look()
       this.#workers.forgetWorker(this.owner)
     } catch {
-      // A worker without attempts is forgotten by others.
+      // Other processes remove a worker without attempts.
     }
     this.#transactions.close()
     this.#db.close()
   }
 
-  /** Runs at once; what another process locks is asked for again. */
+  /** Runs a function at once, and again while another process locks the file. */
   #read<T>(query: () => T): Promise<T> {
     return this.#insist(() => {
       if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
@@ -258,13 +258,13 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     })
   }
 
-  /** Before anything is read or written. */
+  /** Called before the file is read or written. */
   #look(): void {
     this.#clock.look()
     this.#log.watch(this.#place.look())
   }
 
-  /** Again for a while where another connection holds the lock: for longer where that is an `erase`, which is known to end. */
+  /** Tries again while another connection holds the lock; for longer if an `erase` holds it, which is known to end. */
   async #insist<T>(work: () => T): Promise<T> {
     const startedAt = performance.now()
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs + 1, maxBusyPauseMs)) {
