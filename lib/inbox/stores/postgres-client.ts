@@ -1,9 +1,9 @@
-/** What can be asked of a pg client or pool: structural, so that no version's types are forced on anybody. */
+/** A client or pool of the package pg: structural, so that the types of any version fit. */
 export interface Queryable {
   query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[]; rowCount?: number | null }>
 }
 
-/** A connection of a pool, while it is taken. */
+/** A connection that was taken from a pool. */
 export interface PostgresConnection extends Queryable {
   release(error?: Error | boolean): void
   on(event: 'error', listener: (error: Error) => void): unknown
@@ -18,10 +18,10 @@ export interface PostgresPool extends Queryable {
 }
 
 /**
- * Runs a function in an open transaction, with a client that takes statements before the ones before them are answered. A connection that
- * pipelines sends them at once, which saves a round trip each; for any other one they wait here, since pg warns where they wait in the
- * connection. After a failure nothing more is sent: it would come after the ROLLBACK, and be written outside of the transaction. Rejects
- * when all that was sent is answered.
+ * Runs a function in an open transaction. The function may send a statement before the previous one is answered. A connection that
+ * pipelines sends both at once, which saves a round trip; for other connections the statements wait here, since pg warns if they wait in the
+ * connection. After a failure no further statement is sent: it would run after the ROLLBACK, outside of the transaction. Rejects when
+ * everything that was sent is answered.
  */
 export async function inOrder<T>(connection: Queryable, run: (client: Queryable) => Promise<T>): Promise<T> {
   const isPipelined = 'pipeline' in connection && connection.pipeline === true
@@ -47,11 +47,11 @@ export async function inOrder<T>(connection: Queryable, run: (client: Queryable)
   } catch (error) {
     failure ??= { error }
     await last
-    throw failure.error // what failed first: all that was sent behind it fails with another code
+    throw failure.error // the first failure: the statements behind it fail with another code
   }
 }
 
-/** SQLSTATE, where the server says one. */
+/** The SQLSTATE of an error of the server; undefined for other errors. */
 export function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
 }

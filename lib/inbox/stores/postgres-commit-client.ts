@@ -4,7 +4,7 @@ import { ConversionWebhookError, type CommitFault } from '../../errors.js'
 import type { PostgresConnection } from './postgres-client.js'
 import { controlOf, maySayMore, savepoint } from './postgres-statements.js'
 
-/** What `fn` of `commit` gets where the types of pg are not installed. */
+/** The type of the client if the types of pg are not installed. */
 interface BareClient {
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- as pg's own types have it
   query<Row = Record<string, unknown>>(
@@ -30,7 +30,7 @@ export type PostgresClient = [PoolClient] extends [0] // which only `any` does
 
 const forwarded = ['error', 'notice', 'notification', 'drain', 'end']
 
-/** A client over a connection on which a transaction of ours is open. Nothing that is sent through it, but several statements in one string, ends that. */
+/** A client over a connection in an open transaction of ours. Only a string with several statements can end that transaction. */
 export function commitClient(connection: PostgresConnection) {
   const unanswered = new Unanswered()
   const savepoints = new Savepoints((text) => unanswered.track(connection.query(text)))
@@ -42,15 +42,15 @@ export function commitClient(connection: PostgresConnection) {
   function query(...args: unknown[]): unknown {
     const { text, callback, isSubmittable } = readQuery(args)
     const found = typeof text === 'string' ? controlOf(text) : undefined
-    const control = isSubmittable && found ? 'refuse' : found // nothing else can be sent in its place
+    const control = isSubmittable && found ? 'refuse' : found // no savepoint can be sent in place of an object that submits itself
     fault ??= faultOf(control)
     const invalid = isClosed ? 'settled' : fault
-    if (invalid !== undefined && isSubmittable) throw invalidCommit(invalid) // it has no promise to reject
+    if (invalid !== undefined && isSubmittable) throw invalidCommit(invalid) // an object that submits itself has no promise to reject
     if (invalid !== undefined) return answer(Promise.reject(invalidCommit(invalid)), callback)
     if (control !== undefined && control !== 'refuse') return answer(savepoints[control](), callback)
     mayHaveEnded ||= isSubmittable || typeof text !== 'string' || maySayMore(text)
     const result: unknown = send(...args.map((each) => (isCallback(each) ? unanswered.calling(each) : each)))
-    // A statement that nobody awaits fails with the whole transaction, and not with the process.
+    // The rejection of a statement that nobody awaits would end the process; the transaction fails all the same.
     if (result instanceof Promise) unanswered.track(result).catch(ignore)
     return result
   }
@@ -86,11 +86,11 @@ export function commitClient(connection: PostgresConnection) {
   })
   for (const [event, forward] of forwards) emitterOf(connection).on(event, forward)
 
-  // What is not the client's own is the connection's. Listeners and properties that libraries set go with the client.
+  // Other members are the connection's. What libraries set, such as listeners, is set on this client alone.
   const client: unknown = new Proxy(own, {
     get(target, name, receiver) {
       if (name in target) return Reflect.get(target, name, receiver) as unknown
-      if (name === 'connection') mayHaveEnded = true // the protocol itself: nobody sees what is sent
+      if (name === 'connection') mayHaveEnded = true // what is sent by the protocol itself is not seen here
       const value: unknown = Reflect.get(connection, name)
       return typeof value === 'function' ? (value.bind(connection) as unknown) : value
     },
@@ -98,11 +98,11 @@ export function commitClient(connection: PostgresConnection) {
 
   return {
     client: client as PostgresClient, // a proxy has the type of its target; this one has every member of the connection
-    /** Since when a statement waits and nothing is heard of the server, by the clock of `performance`. */
+    /** Since when a statement waits without a byte from the server, by `performance.now()`. */
     silentSince: (): number | undefined => unanswered.since,
-    /** Whether something was sent that could have ended the transaction, unseen. */
+    /** Whether a statement that is not seen here could have ended the transaction. */
     mayHaveEnded: (): boolean => mayHaveEnded,
-    /** Closes the client; what `fn` did wrong, if anything. One that failed may leave a transaction open. */
+    /** Closes the client. Returns what `fn` did wrong, if anything. A function that failed may leave a transaction open. */
     close: (hasFailed: boolean): CommitFault | undefined => {
       isClosed = true
       for (const [event, forward] of forwards) emitterOf(connection).off(event, forward)
@@ -130,7 +130,7 @@ function isCallback(value: unknown): value is Callback {
   return typeof value === 'function'
 }
 
-/** In the form that was asked for: a promise, or a call back. */
+/** Answers in the form that was asked for: a promise or a callback function. */
 function answer(result: Promise<unknown>, callback: Callback | undefined): Promise<unknown> | undefined {
   if (callback === undefined) {
     result.catch(ignore)
@@ -157,12 +157,12 @@ function ignore(): void {
 
 type Callback = (error: unknown, result?: unknown) => void
 
-/** What was sent on a connection and is not answered yet. */
+/** Counts the statements on a connection that are not answered yet. */
 class Unanswered {
   #count = 0
   #since = 0
 
-  /** By the clock of `performance`: when something was sent or heard last, while an answer is missing. */
+  /** When a byte was sent or received last, by `performance.now()`; undefined while no answer is missing. */
   get since(): number | undefined {
     return this.#count > 0 ? this.#since : undefined
   }
@@ -190,7 +190,7 @@ class Unanswered {
   }
 }
 
-/** Transactions of a library inside ours: savepoints, one in the other, each with a name of its own. */
+/** A library's transactions inside of ours: nested savepoints, each with a name of its own. */
 class Savepoints {
   readonly #send: (text: string) => Promise<unknown>
   #open: readonly string[] = []
@@ -201,12 +201,12 @@ class Savepoints {
     this.#send = send
   }
 
-  /** How many are open, with all that was sent. */
+  /** The number of open savepoints, if all statements that were sent succeed. */
   get depth(): number {
     return this.#open.length
   }
 
-  /** Whether one is open, and a statement that opens or ends one is unanswered: who begins another now does not wait for it. */
+  /** Whether a savepoint is open while a statement that opens or ends one is unanswered: to begin another one now overlaps. */
   get isChanging(): boolean {
     return this.depth > 0 && this.#unanswered > 0
   }
@@ -219,15 +219,15 @@ class Savepoints {
     })
   }
 
-  /** Rejects in a transaction that a failed statement has aborted, where PostgreSQL itself would roll back and report success. */
+  /** Rejects if a failed statement has aborted the transaction: PostgreSQL itself would roll back and report success. */
   commit(): Promise<unknown> {
     const name = this.#close()
     return this.#answer(`RELEASE SAVEPOINT ${name}`, () => {
-      this.#open = [...this.#open, name] // libraries roll back then
+      this.#open = [...this.#open, name] // still open: libraries roll back after a failed COMMIT
     })
   }
 
-  /** Both statements in one message: pg warns of a statement that is sent while another one of its connection waits to be sent. */
+  /** Sends both statements in one message: pg warns if a statement is sent while another one waits to be sent. */
   async rollback(): Promise<unknown> {
     const name = this.#close()
     const results = await this.#answer(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`)

@@ -15,22 +15,22 @@ const hasEndedWithinMs = 2_000
 const inFailedTransaction = '25P02'
 const noTransaction = '25P01'
 const noSuchSavepoint = '3B001'
-const noSuchId = '22023' // of a transaction: the server has not given it yet
+const noSuchId = '22023' // the server has not given this transaction id yet
 
 interface Failure {
   readonly error: unknown
 }
 
-/** What a user's function came to. */
+/** How a user's function ended. */
 interface Ran {
   readonly failure: Failure | undefined
   readonly mayHaveEnded: boolean
 }
 
 /**
- * Runs a user's function and then `settle` in one transaction: both or neither. The function takes as long as it likes, until `closing`
- * is aborted. Rejects with what it threw, or the reason of that signal; with `ERR_CONVERSION_COMMIT_INVALID` where it did what cannot be
- * part of the transaction, or ended it (`isTransactionEnded`); with the coded error of a storage that failed.
+ * Runs a user's function and then `settle` in one transaction: both or neither. The function has no time limit, until `closing` is aborted.
+ * Rejects with the function's error or the reason of `closing`; with `ERR_CONVERSION_COMMIT_INVALID` if the function sent a statement that
+ * cannot be part of the transaction, or ended it (`isTransactionEnded`); with a coded error if the storage failed.
  */
 export async function commitTransaction<T>(
   { commits, connections }: Pick<PostgresParts, 'commits' | 'connections'>,
@@ -47,7 +47,7 @@ export async function commitTransaction<T>(
       id = await commits.inTime(beginCommit(connection))
       ran = await run(connection, effect, { connections, id, closing })
       failure = ran.failure ?? (await leave(connection, commits))
-      // A connection that is lost from here on leaves both or neither: what is recorded of the delivery says which.
+      // If the connection is lost from here on, both are committed or neither is; the delivery's row tells which.
       if (failure === undefined) return commits.inTime(settleAndCommit(connection, settle))
       hasEnded = await hasEndedOn(connection, commits)
       throw failure.error
@@ -61,13 +61,13 @@ export async function commitTransaction<T>(
   }
 }
 
-/** Begins the transaction and gives its id. The savepoint shows, also after a statement has failed, whether it is still the same one. */
+/** Begins the transaction and returns its id. The savepoint shows whether it is still the same transaction, even after a failed statement. */
 async function beginCommit(connection: Queryable): Promise<unknown> {
   const result = await connection.query(`${begin()}; SELECT pg_current_xact_id()::text AS id; SAVEPOINT ${savepoint}`)
   return [result]
     .flat()
     .flatMap(({ rows }) => rows)
-    .find((row) => 'id' in row)?.id // one result a statement
+    .find((row) => 'id' in row)?.id // pg returns one result for each statement
 }
 
 async function run(
@@ -93,12 +93,12 @@ async function run(
     failure = { error }
   }
   const fault = close(failure !== undefined || lost !== undefined)
-  closing.throwIfAborted() // whatever the function came to
+  closing.throwIfAborted() // however the function ended
   if (fault !== undefined) failure = { error: invalidCommit(fault, failure && { cause: failure.error }) }
   return { failure: lost ?? failure, mayHaveEnded: mayHaveEnded() }
 }
 
-/** Settles as the function does, or resolves when the signal is aborted or its connection is lost: the function may never end. */
+/** Settles as the function does. Resolves if the signal is aborted or the connection is lost, since the function may never end then. */
 function endOf(
   run: () => unknown,
   signal: AbortSignal,
@@ -116,7 +116,7 @@ function endOf(
   })
 }
 
-/** Ends the savepoint, after everything that the function sent and did not await. From here on time is limited, as everywhere. */
+/** Releases the savepoint, after the statements that the function did not await. From here on each statement has a time limit. */
 async function leave(connection: Queryable, connections: Connections): Promise<Failure | undefined> {
   try {
     await connections.inTime(connection.query(`RELEASE SAVEPOINT ${savepoint}; ${limits(transactWithinMs)}`))
@@ -133,7 +133,7 @@ async function settleAndCommit<T>(connection: Queryable, settle: (client: Querya
   return result
 }
 
-/** Whether the transaction of a connection is over; undefined where the connection does not say. */
+/** Whether the transaction of a connection is over; undefined if the connection cannot tell. */
 async function hasEndedOn(connection: Queryable, connections: Connections): Promise<boolean | undefined> {
   try {
     await connections.inTime(connection.query(`ROLLBACK TO SAVEPOINT ${savepoint}`), hasEndedWithinMs)
@@ -145,9 +145,9 @@ async function hasEndedOn(connection: Queryable, connections: Connections): Prom
 }
 
 /**
- * Whether a transaction may be committed that the function could have ended and whose connection was lost: asked until the server knows,
- * for as long as a lease. Where the server crashed meanwhile, another transaction can have the same id, and have committed: in doubt it is
- * true, since a delivery that is dead is told to a person, and one that is tried again may pay twice.
+ * Whether a transaction was committed, if the function could have ended it and its connection was lost. Asks until the server knows, for as
+ * long as a lease. After a crash of the server another transaction may have the same id. In doubt the answer is true: a person is told of a
+ * dead delivery, while a repeated one may pay twice.
  */
 async function mayHaveCommitted(connections: Connections, id: unknown): Promise<boolean> {
   for (let asked = 1; asked <= asksOften; asked++) {
@@ -155,8 +155,8 @@ async function mayHaveCommitted(connections: Connections, id: unknown): Promise<
       const { rows } = await connections.query('SELECT pg_xact_status($1::text::xid8) AS status', [id])
       if (rows[0]?.status !== 'in progress') return rows[0]?.status !== 'aborted'
     } catch (error) {
-      if (codeOf(error) === noSuchId) return false // its server crashed, and never wrote it
-      // Otherwise the server is away; nothing can be recorded either.
+      if (codeOf(error) === noSuchId) return false // the server crashed before it wrote the transaction
+      // The server cannot be reached, so nothing can be recorded either.
     }
     await wait(askAgainMs, undefined, { ref: false })
   }
@@ -169,9 +169,8 @@ const answerWithinMs = 5_000
 const ofTransaction = 'FROM pg_stat_activity WHERE backend_xid = $1::text::xid8::xid'
 
 /**
- * Looks after a transaction in which a user's statements take as long as they like. Where one of them waits for the server, and the server
- * waits for us, the network has swallowed something: `onLost` is called, once. The server's side is ended, since its locks would outlive
- * the connection by hours.
+ * Watches a transaction whose statements have no time limit. If a statement waits for the server while the server waits for a statement, the
+ * network has lost a message: `onLost` is called once. The server's session is ended too, since it would keep its locks for hours.
  */
 function watch(
   connections: Connections,
@@ -192,7 +191,7 @@ function watch(
           end(connections, id)
           onLost()
         },
-        () => undefined, // asked again
+        () => undefined, // asked again after the next interval
       )
       .finally(() => {
         isLooking = false
@@ -212,7 +211,7 @@ async function isLost(connections: Connections, id: unknown): Promise<boolean> {
     answerWithinMs,
   )
   const [row] = rows
-  if (row === undefined) return true // it is over there
+  if (row === undefined) return true // the session has ended
   return typeof row.state === 'string' && row.state.startsWith('idle in transaction') && Number(row.ms) > lookMs
 }
 

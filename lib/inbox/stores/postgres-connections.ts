@@ -8,13 +8,13 @@ const rollBackWithinMs = 1_000
 export const transactWithinMs = 10_000
 const readWithinMs = 15_000
 
-/** What was found out of the way to a server. */
+/** What is known of the network to a server. */
 export interface Network {
-  /** By the clock of `performance`: when the newest question was asked that got no answer. */
+  /** When the newest statement was sent that got no answer, by `performance.now()`. */
   lostAt: number
 }
 
-/** What a server that does not answer rejects with. Who asked it may go on where the answer comes after all. */
+/** The error for a server that does not answer in time. */
 class NoAnswer extends Error {
   readonly askedAt: number
 
@@ -25,8 +25,8 @@ class NoAnswer extends Error {
 }
 
 /**
- * The connections of a pool, as far as the inbox uses them. Nothing waits for a server for ever: a network may swallow what a connection
- * sends and tell nobody. A connection that did not answer in time is destroyed, and so are those that have not been heard of since.
+ * The connections of a pool that the inbox uses. Every statement has a time limit, since a network may lose messages without an error. A
+ * connection that does not answer in time is destroyed, and so are the connections that have received nothing since.
  */
 export class Connections implements Queryable {
   readonly #pool: PostgresPool
@@ -35,7 +35,7 @@ export class Connections implements Queryable {
   readonly #network: Network
   readonly #heardAt = new WeakMap<PostgresConnection, number>()
 
-  /** When `closing` is aborted, everything that waits for the server rejects with its reason. Pools of one server share its `network`. */
+  /** When `closing` is aborted, all statements that wait reject with its reason. Pools of one server share `network`. */
   constructor(pool: PostgresPool, closing: AbortSignal, network: Network = { lostAt: -Infinity }) {
     this.#pool = pool
     this.#closing = closing
@@ -47,22 +47,22 @@ export class Connections implements Queryable {
     for (const reject of this.#waiting) reject(this.#closing.reason)
   }
 
-  /** Lets go of the signal, which outlives what could not be opened. */
+  /** Stops listening to `closing`. */
   close(): void {
     this.#closing.removeEventListener('abort', this.#giveUp)
   }
 
-  /** One statement on its own. */
+  /** Sends one statement without a transaction. */
   query(text: string, values?: unknown[], withinMs = readWithinMs) {
     return repeated(() => this.use((connection) => this.inTime(connection.query(text, values), withinMs)))
   }
 
-  /** One statement in a transaction of its own, which says what it needs; sent in one go. */
+  /** Sends one statement in a transaction of its own, with the settings of `begin`, in one message. */
   statement(text: string, values: unknown[], withinMs: number) {
     return repeated(() => this.use((connection) => this.inTime(inOneGo(connection, text, values, withinMs), withinMs)))
   }
 
-  /** Runs a function in a transaction; more than once where it got in the way of another one. */
+  /** Runs a function in a transaction. Runs it again if the server reports a deadlock or a serialization failure. */
   transaction<T>(run: (client: Queryable) => Promise<T>, withinMs = transactWithinMs): Promise<T> {
     return this.readFirst(async (client, begun) => {
       await begun
@@ -70,7 +70,7 @@ export class Connections implements Queryable {
     }, withinMs)
   }
 
-  /** The same for a function that reads first, which saves a round trip: until `begun` has resolved, it sends nothing that writes. */
+  /** Does the same for a function that reads first, with one round trip less: until `begun` resolves, the function must not write. */
   readFirst<T>(
     run: (client: Queryable, begun: Promise<unknown>) => Promise<T>,
     withinMs = transactWithinMs,
@@ -79,8 +79,8 @@ export class Connections implements Queryable {
   }
 
   /**
-   * Takes a connection of the pool. One that failed in an unknown state is not used again, and neither is one that did not answer: its
-   * transaction would go on after a ROLLBACK, statement by statement.
+   * Takes a connection from the pool for a function. A connection that failed in an unknown state, or did not answer, is destroyed: its
+   * later statements would run outside of the transaction.
    */
   async use<T>(use: (connection: PostgresConnection) => Promise<T>): Promise<T> {
     const connection = await this.#connect()
@@ -99,9 +99,9 @@ export class Connections implements Queryable {
     }
   }
 
-  /** What the server answered. Rejects where that takes too long, and where the inbox closes. */
+  /** Resolves with the server's answer. Rejects if that takes too long, or when the inbox closes. */
   async inTime<T>(answer: Promise<T>, withinMs = transactWithinMs): Promise<T> {
-    answer.catch(ignore) // where nobody waits for it any more
+    answer.catch(ignore) // after a timeout nobody handles this rejection
     this.#closing.throwIfAborted()
     const askedAt = performance.now()
     let timer: NodeJS.Timeout | undefined
@@ -119,7 +119,7 @@ export class Connections implements Queryable {
     })
   }
 
-  /** What to fail with where somebody else found that a connection does not answer. */
+  /** The error of a connection that another statement found lost. */
   lost(): Error {
     return new NoAnswer(probeWithinMs, performance.now() - probeWithinMs)
   }
@@ -150,7 +150,7 @@ export class Connections implements Queryable {
     return taken
   }
 
-  /** Where a connection was lost, all may be. One that was never used here is new, or the app has had it for a while. */
+  /** When one connection is lost, others may be too. A connection without a mark is new, or was used by the app. */
   async #isAlive(connection: PostgresConnection): Promise<boolean> {
     if (this.#network.lostAt === -Infinity) return true
     const heardAt = this.#heardAt.get(connection)
@@ -175,9 +175,9 @@ export class Connections implements Queryable {
   }
 }
 
-/** A connection that is lost while a client is taken says so to nobody but us, and its query rejects as well. */
+/** Handles the error event of a lost connection that is taken; its statement rejects as well. */
 function ignore(): void {
-  // Without a listener it would end the process.
+  // Without a listener the event would end the process.
 }
 
 async function inTransaction<T>(
@@ -199,13 +199,13 @@ function inOneGo(connection: Queryable, text: string, values: unknown[], withinM
     const [, result] = await Promise.all([
       client.query(begin({ withinMs })),
       client.query(text, values),
-      client.query('COMMIT'), // of a statement that failed it is a ROLLBACK
+      client.query('COMMIT'), // after a failed statement the server treats COMMIT as ROLLBACK
     ])
     return result
   })
 }
 
-/** SQLSTATE codes of what may be repeated: a serialization failure, and a deadlock. */
+/** SQLSTATE codes after which a transaction is repeated: a serialization failure, and a deadlock. */
 const repeatable: readonly unknown[] = ['40001', '40P01']
 const repeatsOften = 5
 const repeatAfterMs = 20
@@ -222,17 +222,17 @@ async function repeated<T>(run: () => Promise<T>): Promise<T> {
 }
 
 /*
- * What every transaction of ours needs, whatever the database has as its default. It ends with the transaction: the app's own statements,
- * and whoever shares the session behind a pooler, keep their defaults. None of it takes a round trip more.
+ * The settings of every transaction of ours, whatever the defaults of the database. They end with the transaction, so that the app's own
+ * statements, and other users of the session behind a pooler, keep their defaults. They take no further round trip.
  */
 
-/** Others commit between our statements, and what they commit counts. */
+/** Each statement sees what others have committed before it. */
 const isolation = 'ISOLATION LEVEL READ COMMITTED'
 
-/** What is answered is on the disk. A server that waits for more, or a session that wants less of its standbys, stays as it is. */
+/** A commit is on the disk when it is answered. A stricter setting, for standbys, stays as it is. */
 const durable = `CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END`
 
-/** The server ends the transaction of a client that is gone, and frees its locks: it may not have heard that the connection is. */
+/** The server ends the transaction of a client that is gone, and frees its locks, even if no message says that the client is gone. */
 export function limits(withinMs: number): string {
   return `SELECT ${limit(withinMs)}`
 }
@@ -242,12 +242,12 @@ function limit(withinMs: number): string {
   return `set_config('idle_in_transaction_session_timeout', '${ms}', true), set_config('statement_timeout', '${ms}', true)`
 }
 
-/** Begins a transaction of ours; without a time where it runs what a user sends. */
+/** Begins a transaction of ours. Without a time limit for a transaction that runs a user's statements. */
 export function begin({ withinMs }: { readonly withinMs?: number } = {}): string {
   return `BEGIN ${isolation}; SELECT ${durable}${withinMs === undefined ? '' : `, ${limit(withinMs)}`}`
 }
 
-/** A statement of pg-boss, or several, that has no parameters, also where it begins a transaction of its own. */
+/** Puts the settings before statements of pg-boss without parameters, which may begin a transaction of their own. */
 export function readCommitted(text: string): string {
   return `SET TRANSACTION ${isolation}; ${text}`
 }
@@ -256,7 +256,7 @@ export function isClosedError(error: unknown): boolean {
   return isConversionWebhookError(error) && error.code === 'ERR_CONVERSION_INBOX_CLOSED'
 }
 
-/** What is behind a coded error. */
+/** The cause of a coded error. */
 export function causeOf(error: unknown): unknown {
   return isConversionWebhookError(error) && error.cause !== undefined ? error.cause : error
 }

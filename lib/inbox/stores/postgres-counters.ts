@@ -4,26 +4,26 @@ import type { Queryable } from './postgres-client.js'
 import { text, toDailyCount } from './rows.js'
 import type { Outcome } from '../vocabulary.js'
 
-/** Slots of processes, for what they commit in groups; the others are for transactions that run beside those. */
+/** The number of slots that processes use for their grouped commits; the other slots are for transactions beside those. */
 const groupSlots = 16
 const allSlots = 64
 
-/** Where a statement counts by itself what it removed. One for all: two of them in a transaction lock nothing in another order. */
+/** The slot of statements that count what they remove. There is one, so that two transactions lock rows in the same order. */
 const slotOfRemoved = allSlots
 
-/** Where a process counts what it commits in groups. */
+/** The slot of a process for its grouped commits. */
 export function slotOfGroup(): number {
   return Math.floor(Math.random() * groupSlots)
 }
 
-/** Where a transaction of its own counts: many run at a time, and those with one slot wait for one another's end. */
+/** A slot for a single transaction. Many run at a time, and those with the same slot wait for each other. */
 export function slotOfOne(): number {
   return groupSlots + Math.floor(Math.random() * (allSlots - groupSlots))
 }
 
 /**
- * What is counted in the transaction that changes it, so that nobody has to count rows. A counter has several rows, so that transactions
- * seldom wait for one another; one of them may be negative.
+ * Counts changes in their own transactions, so that nobody has to count rows. A counter is the sum of several rows, the slots, so that
+ * transactions seldom wait for each other. A single row may be negative.
  */
 export class PostgresCounters {
   readonly #schema: string
@@ -32,7 +32,7 @@ export class PostgresCounters {
     this.#schema = schema
   }
 
-  /** All rows in one statement and in one order, so that no two transactions wait for each other. */
+  /** Writes all rows in one statement and in one order, so that two transactions cannot deadlock. */
   async add(client: Queryable, { sums, days }: Tally, slot: number): Promise<void> {
     if (sums.length === 0 && days.length === 0) return
     await client.query(
@@ -79,7 +79,7 @@ export class PostgresCounters {
     return rows.map(toDailyCount)
   }
 
-  /** All of them, by name. */
+  /** All counters by name. */
   async read(client: Queryable): Promise<ReadonlyMap<string, number>> {
     const { rows } = await client.query(`SELECT name, sum(value) AS value FROM ${this.#schema}.counters GROUP BY name`)
     return new Map(rows.map(({ name, value }) => [text(name), Number(value)]))

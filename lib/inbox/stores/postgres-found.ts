@@ -10,10 +10,10 @@ import { holderOf, holdersBy, type Holder, type Holders } from '../reservation.j
 type AnyChange = Pick<Change<unknown>, 'claim' | 'callback' | 'order' | 'quarantined'>
 type CallbackKey = NonNullable<AnyChange['callback']>
 
-/** What one transaction read for all of its changes, and what they leave of it. */
+/** What one transaction read for all of its changes, and what the changes made of it. */
 export class PostgresFound {
   readonly #before = new Map<string, ClaimRecord>()
-  /** As the changes so far leave them. */
+  /** Claims as the changes until now left them. */
   readonly #after = new Map<string, ClaimRecord>()
   /** The ids of the claims of each identity. */
   readonly #claims = new Map<string, Set<string>>()
@@ -23,7 +23,7 @@ export class PostgresFound {
   /** The callbacks in quarantine as they were found. */
   readonly kept: ReadonlyMap<string, QuarantinedCallback>
   readonly quarantined: Map<string, QuarantinedCallback>
-  /** By order, the claim that was given it. */
+  /** The orders that the changes reserved, each with its claim. */
   readonly reserved = new Map<string, string>()
 
   private constructor(kept: ReadonlyMap<string, QuarantinedCallback>) {
@@ -31,7 +31,7 @@ export class PostgresFound {
     this.quarantined = new Map(kept)
   }
 
-  /** Locks everything that the changes are about, in an order that all processes keep, and reads it. */
+  /** Locks everything that the changes need, in the same order in all processes, and reads it. */
   static async read(
     client: Queryable,
     rows: PostgresRows,
@@ -43,7 +43,7 @@ export class PostgresFound {
     const orders = changes.map(({ order }) => order).filter((order) => order !== undefined)
     const ids = changes.map(({ quarantined }) => quarantined).filter((id) => id !== undefined)
     const identities = callbacks.map(({ identity }) => identity)
-    // Sent at once, and answered in this order: what is read is read under the lock.
+    // Sent at once and answered in this order, so that the reads happen under the lock.
     const [, kept, records, holders] = await Promise.all([
       rows.lock(client, [...claims, ...identities, ...orders, ...ids], claims),
       quarantine.lock(client, ids),
@@ -58,7 +58,7 @@ export class PostgresFound {
     return found
   }
 
-  /** Who has the orders of all claims so far. */
+  /** Reads which claims have the orders of all claims that were read. */
   async #readHolders(client: Queryable, rows: PostgresRows): Promise<void> {
     const wanted = new Set([...this.#before.values()].flatMap(ordersOf))
     const unknown = [...wanted].filter((order) => !this.#asked.has(order))
@@ -77,7 +77,7 @@ export class PostgresFound {
     }
   }
 
-  /** Most callbacks are about something new, or say the same as the first claim: then nobody else matters but the one that has the order. */
+  /** Most callbacks are new, or of the people of the first claim: then only the claim that has the order is needed besides. */
   async #readRivals(client: Queryable, rows: PostgresRows, callbacks: readonly CallbackKey[]): Promise<void> {
     const ids = new Set<string>()
     const saysMore = callbacks.filter(
@@ -88,15 +88,15 @@ export class PostgresFound {
       if (!this.#before.has(identity)) continue
       const holder = this.#holders.get(identity)
       if (holder) ids.add(holder.claim)
-      if (!searched.has(identity)) continue // else a change before may leave the first claim with other people
-      // Each change before may leave one that does not contradict any longer with people that do.
+      if (!searched.has(identity)) continue // an earlier change may have given the first claim other people
+      // Each earlier change may have given one more claim people that contradict.
       const agreeing = 1 + callbacks.filter((other) => other.identity === identity).length
       for (const id of await rows.rivals(client, identity, people, agreeing)) ids.add(id)
     }
     const unknown = [...ids].filter((id) => !this.#before.has(id))
     const identities = new Set(callbacks.map(({ identity }) => identity))
     const records = [...(await rows.records(client, unknown)).values()]
-    this.#addRecords(records.filter(({ identity }) => identities.has(identity))) // others have the order under another spelling, and are not locked
+    this.#addRecords(records.filter(({ identity }) => identities.has(identity))) // a claim of another identity has the order under another spelling, and is not locked
   }
 
   find(change: AnyChange): Found {
@@ -113,7 +113,7 @@ export class PostgresFound {
     return { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
   }
 
-  /** What a change leaves. */
+  /** Remembers what a change made. */
   put({ record, reserved = [], quarantined }: Changed<unknown>): void {
     if (record) {
       this.#put(record)

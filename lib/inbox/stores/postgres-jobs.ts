@@ -6,21 +6,21 @@ import { deliveryId, isRunning, keyOf, type ClaimRecord } from '../records.js'
 import type { Written } from './postgres-rows.js'
 
 const queue = 'deliveries'
-/** A process whose jobs have not been touched for so long is gone; pg-boss looks every ten seconds, and we touch every five. */
+/** Seconds without a touch after which the process of a job counts as gone. pg-boss checks every ten seconds; a process touches every five. */
 const heartbeatSeconds = 20
 const superviseSeconds = 10
-/** A lease must be renewed in time, and what waits is to be looked for again soon. */
+/** Time limit of a statement about jobs: a lease must be renewed in time. */
 const quickWithinMs = 5_000
 const maintainWithinMs = 20_000
 const buildWithinMs = 3_600_000
-/** The server adds delays to the time at which the transaction began: none is to be over too early, which costs another transaction. */
+/** Added to delays. The server adds a delay to the start of the transaction, and a job that comes too early costs one more transaction. */
 const spareMs = 20
-/** What a process had no slot for goes first, since it has had its turn. */
+/** The priority of a delivery for which a process had no slot: it has waited for its turn once already. */
 const priorities = { returned: 2, fresh: 1, repeated: 0 } as const
 const repeatedEvery = 4
 const yearSeconds = 365 * 86_400
 
-/** So many deliveries that are new share a job: more cost less, and are more often handed on by a process that has not enough slots. */
+/** How many new deliveries share a job. More cost less, but a process with too few slots must pass more of them on. */
 const deliveriesPerJob = 5
 
 interface JobData {
@@ -30,14 +30,14 @@ interface JobData {
 
 export interface WakeUp {
   readonly deliveryId: string
-  /** From now on. */
+  /** Milliseconds from now. */
   readonly delayMs: number
   readonly kind: keyof typeof priorities
 }
 
 /**
- * The jobs of pg-boss. They are wake-ups only: which deliveries there are, and what state they are in, our own tables say. A job is made
- * and completed in the transaction that changes the delivery.
+ * The jobs of pg-boss. A job only wakes a process: our own tables hold the deliveries and their states. A job is made and completed in the
+ * transaction that changes its deliveries.
  */
 export class PostgresJobs {
   readonly #boss: PgBoss
@@ -46,7 +46,7 @@ export class PostgresJobs {
   readonly leases = new Leases()
   #fetched = 0
   #isMoreThere = false
-  /** How many deliveries the jobs had that were fetched last. */
+  /** How many deliveries the last fetched jobs had, on average. */
   #perJob = deliveriesPerJob
 
   constructor(Boss: typeof PgBoss, connections: Connections, schema: string, onError: (error: unknown) => void) {
@@ -72,14 +72,14 @@ export class PostgresJobs {
       retryLimit: 1_000_000_000, // attempts are counted in our rows: a job must never fail for good
       retryDelay: 0,
       expireInSeconds: 23 * 3_600,
-      retentionSeconds: 10 * yearSeconds, // an unfetched job is not to vanish
+      retentionSeconds: 10 * yearSeconds, // pg-boss must not delete a job that was not fetched
       deleteAfterSeconds: 300,
     }
     if (await this.#boss.getQueue(queue)) await this.#boss.updateQueue(queue, options)
     else await this.#boss.createQueue(queue, { ...options, policy: 'standard' })
   }
 
-  /** Makes jobs in a transaction, and tells all processes at its end. */
+  /** Makes jobs in a transaction, and notifies all processes at its end. */
   async insert(client: Queryable, wakeUps: readonly WakeUp[]): Promise<void> {
     if (wakeUps.length === 0) return
     const jobs = jobsFor(wakeUps).map(({ deliveryIds, delayMs, kind }) => ({
@@ -97,8 +97,8 @@ export class PostgresJobs {
   }
 
   /**
-   * What is new goes first: it would wait for hours behind thousands that fail again and again. Where more is there than can be taken,
-   * those come first every fourth time.
+   * Fetches new deliveries first: they would wait for hours behind thousands that fail again and again. If there are more jobs than slots,
+   * every fourth fetch takes the retries first.
    */
   async fetch(limit: number): Promise<readonly Ticket[]> {
     const isTheirTurn = this.#isMoreThere && ++this.#fetched % repeatedEvery === 0
@@ -107,9 +107,9 @@ export class PostgresJobs {
     const batchSize = Math.ceil(left / this.#perJob)
     const others = batchSize > 0 ? await this.#fetch({ batchSize }) : []
     const tickets = [...repeated, ...others].flat()
-    for (const ticket of tickets) this.leases.add(ticket) // at last: what reaches nobody, as the second fetch fails, is not to stay leased
+    for (const ticket of tickets) this.leases.add(ticket) // after both fetches: if the second fails, the jobs of the first must not stay leased
     this.#isMoreThere = others.length === batchSize
-    // Too many come back to the queue, and too few take another look.
+    // Too many would be passed on to the queue, and too few need another fetch.
     if (others.length > 0) this.#perJob = Math.max(others.flat().length / others.length, this.#perJob / 2)
     return tickets
   }
@@ -125,14 +125,14 @@ export class PostgresJobs {
     )
   }
 
-  /** Ends the jobs that are over with these owners, in a transaction; what another process has got meanwhile stays. */
+  /** Completes the jobs whose last tickets are these owners', in a transaction. A job that another process has fetched meanwhile stays. */
   async complete(client: Queryable, owners: readonly string[]): Promise<readonly Lease[]> {
     const jobs = this.leases.overWith(owners)
     if (jobs.length > 0) await this.#boss.complete(queue, [...jobs], null, { db: adapter(client) })
     return jobs
   }
 
-  /** Ends the jobs that were over with two transactions at a time, so that neither has ended them. Apart, since both would wait for the other. */
+  /** Completes jobs whose last two tickets ended in two transactions at a time, so that neither completed them. A separate transaction, since the two would wait for each other. */
   async completeLeft(): Promise<void> {
     const { left } = this.leases
     if (left.length === 0) return
@@ -140,16 +140,15 @@ export class PostgresJobs {
     this.leases.end([], left)
   }
 
-  /** Renews the lease of everything that is ours. */
+  /** Renews the leases of this process. */
   async touch(): Promise<void> {
     const { all } = this.leases
     if (all.length > 0) await this.#boss.touch(queue, [...all], { db: this.#quick })
   }
 
   /**
-   * Makes jobs for deliveries that lost theirs: those that are due and wait, and those whose attempt has no job. Both happen only to a
-   * queue that somebody emptied, or to a row that was changed by hand; and the first where the server's clock was ahead for a moment as it
-   * made the job, or behind as the job came.
+   * Makes jobs for deliveries without one: those that are due, and those whose attempt has no job. That happens if somebody emptied the queue
+   * or changed a row by hand; for due deliveries also if the server's clock jumped while the job was made or fetched.
    */
   async reconcile(client: Queryable, now: number): Promise<void> {
     const overdueMs = 10_000
@@ -177,7 +176,7 @@ export class PostgresJobs {
     await this.#boss.insert(queue, lost)
   }
 
-  /** After the server's clock went back: what waits for its next try comes earlier by as much. A date stays what it is. */
+  /** Called after the server's clock was set back: moves retries back by as much. Dates of `confirm` stay. */
   async pull(connections: Connections, ms: number, now: number): Promise<void> {
     await connections.transaction((client) =>
       client.query(
@@ -201,7 +200,7 @@ interface Batch extends Pick<WakeUp, 'delayMs' | 'kind'> {
   readonly deliveryIds: readonly string[]
 }
 
-/** What is due shares jobs, and what waits for its time has one each. Pure. */
+/** Due deliveries share jobs; a delivery that waits for its time has a job of its own. Pure. */
 function jobsFor(wakeUps: readonly WakeUp[]): readonly Batch[] {
   const batches: Batch[] = []
   const due = new Map<WakeUp['kind'], string[]>()
@@ -218,10 +217,10 @@ function jobsFor(wakeUps: readonly WakeUp[]): readonly Batch[] {
   return batches
 }
 
-/** A statement of pg-boss outside of our transactions. */
+/** Runs a statement of pg-boss outside of our transactions. */
 async function run(connections: Connections, withinMs: number, text: string, values: unknown[] = []) {
   if (values.length > 0) return connections.statement(text, values, withinMs)
-  // It builds an index beside what goes on: in no transaction, and that may take long.
+  // CREATE INDEX CONCURRENTLY runs in no transaction, and may take long.
   if (/\bCONCURRENTLY\b/i.test(text)) return connections.query(text, [], buildWithinMs)
   const [, ...results] = [await connections.query(readCommitted(text), [], withinMs)].flat() // one result a statement
   return { rows: results.flatMap(({ rows }) => rows) }
@@ -231,9 +230,9 @@ function adapter(client: Queryable) {
   return { executeSql: (text: string, values?: unknown[]) => client.query(text, values) }
 }
 
-/* Which jobs a transaction makes and ends, told from what it changed. Pure. */
+/* Decides which jobs a transaction makes and completes, from what it changed. Pure. */
 
-/** Owners whose attempt ended in these changes, and those of `served` that do not run: candidates and attempts of which nothing is left. */
+/** Owners whose attempt ended in these changes, and those in `served` under which nothing runs. */
 export function endedOwners(written: readonly Written[], served: readonly string[]): readonly string[] {
   const running = new Set(written.flatMap(({ after }) => ownersIn(after)))
   const before = written.flatMap((each) => (each.before ? ownersIn(each.before) : []))
@@ -241,8 +240,8 @@ export function endedOwners(written: readonly Written[], served: readonly string
 }
 
 /**
- * Whom to wake: what is new or is to be tried at another time; what had to wait for a sibling that ran; and what a candidate came for
- * in vain (`unused`, ids of deliveries), so that nothing that waits is without a job.
+ * The deliveries that need a job: new ones, and those with a new time; those that waited while another delivery of their claim ran; and those
+ * whose candidate could not be used (`unused`, ids of deliveries). So no waiting delivery is without a job.
  */
 export function wakeUpsFor(written: readonly Written[], unused: readonly string[], now: number): readonly WakeUp[] {
   const cameInVain = new Set(unused)

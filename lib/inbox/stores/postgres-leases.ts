@@ -1,4 +1,4 @@
-/** A job of pg-boss that this process has fetched: the right to run its deliveries until they are done or this process falls silent. */
+/** A job of pg-boss that this process has fetched. The process may run the job's deliveries as long as it renews the lease. */
 export interface Lease {
   readonly id: string
   readonly retryCount: number
@@ -9,7 +9,7 @@ export interface Ticket extends Lease {
   /** The place of the delivery in its job. */
   readonly index: number
   readonly deliveryId: string
-  /** An attempt that has no job any more, and whose delivery is to be taken over. */
+  /** An attempt without a job, whose delivery is to be taken over. */
   readonly orphan?: string | undefined
 }
 
@@ -24,8 +24,8 @@ function leaseOf(owner: string): Lease {
 }
 
 /**
- * Whether the process of an attempt fell silent before a ticket was fetched: the same job came again since, or the attempt has no job any
- * more. A ticket that is looked at late says nothing of later ones. Pure.
+ * Whether the process of an attempt was gone when a ticket was fetched: the same job was fetched again since, or the attempt has no job any
+ * more. Says nothing of attempts that started after the ticket was fetched. Pure.
  */
 export function isLapsedBefore(
   { id, retryCount, orphan }: Omit<Ticket, 'deliveryId' | 'index'>,
@@ -36,11 +36,11 @@ export function isLapsedBefore(
 }
 
 interface Leased extends Lease {
-  /** The owners of its tickets that are not over. */
+  /** The owners of its unfinished tickets. */
   readonly open: Set<string>
 }
 
-/** The jobs that are this process's own, until each of their tickets is over and they are completed. */
+/** The jobs that this process has leased, until all of their tickets are finished and the jobs are completed. */
 export class Leases {
   readonly #jobs = new Map<string, Leased>()
   readonly #tickets = new Map<string, Ticket>()
@@ -49,7 +49,7 @@ export class Leases {
     return [...this.#jobs.values()]
   }
 
-  /** Jobs whose last tickets were over in two transactions at a time, so that neither has completed them. */
+  /** Jobs whose last tickets ended in two transactions at a time, so that neither completed them. */
   get left(): readonly Lease[] {
     return [...this.#jobs.values()].filter(({ open }) => open.size === 0)
   }
@@ -67,7 +67,7 @@ export class Leases {
     return this.#tickets.get(owner)
   }
 
-  /** The jobs that are over when these owners are. */
+  /** The jobs whose last tickets are these owners'. */
   overWith(owners: readonly string[]): readonly Lease[] {
     const ending = new Set(owners)
     const jobs = new Set(owners.map((owner) => this.#jobs.get(keyOf(leaseOf(owner)))))
@@ -76,7 +76,7 @@ export class Leases {
       .filter(({ open }) => [...open].every((each) => ending.has(each)))
   }
 
-  /** After the transaction in which they ended, and `completed` was what it completed. */
+  /** Called after the commit of the transaction in which these owners ended; `completed` are the jobs that it completed. */
   end(owners: readonly string[], completed: readonly Lease[]): void {
     for (const owner of owners) {
       this.#tickets.delete(owner)

@@ -5,8 +5,8 @@ const lookMs = 10_000
 const answerWithinMs = 5_000
 
 /**
- * Listens for what other processes make, on a connection of its own, since a notification comes to the session that listens. The connection
- * is made again whenever it is lost; a network that swallows it tells nobody, so it is asked for a sign of life.
+ * Listens for notifications of other processes, on a connection of its own, since a notification comes to the session that listens. A lost
+ * connection is replaced. A network may lose a connection without an error, so the connection is checked by a statement.
  */
 export class PostgresListener {
   readonly #connect: () => Pg.Client
@@ -33,7 +33,7 @@ export class PostgresListener {
     try {
       await inTime(client.connect())
       await inTime(client.query('LISTEN conversion_webhook'))
-      this.#wake() // what was made while nobody listened
+      this.#wake() // for notifications that were sent while no connection listened
       this.#lookLater(client)
     } catch {
       lost()
@@ -82,12 +82,12 @@ async function inTime(answer: Promise<unknown>): Promise<void> {
   })
 }
 
-/** At once: a client that waits for an answer does not say good-bye first, which would take for ever where nobody hears it. */
+/** Destroys a connection at once: `end()` would wait for answers, which may never come. */
 function destroy(client: Pg.Client): void {
   client.query('SELECT 1').catch(ignore)
   client.end().catch(ignore)
 }
 
 function ignore(): void {
-  // The connection is of no use any more.
+  // The connection is discarded anyway.
 }

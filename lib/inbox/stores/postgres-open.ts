@@ -13,7 +13,7 @@ import { PostgresRows } from './postgres-rows.js'
 import { migrate } from './postgres-schema.js'
 
 const connectWithinMs = 5_000
-/** The operating system asks after a connection on which nothing comes for so long. */
+/** Milliseconds without data after which the operating system checks a connection (TCP keep-alive). */
 const keepAliveMs = 10_000
 const migrateWithinMs = 120_000
 const endWithinMs = 300
@@ -22,15 +22,15 @@ const maxCommits = 20
 
 export interface PostgresParts {
   readonly connections: Connections
-  /** Those that functions of `commit` are given. */
+  /** The connections for functions of `commit`. */
   readonly commits: Connections
   readonly rows: PostgresRows
   readonly quarantine: PostgresQuarantine
   readonly jobs: PostgresJobs
   readonly clock: ServerClock
-  /** Tells when another process may have made a job. Resolves when it listens. */
+  /** Calls a function when another process may have made a job. Resolves when it listens. */
   readonly listen: (wake: () => void) => Promise<void>
-  /** Lets go of everything that was made for the store. */
+  /** Closes everything that was opened for the store. */
   close(): Promise<void>
 }
 
@@ -38,12 +38,12 @@ export interface PostgresOptions {
   readonly connectionString?: string | undefined
   readonly pool?: PostgresPool | undefined
   readonly schema: string
-  /** What its quarantine may take. */
+  /** The budget of the quarantine. */
   readonly quarantineBudget: Size
   readonly onError: (error: unknown) => void
 }
 
-/** The optional peers, loaded when the inbox is made. Throws `ERR_CONVERSION_DRIVER_MISSING` and `ERR_CONVERSION_NODE_UNSUPPORTED`. */
+/** Loads the optional peers when the inbox is made. Throws `ERR_CONVERSION_DRIVER_MISSING` and `ERR_CONVERSION_NODE_UNSUPPORTED`. */
 export function requireDrivers() {
   try {
     const pg = require('pg') as typeof Pg
@@ -59,7 +59,7 @@ export function requireDrivers() {
   }
 }
 
-/** Connects, brings the tables up to date and starts the jobs. What waits for the server stops waiting when `closing` is aborted. */
+/** Connects, brings the tables up to date and starts the jobs. Rejects when `closing` is aborted. */
 export async function openPostgres(
   { pg, PgBoss }: ReturnType<typeof requireDrivers>,
   { connectionString, pool: given, schema, quarantineBudget, onError }: PostgresOptions,
@@ -76,7 +76,7 @@ export async function openPostgres(
   const own: PostgresPool[] = []
   function makePool(options: Pg.PoolConfig): PostgresPool {
     const pool = new pg.Pool({ ...ownOptions, ...options }) as unknown as PostgresPool
-    // A connection that is lost while nobody uses it is replaced with the next query.
+    // The next query replaces an idle connection that was lost.
     pool.on('error', () => undefined)
     own.push(pool)
     return pool
@@ -100,12 +100,12 @@ export async function openPostgres(
     await settlesWithin(endWithinMs, Promise.all(own.map((pool) => pool.end())))
     connections.close()
     commits.close()
-    for (const socket of sockets) socket.destroy() // a server that is not heard of does not say good-bye
+    for (const socket of sockets) socket.destroy() // a server that cannot be reached never answers `end()`
   }
 
   async function listen(wake: () => void): Promise<void> {
     if (isClosed) return
-    const options = given ? optionsOf(given) : ownOptions // no copy, which would lose a password: a pool hides it
+    const options = given ? optionsOf(given) : ownOptions // no copy: a pool hides the password from copies
     listener = new PostgresListener(() => new pg.Client(options), wake)
     await listener.start()
   }
@@ -137,17 +137,17 @@ function socketIn(sockets: Set<Socket>): Socket {
   return socket
 }
 
-/** What a pool of the package pg was made with. */
+/** The options of a pool of the package pg. */
 function optionsOf(pool: PostgresPool): Pg.ClientConfig {
   return 'options' in pool && typeof pool.options === 'object' ? (pool.options as Pg.ClientConfig) : {}
 }
 
-/** A measurement that took longer says too little. */
+/** A measurement of the clock that took longer is not exact enough. */
 const maxRoundTripMs = 2_000
 
 /**
- * The server's clock, which deliveries are due by. Between two measurements it goes on by the monotonic clock of this process: a step of
- * the process's own wall clock changes nothing.
+ * The server's clock, by which deliveries are due. Between two measurements it is computed by the monotonic clock of this process, so that a
+ * step of the process's wall clock changes nothing.
  */
 class ServerClock {
   #serverAt = Date.now()
@@ -156,7 +156,7 @@ class ServerClock {
 
   readonly now = (): number => Math.round(this.#serverAt + performance.now() - this.#measuredAt)
 
-  /** Asks the server. Milliseconds by which its clock was stepped since it was asked before; 0 the first time. */
+  /** Asks the server. Returns the milliseconds by which its clock was stepped since the last call; 0 the first time. */
   async measure(client: Queryable): Promise<number> {
     const askedAt = performance.now()
     const { rows } = await client.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now')
@@ -172,7 +172,7 @@ class ServerClock {
   }
 }
 
-/** A socket that writes what pg sends in one turn at once: pg corks it for each statement, and would write each of a pipeline alone. */
+/** A socket that writes everything that pg sends in one turn in one piece: pg itself would write each statement of a pipeline alone. */
 class TurnSocket extends Socket {
   #isCorked = false
 

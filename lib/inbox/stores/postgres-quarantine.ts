@@ -45,7 +45,7 @@ export class PostgresQuarantine {
     return rows.map(toQuarantined).find((found) => !isTooOld(found, Date.now()))
   }
 
-  /** Finds rows and locks them, so that they do not give way before the end of the transaction; removes them where they are too old. */
+  /** Finds and locks rows, so that nobody removes them before the end of the transaction. Removes rows that are too old. */
   async lock(client: Queryable, ids: readonly string[]): Promise<Map<string, QuarantinedCallback>> {
     if (ids.length === 0) return new Map()
     const { rows } = await client.query(`SELECT * FROM ${this.#table} WHERE id = ANY($1) ORDER BY id FOR UPDATE`, [ids])
@@ -58,7 +58,7 @@ export class PostgresQuarantine {
     return found
   }
 
-  /** Keeps or counts conflicts, whose identities are locked, and writes what became of the rows that were found. */
+  /** Keeps or counts conflicts, whose identities are locked, and writes the changes of the rows that were found. */
   async write(
     client: Queryable,
     found: Rows,
@@ -97,7 +97,7 @@ export class PostgresQuarantine {
     if (due.length > 0) await this.#limit(client, due, tally)
   }
 
-  /** Removes what is too old or too much, once an hour, whatever was added. */
+  /** Removes old rows, and those beyond the budget, once an hour, even if nothing was added. */
   async limitHourly(connections: Connections): Promise<void> {
     if (!this.#watch.isHourOver(performance.now())) return
     await connections.transaction(async (client) => {
@@ -107,14 +107,14 @@ export class PostgresQuarantine {
     })
   }
 
-  /** By one process at a time: two would remove twice as much. Another one looks with its next row. Waits for no lock. */
+  /** Runs in one process at a time, since two would remove twice as much. Other processes skip it without waiting. */
   async #limit(client: Queryable, kinds: readonly QuarantineKind[], tally: Tally): Promise<void> {
     const name = `conversion-webhook ${this.#table}`
     const { rows } = await client.query('SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked', [name])
     if (rows[0]?.locked !== true) return
     const counters = await this.#counters.read(client)
     for (const kind of kinds) {
-      // What this transaction adds is in no counter yet.
+      // The counters do not hold yet what this transaction adds.
       const size = sizeIn(counters, kind, tally)
       const oldest = await client.query(
         `SELECT number, received_at, bytes FROM ${this.#table} WHERE kind = $1 AND state <> 'waiting'
@@ -123,7 +123,7 @@ export class PostgresQuarantine {
       )
       const { numbers, size: left } = givingWay(size, oldest.rows.map(toOldRow), this.budget, Date.now())
       if (numbers.length > 0) {
-        // What is locked is just being replayed.
+        // Skips locked rows: somebody replays them.
         const gone = await client.query(
           `DELETE FROM ${this.#table} WHERE number IN (SELECT number FROM ${this.#table}
            WHERE number = ANY($1) AND state <> 'waiting' FOR UPDATE SKIP LOCKED) RETURNING bytes`,
@@ -169,7 +169,7 @@ export class PostgresQuarantine {
       limit,
     })
     if (found === undefined) return []
-    // Apart, since what is found by keys is little, and PostgreSQL guesses that it is much.
+    // A subquery of its own: keys find few rows, though PostgreSQL expects many.
     const sought = `WITH sought AS MATERIALIZED (SELECT number, id, scope, state, received_at FROM ${this.#table} WHERE keys @> ARRAY[${keys.join()}]::bigint[])`
     const { rows } = await client.query(
       `${isSought ? sought : ''} SELECT q.* FROM (${withNumbers(found)}) AS found JOIN ${this.#table} q ON q.number = found.number

@@ -16,7 +16,7 @@ import type { PostgresParts } from './postgres-open.js'
 import type { Outcome } from '../vocabulary.js'
 import type { Holders } from '../reservation.js'
 
-/** What is read of the inbox in PostgreSQL outside of its transactions. */
+/** The reads of the inbox outside of its transactions. */
 export abstract class PostgresReads {
   protected abstract parts(): Promise<PostgresParts>
 
@@ -98,6 +98,6 @@ export abstract class PostgresReads {
   }
 
   scrub(): Promise<void> {
-    return Promise.resolve() // no query shows what was overwritten; vacuum and backups are the server's
+    return Promise.resolve() // no query shows overwritten data; vacuum and backups are the server's task
   }
 }

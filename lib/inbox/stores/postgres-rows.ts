@@ -27,12 +27,12 @@ export interface Written {
   readonly after: ClaimRecord
 }
 
-/** As the index on what prune looks for spells it. */
+/** The condition of prune, spelt as its partial index spells it. */
 const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL`
 
 const unheld = 'held_until IS NULL AND holds = 0'
 
-/** The statements of the PostgreSQL store, and what their rows mean. */
+/** Reads and writes claims with their deliveries. */
 export class PostgresRows {
   readonly counters: PostgresCounters
   readonly #schema: string
@@ -43,9 +43,9 @@ export class PostgresRows {
   }
 
   /**
-   * Locks identities, by the ids of claims too, and refused callbacks, in an order that all processes keep, whether they are recorded already
-   * or not; and the orders that were reserved for some claims. What is reserved for them while this waits is for an attempt that runs then,
-   * so that nothing of the claim is taken up.
+   * Locks identities (also given by the id of a claim) and refused callbacks, recorded or not, and the orders that are reserved for some claims,
+   * in the same order in all processes. An order that is reserved for one of the claims while this waits needs no lock: the attempt that
+   * reserves it runs then, so that no delivery of the claim is claimed.
    */
   async lock(client: Queryable, ids: readonly string[], claims: readonly string[]): Promise<void> {
     if (ids.length === 0) return
@@ -67,7 +67,7 @@ export class PostgresRows {
 
   async #records<Made>(client: Queryable, ids: readonly string[], make: MakeRecord<Made>): Promise<Map<string, Made>> {
     if (ids.length === 0) return new Map()
-    // Of columns that both have, those of the claim count.
+    // Columns of the claim come last, so that they win over those of the delivery with the same name.
     const joined = `SELECT d.*, c.* FROM ${this.#schema}.claims c LEFT JOIN ${this.#schema}.deliveries d ON d.claim = c.id WHERE c.id = key`
     const { rows } = await client.query(`${eachOf(joined, 'unnest($1::text[])')} ORDER BY sequence`, [
       [...new Set(ids)],
@@ -120,7 +120,7 @@ export class PostgresRows {
     return idsOf(rows)
   }
 
-  /** Who has some orders, and those of some claims. */
+  /** Which claims have these orders, and the orders of these claims. */
   async holders(client: Queryable, orders: readonly string[], claims: readonly string[] = []): Promise<Holders> {
     if (orders.length === 0 && claims.length === 0) return new Map()
     const ofClaims = eachOf(
@@ -148,7 +148,7 @@ export class PostgresRows {
     )
   }
 
-  /** Writes what changed, all records in one statement a table. */
+  /** Writes changed records, with one statement for each table. */
   async write(client: Queryable, changes: readonly Written[]): Promise<void> {
     const claims: ClaimRecord[] = []
     const states: DeliveryRow[] = []
@@ -241,14 +241,14 @@ export class PostgresRows {
 }
 
 /**
- * The rows that a query finds for each of some keys. It is asked for one key after the other: where PostgreSQL does not know yet how much
- * there is in a table, it would read all of it, or the dead part of an index that seems to be small.
+ * The rows that a query finds for each of some keys, one key after the other. A join would read the whole table, or the dead part of an index
+ * that seems to be small, as long as PostgreSQL has no statistics of a table.
  */
 function eachOf(query: string, keys: string): string {
   return `SELECT found.* FROM ${keys} AS keys (key) CROSS JOIN LATERAL (${query} OFFSET 0) AS found`
 }
 
-/** A time that a bigint can hold: what is before it stays before it. */
+/** A time as a whole number that a bigint can hold, in the same order as before. */
 function whole(time: number): number {
   return Math.ceil(Math.min(Math.max(time, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER))
 }

@@ -2,7 +2,7 @@ import { additions, definitions, latestOf, newer } from './columns.js'
 import type { Queryable } from './postgres-client.js'
 import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 
-/** Every version of the tables, each as what makes it of the one before, besides columns: they say themselves since when they are there. */
+/** Every version of the tables, as the statements that make it from the version before; `since` of a column adds the columns. */
 const migrations: readonly ((schema: string) => string)[] = [
   (schema) => `
   -- Ids are compared byte by byte: everything is paged by them in the same order, whatever the collation of the database.
@@ -72,7 +72,7 @@ const columns = { claims: claimColumns, deliveries: deliveryColumns, quarantine:
 
 const latest = Math.max(migrations.length, ...Object.values(columns).map(latestOf))
 
-/** What makes a version of the tables of the one before. */
+/** The statements that make a version of the tables from the version before. */
 function migrationTo(version: number, schema: string): string {
   const tables = version === 1 ? [] : Object.entries(columns)
   const added = tables.map(([table, each]) => additions(`${schema}.${table}`, each, 'postgres', version))
@@ -81,9 +81,9 @@ function migrationTo(version: number, schema: string): string {
 
 /** Brings the tables to the version that this code knows, in a transaction. Throws `ERR_CONVERSION_INBOX_NEWER` for tables of a later one. */
 export async function migrate(client: Queryable, schema: string): Promise<void> {
-  // One process at a time, also while the schema itself is not there yet.
+  // One process at a time, even before the schema exists.
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('conversion-webhook ${schema}', 0))`)
-  // Asked first, since even IF NOT EXISTS wants the right to create one.
+  // Checked first, since even CREATE SCHEMA IF NOT EXISTS requires the right to create one.
   const known = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
   if (known.rows.length === 0) await client.query(`CREATE SCHEMA ${schema}`)
   await client.query(`CREATE TABLE IF NOT EXISTS ${schema}.migrations (version integer NOT NULL)`)

@@ -13,7 +13,7 @@ export interface Values {
   readonly values: readonly Cell[]
 }
 
-/** What columns hold of some rows. */
+/** The cells of some rows, by column. */
 export function valuesOf<Source>(columns: readonly Column<Source>[], rows: readonly Source[]): readonly Values[] {
   return columns.map((column) => ({
     name: column.name,
@@ -23,8 +23,8 @@ export function valuesOf<Source>(columns: readonly Column<Source>[], rows: reado
 }
 
 /**
- * Rows as one parameter a column: a statement stays the same for one row and for five hundred. Columns in which nothing is are left out,
- * which of a new delivery are many; an INSERT makes them null.
+ * Passes rows as one array parameter for each column, so that a statement is the same for one row and for five hundred. Columns without any
+ * value, many in new deliveries, are left out; an INSERT makes them null.
  */
 export function arraysOf(columns: readonly Values[]) {
   const used = columns.filter(({ values }) => values.some((value) => value !== null))
@@ -35,34 +35,34 @@ export function arraysOf(columns: readonly Values[]) {
   }
 }
 
-/** The advisory lock of an id: 64 bits of its hash. The same bits for two of them make them wait for each other, no more. */
+/** The key of an advisory lock for an id: 64 bits of its hash. Two ids with the same bits only wait for each other. */
 export function lockKey(id: string): string {
   return String(bitsOf(/^(?:refused:)?([0-9a-f]{16})/.exec(id)?.[1] ?? '0'))
 }
 
-/** The advisory lock of the identity in a column. */
+/** The key of an advisory lock for the identity in a column. */
 export function lockKeySql(column: string): string {
   return `('x' || left(${column}, 16))::bit(64)::bigint`
 }
 
-/** What is asked of a table, newest first. */
+/** A query for the newest rows of a table. */
 export interface Newest {
   readonly table: string
-  /** The columns that tell its rows apart. */
+  /** The columns of the primary key. */
   readonly key: string
   /** An expression for the id of a row, as ids are compared. */
   readonly id: string
-  /** Conditions that an index answers in the order of time, each apart from the others; rows are of any of them. */
+  /** Conditions of which rows must fulfil one. An index answers each of them in the order of time. */
   readonly ways: readonly Sql[]
-  /** What the rows must be besides. */
+  /** A further condition. */
   readonly filter?: Sql | undefined
   readonly before: Position | undefined
   readonly limit: number
 }
 
 /**
- * The keys and positions of the newest rows, as a query: from each way at most as many as are asked for, so that nothing else is read or
- * sorted. A row may be of two ways: people refer themselves. Absent where a value has a NUL, which nothing stored has and no parameter can hold.
+ * A query for the keys and positions of the newest rows. It reads at most `limit` rows of each way. A row may fit two ways, since people refer
+ * themselves. Undefined if a value has a NUL: no stored value has one, and no parameter can hold one.
  */
 export function newestOf({ table, key, id, ways, filter, before, limit }: Newest): Sql | undefined {
   const isBefore =
@@ -80,7 +80,7 @@ export function newestOf({ table, key, id, ways, filter, before, limit }: Newest
   return parts.length === 1 ? selects : sql`${selects} ${order}`
 }
 
-/** The keys of deliveries. */
+/** A query for the keys of the newest deliveries. */
 export function newestDeliveries(table: string, selection: DeliverySelection): Sql | undefined {
   const { before, limit } = selection
   const { ways, filter } = deliveryWays(selection)

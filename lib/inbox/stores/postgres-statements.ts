@@ -1,23 +1,23 @@
-/* Statements that begin or end transactions, told by their first words. Pure, and linear in the length of the text. */
+/* Recognises statements that begin or end transactions by their first words. Pure, and linear in the length of the statement. */
 
 /**
- * What a statement does to the transaction that it is sent in: `begin`, `commit` and `rollback` can be a savepoint's; `refuse` can be no
- * part of a transaction that goes on, or is one of these three among other statements. Undefined where it does nothing to it.
+ * What a statement does to its transaction. `begin`, `commit` and `rollback` can become a savepoint's. `refuse` cannot be part of a transaction
+ * that goes on, or is one of the three among other statements. Undefined for all other statements.
  */
 export type Control = 'begin' | 'commit' | 'rollback' | 'refuse'
 
-/** The savepoints of the package; no statement of others may name one. */
+/** The names of the package's savepoints begin so; no other statement may name one. */
 export const savepoint = 'conversion_webhook'
 
 const words = ['BEGIN', 'START', 'COMMIT', 'END', 'ROLLBACK', 'ABORT', 'PREPARE', 'SET', 'SAVEPOINT', 'RELEASE']
-/** As many words as the longest BEGIN has. */
+/** The number of words of the longest BEGIN. */
 const maxWords = 20
 
 const modes = '( ISOLATION LEVEL READ COMMITTED| READ WRITE| NOT DEFERRABLE| ,)*'
 const block = '( WORK| TRANSACTION)?'
 const ours = savepoint.toUpperCase()
 
-/** The first that fits says it; what begins with one of `words` and fits none is refused. */
+/** The first pattern that fits decides. A statement that begins with one of `words` and fits no pattern is refused. */
 const rules: readonly (readonly [RegExp, Control | undefined])[] = [
   [new RegExp(`^(BEGIN${block}|START TRANSACTION)${modes}$`), 'begin'],
   [new RegExp(`^(COMMIT|END)${block}( AND NO CHAIN)?$`), 'commit'],
@@ -42,13 +42,13 @@ export function controlOf(text: string): Control | undefined {
   return rule === undefined ? 'refuse' : rule[1]
 }
 
-/** A semicolon, wherever it stands, before a word that ends a transaction or before a comment, which could hide one. */
+/** A semicolon anywhere, before a word that ends a transaction or before a comment that could hide one. */
 const another = /;\s*(--|\/\*|(COMMIT|END|ROLLBACK|ABORT|PREPARE)\b)/i
 
 /**
- * Whether a text that `controlOf` finds harmless could end the transaction by a statement after its first. Also true for some texts that
- * could not: strings and comments are not told from statements. A procedure or a DO block cannot: PostgreSQL refuses a COMMIT in them
- * inside of a transaction.
+ * Whether a later statement in a text could end the transaction, if `controlOf` finds the first one harmless. Also true for some texts that could
+ * not, since strings and comments are not recognised. Procedures and DO blocks cannot: PostgreSQL refuses a COMMIT in them inside of a
+ * transaction.
  */
 export function maySayMore(text: string): boolean {
   return another.test(text)
@@ -73,7 +73,7 @@ function* wordsOf(text: string): Generator<string, undefined> {
   return undefined
 }
 
-/** Where a block comment ends; they nest. */
+/** The end of a block comment. Block comments nest. */
 function afterComment(text: string, start: number): number {
   const edge = /\/\*|\*\//g
   edge.lastIndex = start

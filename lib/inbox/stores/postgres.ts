@@ -16,29 +16,29 @@ import { PostgresReads } from './postgres-reads.js'
 import { endedOwners, wakeUpsFor } from './postgres-jobs.js'
 import type { PostgresParts } from './postgres-open.js'
 
-/** By less a clock is only corrected. */
+/** A smaller step of the server's clock counts as a correction. */
 const steppedMs = 1_000
 const reconcileMs = 30_000
 const failedAgainMs = 5_000
-/** What a transaction waits for a look at most. */
+/** The most milliseconds that a transaction waits for a look. */
 const gatherWithinMs = 50
 const lookIntoQuarantineMs = 500
-/** What a callback waits for its answer at most. */
+/** The most milliseconds that a callback waits for its answer. */
 const answerWithinMs = 18_000
-/** What the end waits at most for what is under way. */
+/** The most milliseconds that `close` waits for transactions under way. */
 const idleWithinMs = 700
 
 type AnyChange = Change<unknown, PostgresClient>
 
-/** What is over when a transaction is committed. */
+/** The owners and jobs that a committed transaction has ended. */
 interface Over {
   readonly owners: readonly string[]
   readonly jobs: readonly Lease[]
 }
 
 /**
- * The inbox in PostgreSQL. While one transaction is under way, everything that comes meanwhile makes the next one. Rows are the truth;
- * what runs is claimed by a job of pg-boss, whose lease ends with the process.
+ * The inbox in PostgreSQL. All changes that come while a transaction is under way share the next one. Our rows are the truth. A running
+ * delivery belongs to a job of pg-boss, whose lease ends when the process is gone.
  */
 export class PostgresStore extends PostgresReads implements DurableStore<PostgresClient> {
   readonly pollMs = 500
@@ -48,19 +48,19 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     (changes) => this.#commit(changes),
     () => this.#look && settlesWithin(gatherWithinMs, this.#look),
   )
-  /** A look for deliveries that is under way: what it finds is taken up in the transaction that settles those before. */
+  /** A look for deliveries that is under way: the transaction that settles the last deliveries also claims what the look finds. */
   #look: Promise<unknown> | undefined
   readonly #slot = slotOfGroup()
   #opening: Promise<PostgresParts> | undefined
   #opened: PostgresParts | undefined
-  /** Owners of candidates of which nothing could be made, or nobody knows whether it was, as the storage failed. */
+  /** Owners of candidates whose transaction failed, or may have failed. */
   readonly #failed = new Map<string, number>()
   #reconciledAt = -Infinity
   #lookedIntoQuarantineAt = -Infinity
-  /** Aborted when the store is closed: nothing waits for the server then, or for a function of `commit`. */
+  /** Aborted when the store is closed: then nothing waits for the server or for a function of `commit`. */
   readonly #closing = new AbortController()
 
-  /** `open` is asked when the store is used first, and again after it failed; what it waits for ends with the signal. */
+  /** `open` is called when the store is first used, and again after it failed. It rejects when the signal is aborted. */
   constructor(open: (budget: Size, closing: AbortSignal) => Promise<PostgresParts>, budget = durableBudget) {
     super()
     this.#open = () => open(budget, this.#closing.signal)
@@ -82,7 +82,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     const making = this.#make(change)
     try {
       if (change.effect || (await settlesWithin(answerWithinMs, making.then(ignore, ignore)))) return await making
-      // Its transaction was given up, or will be: what it waits for now is a connection, or transactions before it.
+      // Transactions have their own limit: this change waits for a connection, or for transactions before it.
       const cause = new Error(`PostgreSQL did not record it within ${String(answerWithinMs)} ms`)
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause })
     } catch (error) {
@@ -95,7 +95,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     try {
       await this.parts()
     } catch (cause) {
-      // Whatever keeps it from opening, a callback is answered with 503.
+      // Until the store is open, callbacks are answered with 503.
       throw isClosedError(cause)
         ? cause
         : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause: causeOf(cause) })
@@ -103,7 +103,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     return (await (change.effect ? this.#effect(change) : this.#group.submit(change))) as T
   }
 
-  /** Where PostgreSQL does not take what one of the changes writes, the others are made without it. */
+  /** If PostgreSQL refuses the rows of one change, makes the other changes without it. */
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const { connections } = await this.parts()
     try {
@@ -119,7 +119,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     }
   }
 
-  /** A change with an effect has a transaction of its own; its claim is locked after the effect, so that nobody waits for it. */
+  /** A change with an effect has a transaction of its own. The claim is locked only after the effect, so that nobody waits for a user's function. */
   async #effect({ effect, effected, ...change }: AnyChange): Promise<unknown> {
     const { value, over } = await commitTransaction(
       await this.parts(),
@@ -139,7 +139,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     return value
   }
 
-  /** After the commit of the transaction in which the attempts of these owners ended. */
+  /** Called after the commit of the transaction in which the attempts of these owners ended. */
   #end({ owners, jobs }: Over): void {
     this.#opened?.jobs.leases.end(owners, jobs)
   }
@@ -175,7 +175,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       quarantine.write(client, kept, quarantined, conflicts, tally),
       jobs.insert(client, wakeUps),
     ])
-    await rows.counters.add(client, tally, slot) // last: others may wait for it
+    await rows.counters.add(client, tally, slot) // last, since other transactions may wait for this lock
     return { ends, over: { owners, jobs: completed } }
   }
 
@@ -196,7 +196,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
       const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
       const tickets = await jobs.fetch(limit)
-      const failed = this.#failedBefore() // after everything that may fail: they are named once
+      const failed = this.#failedBefore() // after everything that may fail, since each failed candidate is returned once
         .map((owner) => jobs.leases.ticket(owner))
         .filter((ticket) => ticket !== undefined)
       return [
@@ -207,7 +207,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
   }
 
-  /** The candidates of which nothing could be made a while ago, once. */
+  /** Returns the candidates whose transaction failed, once and not before some time. */
   #failedBefore(): readonly string[] {
     const until = performance.now() - failedAgainMs
     const failed = [...this.#failed].filter(([, at]) => at <= until).map(([owner]) => owner)
@@ -220,7 +220,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       await jobs.completeLeft()
       await jobs.touch()
       const stepMs = await clock.measure(connections)
-      // Each process that notices does it: a retry that comes early does no harm, and one that comes late does.
+      // Every process that notices the step does it: an early retry does no harm, a late one does.
       if (stepMs < -steppedMs) await jobs.pull(connections, Math.ceil(-stepMs), this.now())
       if (performance.now() - this.#reconciledAt < reconcileMs) return
       await jobs.reconcile(connections, this.now())
@@ -230,11 +230,11 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   leftBehind(): Promise<readonly Candidate[]> {
-    return Promise.resolve([]) // a candidate of which nothing could be made comes again
+    return Promise.resolve([]) // a candidate whose transaction failed is returned again
   }
 
   listen(wake: () => void): void {
-    this.read(({ listen }) => listen(wake)).catch(() => undefined) // polling finds everything, a little later
+    this.read(({ listen }) => listen(wake)).catch(() => undefined) // without notifications polling finds everything, a little later
   }
 
   async close(): Promise<void> {
@@ -252,15 +252,15 @@ function candidateOf(ticket: Ticket): Extract<Candidate, { claim: string }> {
   return { claim, owner: ownerOf(ticket), isLapsed }
 }
 
-/** Where the answer to a COMMIT was lost, the attempt of a candidate that failed is recorded as running, and does not run. */
+/** If the answer to a COMMIT was lost, the attempt of a failed candidate may be recorded as running though it does not run. */
 function candidateAgain(ticket: Ticket): Candidate {
   const { claim, owner, isLapsed } = candidateOf(ticket)
   return { claim, owner, isLapsed: (attempt) => attempt.owner === owner || isLapsed(attempt) }
 }
 
 /**
- * Whether one change may be to blame, so that the others are made without it: a stored row cannot be read, or the server refused a write for
- * its data and not because of its own state (SQLSTATE classes of data, constraints, limits and triggers).
+ * Whether one of the changes may be the cause, so that the others are made without it: a stored row cannot be read, or the server refused data
+ * (SQLSTATE classes of data, constraints, limits and triggers) and has no trouble of its own.
  */
 function isOfRows(error: unknown): boolean {
   return isOfStoredValue(error) || /^(22|23|54|P0)/.test(String(codeOf(causeOf(error))))
