@@ -123,7 +123,7 @@ describeSqlite('a process that was stopped', () => {
     const claimer = { handlers: { has: () => true }, hasConfirm: false, owner: other.owner, now: 0, holders: new Map() }
     const { record } = claim(recorded, 'success', claimer)
     await other.change({ claim: record.id, apply: () => ({ record, result: undefined }) })
-    const takesOver = async () => (await looking.candidates(10)).length > 0
+    const takesOver = async () => (await looking.candidates(10, new Set())).length > 0
     const look = async (times: number) => {
       for (let time = 0; time < times; time++) {
         elapsed += 5_000

@@ -542,6 +542,43 @@ describeSqlite('a claim whose row somebody has written by hand', () => {
   })
 })
 
+describeSqlite('rows that cannot be read', () => {
+  test('keep no delivery behind them waiting, and each is reported once', async () => {
+    const silent = start()
+    for (const order of ['1', '2', '3', '4', '5']) await silent.report(order)
+    await silent.webhook.close()
+    const db = connect()
+    db.exec(`UPDATE conversion_webhook_deliveries SET due_at = 0, callback = 'damaged' WHERE number <= 4`)
+    db.exec(`UPDATE conversion_webhook_deliveries SET due_at = 1 WHERE number = 5`)
+    const told: unknown[] = []
+    const paid = deferred<string | undefined>()
+    const { report } = start(
+      (conversion) => paid.resolve((conversion as { orderId?: string }).orderId),
+      {
+        onError: ({ error }) => told.push((error as { code?: string }).code),
+      },
+      { concurrency: 2 },
+    )
+    expect(await paid.promise).toBe('5')
+    expect(await report('6')).toMatchObject({ outcome: 'accepted' })
+    await eventually(
+      () => Promise.resolve(told.length),
+      (count) => count >= 4,
+    )
+    expect(told).toEqual(Array(4).fill('ERR_CONVERSION_INBOX_CORRUPT'))
+  })
+
+  test('a repeated conflict whose row is damaged fails alone', async () => {
+    const { report } = start()
+    await report('A', { purchaseValue: '1' })
+    await report('A', { purchaseValue: '2' }).catch(() => undefined)
+    connect().exec(`UPDATE conversion_webhook_quarantine SET body = 'damaged'`)
+    const [again, other] = await Promise.allSettled([report('A', { purchaseValue: '2' }), report('B')])
+    expect(again).toMatchObject({ status: 'rejected', reason: { code: 'ERR_CONVERSION_INBOX_CORRUPT' } })
+    expect(other).toMatchObject({ status: 'fulfilled', value: { outcome: 'accepted' } })
+  })
+})
+
 describeSqlite('erase', () => {
   const files = () => ['', '-wal'].map((end) => readFileSync(folder.file(`inbox.db${end}`)).toString('latin1'))
   /** How often the bytes of the file and its log hold a text. */

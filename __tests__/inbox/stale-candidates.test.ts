@@ -67,14 +67,14 @@ describeSqlite('SQLite', () => {
 
   test('takes over the attempt of a process that is gone, once', async () => {
     await write(store, attempt(1))
-    const [candidate] = await store.candidates(1)
+    const [candidate] = await store.candidates(1, new Set())
     expect(await take(store, candidate, 50)).toMatchObject({ state: 'running', owner: store.owner, startedAt: 50 })
     expect(await take(store, candidate, 60)).toMatchObject({ state: 'running', owner: store.owner, startedAt: 50 })
   })
 
   test('does not take over a later attempt of a process that was taken for gone', async () => {
     await write(store, attempt(1))
-    const [candidate] = await store.candidates(1)
+    const [candidate] = await store.candidates(1, new Set())
     await write(store, attempt(2))
     expect(await take(store, candidate, 50)).toMatchObject({ state: 'running', owner: 'other', startedAt: 2 })
   })
@@ -82,7 +82,7 @@ describeSqlite('SQLite', () => {
   test('does not take over a delivery that was found as due and has been claimed by another process since', async () => {
     await write(store, { ...attempt(1), id: 'another', identity: 'another' })
     await write(store, waiting)
-    const candidates = await store.candidates(2)
+    const candidates = await store.candidates(2, new Set())
     const due = candidates.find((each) => 'claim' in each && each.claim === waiting.id)
     await write(store, attempt(2))
     expect(await take(store, due, 50)).toMatchObject({ state: 'running', owner: 'other', startedAt: 2 })

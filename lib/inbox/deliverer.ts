@@ -7,7 +7,8 @@ import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
 import type { Delivery } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
 import type { Slot, Slots } from './slots.js'
-import type { Candidate, Change, Changed, DurableStore, Found } from './store.js'
+import { isOfStoredValue, type Candidate, type Change, type Changed, type DurableStore, type Found } from './store.js'
+import { UnreadableCandidates } from './unreadable-candidates.js'
 
 const beatMs = 5_000
 const settleAgainMs = 1_000
@@ -33,6 +34,7 @@ export class Deliverer<Tx> {
   #mustLookAgain = false
   /** Attempts that run in this process: two of one claim if this process was taken for gone and then claimed the delivery again. */
   readonly #active = new Set<StartedDelivery>()
+  readonly #unreadable = new UnreadableCandidates()
   #isStarted = false
   #isStopped = false
   #isFailing = false
@@ -214,16 +216,28 @@ export class Deliverer<Tx> {
         this.#mustLookAgain = true
         return
       }
-      const candidates = await this.#store.candidates(limit)
+      const candidates = await this.#store.candidates(limit, this.#unreadable.leftOut(this.#store.now()))
       const changed = await Promise.all(candidates.map((candidate) => this.#take(candidate)))
       if (!changed.includes(true)) return
     }
   }
 
-  /** Processes a candidate; false if that changed nothing, because another process was faster. */
+  /**
+   * Processes a candidate; false if that changed nothing, because another process was faster. A candidate with a stored value that cannot be
+   * read is reported, and left out for a minute, so that it keeps no delivery behind it waiting.
+   */
   async #take(candidate: Candidate): Promise<boolean> {
-    if ('quarantined' in candidate) return this.#reread(candidate.quarantined)
-    const { claim, owner, isLapsed } = candidate
+    try {
+      return 'quarantined' in candidate ? await this.#reread(candidate.quarantined) : await this.#takeClaim(candidate)
+    } catch (error) {
+      if (!isOfStoredValue(error)) throw error
+      const id = 'quarantined' in candidate ? candidate.quarantined : candidate.claim
+      if (this.#unreadable.add(id, this.#store.now())) this.#host.onError(error)
+      return true // others may stand behind it
+    }
+  }
+
+  async #takeClaim({ claim, owner, isLapsed }: Extract<Candidate, { claim: string }>): Promise<boolean> {
     const { dead, isChanged } = await this.change<ClaimResult & { dead: readonly Delivery[]; isChanged: boolean }>({
       claim,
       candidateOwner: owner,

@@ -251,8 +251,11 @@ export interface DurableStore<Tx> extends Store<Tx> {
   readonly pollMs: number
   /** Milliseconds since 1970, by the clock that deliveries are due by. */
   readonly now: () => number
-  /** Looks for candidates, oldest first. Each is still to be claimed: another process may be faster. */
-  candidates(limit: number): Promise<readonly Candidate[]>
+  /**
+   * Looks for candidates, oldest first, without those with an id in `except`. Each is still to be claimed: another process may be faster. A
+   * store that returns a failed candidate only after a while may ignore `except`.
+   */
+  candidates(limit: number, except: ReadonlySet<string>): Promise<readonly Candidate[]>
   /** Records that this process and its attempts live. Called every five seconds in a process with handlers. */
   beat(): Promise<void>
   /** Claims with a delivery that is recorded as running in this process but is not among `active`, so that this process retries it. */

@@ -2,7 +2,6 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
   givingWay,
   isTooOld,
-  keptWith,
   maxConflicts,
   maxGivingWay,
   quarantineKinds,
@@ -47,12 +46,6 @@ export class SqliteQuarantine {
     const row = this.#sql(`SELECT * FROM ${quarantine} WHERE id = ?`).get(id)
     const found = row && toQuarantined(row)
     return found && isTooOld(found, Date.now()) ? undefined : found
-  }
-
-  /** Keeps a callback, or counts it. */
-  keep(callback: QuarantinedCallback): void {
-    const kept = this.find(callback.id)
-    this.write(kept, keptWith(kept, callback))
   }
 
   write(before: QuarantinedCallback | undefined, after: QuarantinedCallback): void {

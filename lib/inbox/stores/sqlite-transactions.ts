@@ -3,6 +3,7 @@ import { storageError, ConversionWebhookError } from '../../errors.js'
 import type { Ended } from '../group.js'
 import { isTransactionEnded, transactionEnded, type Change, type Changed, type Found } from '../store.js'
 import { deliveryChanges } from '../records.js'
+import { keptWith, type QuarantinedCallback } from '../quarantine.js'
 import { Tally } from '../tally.js'
 import { isInTransaction, CommitWitness, resultCode } from './sqlite-driver.js'
 import { SqliteFound, type SqliteRows } from './sqlite-rows.js'
@@ -55,9 +56,11 @@ export class SqliteTransactions {
       if (broken.has(change)) return { error: broken.get(change) }
       let found: Found
       let changed: Changed<unknown>
+      let kept: QuarantinedCallback | undefined
       try {
         found = transaction.find(change)
         changed = change.apply(found)
+        kept = changed.conflict && this.#quarantine.find(changed.conflict.id)
       } catch (error) {
         return { error: storageError(error) }
       }
@@ -68,7 +71,7 @@ export class SqliteTransactions {
         if (record?.deliveries.some(({ owner }) => owner === self)) enrol()
         for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
-        if (changed.conflict) this.#quarantine.keep(changed.conflict)
+        if (changed.conflict) this.#quarantine.write(kept, keptWith(kept, changed.conflict))
         if (changed.counted) tally.callback(changed.counted)
         if (record) tally.deliveries(deliveryChanges(before, record))
       }

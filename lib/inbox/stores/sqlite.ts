@@ -185,13 +185,17 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     await scrubSqlite(parts, (query) => this.#read(query))
   }
 
-  candidates(limit: number): Promise<readonly Candidate[]> {
+  candidates(limit: number, except: ReadonlySet<string>): Promise<readonly Candidate[]> {
     return this.#read(() => {
-      const quarantined = this.#quarantine.waiting(limit).map((id) => ({ quarantined: id }))
+      const most = limit + except.size
+      const quarantined = this.#quarantine.waiting(most).filter((id) => !except.has(id))
       const lapsed = new Set([...this.#silentWorkers(), ...this.#workers.unknownOwners()])
-      const left = this.#due.leftAttempts([...lapsed], limit)
-      const due = new Set(this.#due.claims(limit))
-      return [...quarantined, ...[...left, ...due].slice(0, limit).map((found) => candidateFor(this.owner, found))]
+      const left = this.#due.leftAttempts([...lapsed], most).filter(({ claim }) => !except.has(claim))
+      const due = new Set(this.#due.claims(most).filter((id) => !except.has(id)))
+      return [
+        ...quarantined.slice(0, limit).map((id) => ({ quarantined: id })),
+        ...[...left, ...due].slice(0, limit).map((found) => candidateFor(this.owner, found)),
+      ]
     })
   }
 
