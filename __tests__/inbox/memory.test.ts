@@ -31,21 +31,27 @@ const brief = ({ event, id, attempt, previous }: ConversionContext) => ({ event,
 const handlerFailed = { code: 'ERR_CONVERSION_HANDLER_FAILED', status: 500 }
 
 describe('a callback', () => {
-  test('is copied for each handler and observer, so that no one sees what another one changes', async () => {
+  test('is frozen where handlers and observers share it, so that no one sees what another one changes', async () => {
     const seen: unknown[] = []
     const spoil = (conversion: Conversion): void => {
-      seen.push(structuredClone([conversion.params, { ...conversion.extra }, conversion.repairs]))
+      seen.push(structuredClone([conversion.params, { ...conversion.extra }, conversion.repairs, conversion.referrer]))
       const { params, extra, repairs } = conversion as unknown as Record<string, Record<string, string>>
-      Object.assign(params ?? {}, { orderID: 'stolen' })
-      Object.assign(extra ?? {}, { campaign: 'stolen' })
-      ;(repairs as unknown as unknown[]).pop()
+      expect(() => Object.assign(params ?? {}, { orderID: 'stolen' })).toThrow(TypeError)
+      expect(() => Object.assign(extra ?? {}, { campaign: 'stolen' })).toThrow(TypeError)
+      expect(() => (repairs as unknown as unknown[]).pop()).toThrow(TypeError)
+      Object.assign(conversion.referrer, { email: 'stolen' })
     }
     const { webhook } = start({ onSuccess: spoil, onGoalComplete: spoil })
     const input = { ...params(), campaign: 'spring', referrer_email: 'a b@c.example' }
     await webhook.accept(input)
     expect(seen).toHaveLength(2)
     expect(seen[1]).toEqual(seen[0])
-    expect(seen[0]).toMatchObject([{ orderID: 'ASDXXXXX' }, { campaign: 'spring' }, [{ kind: 'plus' }]])
+    expect(seen[0]).toMatchObject([
+      { orderID: 'ASDXXXXX' },
+      { campaign: 'spring' },
+      [{ kind: 'plus' }],
+      { email: 'a+b@c.example' },
+    ])
     const [row] = await webhook.inbox.list()
     expect(row).toMatchObject({ params: { orderID: 'ASDXXXXX' } })
   })
