@@ -31,6 +31,27 @@ export function describeStrangers(kind: Kind): void {
     return { ...started, report, ids, conflicts }
   }
 
+  test('rivals with the longest addresses are recorded, and found again', async () => {
+    // Characters of four bytes in no order, so that no database can compress them; and some that NFC makes three of.
+    const address = (seed: number, first: number, count: number): string => {
+      const text = Array.from({ length: 319 }, (_, at) =>
+        String.fromCodePoint(first + ((seed * 7_919 + at * at * 104_729 + at * 31) % count)),
+      )
+      return [...text.slice(0, 200), '@', ...text.slice(200)].join('')
+    }
+    const { report } = await open({ confirm: () => false })
+    await report('success', 'A', friend)
+    for (const [first, count] of [
+      [0x20000, 0xa000],
+      [0x1d15e, 7],
+    ] as const) {
+      const rival = { referrer_email: address(1, first, count), referee_email: address(2, first, count) }
+      for (const outcome of ['accepted', 'duplicate']) {
+        expect((await report('success', 'A', rival)).outcome).toBe(outcome)
+      }
+    }
+  })
+
   test.each(others)('a fail that %s takes no reward back, unless a person replays it', async (_how, people) => {
     const { report, ids, inbox, conflicts, told } = await open({ confirm: () => true })
     const { id } = await report('success', 'A', friend)
