@@ -32,7 +32,7 @@ export class Deliverer<Tx> {
   #timers: readonly NodeJS.Timeout[] = []
   #look: Promise<void> | undefined
   #mustLookAgain = false
-  /** Attempts that run in this process: two of one claim if this process was taken for gone and then claimed the delivery again. */
+  /** Attempts that run in this process: two of one claim if another process took this one for gone, and this one then claimed the delivery again. */
   readonly #active = new Set<StartedDelivery>()
   readonly #unreadable = new UnreadableCandidates()
   #isStarted = false
@@ -105,7 +105,10 @@ export class Deliverer<Tx> {
     return { handlers, hasConfirm, owner, now: this.#store.now() }
   }
 
-  /** Runs one attempt to its end. Then runs the next delivery of the same claim, or looks for candidates. Never rejects. */
+  /**
+   * Runs one attempt to its end. Then runs the next delivery of the same claim, or looks for candidates. Never rejects.
+   * Calls `confirm` or the handler at once: if the delivery was claimed as it was recorded, that is before the answer is sent.
+   */
   async #run(started: StartedDelivery, slot: Slot): Promise<void> {
     const { claim, delivery } = started
     let isOver = false
@@ -133,7 +136,7 @@ export class Deliverer<Tx> {
         await giveUpOn({ job, delivering, slot }, { host: this.#host, slots: this.#slots, running: this.#running })
         if (this.#mustLookAgain) this.wake()
       }
-      await delivering.finished // until the handler ends its delivery stays recorded as running, so that no other one of its claim runs
+      await delivering.finished // until then the delivery stays recorded as running, so that no other delivery of its claim runs
       this.#running.delete(delivering)
     }
     isOver = true

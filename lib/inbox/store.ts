@@ -52,9 +52,9 @@ export interface Change<T, Tx = never> {
   readonly order?: string | undefined
   /** The id of a quarantined callback. */
   readonly quarantined?: string
-  /** Owner of the candidate being processed. If no delivery runs under it after this change, its ticket is finished. */
+  /** Owner of the candidate being processed. If no delivery runs under this owner after the change, PostgreSQL finishes the ticket. */
   readonly candidateOwner?: string
-  /** Owner of the attempt being settled. If no delivery runs under it after this change, its ticket is finished, even if nothing is written. */
+  /** Owner of the attempt being settled. PostgreSQL finishes the ticket in the same way, even if the change writes nothing. */
   readonly attemptOwner?: string | undefined
   /** Pure. Called again, with what is found then, if the transaction is repeated. */
   readonly apply: (found: Found) => Changed<T>

@@ -232,11 +232,11 @@ function adapter(client: Queryable) {
 
 /* Decides which jobs a transaction makes and completes, from what it changed. Pure. */
 
-/** Owners whose attempt ended in these changes, and those in `served` under which nothing runs. */
-export function endedOwners(written: readonly Written[], served: readonly string[]): readonly string[] {
+/** Owners whose attempt ended in these changes, and those of `named` (owners that the changes name) under which nothing runs. */
+export function endedOwners(written: readonly Written[], named: readonly string[]): readonly string[] {
   const running = new Set(written.flatMap(({ after }) => ownersIn(after)))
   const before = written.flatMap((each) => (each.before ? ownersIn(each.before) : []))
-  return [...new Set([...before, ...served])].filter((owner) => !running.has(owner))
+  return [...new Set([...before, ...named])].filter((owner) => !running.has(owner))
 }
 
 /**
@@ -244,7 +244,7 @@ export function endedOwners(written: readonly Written[], served: readonly string
  * whose candidate could not be used (`unused`, ids of deliveries). So no waiting delivery is without a job.
  */
 export function wakeUpsFor(written: readonly Written[], unused: readonly string[], now: number): readonly WakeUp[] {
-  const cameInVain = new Set(unused)
+  const unusedIds = new Set(unused)
   return written.flatMap(({ before, after }) => {
     const isFree = !isRunning(after)
     const wasRunning = before !== undefined && isRunning(before)
@@ -254,12 +254,12 @@ export function wakeUpsFor(written: readonly Written[], unused: readonly string[
       .filter(({ delivery, id }) => {
         const old = before?.deliveries.find((known) => keyOf(known) === keyOf(delivery))
         const isNews = old?.state !== 'waiting' || old.dueAt !== delivery.dueAt
-        return isNews || (isFree && (cameInVain.has(id) || (wasRunning && delivery.dueAt <= now)))
+        return isNews || (isFree && (unusedIds.has(id) || (wasRunning && delivery.dueAt <= now)))
       })
       .map(({ delivery, id }) => ({
         deliveryId: id,
         delayMs: Math.max(0, delivery.dueAt - now),
-        kind: delivery.attempts > 0 || delivery.holds > 0 ? 'repeated' : cameInVain.has(id) ? 'returned' : 'fresh',
+        kind: delivery.attempts > 0 || delivery.holds > 0 ? 'repeated' : unusedIds.has(id) ? 'returned' : 'fresh',
       }))
   })
 }

@@ -4,7 +4,7 @@ import type { Candidate } from '../store.js'
 /* Which processes are gone, and which attempts they left behind. No I/O, no clock. */
 
 const lookedLongAgoMs = 10_000
-const lapsedAfterMs = 20_000
+const goneAfterMs = 20_000
 
 type Beats = ReadonlyMap<string, number>
 
@@ -32,7 +32,7 @@ export class GoneWorkers {
   /** The processes that are gone and have not beaten by now; none if the last look is too long ago to judge. */
   gone(beats: () => Beats, now: number): readonly string[] {
     if (now - this.#lookedAt > lookedLongAgoMs) return []
-    const silent = [...this.#workers].filter(([, { silentMs }]) => silentMs >= lapsedAfterMs)
+    const silent = [...this.#workers].filter(([, { silentMs }]) => silentMs >= goneAfterMs)
     if (silent.length === 0) return []
     const current = beats()
     return silent.filter(([id, { beat }]) => current.get(id) === beat).map(([id]) => id)

@@ -19,7 +19,7 @@ interface Maker {
   /** Records this process as a worker, if it is none. */
   readonly enrol: () => void
   /** Called when the file is locked, before the first write. Throws if this process must not write. */
-  readonly look: () => void
+  readonly checkFile: () => void
 }
 
 /** Makes many changes in one transaction, and so with one fsync. */
@@ -47,9 +47,9 @@ export class SqliteTransactions {
    * recorded. Throws SQLite's errors, and leaves a transaction open that was open.
    */
   make(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
-    const { owner: self, now, enrol, look } = this.#maker
+    const { owner: self, now, enrol, checkFile } = this.#maker
     this.#begin.run()
-    look()
+    checkFile()
     const transaction = new SqliteFound(this.#rows, this.#quarantine)
     const tally = new Tally()
     const ends = changes.map((change): Ended => {

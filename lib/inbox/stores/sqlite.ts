@@ -59,7 +59,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #quarantine: SqliteQuarantine
   readonly #group = new Group<AnyChange>((changes) => this.#commit(changes))
   readonly #transactions: SqliteTransactions
-  readonly #silence = new GoneWorkers()
+  readonly #goneWorkers = new GoneWorkers()
   #suspects: readonly LeftAttempt[] = []
   #isClosed = false
 
@@ -80,8 +80,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
         this.#workers.enrol(this.owner)
       },
       owner: this.owner,
-      look: () => {
-        this.#look()
+      checkFile: () => {
+        this.#checkFile()
       },
     })
   }
@@ -189,8 +189,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     return this.#read(() => {
       const most = limit + except.size
       const quarantined = this.#quarantine.waiting(most).filter((id) => !except.has(id))
-      const lapsed = new Set([...this.#silentWorkers(), ...this.#workers.unknownOwners()])
-      const left = this.#due.leftAttempts([...lapsed], most).filter(({ claim }) => !except.has(claim))
+      const goneOwners = new Set([...this.#silentWorkers(), ...this.#workers.unknownOwners()])
+      const left = this.#due.leftAttempts([...goneOwners], most).filter(({ claim }) => !except.has(claim))
       const due = new Set(this.#due.claims(most).filter((id) => !except.has(id)))
       return [
         ...quarantined.slice(0, limit).map((id) => ({ quarantined: id })),
@@ -205,7 +205,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       try {
         this.#clock.beat()
         this.#workers.beat(this.owner)
-        this.#silence.look(this.#workers.beats(this.owner), this.#elapsed())
+        this.#goneWorkers.look(this.#workers.beats(this.owner), this.#elapsed())
         for (const id of this.#silentWorkers()) this.#workers.forgetWorker(id)
         this.#quarantine.limitHourly(this.now())
         this.#db.exec('COMMIT')
@@ -217,8 +217,8 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   /**
-   * Claims that are recorded as running in this process and do not run: the transaction that claimed them was committed, but reported as
-   * failed. Only those that two calls in a row found: a claim that is being made looks the same.
+   * Claims with a delivery that is recorded as running in this process and does not run: its transaction was committed, but reported as
+   * failed. Returns only what two calls in a row found: a delivery looks the same between its commit and the start of its attempt.
    */
   leftBehind(active: ReadonlySet<string>): Promise<readonly Candidate[]> {
     return this.#read(() => {
@@ -231,7 +231,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   #silentWorkers(): readonly string[] {
-    return this.#silence.gone(() => this.#workers.beats(this.owner), this.#elapsed())
+    return this.#goneWorkers.gone(() => this.#workers.beats(this.owner), this.#elapsed())
   }
 
   listen(): void {
@@ -257,13 +257,13 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   #read<T>(query: () => T): Promise<T> {
     return this.#insist(() => {
       if (this.#isClosed) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CLOSED')
-      this.#look()
+      this.#checkFile()
       return query()
     })
   }
 
-  /** Called before the file is read or written. */
-  #look(): void {
+  /** Called before the file is read or written: notices a jump of the clock, and throws if the file was moved or replaced. */
+  #checkFile(): void {
     this.#clock.look()
     this.#log.watch(this.#place.look())
   }

@@ -26,9 +26,9 @@ import {
 } from './decoding.js'
 
 /*
- * What is stored as JSON, field by field (`stored-history.ts` has what happened since): the names here are those of the stored values, and stay as they are whatever the fields of the
- * types are called. A value begins with its version. A change of the shape is a new version: its reader is added to the readers of the
- * value, and those before stay. What is usually empty is left out.
+ * What is stored of a callback as JSON, field by field; `stored-history.ts` has the history of a delivery. The names here are those of the
+ * stored values: they stay when a field of a type is renamed. A value begins with its version. A change of the shape is a new version: its
+ * reader is added, and the readers before stay. A field that is usually empty is left out.
  */
 
 /** Longer trace context is not kept: cut, it would name another trace. */
