@@ -37,7 +37,7 @@ export const bases = globSync('__tests__/documents/bases/*.ts').map((path) => pa
 
 /** The snippet as a file: what it uses of its base and does not bring itself is imported, on its first line. */
 export function joined(code: string, base: string, folder: string): string {
-  if (base === '') return `${code}\nexport {}\n`
+  if (!bases.includes(base)) return `${code}\nexport {}\n`
   const bound = boundBy(code)
   const missing = exportedBy(base).filter((name) => !bound.has(name) && new RegExp(`\\b${name}\\b`).test(code))
   const check = base === 'prisma' ? `\nimport { check } from '${folder}/${base}.js'\nawait check({ onSuccess })` : ''

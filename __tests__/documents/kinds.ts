@@ -7,6 +7,7 @@ export const kinds = {
   ts: 'a whole file: compiled and run as it is',
   'ts app': 'continues the app of the README: compiled and run with bases/app.ts',
   'ts shop': "continues that app with functions of the reader's shop: compiled and run with bases/shop.ts",
+  'ts test': 'a whole file: compiled and run by `node --test`',
   js: 'a whole file: run as it is',
   'js prisma': 'a handler: run with bases/prisma.ts',
   sh: 'run in the folder of an app that has the package',

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { hasPostgres, startServer, type Server } from '../support/postgres.js'
 import { compile, faultsOf, parseFaults } from './compiler.js'
 import { joined } from './joined.js'
-import { found, kinds, ofKind, type Kind } from './kinds.js'
+import { found, kinds, ofKind, type Found, type Kind } from './kinds.js'
 import { root } from './markdown.js'
 import { findRecipes } from './recipes.js'
 import { secret, workspace } from './workspace.js'
@@ -36,7 +36,7 @@ test('no snippet declares what its reader does not have', () => {
 })
 
 describe('TypeScript in the documents', () => {
-  const typed = ofKind('ts', 'ts app', 'ts shop')
+  const typed = ofKind('ts', 'ts app', 'ts shop', 'ts test')
   const fileOf = (name: string) => `snippets/${name.replaceAll(/[/:]/g, '-')}.ts`
   const program = compile(
     Object.fromEntries(
@@ -80,6 +80,19 @@ describeAll('run as printed', () => {
 
   test.each(modules.map(({ name }) => name))('%s', (name) => {
     expect(faultOf(name)).toBeUndefined()
+  })
+
+  test.each(ofKind('ts test').map((snippet) => [snippet.name, snippet]))('%s', async (_name, snippet) => {
+    expect(await folder.runTests(snippet)).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/pass 1\n/) as string,
+    })
+  })
+
+  test('a file of tests that fail is found', async () => {
+    const [{ code, ...snippet }] = ofKind('ts test') as [Found]
+    const wrong = { ...snippet, code: code.replace("['anna@", "['berta@") } as Found
+    expect(await folder.runTests(wrong)).toMatchObject({ code: 1, output: expect.stringMatching(/berta@/) as string })
   })
 
   test('a snippet that fails, fails late or makes a handler that fails is found', async () => {

@@ -108,6 +108,12 @@ export function workspace() {
     return (name: string) => (faults.has(name) ? faults.get(name) : `it ended the process: ${errors}`)
   }
 
+  /** Runs a file of tests for `node:test`. */
+  async function runTests({ name, code }: Found) {
+    const file = write(`tests/${name.replaceAll(/\W/g, '-')}/shop.test.mjs`, asModule(code))
+    return shell(`cd '${dirname(file)}' && '${process.execPath}' --test shop.test.mjs`)
+  }
+
   /** Starts the webhook on a free port. */
   async function startServer(): Promise<string> {
     const child = fork(at('server.mjs'), [], { cwd: at('.'), env: environment, execArgv: [] })
@@ -141,6 +147,7 @@ export function workspace() {
 
   return {
     runAll,
+    runTests,
     startServer,
     shell,
     remove() {
