@@ -47,9 +47,9 @@ export default {
       { path: '^lib/(cli|inspector)/' },
       {
         path: '^lib/(callback|inbox)/|^lib/[a-z]+\\.ts$',
-        pathNot: '^lib/(index|sqlite|postgres|testing|inspector)\\.ts$',
+        pathNot: '^lib/(index|sqlite|postgres|testing|inspector|debug)\\.ts$',
       },
-      'cli/ and inspector/ use the public surface.',
+      'cli/ and inspector/ use the public surface, and print debug lines.',
     ),
   ],
   options: {

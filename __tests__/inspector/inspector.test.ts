@@ -1,7 +1,9 @@
+import createDebug from 'debug'
 import express from 'express'
 import { createServer, request, type RequestListener } from 'node:http'
 import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
+import { format } from 'node:util'
 import { conversionWebhook, memoryInbox, type InboxStats } from '../../lib/index.js'
 import { conversionInspector, type ConversionInspectorOptions } from '../../lib/inspector.js'
 import type { EntryView, Overview, Rows } from '../../lib/inspector/api.js'
@@ -129,12 +131,22 @@ describe('who may see it', () => {
   test.each([
     ['throws', () => raise()],
     ['rejects', () => Promise.reject(new Error('S3CRET'))],
-  ])('no request when authorize %s, and the answer does not hold the error', async (_how, authorize) => {
+  ])('no request when authorize %s: the answer does not hold the error, a debug line does', async (_how, authorize) => {
     const { call, post } = await start({ authorize })
-    for (const reply of [await call('/'), await post('rows')]) {
-      expect(reply.status).toBe(500)
-      expect(JSON.stringify(reply)).not.toContain('S3CRET')
+    const lines: string[] = []
+    const log = jest.spyOn(createDebug, 'log').mockImplementation((...args: unknown[]) => lines.push(format(...args)))
+    createDebug.enable('conversion-webhook:answer')
+    try {
+      for (const reply of [await call('/'), await post('rows')]) {
+        expect(reply.status).toBe(403)
+        expect(JSON.stringify(reply)).not.toContain('S3CRET')
+      }
+    } finally {
+      createDebug.disable()
+      log.mockRestore()
     }
+    const line = expect.stringContaining('inspector 403, authorize failed: Error: S3CRET') as string
+    expect(lines).toEqual([line, line])
   })
 
   function raise(): never {

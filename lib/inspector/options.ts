@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { ConversionWebhookError, type Operators } from 'conversion-webhook'
-import { isLocal } from './local.js'
+import { debug } from '../debug.js'
 import { shown } from '../util/closest-name.js'
+import { isLocal } from './local.js'
 
 export interface ConversionInspectorOptions<Req = IncomingMessage> {
   /**
-   * Whether this request may see and replay conversions. Called for every request; any result but `true` is answered with 403, a throw or a
-   * rejection with 500.
+   * Whether this request may see and replay conversions. Called for every request; any result but `true` is answered with 403, and so are a
+   * throw and a rejection, which `DEBUG=conversion-webhook:answer` prints.
    * Required in production.
    * @defaultValue only this machine: a loopback address, a loopback name in the Host header, and no proxy in between
    */
@@ -42,8 +43,15 @@ export function resolveAuthorize<Req extends IncomingMessage>(
   if (typeof authorize !== 'function') {
     throw invalid('authorize', 'be a function of the request that returns true or false')
   }
-  // JavaScript callers may return anything, such as an unchecked object: only `true` authorizes.
-  return async (req) => ((await authorize(req)) as unknown) === true
+  return async (req) => {
+    try {
+      // JavaScript callers may return anything, such as an unchecked object: only `true` authorizes.
+      return ((await authorize(req)) as unknown) === true
+    } catch (error) {
+      debug.answer('inspector 403, authorize failed: %s', String(error))
+      return false
+    }
+  }
 }
 
 function invalid(option: string, must: string): ConversionWebhookError {
