@@ -9,7 +9,7 @@ import { readDocument, snippets } from './markdown.js'
 
 /* The recipes for libraries, taken out of `docs/durability.md` and run as printed. */
 
-const reward = { orderNumber: 'A', kind: 'reward', email: 'anna@shop.example', cents: 7 }
+const reward = { order_number: 'A', kind: 'reward', email: 'anna@shop.example', cents: 7 }
 const printed = snippets(readDocument('docs/durability.md'))
 
 interface Recipe {
@@ -72,8 +72,7 @@ describePostgres('the recipe for', () => {
       await settled(inbox)
       await webhook.close()
       expect(attempts).toEqual([1, 2])
-      const { orderNumber: order_number, ...rest } = reward
-      expect((await pool.query('SELECT * FROM rewards')).rows).toEqual([{ claim: id, order_number, ...rest }])
+      expect((await pool.query('SELECT * FROM rewards')).rows).toEqual([{ claim: id, ...reward }])
     },
   )
 })
