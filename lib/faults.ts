@@ -61,7 +61,7 @@ const inboxFaults = {
 
 /**
  * Every code of the package and its words, in the order of `docs/errors.md`. An `ERR_…` with a status is an answer to a callback; one without
- * is thrown to the app. A `WRN_…` is passed to `process.emitWarning`, once a webhook.
+ * is thrown to the app. A `WRN_…` is passed to `process.emitWarning`, once a webhook or inspector.
  */
 export const faults = {
   ERR_CONVERSION_FACTORY_UNCALLED: {
@@ -238,6 +238,11 @@ export const faults = {
   WRN_CONVERSION_SECRET_MISSING: {
     title: 'No secret: anybody who finds the URL can report conversions',
     message: `${withoutSecret}; in production this throws. Please ${secretWays}.`,
+  },
+  WRN_CONVERSION_AUTHORIZE_MISSING: {
+    title: 'No authorize: a printed token opens the inspector once, on this machine',
+    message: ({ token }: { readonly token: string }) =>
+      `The inspector has no authorize. To open it once, on this machine, put ?token=${token} at the end of its URL. To let others in, pass authorize.`,
   },
   WRN_CONVERSION_INBOX_VOLATILE: {
     title: 'The memory inbox is used in production',

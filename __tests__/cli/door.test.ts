@@ -34,7 +34,7 @@ type Started = Awaited<ReturnType<typeof start>>
 /** Opens the printed URL, as a browser does, and resolves with the cookie. */
 async function enter({ get, entrance }: Started, headers: object = {}) {
   const { status, headers: said } = await get(entrance, headers)
-  expect([status, said.location]).toEqual([302, '/'])
+  expect([status, said.location]).toEqual([302, './'])
   const [cookie = ''] = said['set-cookie'] ?? []
   return cookie.split(';')[0] ?? ''
 }
@@ -44,9 +44,9 @@ describeListen('the inspector behind listen', () => {
     const started = await start()
     const { get, entrance, port } = started
     const { status, headers } = await get(entrance)
-    expect([status, headers.location]).toEqual([302, '/'])
+    expect([status, headers.location]).toEqual([302, './'])
     const [line = ''] = headers['set-cookie'] ?? []
-    expect(line).toMatch(/^conversion-webhook-\d+=[\w-]{43}; HttpOnly; SameSite=Strict; Path=\/$/)
+    expect(line).toMatch(/^conversion-webhook-\d+=[\w-]{43}; HttpOnly; SameSite=Strict$/)
     expect(line.startsWith(`conversion-webhook-${String(port)}=`)).toBe(true)
     expect(headers).toMatchObject({ 'referrer-policy': 'no-referrer', 'cache-control': 'no-store' })
     const [Cookie = ''] = line.split(';')
@@ -56,9 +56,9 @@ describeListen('the inspector behind listen', () => {
     expect(among.status).toBe(200)
     const again = await get(entrance)
     expect([again.status, again.headers['set-cookie']]).toEqual([403, undefined])
-    expect(again.body).toContain('This URL has been used')
+    expect(again.body).toContain('This token has been used')
     const mine = await get(entrance, { Cookie })
-    expect([mine.status, mine.headers.location]).toEqual([302, '/'])
+    expect([mine.status, mine.headers.location]).toEqual([302, './'])
   })
 
   test('every request without the cookie gets a 403 that says what to do', async () => {
@@ -81,7 +81,7 @@ describeListen('the inspector behind listen', () => {
       const { status, headers: said, body } = await started.get(path, headers)
       expect([path, status, said['content-type']]).toEqual([path, 403, 'text/html; charset=utf-8'])
       expect(said['content-security-policy']).toMatch(/^default-src 'none'/)
-      expect(body).toMatch(/Open the URL that listen printed.*start it again: listen prints a new one/)
+      expect(body).toMatch(/Open the inspector with the .* that was printed .* start it again: it prints a new one/)
       expect(body).not.toContain(started.entrance.slice('/?token='.length))
     }
   })
@@ -136,7 +136,7 @@ describeListen('the inspector behind listen', () => {
     const started = await start()
     const refused = await started.get(started.entrance, headers)
     expect([refused.status, refused.headers['set-cookie']]).toEqual([403, undefined])
-    expect(refused.body).toContain('under the host name that listen printed, and not through a proxy')
+    expect(refused.body).toContain('under a host name of this machine, and not through a proxy')
     const Cookie = await enter(started)
     expect((await started.get('/', { ...headers, Cookie })).status).toBe(403)
   })
@@ -190,7 +190,7 @@ describeListenInBrowser('a browser at listen', () => {
     expect(page.url()).toBe(new URL('/', inspector).href)
 
     const { page: stranger, context: other } = await openPage(browser, inspector)
-    await stranger.getByText('This URL has been used').waitFor()
+    await stranger.getByText('This token has been used').waitFor()
     await context.close()
     await other.close()
     await end()

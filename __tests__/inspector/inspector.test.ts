@@ -1,8 +1,8 @@
 import createDebug from 'debug'
 import express from 'express'
-import { createServer, request, type RequestListener } from 'node:http'
+import { request, type RequestListener } from 'node:http'
 import { once } from 'node:events'
-import { connect, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { format } from 'node:util'
 import { conversionWebhook, memoryInbox, type InboxStats } from '../../lib/index.js'
 import { conversionInspector, type ConversionInspectorOptions } from '../../lib/inspector.js'
@@ -159,46 +159,91 @@ describe('who may see it', () => {
     expect((await call('/', { headers: { 'X-User': 'admin' } })).status).toBe(200)
   })
 
-  test.each([
-    ['localhost', {}, 200],
-    ['localhost:8080', {}, 200],
-    ['shop.localhost', {}, 200],
-    ['127.0.0.1:3000', {}, 200],
-    ['[::1]:3000', {}, 200],
-    ['shop.example', {}, 403],
-    ['127.0.0.1.evil.example', {}, 403],
-    ['localhost.evil.example', {}, 403],
-    ['not a host', {}, 403],
-    ['localhost', { 'X-Forwarded-For': '203.0.113.7' }, 403],
-    ['localhost', { Forwarded: 'for=203.0.113.7' }, 403],
-    ['localhost', { Via: '1.1 proxy' }, 403],
-  ])(
-    'without authorize only requests of this machine: Host %p, %j is answered with %i',
-    async (host, headers, status) => {
-      const { call, post } = await start({})
-      expect((await call('/', { headers: { Host: host, ...headers } })).status).toBe(status)
-      expect((await post('overview', {}, { Host: host, ...headers })).status).toBe(status)
-    },
-  )
+  describe('without authorize', () => {
+    let warn: jest.SpyInstance
+    beforeEach(() => (warn = jest.spyOn(process, 'emitWarning').mockImplementation()))
+    afterEach(() => warn.mockRestore())
 
-  test('without authorize no request without a Host header', async () => {
-    const { port } = await start({})
-    const socket = connect(port, '127.0.0.1')
-    socket.end('GET /admin/ HTTP/1.0\r\n\r\n')
-    const [answer] = (await once(socket.setEncoding('utf8'), 'data')) as [string]
-    expect(answer).toMatch(/^HTTP\/1\.1 403 /)
-    socket.destroy()
-  })
+    function printed() {
+      const [message, details] = warn.mock.lastCall as [string, object]
+      expect(details).toEqual({ type: 'ConversionWebhookWarning', code: 'WRN_CONVERSION_AUTHORIZE_MISSING' })
+      return /\?token=[\w-]{43}/.exec(message)?.[0] ?? ''
+    }
 
-  test('without authorize no request from another address', async () => {
-    const server = createServer((req, res) => {
-      Object.defineProperty(req.socket, 'remoteAddress', { value: '192.0.2.7' })
-      conversionInspector(memoryInbox())(req, res)
+    const open = async (mount?: (typeof frameworks)[string]) => ({ ...(await start({}, mount)), token: printed() })
+
+    const cookieOf = ({ headers }: Reply) => headers['set-cookie']?.[0]?.split(';')[0] ?? ''
+
+    test.each(Object.entries(frameworks))('the printed token opens the page once, under %s', async (_name, mount) => {
+      const { call, post, token } = await open(mount)
+      const opened = await call(`/${token}`)
+      expect([opened.status, opened.headers.location]).toEqual([302, './'])
+      expect(opened.headers['set-cookie']?.[0]).toMatch(/; HttpOnly; SameSite=Strict$/)
+      const headers = { Cookie: cookieOf(opened) }
+      for (const path of everything) expect((await call(path, { headers })).status).toBe(200)
+      expect((await post('overview', {}, headers)).status).toBe(200)
+      const again = await call(`/${token}`)
+      expect([again.status, again.headers['set-cookie']]).toEqual([403, undefined])
+      expect(again.body).toContain('This token has been used')
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    expect((await send(port, '/', { headers: { Host: 'localhost' } })).status).toBe(403)
-    await new Promise((resolve) => server.close(resolve))
+
+    test('the token may stand behind a path without a slash at its end', async () => {
+      const { port, token } = await open()
+      const { headers } = await send(port, `/admin${token}`)
+      expect(headers.location).toBe(`./admin/${token}`)
+    })
+
+    test('a stranger behind a proxy of this machine that adds no header sees nothing and replays nothing', async () => {
+      const { port, call, post, inbox } = await open()
+      const headers = { Host: `127.0.0.1:${String(port)}`, Connection: 'close' } // as nginx forwards unless told to do otherwise
+      for (const path of [...everything, '/?token=', `/?token=${'x'.repeat(43)}`]) {
+        const { status, body } = await call(path, { headers })
+        expect([status, body.includes('The inspector is closed')]).toEqual([403, true])
+      }
+      const [row] = await inbox.list({ state: 'refused' })
+      for (const api of ['overview', 'rows', 'entry', 'replay']) {
+        expect((await post(api, { id: row?.id }, headers)).status).toBe(403)
+      }
+      expect(await inbox.list({ state: 'refused' })).toHaveLength(1)
+    })
+
+    test.each([
+      ['localhost', {}, 302],
+      ['localhost:8080', {}, 302],
+      ['shop.localhost', {}, 302],
+      ['127.0.0.1:3000', {}, 302],
+      ['[::1]:3000', {}, 302],
+      ['shop.example', {}, 403],
+      ['127.0.0.1.evil.example', {}, 403],
+      ['localhost.evil.example', {}, 403],
+      ['not a host', {}, 403],
+      ['localhost', { 'X-Forwarded-For': '203.0.113.7' }, 403],
+      ['localhost', { Forwarded: 'for=203.0.113.7' }, 403],
+      ['localhost', { Via: '1.1 proxy' }, 403],
+    ])('Host %p, %j with the token is answered with %i', async (host, headers, status) => {
+      const { call, token } = await open()
+      const opened = await call(`/${token}`, { headers: { Host: host, ...headers } })
+      expect([opened.status, cookieOf(opened) === '']).toEqual([status, status === 403])
+    })
+
+    test('no request without a Host header gets in', async () => {
+      const { port, token } = await open()
+      const socket = connect(port, '127.0.0.1')
+      socket.end(`GET /admin/${token} HTTP/1.0\r\n\r\n`)
+      const [answer] = (await once(socket.setEncoding('utf8'), 'data')) as [string]
+      expect(answer).toMatch(/^HTTP\/1\.1 403 /)
+      socket.destroy()
+    })
+
+    test('no request from another address gets in', async () => {
+      const inspector = conversionInspector(memoryInbox())
+      const token = printed()
+      const { port } = await listen((req, res) => {
+        Object.defineProperty(req.socket, 'remoteAddress', { value: '192.0.2.7' })
+        inspector(req, res)
+      })
+      expect((await send(port, `/${token}`, { headers: { Host: 'localhost' } })).status).toBe(403)
+    })
   })
 })
 
@@ -299,13 +344,8 @@ describe('a question that cannot be answered', () => {
 
   test('a failing inbox is answered with 503, without the error', async () => {
     const fail = () => Promise.reject(new Error('S3CRET'))
-    const inspector = conversionInspector({
-      ...memoryInbox(),
-      list: fail,
-      get: fail,
-      stats: fail,
-      replay: fail,
-    })
+    const failing = { ...memoryInbox(), list: fail, get: fail, stats: fail, replay: fail }
+    const inspector = conversionInspector(failing, { authorize: () => true })
     const { port } = await listen((req, res) => inspector(req, res))
     for (const name of ['overview', 'rows', 'entry', 'replay']) {
       const reply = await send(port, `/api/${name}`, { method: 'POST', headers: asPage, body: '{"id":"x"}' })

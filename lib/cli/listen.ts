@@ -6,8 +6,9 @@ import { Command } from 'commander'
 import { conversionWebhook, type ConversionWebhook } from 'conversion-webhook'
 import { conversionInspector, type ConversionInspector } from 'conversion-webhook/inspector'
 import { sqliteInbox, type SqliteCommit } from 'conversion-webhook/sqlite'
+import { Door } from '../inspector/door.js'
+import { isMeantForHere } from '../inspector/local.js'
 import { wholeNumber } from './arguments.js'
-import { Door } from './door.js'
 import { failure, painter, print, printJson, usage, type Io } from './io.js'
 import { Log } from './log.js'
 import { claimFile } from './own-file.js'
@@ -43,7 +44,7 @@ export function listenCommand(io: Io): Command {
       const webhook = conversionWebhook(log?.handlers ?? settleAll, { secret, inbox })
       try {
         const hostname = hostnameOf(options.host)
-        const door = io.env.NODE_ENV === 'production' ? undefined : new Door(hostname)
+        const door = io.env.NODE_ENV === 'production' ? undefined : new Door((req) => isMeantForHere(req, hostname))
         const server = createServer(routes(webhook, door && inspectorBehind(door, webhook), log))
         const origin = `http://${hostname}:${String(await start(server, options))}`
         const callbacks = `${origin}${mount}/${encodeURIComponent(secret)}`

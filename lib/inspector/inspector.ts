@@ -28,7 +28,8 @@ export type ConversionInspector<Req = InspectorRequest> = (
 
 /**
  * A page for people who are asked why a reward did not come. It shows each received callback, what happened to it, and a button that makes
- * one more try. The page loads nothing from other hosts. Every request passes `authorize`, also those for the page itself.
+ * one more try. The page loads nothing from other hosts. Every request passes `authorize`, also those for the page itself;
+ * only a URL without a slash at its end is redirected before. Without `authorize` a printed token opens the page once, on this machine.
  * Throws `ERR_CONVERSION_AUTHORIZE_MISSING` in production without `authorize`, `ERR_CONVERSION_INBOX_INVALID`,
  * `ERR_CONVERSION_OPTION_UNKNOWN` and `ERR_CONVERSION_OPTION_INVALID`.
  *
@@ -39,7 +40,7 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
   options: ConversionInspectorOptions<Req> = {},
 ): ConversionInspector<Req> {
   requireInbox(inbox)
-  const authorize = resolveAuthorize(options)
+  const admits = resolveAuthorize(options)
   const overviews = new Overviews(inbox)
 
   async function serve(req: Req, res: ServerResponse, next: (() => void) | undefined): Promise<void> {
@@ -51,10 +52,12 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
       else sendProblem(res, 404)
       return
     }
-    if (!(await authorize(req))) {
-      sendProblem(res, 403)
+    const location = path === '/' ? slashed(req.originalUrl ?? url) : undefined
+    if (location !== undefined) {
+      send(res, 302, { Location: location })
       return
     }
+    if (!(await admits(req, res))) return
     if (asset === undefined) {
       await answerApi(path.slice('/api/'.length), req, res, { inbox, overviews })
       return
@@ -63,10 +66,8 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
       sendProblem(res, 405, { Allow: 'GET, HEAD' })
       return
     }
-    const location = path === '/' ? slashed(req.originalUrl ?? url) : undefined
     const [type, file] = asset
-    if (location !== undefined) send(res, 302, { Location: location })
-    else send(res, 200, { 'Content-Type': `${type}; charset=utf-8` }, await readFile(file()))
+    send(res, 200, { 'Content-Type': `${type}; charset=utf-8` }, await readFile(file()))
   }
 
   return function conversionInspectorMiddleware(req, res, next) {
@@ -76,7 +77,7 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
   }
 }
 
-/** Where to redirect a URL without a slash at its end, which the relative links of the page need. */
+/** Where to redirect a URL without a slash at its end, which the relative links of the page and the path of the cookie need. */
 function slashed(url: string): string | undefined {
   const [, name, query = ''] = /^[^?]*\/([^/?]+)(\?.*)?$/.exec(url) ?? []
   return name && `./${name}/${query}`

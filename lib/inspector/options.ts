@@ -1,7 +1,10 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ConversionWebhookError, type Operators } from 'conversion-webhook'
 import { debug } from '../debug.js'
+import { faults, messageOf } from '../faults.js'
 import { shown } from '../util/closest-name.js'
+import { sendProblem } from './answers.js'
+import { Door } from './door.js'
 import { isLocal } from './local.js'
 
 export interface ConversionInspectorOptions<Req = IncomingMessage> {
@@ -9,7 +12,8 @@ export interface ConversionInspectorOptions<Req = IncomingMessage> {
    * Whether this request may see and replay conversions. Called for every request; any result but `true` is answered with 403, and so are a
    * throw and a rejection, which `DEBUG=conversion-webhook:answer` prints.
    * Required in production.
-   * @defaultValue only this machine: a loopback address, a loopback name in the Host header, and no proxy in between
+   * @defaultValue the browser that opens the page with the token of `WRN_CONVERSION_AUTHORIZE_MISSING`, on this machine: a loopback address,
+   * a loopback name in the Host header, and no header of a proxy
    */
   readonly authorize?: ((req: Req) => boolean | Promise<boolean>) | undefined
 }
@@ -23,10 +27,11 @@ export function requireInbox(inbox: unknown): asserts inbox is Operators {
   }
 }
 
-/** Checks the options. Returns the function that decides whether a request is authorized. */
-export function resolveAuthorize<Req extends IncomingMessage>(
-  options: ConversionInspectorOptions<Req>,
-): (req: Req) => Promise<boolean> {
+/** Whether a request is authorized. If not, the function has answered it. */
+type Admits<Req> = (req: Req, res: ServerResponse) => boolean | Promise<boolean>
+
+/** Checks the options. */
+export function resolveAuthorize<Req extends IncomingMessage>(options: ConversionInspectorOptions<Req>): Admits<Req> {
   if (typeof options !== 'object' || (options as unknown) === null) {
     throw invalid('The second argument of conversionInspector', 'be an object: { authorize }')
   }
@@ -37,20 +42,34 @@ export function resolveAuthorize<Req extends IncomingMessage>(
   }
   const { authorize } = options
   if (authorize === undefined) {
-    if (process.env.NODE_ENV !== 'production') return (req) => Promise.resolve(isLocal(req))
-    throw new ConversionWebhookError('ERR_CONVERSION_AUTHORIZE_MISSING')
+    if (process.env.NODE_ENV === 'production') throw new ConversionWebhookError('ERR_CONVERSION_AUTHORIZE_MISSING')
+    return openOnce()
   }
   if (typeof authorize !== 'function') {
     throw invalid('authorize', 'be a function of the request that returns true or false')
   }
-  return async (req) => {
-    try {
-      // JavaScript callers may return anything, such as an unchecked object: only `true` authorizes.
-      return ((await authorize(req)) as unknown) === true
-    } catch (error) {
-      debug.answer('inspector 403, authorize failed: %s', String(error))
-      return false
-    }
+  return async (req, res) => {
+    const isAuthorized = await isTrue(() => authorize(req))
+    if (!isAuthorized) sendProblem(res, 403)
+    return isAuthorized
+  }
+}
+
+function openOnce(): Admits<IncomingMessage> {
+  const door = new Door(isLocal)
+  const code = 'WRN_CONVERSION_AUTHORIZE_MISSING'
+  const message = messageOf(faults[code], { token: door.token })
+  process.emitWarning(message, { type: 'ConversionWebhookWarning', code })
+  return (req, res) => door.admits(req, res)
+}
+
+/** JavaScript callers may return anything, such as an unchecked object: only `true` authorizes. */
+async function isTrue(authorize: () => unknown): Promise<boolean> {
+  try {
+    return (await authorize()) === true
+  } catch (error) {
+    debug.answer('inspector 403, authorize failed: %s', String(error))
+    return false
   }
 }
 

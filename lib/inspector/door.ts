@@ -1,29 +1,30 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { send } from '../inspector/answers.js'
-import { hostOf, isMeantForHere } from '../inspector/local.js'
+import { send } from './answers.js'
+import { hostOf } from './local.js'
 
 const purposes = ['sec-purpose', 'purpose', 'x-moz', 'x-purpose']
 
 const reasons = {
-  unknown: 'This browser has not opened the inspector by the URL that listen printed in its terminal.',
-  used: 'This URL has been used, and it works once. If you did not open it, somebody else did and can see the inspector.',
-  elsewhere: 'The inspector answers only under the host name that listen printed, and not through a proxy.',
+  unknown: 'This browser has not opened the inspector with the token that was printed in the terminal.',
+  used: 'This token has been used, and it works once. If you did not use it, somebody else did and can see the inspector.',
+  elsewhere: 'The inspector answers only under a host name of this machine, and not through a proxy.',
 }
 
 /**
- * Access control for the inspector of `listen`. A client's address proves nothing: behind a tunnel every request comes from this machine.
- * So the printed URL holds a token that works once. The browser that sends the token gets a cookie; all others are refused.
+ * Access control for an inspector without a login. A client's address proves nothing: behind a tunnel, or a proxy that adds no header, every
+ * request comes from this machine. So a token that works once is printed. The browser that sends the token gets a cookie; all others are
+ * refused.
  */
 export class Door {
   readonly token = randomText()
   readonly #key = randomText()
-  /** The host name of the printed URL. */
-  readonly #hostname: string
+  readonly #isMeant: (req: IncomingMessage) => boolean
   #isUsed = false
 
-  constructor(hostname: string) {
-    this.#hostname = hostname
+  /** `isMeant` tells which requests name this machine. All others are refused, also with the token or the cookie. */
+  constructor(isMeant: (req: IncomingMessage) => boolean) {
+    this.#isMeant = isMeant
   }
 
   isOpenTo(req: IncomingMessage): boolean {
@@ -40,10 +41,6 @@ export class Door {
     return false
   }
 
-  #isMeant(req: IncomingMessage): boolean {
-    return isMeantForHere(req, this.#hostname)
-  }
-
   /** Whether the request uses the token up. A prefetch does not: the person who then opens the URL would be refused. */
   #redeems(req: IncomingMessage, token: string | undefined): boolean {
     const isPrefetch = purposes.some((name) => name in req.headers)
@@ -54,20 +51,20 @@ export class Door {
 
   /**
    * Sets the cookie and leads the browser to the URL without the token. After a link on another site, a redirect would not carry the
-   * strict cookie, so this method sends a page that reloads as `/`.
+   * strict cookie, so this method sends a page that reloads itself.
    */
   #letIn(req: IncomingMessage, res: ServerResponse): void {
-    const cookie = { 'Set-Cookie': `${cookieName(req)}=${this.#key}; HttpOnly; SameSite=Strict; Path=/` }
-    const link = '<p><a href="/">To the inspector</a></p>'
-    if (req.headers['sec-fetch-site'] !== 'cross-site') send(res, 302, { ...cookie, Location: '/' })
-    else sendPage(res, 200, { ...cookie, Refresh: '0; url=/' }, 'Conversions', link)
+    const cookie = { 'Set-Cookie': `${cookieName(req)}=${this.#key}; HttpOnly; SameSite=Strict` }
+    const link = '<p><a href="./">To the inspector</a></p>'
+    if (req.headers['sec-fetch-site'] !== 'cross-site') send(res, 302, { ...cookie, Location: './' })
+    else sendPage(res, 200, { ...cookie, Refresh: '0; url=./' }, 'Conversions', link)
   }
 
   #refuse(req: IncomingMessage, res: ServerResponse, token: string | undefined): void {
     const isTooLate = this.#isUsed && token !== undefined && isSame(token, this.token)
     const reason = reasons[!this.#isMeant(req) ? 'elsewhere' : isTooLate ? 'used' : 'unknown']
     const advice =
-      'Open the URL that listen printed: it ends in <code>?token=…</code>. If that URL has been used, end listen with Ctrl-C and start it again: listen prints a new one, and nothing is lost.'
+      'Open the inspector with the <code>?token=…</code> that was printed when the program started. If that token has been used, end the program with Ctrl-C and start it again: it prints a new one.'
     sendPage(res, 403, {}, 'The inspector is closed', `<p>${reason}</p>\n<p>${advice}</p>`)
   }
 }
