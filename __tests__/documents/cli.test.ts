@@ -38,16 +38,6 @@ test('no section is about a command that is not there', () => {
   )
 })
 
-test('the exit codes are those of the help', async () => {
-  const { out } = await cli(['--help'])
-  const codes = [...out.slice(out.indexOf('Exit codes:')).matchAll(/^ {2}(\d+) /gm)].map(([, code]) => code)
-  const documented = [...sectionOf(markdown, 'All commands').text.matchAll(/^\| (\d+) /gm)].map(([, code]) => code)
-  expect([codes, documented]).toEqual([
-    ['0', '1', '2', '130'],
-    ['0', '1', '2', '130'],
-  ])
-})
-
 test('the checks of doctor are in its table, in their order', () => {
   const { text } = sectionOf(markdown, 'conversion-webhook doctor')
   const documented = [...text.matchAll(/^\| `([\w-]+)` /gm)].map(([, check]) => check)

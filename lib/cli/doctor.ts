@@ -16,9 +16,7 @@ interface Report {
 export function doctorCommand(io: Io): Command {
   return targetCommand('doctor', 'the URL as it stands in the campaign, with its secret')
     .summary('check a deployed endpoint')
-    .description(
-      'Checks a deployed endpoint without side effects: none of its requests is a callback. Exits with 1 when a check fails.',
-    )
+    .description('Checks a deployed endpoint and reports no conversion. Exits with 1 when a check fails.')
     .option('--json', 'print JSON: findings and passed checks')
     .action(async (url: URL, options: TargetOptions & { json?: true }) => {
       const client = new HttpClient(targetOf(url, options), options.timeout)

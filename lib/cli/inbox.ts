@@ -19,7 +19,7 @@ export function inboxCommand(io: Io): Command {
   const inbox = new Command('inbox')
     .summary('show and change an inbox')
     .description(
-      'Shows and changes an inbox, also while an app has it open. No handler runs here: a process with handlers makes the attempts that replay asks for.',
+      'Shows and changes an inbox, also while an app has it open. No handler runs here: replay marks, and a process with handlers delivers.',
     )
     .helpCommand(false)
   for (const make of [listCommand, showCommand, replayCommand, statsCommand, pruneCommand, eraseCommand]) {
@@ -51,8 +51,8 @@ function storageCommand<Options extends CommonOptions>(
 ): Command {
   const command = new Command(name)
     .description(about)
-    .argument('<storage>', 'the SQLite file of the inbox, or postgres://…')
-    .option('--schema <name>', 'the PostgreSQL schema of the inbox (default: conversion_webhook)')
+    .argument('<storage>', 'a SQLite file, or postgres://…')
+    .option('--schema <name>', 'the PostgreSQL schema (default: conversion_webhook)')
     .option('--json', 'print JSON')
   return command.action(async () => {
     const [storage = '', ...ids] = command.args
@@ -87,33 +87,36 @@ function listCommand(io: Io): Command {
     const older = last ? [`Older ones: --before ${last.id}`] : []
     return { json: rows, lines: rowLines(rows, painter(io.out, io.env)), notes: [...markLines(rows), ...older] }
   })
+    .summary('list deliveries and quarantined callbacks')
     .addOption(new Option('--state <state>', 'only rows in this state').choices(states))
     .option('--order <id>', 'only rows of this order')
     .option('--email <address>', 'only rows with this referrer or referee')
     .option('--scope <scope>', 'only rows of this scope')
     .option('--limit <n>', 'at most this many rows', wholeNumber(1, 1_000), 50)
-    .option('--before <id>', 'only rows older than the row with this id: the next page')
+    .option('--before <id>', 'only rows older than this one: the next page')
 }
 
 function showCommand(io: Io): Command {
-  const about = 'Shows one delivery or quarantined callback: what was received, and everything that happened to it.'
+  const about = 'Shows one delivery or quarantined callback, and everything that happened to it.'
   return storageCommand(io, 'show', about, async (inbox, _options, [id = '']) => {
     const entry = await inbox.get(id)
     if (entry === undefined) throw failure('nothing is recorded under this id')
     return { json: entry, lines: entryLines(entry, painter(io.out, io.env)) }
-  }).argument('<id>', 'an id that list prints')
+  })
+    .summary('show one of them, and its history')
+    .argument('<id>', 'an id that list prints')
 }
 
 function replayCommand(io: Io): Command {
   const about =
-    'Marks deliveries or quarantined callbacks for one more try, under the same ids, so that nothing is paid twice. Where another claim has the order, the replay of a conflict or a refused delivery takes the order from that claim, and both may be paid.'
+    'Marks deliveries or quarantined callbacks for one more try, under the same ids. Where another claim has the order, the replay of a conflict or a refused delivery takes the order from that claim, and both may be paid.'
   return storageCommand(io, 'replay', about, async (inbox, _options, ids) => {
     const moves: Move[] = []
     for (const id of ids) moves.push(...(await replay(inbox, id)))
     const marked = `Marked ${figure(ids.length)}. A process with handlers makes the next attempt.`
     return { json: { marked: ids, moves }, lines: [marked, ...moveLines(moves)] }
   })
-    .summary('Marks deliveries or quarantined callbacks for one more try, under the same ids.')
+    .summary('mark some of them for one more try')
     .argument('<ids...>', 'ids that list prints')
 }
 
@@ -134,7 +137,9 @@ function statsCommand(io: Io): Command {
   return storageCommand(io, 'stats', about, async (inbox, { days }: CommonOptions & { days?: number }) => {
     const stats = await inbox.stats({ days })
     return { json: stats, lines: statsLines(stats) }
-  }).option('--days <n>', 'also count the conversions of each of the last n days', wholeNumber(1, 366))
+  })
+    .summary('count callbacks and deliveries')
+    .option('--days <n>', 'also count the conversions of each of the last n days', wholeNumber(1, 366))
 }
 
 interface PruneOptions extends CommonOptions {
@@ -151,6 +156,7 @@ function pruneCommand(io: Io): Command {
   }
   const days = wholeNumber(0, 100_000)
   return storageCommand(io, 'prune', about, prune, question)
+    .summary('delete the parameters of old conversions')
     .requiredOption('--older-than-days <n>', 'only conversions that settled more than n days ago', days)
     .option('--yes', 'do not ask')
 }
@@ -170,6 +176,7 @@ function eraseCommand(io: Io): Command {
     return { json: { erased, waiting }, lines: [`Erased ${figure(erased)}.`, ...left], problem }
   }
   return storageCommand(io, 'erase', about, erase, question)
+    .summary('delete the parameters that mention an address')
     .requiredOption('--email <address>', 'the address to erase', address)
     .option('--yes', 'do not ask')
 }

@@ -29,7 +29,7 @@ export function listenCommand(io: Io): Command {
   return new Command('listen')
     .summary('receive callbacks without any code')
     .description(
-      'Receives callbacks into a SQLite file, logs each of them, and serves the inspector to the first browser that opens its URL. Ctrl-C ends it in order. A callback that was answered with 200 is on disk, however listen ends.',
+      'Receives callbacks into a SQLite file, logs them, and serves the inspector to the first browser that opens its URL. Each callback is on disk before it is answered.',
     )
     .option('--file <path>', 'a SQLite file that only listen uses; created if missing', 'conversion-webhook-listen.db')
     .option('--port <n>', 'the port; 0: any free port', wholeNumber(0, 65_535), 3000)

@@ -15,8 +15,8 @@ const codes = `
 Exit codes:
   0    done
   1    a check failed, an answer was wrong, or an operation failed
-  2    the arguments are wrong
-  130  ended by a second Ctrl-C`
+  2    the arguments are wrong; one line says why
+  130  ended by a second Ctrl-C; the first one ends in order`
 
 /** The program with its commands. @internal */
 export function createProgram(io: Io): Command {

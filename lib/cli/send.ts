@@ -29,7 +29,7 @@ export function sendCommand(io: Io): Command {
   return targetCommand('send', 'the URL of the webhook, with its secret')
     .summary('send dummy callbacks')
     .description(
-      'Sends callbacks of invented conversions, with names in many scripts. The deliveries are real: handlers run. Exits with 1 when a callback is not answered with 200, or a broken request gets an unexpected answer.',
+      'Sends callbacks of invented conversions. The deliveries are real: handlers run. Exits with 1 when a callback is not answered with 200, or a broken request gets an unexpected answer.',
     )
     .addOption(
       new Option('--status <status>', 'the status of the conversions')

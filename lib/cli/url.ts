@@ -11,7 +11,7 @@ export function urlCommand(io: Io): Command {
   return new Command('url')
     .summary('make a secret, and the URL for the campaign')
     .description(
-      'Makes a strong secret, and prints the URL to paste into the webhook field of the campaign and the line for the environment of the app.',
+      'Makes a secret, and prints the URL to paste into the campaign and the environment variable for the app.',
     )
     .argument('<base>', 'where the webhook is mounted, such as https://shop.example/webhook', webUrl)
     .option('--secret <text>', 'an existing secret of at least 16 characters')
