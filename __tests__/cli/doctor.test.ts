@@ -80,6 +80,7 @@ describe('on a correctly deployed webhook every check passes, and no handler run
     const { out } = await cli(['doctor', url])
     expect(out.trim().split('\n')).toHaveLength(11)
     expect(out).toMatch(/^(✓ .+\n)+$/)
+    expect(out).toContain('✓ the URL is https, or http on this machine\n')
   })
 })
 

@@ -42,7 +42,7 @@ const nonce = (): string => randomBytes(8).toString('hex')
 /** The checks that `doctor` makes after the visit, by the name that it prints with a finding. */
 export const checks = {
   https: {
-    promise: 'the URL is https',
+    promise: 'the URL is https, or http on this machine',
     find({ target: { url } }) {
       const isSafe = url.protocol === 'https:' || isLoopback(url.hostname)
       return isSafe ? undefined : 'over http anybody between sender and app can read the secret and the customer data'
