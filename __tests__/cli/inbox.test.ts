@@ -184,7 +184,9 @@ describeDurable('the output says', () => {
     while ((await inbox.stats()).deliveries.held !== 1) await new Promise(setImmediate)
     await webhook.close()
     const time = until.toISOString().replace('T', ' ').replace('Z', '')
-    expect(await told('show', held, `${id}:success`)).toContain(`held until    ${time}\n`)
+    const shown = await told('show', held, `${id}:success`)
+    expect(shown).toContain(`held until    ${time}\n`)
+    expect(shown).toMatch(/\nattempts +0\n[^]* held +success +ERR_CONVERSION_DELIVERY_HELD\n/)
     expect(await told('stats', held)).toMatch(/waiting +0\n +held +1\n[^]*Oldest waiting: none\n$/)
   })
 

@@ -126,6 +126,14 @@ export function describeDurability(kind: Kind): void {
     await report('success', 'A')
     await settled(inbox)
     expect(told).toMatchObject([{ event: 'success', attempt: 1 }])
+    const [row] = await inbox.list()
+    const { history = [] } = (await inbox.get(row?.id ?? '')) ?? {}
+    expect(row?.attempts).toBe(1)
+    expect(history.map(({ what, attempt }) => [what, attempt])).toEqual([
+      ['recorded', undefined],
+      ['held', undefined],
+      ['done', undefined],
+    ])
     const impatient = await start({ confirm: () => 'hold', maxHoldMs: 1 })
     await impatient.report('success', 'A')
     await settled(impatient.inbox)

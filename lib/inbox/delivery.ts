@@ -178,7 +178,8 @@ function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting'
   const until = laterThan(now, verdict.until)
   const isHeld = code === 'ERR_CONVERSION_DELIVERY_HELD'
   const what = isHeld ? 'held' : code === 'ERR_CONVERSION_ATTEMPT_LAPSED' ? 'lapsed' : 'failed'
-  const entry: LogEntry = { at: now, what, attempt: delivery.attempts, code, ...messageOf(error) }
+  const counted = isHeld ? {} : { attempt: delivery.attempts }
+  const entry: LogEntry = { at: now, what, ...counted, code, ...messageOf(error) }
   const attempts = isHeld ? delivery.attempts - 1 : delivery.attempts
   const holds = isHeld && until === undefined ? delivery.holds + 1 : 0
   const heldSince = isHeld ? (delivery.heldSince ?? now) : delivery.heldSince

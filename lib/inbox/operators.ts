@@ -181,6 +181,7 @@ export interface HistoryEntry {
   /** The id of the delivery, the quarantined callback or, for repeats, the claim. */
   readonly id?: string
   readonly event?: ConversionEvent
+  /** The number of the attempt that ended, counted as `attempts` of the row counts. So `held` has none. */
   readonly attempt?: number
   readonly code?: ConversionErrorCode
   readonly message?: string
