@@ -73,7 +73,8 @@ describeDurable.each([
   test('is listed as a table, and the option for the next page is printed', async () => {
     const { out, err } = await cli(['inbox', 'list', storage, '--limit', '2'])
     expect(out).toMatch(/^received \(UTC\) +state +event +order +scope +attempts +id +last error\n(.+\n){2}$/)
-    expect(err).toMatch(/^\* another claim has the order; .+\nOlder ones: --before \S+\n$/)
+    expect(out).toMatch(/ conflict {2}conflict {2}DONE .* differs in purchaseValue\n/)
+    expect(err).toMatch(/^Older ones: --before \S+\n$/)
     expect((await cli(['inbox', 'list', storage, '--order', 'NONE'])).out).toBe('No record matches.\n')
   })
 
@@ -84,6 +85,9 @@ describeDurable.each([
     expect(out).toContain('ERR_CONVERSION_HANDLER_FAILED, no such <U+001B>[31maccount<U+202E>')
     expect(out).toMatch(/^last attempt +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/m)
     expect(out).not.toMatch(/[\x1b\u202e]/)
+    const { out: conflict } = await cli(['inbox', 'show', storage, await idOf('conflict')])
+    expect(conflict).toMatch(/\norder +recorded for the claim: [0-9a-f]{40}\n/)
+    expect(conflict).not.toContain('another claim')
     const { out: refused } = await cli(['inbox', 'show', storage, await idOf('refused')])
     expect(refused).toMatch(/refused +ERR_CONVERSION_CALLBACK_REFUSED\n +purchaseValue must be a plain decimal/)
   })

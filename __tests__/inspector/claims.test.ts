@@ -41,15 +41,24 @@ async function viewOf(id: string, isUnmasked = false) {
   return entryView(entry, isUnmasked)
 }
 
-test('a row names the claim that has its order, if it is another one', async () => {
+test('a row says if another claim has its order', async () => {
   const rows = (await inbox.list()).map((row) => rowView(row, false))
-  const takenBy = Object.fromEntries(rows.map((row) => [row.id, row.takenBy]))
-  expect(takenBy).toEqual({
+  const taken = 'another claim has the order'
+  expect(Object.fromEntries(rows.map(({ id, orderNote }) => [id, orderNote]))).toEqual({
     [`${winner}:success`]: undefined,
-    [`${rival}:success`]: winner,
-    [conflict]: winner,
-    [fail]: winner,
+    [`${rival}:success`]: taken,
+    [conflict]: taken,
+    [fail]: taken,
   })
+})
+
+test('a conflict of the same people says in what it differs, and not that another claim has the order', async () => {
+  const inbox = memoryInbox()
+  const webhook = conversionWebhook({ onSuccess: () => undefined }, { secret: false, inbox })
+  await webhook.accept(params({ goal_complete: '0' }))
+  await webhook.accept(params({ goal_complete: '0', purchaseValue: '7' }))
+  const [row] = await inbox.list({ state: 'conflict' })
+  expect(row && rowView(row, false).orderNote).toBe('differs in purchaseValue')
 })
 
 test('an entry has all claims of the order, first the one that has it, and marks its own', async () => {

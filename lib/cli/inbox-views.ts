@@ -1,5 +1,5 @@
 import type { HistoryEntry, InboxClaim, InboxEntry, InboxRow, InboxStats } from 'conversion-webhook'
-import { isOf, numberOf, ranked } from '../inspector/claims.js'
+import { isOf, numberOf, orderNote, ranked, taken } from '../inspector/claims.js'
 import { shorten, printable } from '../util/printable.js'
 import { figure, table, type Paint } from './io.js'
 
@@ -28,24 +28,27 @@ const mark = '*'
 
 /** Explains the mark, if a row has it. */
 export function markLines(rows: readonly InboxRow[]): string[] {
-  const isMarked = rows.some(({ takenBy }) => takenBy !== undefined)
-  return isMarked ? [`${mark} another claim has the order; inbox show says which`] : []
+  return rows.some(isMarked) ? [`${mark} ${taken}; inbox show says which`] : []
+}
+
+function isMarked(row: InboxRow): boolean {
+  return orderNote(row) === taken
 }
 
 export function rowLines(rows: readonly InboxRow[], paint: Paint): string[] {
   if (rows.length === 0) return ['No record matches.']
   const head = ['received (UTC)', 'state', 'event', 'order', 'scope', 'attempts', 'id', 'last error']
   const cells = rows.map((row) => {
-    const { receivedAt, state, event, kind, params, scope, attempts, id, lastError, code, takenBy } = row
+    const { receivedAt, state, event, kind, params, scope, attempts, id, lastError, code } = row
     return [
       timeOf(receivedAt),
-      state + (takenBy === undefined ? '' : mark),
+      state + (isMarked(row) ? mark : ''),
       event ?? kind,
       shorten(params.orderID ?? '', cellLength),
       shorten(scope, cellLength),
       String(attempts),
       id,
-      code ?? lastError?.code ?? '',
+      code ?? lastError?.code ?? (isMarked(row) ? '' : (orderNote(row) ?? '')),
     ]
   })
   const [title = '', ...lines] = table([head, ...cells])
@@ -72,7 +75,7 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     ['held until', heldUntil && timeOf(heldUntil)],
     ['last error', lastError && [lastError.code, lastError.message].filter(Boolean).join(' ')],
     ['refused', code],
-    ['order', takenBy === undefined ? undefined : `another claim has it: ${takenBy}`],
+    ['order', takenBy && `${isMarked(entry) ? 'another claim has it' : 'recorded for the claim'}: ${takenBy}`],
     ['agrees with', agreesWith === undefined ? undefined : `the claim ${agreesWith}`],
     ...(issues ?? []).map(({ message }) => ['', message] as const),
   ]

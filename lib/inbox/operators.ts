@@ -41,8 +41,9 @@ export interface InboxRow {
   /** Why a callback was refused. `ERR_CONVERSION_ORDER_TAKEN` for a delivery refused because another claim had the order. */
   readonly code?: ConversionErrorCode
   /**
-   * The id of the claim that has the order now; absent if that is the row's own claim, or none. For a delivery that was refused only because
-   * of the order's number in the shop: the claim that had the order at that time.
+   * The id of the claim that has the order now; absent if that is the row's own claim, or none. A conflict has no own claim, so this may be
+   * the claim of its people: `differs` says. For a delivery that was refused only because of the order's number in the shop: the claim that
+   * had the order at that time.
    */
   readonly takenBy?: string
   /**

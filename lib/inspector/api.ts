@@ -40,12 +40,11 @@ export interface Rows {
 }
 
 /** The part of an inbox row that the table shows. Times are ISO 8601. */
-export interface RowView extends Pick<
-  InboxRow,
-  'id' | 'kind' | 'state' | 'event' | 'scope' | 'code' | 'attempts' | 'takenBy'
-> {
+export interface RowView extends Pick<InboxRow, 'id' | 'kind' | 'state' | 'event' | 'scope' | 'code' | 'attempts'> {
   readonly receivedAt: string
   readonly orderId?: string | undefined
+  /** That another claim has the order, or in what a conflict differs. */
+  readonly orderNote?: string | undefined
   /** The name and the e-mail address, as far as they were sent. */
   readonly referrer: readonly string[]
   readonly referee: readonly string[]

@@ -1,5 +1,7 @@
 import type { HistoryEntry, InboxClaim, InboxRow } from 'conversion-webhook'
 
+export const taken = 'another claim has the order'
+
 /* The page and the terminal number the claims of an order. The claim that has the order is number 1. */
 
 /** Sorts the claim that has the order to the front, and keeps the others in their order. */
@@ -19,6 +21,15 @@ export function numberOf(
 ): number | undefined {
   const index = claims.length > 1 ? claims.findIndex((claim) => isOf(claim, subject)) : -1
   return index === -1 ? undefined : index + 1
+}
+
+/** Why the order of a row is not simply the row's own: another claim has it, or a conflict differs from the recorded claim. */
+export function orderNote({ kind, takenBy, differs = [] }: InboxRow): string | undefined {
+  const names = differs.map(({ parameter }) => parameter)
+  // A conflict in no address is about the recorded people: it states another amount or status.
+  const isTaken = takenBy !== undefined && (kind !== 'conflict' || names.some((name) => name.endsWith('_email')))
+  if (isTaken) return taken
+  return kind === 'conflict' ? `differs in ${names.join(', ')}` : undefined
 }
 
 /** What a replay of a row does: `again` makes one more try, `moves` gives the order to the row's claim, `joins` records a conflict for `agreesWith`. */

@@ -1,7 +1,7 @@
 import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow } from 'conversion-webhook'
 import type { ClaimView, EntryView, HistoryView, RowView } from './api.js'
 import { shorten } from '../util/printable.js'
-import { isOf, numberOf, ranked, replayOf } from './claims.js'
+import { isOf, numberOf, orderNote, ranked, replayOf } from './claims.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'
 
 /**
@@ -54,7 +54,7 @@ function textView(text: string, max: number, isUnmasked: boolean): string {
 
 /** A row for the table, short. Without `isUnmasked` it holds no name and no address. */
 export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
-  const { id, kind, state, event, scope, code, takenBy, attempts, receivedAt, params, lastError } = row
+  const { id, kind, state, event, scope, code, attempts, receivedAt, params, lastError } = row
   const cell = (name: string): string | undefined => {
     const text = params[name]
     return text === undefined ? undefined : valueView(name, text, cellLength, isUnmasked)
@@ -68,8 +68,8 @@ export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
     receivedAt: receivedAt.toISOString(),
     ...(event && { event }),
     ...(code && { code }),
-    ...(takenBy !== undefined && { takenBy }),
     orderId: cell('orderID'),
+    orderNote: orderNote(row),
     referrer: [cell('referrer_name'), cell('referrer_email')].filter((text) => text !== undefined),
     referee: [cell('referee_name'), cell('referee_email')].filter((text) => text !== undefined),
     nextAttemptAt: row.nextAttemptAt?.toISOString(),

@@ -77,7 +77,7 @@ async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }):
 
 function sectionsOf(entry: EntryView): (Node | undefined)[] {
   const { id, state, event, kind, scope, attempts, receivedAt, startedAt, nextAttemptAt, heldUntil } = entry
-  const { code, takenBy, params, repairs, issues, differs, claims, otherClaims, history, olderHistory } = entry
+  const { code, orderNote, params, repairs, issues, differs, claims, otherClaims, history, olderHistory } = entry
   return [
     facts([
       ['State', stateBadge(state)],
@@ -89,7 +89,7 @@ function sectionsOf(entry: EntryView): (Node | undefined)[] {
       ['Next attempt', nextAttemptAt && time(nextAttemptAt)],
       ['Held until', heldUntil && time(heldUntil)],
       ['Refused with', code],
-      ['Order', takenBy && 'Another claim has it'],
+      ['Order', orderNote],
       ['Id', make('code', {}, id)],
     ]),
     ...section(

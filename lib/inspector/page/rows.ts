@@ -42,11 +42,11 @@ function add(id: string, open: (id: string) => void): Shown {
 function fill(entry: Shown, view: RowView, text: string): void {
   const { row, opener } = entry
   entry.text = text
-  const { state, event, kind, orderId, referrer, referee, attempts, lastError, code, takenBy } = view
+  const { state, event, kind, orderId, referrer, referee, attempts, lastError, code, orderNote } = view
   opener.replaceChildren(time(view.receivedAt))
-  const taken = takenBy && make('span', { class: 'taken' }, 'another claim has the order')
+  const note = orderNote && make('span', { class: 'taken' }, orderNote)
   const cells: readonly (readonly [label: string, content: Node | string | undefined])[] = [
-    ['State', make('span', {}, stateBadge(state), taken)],
+    ['State', make('span', {}, stateBadge(state), note)],
     ['Event', event ?? kind],
     ['Order', orderId === undefined ? undefined : foreign(orderId)],
     ['Referrer', person(referrer)],
