@@ -1,8 +1,7 @@
-import type { Counts, DeliveryCounts, StoredCount } from '../store.js'
-import { callbackCountsIn, deliveryCountsIn, type Tally } from '../tally.js'
+import type { StoredCount } from '../store.js'
+import type { Tally } from '../tally.js'
 import type { Queryable } from './postgres-client.js'
 import { text, toDailyCount } from './rows.js'
-import type { Outcome } from '../vocabulary.js'
 
 /** The number of slots that processes use for their grouped commits; the other slots are for transactions beside those. */
 const groupSlots = 16
@@ -53,14 +52,6 @@ export class PostgresCounters {
         days.map(({ count }) => count),
       ],
     )
-  }
-
-  async callbacks(client: Queryable): Promise<Counts<Outcome>> {
-    return callbackCountsIn(await this.read(client))
-  }
-
-  async deliveries(client: Queryable): Promise<DeliveryCounts> {
-    return deliveryCountsIn(await this.read(client))
   }
 
   /** A statement that counts rows which left the quarantine; `rows` gives their kinds and bytes. */
