@@ -51,6 +51,13 @@ export async function inOrder<T>(connection: Queryable, run: (client: Queryable)
   }
 }
 
+/** Does the same, then commits. */
+export async function committed<T>(connection: Queryable, run: (client: Queryable) => Promise<T>): Promise<T> {
+  const result = await inOrder(connection, run)
+  await connection.query('COMMIT')
+  return result
+}
+
 /** The SQLSTATE of an error of the server; undefined for other errors. */
 export function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined

@@ -1,5 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { codeOf, inOrder, type PostgresConnection, type PostgresPool, type Queryable } from './postgres-client.js'
+import {
+  codeOf,
+  committed,
+  inOrder,
+  type PostgresConnection,
+  type PostgresPool,
+  type Queryable,
+} from './postgres-client.js'
 import { isConversionWebhookError } from '../../errors.js'
 
 const connectWithinMs = 5_000
@@ -7,6 +14,10 @@ const probeWithinMs = 1_000
 const rollBackWithinMs = 1_000
 export const transactWithinMs = 10_000
 const readWithinMs = 15_000
+/** SQLSTATE codes after which a transaction is repeated: a serialization failure, and a deadlock. */
+const repeatable: readonly unknown[] = ['40001', '40P01']
+const repeatsOften = 5
+const repeatAfterMs = 20
 
 /** What is known of the network to a server. */
 export interface Network {
@@ -54,12 +65,20 @@ export class Connections implements Queryable {
 
   /** Sends one statement without a transaction. */
   query(text: string, values?: unknown[], withinMs = readWithinMs) {
-    return repeated(() => this.use((connection) => this.inTime(connection.query(text, values), withinMs)))
+    return this.#repeated(withinMs, (connection) => connection.query(text, values))
   }
 
   /** Sends one statement in a transaction of its own, with the settings of `begin`, in one message. */
   statement(text: string, values: unknown[], withinMs: number) {
-    return repeated(() => this.use((connection) => this.inTime(inOneGo(connection, text, values, withinMs), withinMs)))
+    const run = async (client: Queryable) => {
+      const [, result] = await Promise.all([
+        client.query(begin({ withinMs })),
+        client.query(text, values),
+        client.query('COMMIT'), // after a failed statement the server treats COMMIT as ROLLBACK
+      ])
+      return result
+    }
+    return this.#repeated(withinMs, (connection) => inOrder(connection, run))
   }
 
   /** Runs a function in a transaction. Runs it again if the server reports a deadlock or a serialization failure. */
@@ -75,7 +94,23 @@ export class Connections implements Queryable {
     run: (client: Queryable, begun: Promise<unknown>) => Promise<T>,
     withinMs = transactWithinMs,
   ): Promise<T> {
-    return repeated(() => this.use((connection) => this.inTime(inTransaction(connection, run, withinMs), withinMs)))
+    const read = async (client: Queryable): Promise<T> => {
+      const begun = client.query(begin({ withinMs }))
+      const [ran] = await Promise.all([run(client, begun), begun])
+      return ran
+    }
+    return this.#repeated(withinMs, (connection) => committed(connection, read))
+  }
+
+  async #repeated<T>(withinMs: number, work: (connection: PostgresConnection) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.use((connection) => this.inTime(work(connection), withinMs))
+      } catch (error) {
+        if (tries === repeatsOften || !repeatable.includes(codeOf(error))) throw error
+        await wait(Math.random() * tries * repeatAfterMs)
+      }
+    }
   }
 
   /**
@@ -92,7 +127,7 @@ export class Connections implements Queryable {
     } catch (error) {
       const cause = causeOf(error)
       if (cause instanceof NoAnswer) this.#network.lostAt = Math.max(this.#network.lostAt, cause.askedAt)
-      else isBroken = this.#closing.aborted || !(await this.#rolledBack(connection))
+      else isBroken = this.#closing.aborted || !(await this.#succeeds(connection.query('ROLLBACK'), rollBackWithinMs))
       throw error
     } finally {
       this.#release(connection, isBroken)
@@ -155,10 +190,7 @@ export class Connections implements Queryable {
     if (this.#network.lostAt === -Infinity) return true
     const heardAt = this.#heardAt.get(connection)
     if (heardAt !== undefined) return heardAt > this.#network.lostAt
-    return this.inTime(connection.query('SELECT 1'), probeWithinMs).then(
-      () => true,
-      () => false,
-    )
+    return this.#succeeds(connection.query('SELECT 1'), probeWithinMs)
   }
 
   #release(connection: PostgresConnection, isBroken: boolean): void {
@@ -167,8 +199,8 @@ export class Connections implements Queryable {
     connection.release(isBroken)
   }
 
-  #rolledBack(connection: PostgresConnection): Promise<boolean> {
-    return this.inTime(connection.query('ROLLBACK'), rollBackWithinMs).then(
+  #succeeds(answer: Promise<unknown>, withinMs: number): Promise<boolean> {
+    return this.inTime(answer, withinMs).then(
       () => true,
       () => false,
     )
@@ -178,47 +210,6 @@ export class Connections implements Queryable {
 /** Handles the error event of a lost connection that is taken; its statement rejects as well. */
 function ignore(): void {
   // Without a listener the event would end the process.
-}
-
-async function inTransaction<T>(
-  connection: Queryable,
-  run: (client: Queryable, begun: Promise<unknown>) => Promise<T>,
-  withinMs: number,
-): Promise<T> {
-  const result = await inOrder(connection, async (client) => {
-    const begun = client.query(begin({ withinMs }))
-    const [ran] = await Promise.all([run(client, begun), begun])
-    return ran
-  })
-  await connection.query('COMMIT')
-  return result
-}
-
-function inOneGo(connection: Queryable, text: string, values: unknown[], withinMs: number) {
-  return inOrder(connection, async (client) => {
-    const [, result] = await Promise.all([
-      client.query(begin({ withinMs })),
-      client.query(text, values),
-      client.query('COMMIT'), // after a failed statement the server treats COMMIT as ROLLBACK
-    ])
-    return result
-  })
-}
-
-/** SQLSTATE codes after which a transaction is repeated: a serialization failure, and a deadlock. */
-const repeatable: readonly unknown[] = ['40001', '40P01']
-const repeatsOften = 5
-const repeatAfterMs = 20
-
-async function repeated<T>(run: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await run()
-    } catch (error) {
-      if (tries === repeatsOften || !repeatable.includes(codeOf(error))) throw error
-      await wait(Math.random() * tries * repeatAfterMs)
-    }
-  }
 }
 
 /*
@@ -234,26 +225,18 @@ const durable = `CASE current_setting('synchronous_commit') WHEN 'off' THEN set_
 
 /** The server ends the transaction of a client that is gone, and frees its locks, even if no message says that the client is gone. */
 export function limits(withinMs: number): string {
-  return `SELECT ${limit(withinMs)}`
-}
-
-function limit(withinMs: number): string {
   const ms = String(withinMs)
   return `set_config('idle_in_transaction_session_timeout', '${ms}', true), set_config('statement_timeout', '${ms}', true)`
 }
 
 /** Begins a transaction of ours. Without a time limit for a transaction that runs a user's statements. */
 export function begin({ withinMs }: { readonly withinMs?: number } = {}): string {
-  return `BEGIN ${isolation}; SELECT ${durable}${withinMs === undefined ? '' : `, ${limit(withinMs)}`}`
+  return `BEGIN ${isolation}; SELECT ${durable}${withinMs === undefined ? '' : `, ${limits(withinMs)}`}`
 }
 
 /** Puts the settings before statements of pg-boss without parameters, which may begin a transaction of their own. */
 export function readCommitted(text: string): string {
   return `SET TRANSACTION ${isolation}; ${text}`
-}
-
-export function isClosedError(error: unknown): boolean {
-  return isConversionWebhookError(error) && error.code === 'ERR_CONVERSION_INBOX_CLOSED'
 }
 
 /** The cause of a coded error. */

@@ -36,53 +36,49 @@ export function isLapsedBefore(
 }
 
 interface Leased extends Lease {
-  /** The owners of its unfinished tickets. */
-  readonly open: Set<string>
+  /** Its unfinished tickets, by owner. */
+  readonly open: Map<string, Ticket>
 }
 
 /** The jobs that this process has leased, until all of their tickets are finished and the jobs are completed. */
 export class Leases {
   readonly #jobs = new Map<string, Leased>()
-  readonly #tickets = new Map<string, Ticket>()
 
-  get all(): readonly Lease[] {
+  get all(): readonly Leased[] {
     return [...this.#jobs.values()]
   }
 
   /** Jobs whose last tickets ended in two transactions at a time, so that neither completed them. */
   get left(): readonly Lease[] {
-    return [...this.#jobs.values()].filter(({ open }) => open.size === 0)
+    return this.all.filter(({ open }) => open.size === 0)
   }
 
   add(ticket: Ticket): void {
     const { id, retryCount } = ticket
-    const owner = ownerOf(ticket)
-    const job = this.#jobs.get(keyOf(ticket)) ?? { id, retryCount, open: new Set() }
+    const job = this.#jobs.get(keyOf(ticket)) ?? { id, retryCount, open: new Map<string, Ticket>() }
     this.#jobs.set(keyOf(ticket), job)
-    this.#tickets.set(owner, ticket)
-    job.open.add(owner)
+    job.open.set(ownerOf(ticket), ticket)
   }
 
   ticket(owner: string): Ticket | undefined {
-    return this.#tickets.get(owner)
+    return this.#jobOf(owner)?.open.get(owner)
   }
 
   /** The jobs whose last tickets are these owners'. */
   overWith(owners: readonly string[]): readonly Lease[] {
     const ending = new Set(owners)
-    const jobs = new Set(owners.map((owner) => this.#jobs.get(keyOf(leaseOf(owner)))))
-    return [...jobs]
-      .filter((job) => job !== undefined)
-      .filter(({ open }) => [...open].every((each) => ending.has(each)))
+    const jobs = new Set(owners.map((owner) => this.#jobOf(owner)).filter((job) => job !== undefined))
+    return [...jobs].filter(({ open }) => [...open.keys()].every((each) => ending.has(each)))
   }
 
   /** Called after the commit of the transaction in which these owners ended; `completed` are the jobs that it completed. */
   end(owners: readonly string[], completed: readonly Lease[]): void {
-    for (const owner of owners) {
-      this.#tickets.delete(owner)
-      this.#jobs.get(keyOf(leaseOf(owner)))?.open.delete(owner)
-    }
+    for (const owner of owners) this.#jobOf(owner)?.open.delete(owner)
     for (const job of completed) this.#jobs.delete(keyOf(job))
+  }
+
+  #jobOf(owner: string): Leased | undefined {
+    return this.#jobs.get(keyOf(leaseOf(owner)))
   }
 }
 

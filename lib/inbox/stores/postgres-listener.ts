@@ -1,8 +1,11 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type * as Pg from 'pg'
 
 const listenAgainMs = 5_000
 const lookMs = 10_000
 const answerWithinMs = 5_000
+/** Such a timer does not keep the process alive. */
+const withoutRef = { ref: false }
 
 /**
  * Listens for notifications of other processes, on a connection of its own, since a notification comes to the session that listens. A lost
@@ -12,7 +15,6 @@ export class PostgresListener {
   readonly #connect: () => Pg.Client
   readonly #wake: () => void
   #client: Pg.Client | undefined
-  #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
   constructor(connect: () => Pg.Client, wake: () => void) {
@@ -30,56 +32,38 @@ export class PostgresListener {
     client.on('error', lost)
     client.on('end', lost)
     client.on('notification', this.#wake)
-    try {
-      await inTime(client.connect())
-      await inTime(client.query('LISTEN conversion_webhook'))
+    if ((await answers(client.connect())) && (await answers(client.query('LISTEN conversion_webhook')))) {
       this.#wake() // for notifications that were sent while no connection listened
-      this.#lookLater(client)
-    } catch {
-      lost()
-    }
+      void this.#watch(client)
+    } else lost()
   }
 
   close(): void {
     this.#isClosed = true
-    clearTimeout(this.#timer)
     if (this.#client) destroy(this.#client)
   }
 
-  #lookLater(client: Pg.Client): void {
-    if (this.#client !== client) return
-    this.#timer = setTimeout(() => {
-      inTime(client.query('SELECT 1')).then(
-        () => {
-          this.#lookLater(client)
-        },
-        () => {
-          this.#lost(client)
-        },
-      )
-    }, lookMs).unref()
+  async #watch(client: Pg.Client): Promise<void> {
+    do await wait(lookMs, undefined, withoutRef)
+    while (this.#client === client && (await answers(client.query('SELECT 1'))))
+    this.#lost(client)
   }
 
   #lost(client: Pg.Client): void {
     if (this.#client !== client) return
     this.#client = undefined
-    clearTimeout(this.#timer)
     destroy(client)
-    if (this.#isClosed) return
-    this.#timer = setTimeout(() => {
-      void this.start()
-    }, listenAgainMs).unref()
+    void wait(listenAgainMs, undefined, withoutRef).then(() => this.start())
   }
 }
 
-async function inTime(answer: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(reject, answerWithinMs, new Error('the server did not answer')).unref()
-  })
-  await Promise.race([late, answer]).finally(() => {
-    clearTimeout(timer)
-  })
+/** Whether the server answers in time, and not with an error. */
+function answers(answer: Promise<unknown>): Promise<boolean> {
+  const answered = answer.then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([answered, wait(answerWithinMs, false, withoutRef)])
 }
 
 /** Destroys a connection at once: `end()` would wait for answers, which may never come. */

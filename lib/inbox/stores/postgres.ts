@@ -5,13 +5,13 @@ import { isOfStoredValue, type Candidate, type Change, type Changed, type Durabl
 import { Tally } from '../tally.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { settlesWithin } from '../../util/settles-within.js'
-import { causeOf, isClosedError } from './postgres-connections.js'
+import { causeOf } from './postgres-connections.js'
 import { codeOf, type Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
 import { slotOfGroup, slotOfOne } from './postgres-counters.js'
 import { PostgresFound } from './postgres-found.js'
-import { isLapsedBefore, ownerOf, type Lease, type Ticket } from './postgres-leases.js'
+import { isLapsedBefore, ownerOf, type Ticket } from './postgres-leases.js'
 import { PostgresReads } from './postgres-reads.js'
 import { endedOwners, wakeUpsFor } from './postgres-jobs.js'
 import type { PostgresParts } from './postgres-open.js'
@@ -29,12 +29,6 @@ const answerWithinMs = 18_000
 const idleWithinMs = 700
 
 type AnyChange = Change<unknown, PostgresClient>
-
-/** The owners and jobs that a committed transaction has ended. */
-interface Over {
-  readonly owners: readonly string[]
-  readonly jobs: readonly Lease[]
-}
 
 /**
  * The inbox in PostgreSQL. All changes that come while a transaction is under way share the next one. Our rows are the truth. A running
@@ -95,10 +89,9 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     try {
       await this.parts()
     } catch (cause) {
+      if (this.#closing.signal.aborted) throw cause
       // Until the store is open, callbacks are answered with 503.
-      throw isClosedError(cause)
-        ? cause
-        : new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause: causeOf(cause) })
+      throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause: causeOf(cause) })
     }
     return (await (change.effect ? this.#effect(change) : this.#group.submit(change))) as T
   }
@@ -107,10 +100,10 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   async #commit(changes: readonly AnyChange[]): Promise<readonly Ended[]> {
     const { connections } = await this.parts()
     try {
-      const { ends, over } = await connections.readFirst((client, begun) =>
+      const { ends, endLeases } = await connections.readFirst((client, begun) =>
         this.#transact(client, changes, this.#slot, begun),
       )
-      this.#end(over)
+      endLeases()
       return ends
     } catch (error) {
       if (changes.length === 1 || !isOfRows(error)) return changes.map(() => ({ error: storageError(error) }))
@@ -121,29 +114,25 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
 
   /** A change with an effect has a transaction of its own. The claim is locked only after the effect, so that nobody waits for a user's function. */
   async #effect({ effect, effected, ...change }: AnyChange): Promise<unknown> {
-    const { value, over } = await commitTransaction(
+    const { value, endLeases } = await commitTransaction(
       await this.parts(),
       async (client) => {
         const answer = await effect?.(client)
         effected?.(answer)
       },
       async (client) => {
-        const { ends, over } = await this.#transact(client, [change], slotOfOne())
+        const { ends, endLeases } = await this.#transact(client, [change], slotOfOne())
         const [end] = ends
         if (end === undefined || 'error' in end) throw end?.error
-        return { value: end.value, over }
+        return { value: end.value, endLeases }
       },
       this.#closing.signal,
     )
-    this.#end(over)
+    endLeases()
     return value
   }
 
-  /** Called after the commit of the transaction in which the attempts of these owners ended. */
-  #end({ owners, jobs }: Over): void {
-    this.#opened?.jobs.leases.end(owners, jobs)
-  }
-
+  /** Makes changes in a transaction. `endLeases` is to be called after its commit. */
   async #transact(client: Queryable, changes: readonly AnyChange[], slot: number, begun?: Promise<unknown>) {
     const { rows, quarantine, jobs } = await this.parts()
     const [transaction] = await Promise.all([PostgresFound.read(client, rows, quarantine, changes), begun])
@@ -177,7 +166,10 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       jobs.insert(client, wakeUps),
     ])
     await rows.counters.add(client, tally, slot) // last, since other transactions may wait for this lock
-    return { ends, over: { owners, jobs: completed } }
+    const endLeases = (): void => {
+      jobs.leases.end(owners, completed)
+    }
+    return { ends, endLeases }
   }
 
   readonly now = (): number => this.#opened?.clock.now() ?? Date.now()
@@ -202,8 +194,8 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
         .filter((ticket) => ticket !== undefined)
       return [
         ...quarantined.map((id) => ({ quarantined: id })),
-        ...failed.map(candidateAgain),
-        ...tickets.map(candidateOf),
+        ...failed.map((ticket) => candidateOf(ticket, true)),
+        ...tickets.map((ticket) => candidateOf(ticket, false)),
       ]
     })
   }
@@ -247,16 +239,13 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 }
 
-function candidateOf(ticket: Ticket): Extract<Candidate, { claim: string }> {
+/** If the answer to a COMMIT was lost, the attempt of a candidate that failed may be recorded as running though it does not run. */
+function candidateOf(ticket: Ticket, hasFailed: boolean): Candidate {
   const [claim] = splitDeliveryId(ticket.deliveryId)
-  const isLapsed = ({ owner }: AttemptMark) => owner !== undefined && isLapsedBefore(ticket, owner)
-  return { claim, owner: ownerOf(ticket), isLapsed }
-}
-
-/** If the answer to a COMMIT was lost, the attempt of a failed candidate may be recorded as running though it does not run. */
-function candidateAgain(ticket: Ticket): Candidate {
-  const { claim, owner, isLapsed } = candidateOf(ticket)
-  return { claim, owner, isLapsed: (attempt) => attempt.owner === owner || isLapsed(attempt) }
+  const own = ownerOf(ticket)
+  const isLapsed = ({ owner }: AttemptMark): boolean =>
+    owner !== undefined && ((hasFailed && owner === own) || isLapsedBefore(ticket, owner))
+  return { claim, owner: own, isLapsed }
 }
 
 /**
