@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { callbackify } from 'node:util'
 import type { PoolClient } from 'pg'
 import { ConversionWebhookError, type CommitFault } from '../../errors.js'
 import type { PostgresConnection } from './postgres-client.js'
@@ -84,7 +85,8 @@ export function commitClient(connection: PostgresConnection) {
     }
     return [event, forward] as const
   })
-  for (const [event, forward] of forwards) emitterOf(connection).on(event, forward)
+  const emitter = connection as Pick<EventEmitter, 'on' | 'off'>
+  for (const [event, forward] of forwards) emitter.on(event, forward)
 
   // Other members are the connection's. What libraries set, such as listeners, is set on this client alone.
   const client: unknown = new Proxy(own, {
@@ -105,7 +107,7 @@ export function commitClient(connection: PostgresConnection) {
     /** Closes the client. Returns what `fn` did wrong, if anything. A function that failed may leave a transaction open. */
     close: (hasFailed: boolean): CommitFault | undefined => {
       isClosed = true
-      for (const [event, forward] of forwards) emitterOf(connection).off(event, forward)
+      for (const [event, forward] of forwards) emitter.off(event, forward)
       return fault ?? (savepoints.depth > 0 && !hasFailed ? 'open' : undefined)
     },
   }
@@ -136,19 +138,8 @@ function answer(result: Promise<unknown>, callback: Callback | undefined): Promi
     result.catch(ignore)
     return result
   }
-  result.then(
-    (value) => {
-      process.nextTick(callback, null, value)
-    },
-    (error: unknown) => {
-      process.nextTick(callback, error)
-    },
-  )
+  callbackify(() => result)(callback)
   return undefined
-}
-
-function emitterOf(connection: object) {
-  return connection as Pick<EventEmitter, 'on' | 'off'>
 }
 
 function ignore(): void {
@@ -190,11 +181,10 @@ class Unanswered {
   }
 }
 
-/** A library's transactions inside of ours: nested savepoints, each with a name of its own. */
+/** A library's transactions inside of ours: nested savepoints. */
 class Savepoints {
   readonly #send: (text: string) => Promise<unknown>
-  #open: readonly string[] = []
-  #begun = 0
+  #depth = 0
   #unanswered = 0
 
   constructor(send: (text: string) => Promise<unknown>) {
@@ -203,53 +193,43 @@ class Savepoints {
 
   /** The number of open savepoints, if all statements that were sent succeed. */
   get depth(): number {
-    return this.#open.length
+    return this.#depth
   }
 
   /** Whether a savepoint is open while a statement that opens or ends one is unanswered: to begin another one now overlaps. */
   get isChanging(): boolean {
-    return this.depth > 0 && this.#unanswered > 0
+    return this.#depth > 0 && this.#unanswered > 0
   }
 
   begin(): Promise<unknown> {
-    const name = `${savepoint}_${String(++this.#begun)}`
-    this.#open = [...this.#open, name]
-    return this.#answer(`SAVEPOINT ${name}`, () => {
-      this.#open = this.#open.filter((each) => each !== name)
-    })
+    return this.#answer(`SAVEPOINT ${nameAt(++this.#depth)}`, -1)
   }
 
   /** Rejects if a failed statement has aborted the transaction: PostgreSQL itself would roll back and report success. */
   commit(): Promise<unknown> {
-    const name = this.#close()
-    return this.#answer(`RELEASE SAVEPOINT ${name}`, () => {
-      this.#open = [...this.#open, name] // still open: libraries roll back after a failed COMMIT
-    })
+    // After a failure it is still open: libraries roll back after a failed COMMIT.
+    return this.#answer(`RELEASE SAVEPOINT ${nameAt(this.#depth--)}`, 1)
   }
 
   /** Sends both statements in one message: pg warns if a statement is sent while another one waits to be sent. */
   async rollback(): Promise<unknown> {
-    const name = this.#close()
-    const results = await this.#answer(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`)
+    const name = nameAt(this.#depth--)
+    const results = await this.#answer(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`, 0)
     return Array.isArray(results) ? results[0] : results
   }
 
-  #close(): string {
-    const name = this.#open.at(-1)
-    if (name === undefined) throw new Error('no transaction of a library is open')
-    this.#open = this.#open.slice(0, -1)
-    return name
-  }
-
-  async #answer(text: string, undo?: () => void): Promise<unknown> {
+  /** `undo` is added to the depth if the statement fails. */
+  async #answer(text: string, undo: number): Promise<unknown> {
     this.#unanswered++
     try {
       return await this.#send(text)
     } catch (error) {
-      undo?.()
+      this.#depth += undo
       throw error
     } finally {
       this.#unanswered--
     }
   }
 }
+
+const nameAt = (depth: number): string => `${savepoint}_${String(depth)}`

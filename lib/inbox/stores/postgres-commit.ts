@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { storageError } from '../../errors.js'
 import { transactionEnded } from '../store.js'
 import { begin, limits, transactWithinMs, type Connections } from './postgres-connections.js'
-import { codeOf, inOrder, type PostgresConnection, type Queryable } from './postgres-client.js'
+import { codeOf, committed, type PostgresConnection, type Queryable } from './postgres-client.js'
 import { commitClient, invalidCommit, type PostgresClient } from './postgres-commit-client.js'
 import { savepoint } from './postgres-statements.js'
 import type { PostgresParts } from './postgres-open.js'
@@ -48,7 +48,7 @@ export async function commitTransaction<T>(
       ran = await run(connection, effect, { connections, id, closing })
       failure = ran.failure ?? (await leave(connection, commits))
       // If the connection is lost from here on, both are committed or neither is; the delivery's row tells which.
-      if (failure === undefined) return commits.inTime(settleAndCommit(connection, settle))
+      if (failure === undefined) return commits.inTime(committed(connection, settle))
       hasEnded = await hasEndedOn(connection, commits)
       throw failure.error
     })
@@ -79,58 +79,41 @@ async function run(
   const { client, silentSince, mayHaveEnded, close } = commitClient(connection)
   let failure: Failure | undefined
   let lost: Failure | undefined
-  try {
-    await endOf(
-      () => effect(client),
-      closing,
-      (giveUp) =>
-        watch(connections, id, silentSince, () => {
-          lost = { error: storageError(connections.lost()) }
-          giveUp()
-        }),
-    )
-  } catch (error) {
-    failure = { error }
-  }
+  // Ends also if the signal is aborted or the connection is lost, since the function may never end then.
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearInterval(watching)
+      closing.removeEventListener('abort', end)
+      resolve()
+    }
+    const watching = watch(connections, id, silentSince, () => {
+      lost = { error: storageError(connections.lost()) }
+      end()
+    })
+    closing.addEventListener('abort', end)
+    const failed = (error: unknown): void => {
+      failure = { error }
+    }
+    void Promise.resolve()
+      .then(() => effect(client))
+      .catch(failed)
+      .finally(end)
+  })
   const fault = close(failure !== undefined || lost !== undefined)
   closing.throwIfAborted() // however the function ended
   if (fault !== undefined) failure = { error: invalidCommit(fault, failure && { cause: failure.error }) }
   return { failure: lost ?? failure, mayHaveEnded: mayHaveEnded() }
 }
 
-/** Settles as the function does. Resolves if the signal is aborted or the connection is lost, since the function may never end then. */
-function endOf(
-  run: () => unknown,
-  signal: AbortSignal,
-  watching: (giveUp: () => void) => { stop(): void },
-): Promise<unknown> {
-  return new Promise<unknown>((resolve, reject) => {
-    const giveUp = (): void => {
-      watched.stop()
-      signal.removeEventListener('abort', giveUp)
-      resolve(undefined)
-    }
-    const watched = watching(giveUp)
-    signal.addEventListener('abort', giveUp)
-    void Promise.resolve().then(run).then(resolve, reject).finally(giveUp)
-  })
-}
-
 /** Releases the savepoint, after the statements that the function did not await. From here on each statement has a time limit. */
 async function leave(connection: Queryable, connections: Connections): Promise<Failure | undefined> {
   try {
-    await connections.inTime(connection.query(`RELEASE SAVEPOINT ${savepoint}; ${limits(transactWithinMs)}`))
+    await connections.inTime(connection.query(`RELEASE SAVEPOINT ${savepoint}; SELECT ${limits(transactWithinMs)}`))
     return undefined
   } catch (error) {
     const hasFailed = codeOf(error) === inFailedTransaction
     return { error: hasFailed ? invalidCommit('failed', { cause: error }) : storageError(error) }
   }
-}
-
-async function settleAndCommit<T>(connection: Queryable, settle: (client: Queryable) => Promise<T>): Promise<T> {
-  const result = await inOrder(connection, settle)
-  await connection.query('COMMIT')
-  return result
 }
 
 /** Whether the transaction of a connection is over; undefined if the connection cannot tell. */
@@ -170,38 +153,34 @@ const ofTransaction = 'FROM pg_stat_activity WHERE backend_xid = $1::text::xid8:
 
 /**
  * Watches a transaction whose statements have no time limit. If a statement waits for the server while the server waits for a statement, the
- * network has lost a message: `onLost` is called once. The server's session is ended too, since it would keep its locks for hours.
+ * network has lost a message: `onLost` is called, and stops the timer. The server's session is ended too, since it would keep its locks for
+ * hours.
  */
 function watch(
   connections: Connections,
   id: unknown,
   silentSince: () => number | undefined,
   onLost: () => void,
-): { stop(): void } {
+): NodeJS.Timeout {
   let isLooking = false
-  const timer = setInterval(() => {
+  async function look(): Promise<void> {
     const since = silentSince()
     if (isLooking || since === undefined || performance.now() - since < lookMs) return
     isLooking = true
-    isLost(connections, id)
-      .then(
-        (lost) => {
-          if (!lost || silentSince() !== since) return
-          clearInterval(timer)
-          end(connections, id)
-          onLost()
-        },
-        () => undefined, // asked again after the next interval
-      )
-      .finally(() => {
-        isLooking = false
-      })
-  }, lookMs).unref()
-  return {
-    stop: () => {
-      clearInterval(timer)
-    },
+    try {
+      if (!(await isLost(connections, id)) || silentSince() !== since) return
+      const end = connections.query(`SELECT pg_terminate_backend(pid) ${ofTransaction}`, [id], answerWithinMs)
+      end.catch(() => undefined)
+      onLost()
+    } catch {
+      // Asked again after the next interval.
+    } finally {
+      isLooking = false
+    }
   }
+  return setInterval(() => {
+    void look()
+  }, lookMs).unref()
 }
 
 async function isLost(connections: Connections, id: unknown): Promise<boolean> {
@@ -211,10 +190,6 @@ async function isLost(connections: Connections, id: unknown): Promise<boolean> {
     answerWithinMs,
   )
   const [row] = rows
-  if (row === undefined) return true // the session has ended
-  return typeof row.state === 'string' && row.state.startsWith('idle in transaction') && Number(row.ms) > lookMs
-}
-
-function end(connections: Connections, id: unknown): void {
-  connections.query(`SELECT pg_terminate_backend(pid) ${ofTransaction}`, [id], answerWithinMs).catch(() => undefined)
+  // Without a row the session has ended.
+  return row === undefined || (String(row.state).startsWith('idle in transaction') && Number(row.ms) > lookMs)
 }

@@ -2,7 +2,7 @@ import type { Job, PgBoss } from 'pg-boss'
 import { readCommitted, type Connections } from './postgres-connections.js'
 import type { Queryable } from './postgres-client.js'
 import { Leases, type Lease, type Ticket } from './postgres-leases.js'
-import { deliveryId, isRunning, keyOf, type ClaimRecord } from '../records.js'
+import { deliveryId, findDelivery, isRunning, keyOf, type ClaimRecord } from '../records.js'
 import type { Written } from './postgres-rows.js'
 
 const queue = 'deliveries'
@@ -82,16 +82,8 @@ export class PostgresJobs {
   /** Makes jobs in a transaction, and notifies all processes at its end. */
   async insert(client: Queryable, wakeUps: readonly WakeUp[]): Promise<void> {
     if (wakeUps.length === 0) return
-    const jobs = jobsFor(wakeUps).map(({ deliveryIds, delayMs, kind }) => ({
-      data: { deliveryIds },
-      priority: priorities[kind],
-      ...(delayMs > 0 && {
-        singletonKey: deliveryIds[0], // `pull` finds it by this
-        startAfter: (delayMs + spareMs) / 1_000, // in seconds: the server adds them to its own time
-      }),
-    }))
     await Promise.all([
-      this.#boss.insert(queue, jobs, { db: adapter(client) }),
+      this.#boss.insert(queue, jobsFor(wakeUps), { db: adapter(client) }),
       client.query(`SELECT pg_notify('conversion_webhook', '')`),
     ])
   }
@@ -115,10 +107,7 @@ export class PostgresJobs {
   }
 
   /** The tickets of each job. */
-  async #fetch(options: {
-    readonly batchSize: number
-    readonly maxPriority?: number
-  }): Promise<readonly (readonly Ticket[])[]> {
+  async #fetch(options: { readonly batchSize: number; readonly maxPriority?: number }): Promise<readonly Ticket[][]> {
     const jobs: Job<JobData>[] = await this.#boss.fetch<JobData>(queue, { ...options, db: this.#quick })
     return jobs.map(({ id, retryCount, data: { deliveryIds, orphan } }) =>
       deliveryIds.map((deliveryId, index) => ({ id, retryCount, index, deliveryId, orphan })),
@@ -132,7 +121,7 @@ export class PostgresJobs {
     return jobs
   }
 
-  /** Completes jobs whose last two tickets ended in two transactions at a time, so that neither completed them. A separate transaction, since the two would wait for each other. */
+  /** Completes `leases.left`, in a transaction of its own, since the two that ended the last tickets would wait for each other. */
   async completeLeft(): Promise<void> {
     const { left } = this.leases
     if (left.length === 0) return
@@ -196,25 +185,23 @@ export class PostgresJobs {
   }
 }
 
-interface Batch extends Pick<WakeUp, 'delayMs' | 'kind'> {
-  readonly deliveryIds: readonly string[]
-}
-
 /** Due deliveries share jobs; a delivery that waits for its time has a job of its own. Pure. */
-function jobsFor(wakeUps: readonly WakeUp[]): readonly Batch[] {
-  const batches: Batch[] = []
+function jobsFor(wakeUps: readonly WakeUp[]) {
   const due = new Map<WakeUp['kind'], string[]>()
-  for (const { deliveryId, delayMs, kind } of wakeUps) {
+  return wakeUps.flatMap(({ deliveryId, delayMs, kind }) => {
     const open = delayMs > 0 ? undefined : due.get(kind)
     if (open !== undefined && open.length < deliveriesPerJob) {
       open.push(deliveryId)
-      continue
+      return []
     }
     const deliveryIds = [deliveryId]
-    batches.push({ deliveryIds, delayMs, kind })
     if (delayMs === 0) due.set(kind, deliveryIds)
-  }
-  return batches
+    const later = {
+      singletonKey: deliveryId, // `pull` finds it by this
+      startAfter: (delayMs + spareMs) / 1_000, // in seconds: the server adds them to its own time
+    }
+    return { data: { deliveryIds }, priority: priorities[kind], ...(delayMs > 0 && later) }
+  })
 }
 
 /** Runs a statement of pg-boss outside of our transactions. */
@@ -248,19 +235,17 @@ export function wakeUpsFor(written: readonly Written[], unused: readonly string[
   return written.flatMap(({ before, after }) => {
     const isFree = !isRunning(after)
     const wasRunning = before !== undefined && isRunning(before)
-    return after.deliveries
-      .filter(({ state }) => state === 'waiting')
-      .map((delivery) => ({ delivery, id: deliveryId(after.id, keyOf(delivery)) }))
-      .filter(({ delivery, id }) => {
-        const old = before?.deliveries.find((known) => keyOf(known) === keyOf(delivery))
-        const isNews = old?.state !== 'waiting' || old.dueAt !== delivery.dueAt
-        return isNews || (isFree && (unusedIds.has(id) || (wasRunning && delivery.dueAt <= now)))
-      })
-      .map(({ delivery, id }) => ({
-        deliveryId: id,
-        delayMs: Math.max(0, delivery.dueAt - now),
-        kind: delivery.attempts > 0 || delivery.holds > 0 ? 'repeated' : unusedIds.has(id) ? 'returned' : 'fresh',
-      }))
+    return after.deliveries.flatMap((delivery): readonly WakeUp[] => {
+      const { state, dueAt, attempts, holds } = delivery
+      if (state !== 'waiting') return []
+      const id = deliveryId(after.id, keyOf(delivery))
+      const isUnused = unusedIds.has(id)
+      const old = before && findDelivery(before, keyOf(delivery))
+      const isNews = old?.state !== 'waiting' || old.dueAt !== dueAt
+      if (!isNews && !(isFree && (isUnused || (wasRunning && dueAt <= now)))) return []
+      const kind = attempts > 0 || holds > 0 ? 'repeated' : isUnused ? 'returned' : 'fresh'
+      return [{ deliveryId: id, delayMs: Math.max(0, dueAt - now), kind }]
+    })
   })
 }
 
