@@ -17,9 +17,8 @@ export class PostgresFound {
   readonly #after = new Map<string, ClaimRecord>()
   /** The ids of the claims of each identity. */
   readonly #claims = new Map<string, Set<string>>()
-  readonly #holders = new Map<string, Holder>()
-  /** The orders whose holders were read. */
-  readonly #asked = new Set<string>()
+  /** Undefined for an order that was read and that no claim has. */
+  readonly #holders = new Map<string, Holder | undefined>()
   /** The callbacks in quarantine as they were found. */
   readonly kept: ReadonlyMap<string, QuarantinedCallback>
   readonly quarantined: Map<string, QuarantinedCallback>
@@ -54,20 +53,13 @@ export class PostgresFound {
     found.#addRecords(records.values())
     found.#addHolders([...identities, ...orders, ...[...records.values()].flatMap(ordersOf)], holders)
     await found.#readRivals(client, rows, callbacks)
-    await found.#readHolders(client, rows)
+    const others = [...found.#before.values()].flatMap(ordersOf).filter((order) => !found.#holders.has(order))
+    found.#addHolders(others, await rows.holders(client, [...new Set(others)]))
     return found
   }
 
-  /** Reads which claims have the orders of all claims that were read. */
-  async #readHolders(client: Queryable, rows: PostgresRows): Promise<void> {
-    const wanted = new Set([...this.#before.values()].flatMap(ordersOf))
-    const unknown = [...wanted].filter((order) => !this.#asked.has(order))
-    this.#addHolders(unknown, await rows.holders(client, unknown))
-  }
-
   #addHolders(asked: readonly string[], holders: Holders): void {
-    for (const order of asked) this.#asked.add(order)
-    for (const [order, holder] of holders) this.#holders.set(order, holder)
+    for (const order of [...asked, ...holders.keys()]) this.#holders.set(order, holders.get(order))
   }
 
   #addRecords(records: Iterable<ClaimRecord>): void {

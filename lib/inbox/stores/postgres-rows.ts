@@ -9,6 +9,7 @@ import {
   cellOf,
   changedDeliveries,
   deliveryRow,
+  optional,
   text,
   toDelivery,
   toListedDelivery,
@@ -29,8 +30,6 @@ export interface Written {
 
 /** The condition of prune, spelt as its partial index spells it. */
 const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL`
-
-const unheld = 'held_until IS NULL AND holds = 0'
 
 /** Reads and writes claims with their deliveries. */
 export class PostgresRows {
@@ -62,17 +61,17 @@ export class PostgresRows {
 
   /** Claims with their deliveries, in the order of the ids. */
   async records(client: Queryable, ids: readonly string[]): Promise<Map<string, ClaimRecord>> {
-    return this.#records(client, ids, (_id, read) => read())
+    return new Map((await this.#readers(client, ids)).map(([id, read]) => [id, read()]))
   }
 
-  async #records<Made>(client: Queryable, ids: readonly string[], make: MakeRecord<Made>): Promise<Map<string, Made>> {
-    if (ids.length === 0) return new Map()
+  async #readers(client: Queryable, ids: readonly string[]): Promise<readonly Reader[]> {
+    if (ids.length === 0) return []
     // Columns of the claim come last, so that they win over those of the delivery with the same name.
     const joined = `SELECT d.*, c.* FROM ${this.#schema}.claims c LEFT JOIN ${this.#schema}.deliveries d ON d.claim = c.id WHERE c.id = key`
     const { rows } = await client.query(`${eachOf(joined, 'unnest($1::text[])')} ORDER BY sequence`, [
       [...new Set(ids)],
     ])
-    return recordsOf(ids, rows, make)
+    return readersOf(ids, rows)
   }
 
   async recordsAfter(client: Queryable, after = '', limit: number) {
@@ -81,10 +80,8 @@ export class PostgresRows {
        LEFT JOIN LATERAL (SELECT * FROM ${this.#schema}.deliveries WHERE claim = c.id OFFSET 0) AS d ON true ORDER BY id, sequence`,
       [after, limit],
     )
-    return {
-      found: [...recordsOf(idsOf(rows), rows, toListedRecord).values()],
-      last: rows.at(-1) && text(rows.at(-1)?.id),
-    }
+    const ids = idsOf(rows)
+    return { found: readersOf(ids, rows).map((reader) => toListedRecord(...reader)), last: ids.at(-1) }
   }
 
   /** See `Store.settled`. */
@@ -98,7 +95,7 @@ export class PostgresRows {
     const ids = rows.map(({ claim }) => text(claim))
     const last = rows.at(-1)
     return {
-      found: [...(await this.#records(client, ids, toListedRecord)).values()],
+      found: (await this.#readers(client, ids)).map((reader) => toListedRecord(...reader)),
       ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
     }
   }
@@ -233,10 +230,10 @@ export class PostgresRows {
 
   async oldestWaitingAt(client: Queryable): Promise<number | undefined> {
     const { rows } = await client.query(
-      `SELECT min(received_at) AS oldest FROM ${this.#schema}.deliveries WHERE state = 'waiting' AND ${unheld}`,
+      `SELECT min(received_at) AS oldest FROM ${this.#schema}.deliveries
+       WHERE state = 'waiting' AND held_until IS NULL AND holds = 0`,
     )
-    const oldest = rows[0]?.oldest
-    return oldest === null || oldest === undefined ? undefined : Number(oldest)
+    return optional(rows[0]?.oldest ?? null)
   }
 }
 
@@ -257,19 +254,15 @@ function idsOf(rows: readonly Row[]): readonly string[] {
   return rows.map(({ id }) => text(id))
 }
 
-type MakeRecord<Made> = (id: string, read: () => ClaimRecord) => Made
+/** Reads one claim. Throws if a stored value cannot be read. */
+type Reader = readonly [id: string, read: () => ClaimRecord]
 
-/** Rows of claims, one for each delivery, or one for a claim without any. */
-function recordsOf<Made>(ids: readonly string[], rows: readonly Row[], make: MakeRecord<Made>): Map<string, Made> {
+/** Of rows of claims, one for each delivery, or one for a claim without any. */
+function readersOf(ids: readonly string[], rows: readonly Row[]): readonly Reader[] {
   const byClaim = new Map<string, Row[]>(ids.map((id) => [id, []]))
   for (const row of rows) byClaim.get(text(row.id))?.push(row)
-  const records = new Map<string, Made>()
-  for (const [id, [row, ...others]] of byClaim) {
-    if (row === undefined) continue
-    records.set(
-      id,
-      make(id, () => toRecord(row, row.claim === null ? [] : [row, ...others].map(toDelivery))),
-    )
-  }
-  return records
+  return [...byClaim].flatMap(([id, ofClaim]): readonly Reader[] => {
+    const [row] = ofClaim
+    return row ? [[id, () => toRecord(row, row.claim === null ? [] : ofClaim.map(toDelivery))]] : []
+  })
 }
