@@ -28,7 +28,7 @@ import {
 } from '../store.js'
 import type { InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, Operators } from '../operators.js'
 import { emailKey, orderKey } from '../claims.js'
-import { hasOrders, type Holders } from '../reservation.js'
+import { hasOrders, otherHolders, type Holders } from '../reservation.js'
 
 const states: readonly InboxState[] = [...quarantineStates, 'running', 'dead', 'withdrawn']
 
@@ -100,7 +100,7 @@ export function createOperators(
     }
     const { callback, identity, differs } = quarantined
     const conversion = host()?.conversionOf(callback)
-    const takenBy = otherHolder(holders, [identity], id)
+    const takenBy = otherHolders([identity], id, holders)[0]?.claim
     const agreesWith = claimOfConflict(id)
     return {
       ...row,
@@ -225,12 +225,8 @@ function coded<Asked extends readonly unknown[], Result>(operate: (...asked: Ask
  * shop is unknown: then at least the claim that had the order when the delivery was refused.
  */
 function takerOf(stored: StoredDelivery, holders: Holders): string | undefined {
-  const other = otherHolder(holders, ordersOf(stored), stored.claim)
-  return stored.order === undefined ? (other ?? stored.delivery.takenBy) : other
-}
-
-function otherHolder(holders: Holders, orders: readonly string[], claim: string): string | undefined {
-  return orders.map((order) => holders.get(order)?.claim).find((holder) => holder !== undefined && holder !== claim)
+  const [other] = otherHolders(ordersOf(stored), stored.claim, holders)
+  return other?.claim ?? (stored.order === undefined ? stored.delivery.takenBy : undefined)
 }
 
 function toClaim(record: ClaimRecord, holders: Holders): InboxClaim {

@@ -48,9 +48,8 @@ async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Pr
   await store.change({
     claim,
     apply: ({ record, holders }) => {
-      if (record === undefined) throw unknownRecord()
-      const delivery = findDelivery(record, key)
-      if (delivery === undefined) throw unknownRecord()
+      const delivery = record && findDelivery(record, key)
+      if (record === undefined || delivery === undefined) throw unknownRecord()
       if (!['dead', 'refused', 'waiting'].includes(delivery.state)) throw impossible({ state: delivery.state })
       if (lacksPayload(delivery.callback)) throw impossible({ why: 'emptied' })
       const next = replayed(record, delivery, holders, Date.now())
@@ -73,7 +72,11 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
     const claim = claimOfConflict(id)
     return claim === undefined ? replayAsClaim(store, quarantined) : replayInto(store, claim, quarantined)
   }
-  await requireReplayable(store, quarantined)
+  const { received, state } = quarantined
+  if (received.digest) throw impossible({ why: 'digest' })
+  if (state === 'refused' && !mayWait(await store.waitingInQuarantine(), store.quarantineBudget)) {
+    throw impossible({ why: 'tooMany' })
+  }
   await store.change({
     quarantined: id,
     apply: ({ quarantined: found }) => {
@@ -127,13 +130,6 @@ function replayAsClaim(store: Store, { id, callback, identity }: ConflictRecord)
 function replayedAgain({ state, log }: QuarantinedCallback) {
   if (state === 'done') throw impossible({ why: 'again' })
   return { log: logged(log, { at: Date.now(), what: 'replayed' }) }
-}
-
-/** Throws if a refused callback was not kept, or if too many callbacks wait after a replay. */
-async function requireReplayable(store: Store, { received, state }: RefusedRecord): Promise<void> {
-  if (received.digest) throw impossible({ why: 'digest' })
-  if (state !== 'refused' || mayWait(await store.waitingInQuarantine(), store.quarantineBudget)) return
-  throw impossible({ why: 'tooMany' })
 }
 
 /**

@@ -13,28 +13,30 @@ const withoutRef = { ref: false }
  */
 export class PostgresListener {
   readonly #connect: () => Pg.Client
-  readonly #wake: () => void
   #client: Pg.Client | undefined
   #isClosed = false
 
-  constructor(connect: () => Pg.Client, wake: () => void) {
+  constructor(connect: () => Pg.Client) {
     this.#connect = connect
-    this.#wake = wake
   }
 
-  async start(): Promise<void> {
+  /** Calls `wake` when another process may have made a job. Resolves when it listens. */
+  async start(wake: () => void): Promise<void> {
     if (this.#isClosed) return
     const client = this.#connect()
     this.#client = client
     const lost = (): void => {
-      this.#lost(client)
+      if (this.#client !== client) return
+      this.#client = undefined
+      destroy(client)
+      void wait(listenAgainMs, undefined, withoutRef).then(() => this.start(wake))
     }
     client.on('error', lost)
     client.on('end', lost)
-    client.on('notification', this.#wake)
+    client.on('notification', wake)
     if ((await answers(client.connect())) && (await answers(client.query('LISTEN conversion_webhook')))) {
-      this.#wake() // for notifications that were sent while no connection listened
-      void this.#watch(client)
+      wake() // for notifications that were sent while no connection listened
+      void this.#watch(client).then(lost)
     } else lost()
   }
 
@@ -43,17 +45,10 @@ export class PostgresListener {
     if (this.#client) destroy(this.#client)
   }
 
+  /** Resolves when the connection is lost. */
   async #watch(client: Pg.Client): Promise<void> {
     do await wait(lookMs, undefined, withoutRef)
     while (this.#client === client && (await answers(client.query('SELECT 1'))))
-    this.#lost(client)
-  }
-
-  #lost(client: Pg.Client): void {
-    if (this.#client !== client) return
-    this.#client = undefined
-    destroy(client)
-    void wait(listenAgainMs, undefined, withoutRef).then(() => this.start())
   }
 }
 

@@ -28,8 +28,7 @@ export interface PostgresParts {
   readonly quarantine: PostgresQuarantine
   readonly jobs: PostgresJobs
   readonly clock: ServerClock
-  /** Calls a function when another process may have made a job. Resolves when it listens. */
-  readonly listen: (wake: () => void) => Promise<void>
+  readonly listener: PostgresListener
   /** Closes everything that was opened for the store. */
   close(): Promise<void>
 }
@@ -71,7 +70,12 @@ export async function openPostgres(
     connectionTimeoutMillis: connectWithinMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: keepAliveMs,
-    stream: () => socketIn(sockets),
+    stream: () => {
+      const socket = new TurnSocket()
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      return socket
+    },
   }
   const own: PostgresPool[] = []
   function makePool(options: Pg.PoolConfig): PostgresPool {
@@ -87,12 +91,11 @@ export async function openPostgres(
   const commits = given ? connections : new Connections(makePool({ max: maxCommits }), closing, network)
   const clock = new ServerClock()
   const jobs = new PostgresJobs(PgBoss, connections, schema, onError)
-  let listener: PostgresListener | undefined
-  let isClosed = false
+  const options = given ? optionsOf(given) : ownOptions // no copy: a pool hides the password from copies
+  const listener = new PostgresListener(() => new pg.Client(options))
 
   async function end(): Promise<void> {
-    isClosed = true
-    listener?.close()
+    listener.close()
     await settlesWithin(
       endWithinMs,
       jobs.stop().catch(() => undefined),
@@ -101,13 +104,6 @@ export async function openPostgres(
     connections.close()
     commits.close()
     for (const socket of sockets) socket.destroy() // a server that cannot be reached never answers `end()`
-  }
-
-  async function listen(wake: () => void): Promise<void> {
-    if (isClosed) return
-    const options = given ? optionsOf(given) : ownOptions // no copy: a pool hides the password from copies
-    listener = new PostgresListener(() => new pg.Client(options), wake)
-    await listener.start()
   }
 
   try {
@@ -125,16 +121,9 @@ export async function openPostgres(
     quarantine: new PostgresQuarantine(schema, quarantineBudget),
     jobs,
     clock,
-    listen,
+    listener,
     close: end,
   }
-}
-
-function socketIn(sockets: Set<Socket>): Socket {
-  const socket = new TurnSocket()
-  sockets.add(socket)
-  socket.once('close', () => sockets.delete(socket))
-  return socket
 }
 
 /** The options of a pool of the package pg. */

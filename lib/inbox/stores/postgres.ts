@@ -227,7 +227,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   }
 
   listen(wake: () => void): void {
-    this.read(({ listen }) => listen(wake)).catch(() => undefined) // without notifications polling finds everything, a little later
+    this.read(({ listener }) => listener.start(wake)).catch(() => undefined) // without notifications polling finds everything, a little later
   }
 
   async close(): Promise<void> {

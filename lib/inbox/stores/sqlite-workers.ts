@@ -9,7 +9,7 @@ import type { SqliteLog } from './sqlite-log.js'
 const deliveries = 'conversion_webhook_deliveries'
 const workers = 'conversion_webhook_workers'
 
-/** The name, among the workers, of an `erase` that writes the file anew. */
+/** The names, among the workers, of each `erase` that writes the file anew begin so: nobody can write for a while. */
 const rewriting = 'rewriting:'
 
 /** The processes that deliver from a file, and their beats. */
@@ -52,13 +52,6 @@ export class SqliteWorkers {
     ).run(owner, owner)
   }
 
-  /** Announces to all processes that nobody can write for a while. Returns the worker that ends the announcement when it is removed. */
-  sayThatIsRewritten(): string {
-    const id = `${rewriting}${randomUUID()}`
-    this.enrol(id)
-    return id
-  }
-
   isRewritten(): boolean {
     return this.#sql(`SELECT 1 FROM ${workers} WHERE id >= ? AND id < ?`).get(rewriting, `${rewriting}~`) !== undefined
   }
@@ -96,13 +89,16 @@ export async function scrubSqlite(parts: Parts, read: RunQuery): Promise<void> {
 
 /** Resolves with whether the log could be truncated. */
 async function rewrite({ log, workers, counters }: Parts, read: RunQuery, removals: number): Promise<boolean> {
-  const rewriting = await read(() => workers.sayThatIsRewritten())
+  const announcement = `${rewriting}${randomUUID()}`
+  await read(() => {
+    workers.enrol(announcement)
+  })
   let isCut = false
   try {
     isCut = await log.rewriteFile(cutForMs)
   } finally {
     await read(() => {
-      workers.forgetWorker(rewriting)
+      workers.forgetWorker(announcement)
       if (isCut) counters.forgetRemovals(removals)
     })
   }
