@@ -58,6 +58,11 @@ export async function committed<T>(connection: Queryable, run: (client: Queryabl
   return result
 }
 
+/** Handles a rejection that nobody waits for, or the error event of a lost connection: without it the process would end. */
+export function ignore(): void {
+  // Nothing to do, or nobody to tell.
+}
+
 /** The SQLSTATE of an error of the server; undefined for other errors. */
 export function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined

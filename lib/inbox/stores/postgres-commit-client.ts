@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { callbackify } from 'node:util'
 import type { PoolClient } from 'pg'
 import { ConversionWebhookError, type CommitFault } from '../../errors.js'
-import type { PostgresConnection } from './postgres-client.js'
+import { ignore, type PostgresConnection } from './postgres-client.js'
 import { controlOf, maySayMore, savepoint } from './postgres-statements.js'
 
 /** The type of the client if the types of pg are not installed. */
@@ -140,10 +140,6 @@ function answer(result: Promise<unknown>, callback: Callback | undefined): Promi
   }
   callbackify(() => result)(callback)
   return undefined
-}
-
-function ignore(): void {
-  // Nothing to do, or nobody to tell.
 }
 
 type Callback = (error: unknown, result?: unknown) => void

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import {
   codeOf,
   committed,
+  ignore,
   inOrder,
   type PostgresConnection,
   type PostgresPool,
@@ -172,16 +173,13 @@ export class Connections implements Queryable {
     this.#closing.throwIfAborted()
     const connecting = this.#pool.connect()
     const taken = await this.inTime(connecting, withinMs).catch((error: unknown) => {
-      connecting.then(
-        (unused) => {
-          unused.release()
-        },
-        () => undefined,
-      )
+      connecting.then((unused) => {
+        unused.release()
+      }, ignore)
       if (!(error instanceof NoAnswer)) throw error
       throw new Error(`the pool gave no connection within ${String(connectWithinMs)} ms`)
     })
-    taken.on('error', ignore)
+    taken.on('error', ignore) // the statement rejects as well
     return taken
   }
 
@@ -205,11 +203,6 @@ export class Connections implements Queryable {
       () => false,
     )
   }
-}
-
-/** Handles the error event of a lost connection that is taken; its statement rejects as well. */
-function ignore(): void {
-  // Without a listener the event would end the process.
 }
 
 /*

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type * as Pg from 'pg'
+import { ignore } from './postgres-client.js'
 
 const listenAgainMs = 5_000
 const lookMs = 10_000
@@ -65,8 +66,4 @@ function answers(answer: Promise<unknown>): Promise<boolean> {
 function destroy(client: Pg.Client): void {
   client.query('SELECT 1').catch(ignore)
   client.end().catch(ignore)
-}
-
-function ignore(): void {
-  // The connection is discarded anyway.
 }

@@ -19,12 +19,18 @@ import { sizeIn, Tally } from '../tally.js'
 import { PostgresCounters, slotOfOne } from './postgres-counters.js'
 import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
-import { newestOf, arraysOf, valuesOf } from './postgres-sql.js'
-import { namesOf } from './columns.js'
+import { newestOf, arraysOf } from './postgres-sql.js'
+import { columnsOf, namesOf, text as aText } from './columns.js'
 import { quarantineRow, text, toListedQuarantined, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns, type QuarantineRow } from './tables.js'
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
+
+/** What a row is found by, as PostgreSQL spells an array. */
+interface Keys {
+  readonly keys: string
+}
+const keysColumn = columnsOf<Keys>()('keys', 'keys', aText, { isWrittenOnly: true })
 
 /** The quarantine of the PostgreSQL store. */
 export class PostgresQuarantine {
@@ -70,22 +76,19 @@ export class PostgresQuarantine {
     const before = new Map([...found, ...(await this.lock(client, [...new Set(unknown)]))])
     const written = new Map([...before, ...after])
     for (const conflict of conflicts) written.set(conflict.id, keptWith(written.get(conflict.id), conflict))
-    const sources: QuarantineRow[] = []
-    const keys: string[] = []
+    const sources: (QuarantineRow & Keys)[] = []
     for (const [id, quarantined] of written) {
       if (quarantined === before.get(id)) continue
       const forms = searchForms(quarantined)
       const source = quarantineRow(quarantined, forms)
-      sources.push(source)
-      keys.push(`{${searchKeys(forms).join()}}`)
+      sources.push({ ...source, keys: `{${searchKeys(forms).join()}}` })
       if (before.has(id)) continue
       const { bytes } = source
       this.#watch.spend(quarantined.kind, bytes)
       tally.quarantine(quarantined.kind, { rows: 1, bytes })
     }
     if (sources.length === 0) return
-    const columns = [...valuesOf(quarantineColumns, sources), { name: 'keys', type: 'text', values: keys }]
-    const { used, arrays, values } = arraysOf(columns)
+    const { used, arrays, values } = arraysOf([...quarantineColumns, keysColumn], sources)
     const assignments = namesOf(changingQuarantineColumns).map((column) => `${column} = excluded.${column}`)
     await client.query(
       `INSERT INTO ${this.#table} (${used.join(', ')})

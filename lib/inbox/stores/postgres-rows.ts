@@ -3,7 +3,7 @@ import type { DeliverySelection, Settled, StoredDelivery, Listed } from '../stor
 import { rivalsFor } from './claim-search.js'
 import type { Queryable } from './postgres-client.js'
 import { PostgresCounters } from './postgres-counters.js'
-import { newestDeliveries, arraysOf, lockKey, lockKeySql, valuesOf } from './postgres-sql.js'
+import { newestDeliveries, arraysOf, lockKey, lockKeySql } from './postgres-sql.js'
 import { namesOf, type Column } from './columns.js'
 import {
   cellOf,
@@ -174,7 +174,7 @@ export class PostgresRows {
 
   async #update(client: Queryable, states: readonly DeliveryRow[]): Promise<void> {
     if (states.length === 0) return
-    const { used, arrays, values } = arraysOf(valuesOf(changingDeliveryColumns, states))
+    const { used, arrays, values } = arraysOf(changingDeliveryColumns, states)
     const assignments = namesOf(changingDeliveryColumns)
       .slice(2)
       .map((column) => `${column} = ${used.includes(column) ? `v.${column}` : 'NULL'}`)
@@ -194,7 +194,7 @@ export class PostgresRows {
     rows: readonly Source[],
   ): Promise<void> {
     if (rows.length === 0) return
-    const { used, arrays, values } = arraysOf(valuesOf(columns, rows))
+    const { used, arrays, values } = arraysOf(columns, rows)
     const assignments = namesOf(columns)
       .filter((column) => !keys.includes(column))
       .map((column) => `${column} = excluded.${column}`)

@@ -1,36 +1,21 @@
-import type { Cell, Column } from './columns.js'
+import type { Column } from './columns.js'
 import { cellOf } from './rows.js'
 import { bitsOf } from '../../util/hash-of.js'
 import type { DeliverySelection, Position } from '../store.js'
 import { all, everything, joined, raw, sql, type Sql } from './sql.js'
 import { deliveryWays } from './delivery-ways.js'
 
-/** A column with a value for each of some rows. */
-export interface Values {
-  readonly name: string
-  /** The type of its array. */
-  readonly type: string
-  readonly values: readonly Cell[]
-}
-
-/** The cells of some rows, by column. */
-export function valuesOf<Source>(columns: readonly Column<Source>[], rows: readonly Source[]): readonly Values[] {
-  return columns.map((column) => ({
-    name: column.name,
-    type: column.array,
-    values: rows.map((row) => cellOf(column, row)),
-  }))
-}
-
 /**
  * Passes rows as one array parameter for each column, so that a statement is the same for one row and for five hundred. Columns without any
  * value, many in new deliveries, are left out; an INSERT makes them null.
  */
-export function arraysOf(columns: readonly Values[]) {
-  const used = columns.filter(({ values }) => values.some((value) => value !== null))
+export function arraysOf<Source>(columns: readonly Column<Source>[], rows: readonly Source[]) {
+  const used = columns
+    .map((column) => ({ name: column.name, array: column.array, values: rows.map((row) => cellOf(column, row)) }))
+    .filter(({ values }) => values.some((value) => value !== null))
   return {
     used: used.map(({ name }) => name),
-    arrays: used.map(({ type }, index) => `$${String(index + 1)}::${type}[]`).join(', '),
+    arrays: used.map(({ array }, index) => `$${String(index + 1)}::${array}[]`).join(', '),
     values: used.map(({ values }) => values),
   }
 }

@@ -6,7 +6,7 @@ import { Tally } from '../tally.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { settlesWithin } from '../../util/settles-within.js'
 import { causeOf } from './postgres-connections.js'
-import { codeOf, type Queryable } from './postgres-client.js'
+import { codeOf, ignore, type Queryable } from './postgres-client.js'
 import { commitTransaction } from './postgres-commit.js'
 import type { PostgresClient } from './postgres-commit-client.js'
 import { slotOfGroup, slotOfOne } from './postgres-counters.js'
@@ -175,16 +175,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly now = (): number => this.#opened?.clock.now() ?? Date.now()
 
   candidates(limit: number): Promise<readonly Candidate[]> {
-    const candidates = this.#candidates(limit)
-    const look = candidates.then(ignore, ignore).finally(() => {
-      if (this.#look === look) this.#look = undefined
-    })
-    this.#look = look
-    return candidates
-  }
-
-  #candidates(limit: number): Promise<readonly Candidate[]> {
-    return this.read(async ({ quarantine, jobs, connections }) => {
+    const candidates = this.read(async ({ quarantine, jobs, connections }) => {
       const isTimeForQuarantine = performance.now() - this.#lookedIntoQuarantineAt > lookIntoQuarantineMs
       if (isTimeForQuarantine) this.#lookedIntoQuarantineAt = performance.now()
       const quarantined = isTimeForQuarantine ? await quarantine.waiting(connections, limit) : []
@@ -198,6 +189,11 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
         ...tickets.map((ticket) => candidateOf(ticket, false)),
       ]
     })
+    const look = candidates.then(ignore, ignore).finally(() => {
+      if (this.#look === look) this.#look = undefined
+    })
+    this.#look = look
+    return candidates
   }
 
   /** Returns the candidates whose transaction failed, once and not before some time. */
@@ -254,8 +250,4 @@ function candidateOf(ticket: Ticket, hasFailed: boolean): Candidate {
  */
 function isOfRows(error: unknown): boolean {
   return isOfStoredValue(error) || /^(22|23|54|P0)/.test(String(codeOf(causeOf(error))))
-}
-
-function ignore(): void {
-  // Nothing to do, or nobody to tell.
 }
