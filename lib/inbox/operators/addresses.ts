@@ -68,12 +68,12 @@ function standsApart(address: string, text: string): boolean {
  * mark with a backslash, and any character as `\uXXXX`.
  */
 function folded(text: string): string {
-  const unescaped = text.replace(/\\u([0-9a-f]{4})/gi, (_escape, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  )
+  const unescaped = text.replace(/\\u([0-9a-f]{4})/gi, ofHex)
   const lower = unescaped.normalize('NFKD').toUpperCase().toLowerCase()
   return lower.replaceAll('ς', 'σ').replaceAll('+', ' ').replaceAll('\\', '')
 }
+
+const ofHex = (_escape: string, hex: string): string => String.fromCharCode(Number.parseInt(hex, 16))
 
 /** A string, then each percent-decoded form of it: the bytes as UTF-8, and also as windows-1252 if they are not valid UTF-8. */
 function* readings(text: string): Generator<string> {
@@ -81,9 +81,7 @@ function* readings(text: string): Generator<string> {
   if (!text.includes('%')) return
   let encoded = Buffer.from(text).toString('latin1') // one character per byte
   for (let times = 0; times < maxEncodings; times++) {
-    const decoded = encoded.replace(/%([0-9a-f]{2})/gi, (_escape, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
-    )
+    const decoded = encoded.replace(/%([0-9a-f]{2})/gi, ofHex)
     if (decoded === encoded) return
     const bytes = Buffer.from(decoded, 'latin1')
     yield bytes.toString()

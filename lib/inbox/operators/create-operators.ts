@@ -51,11 +51,6 @@ export function createOperators(
   host: () => InboxHost | undefined,
   wake: (identity?: string) => void,
 ): Operators {
-  const rowOf = (found: Found, holders: Holders): InboxRow => {
-    if ('unread' in found) return rowOfUnread(found)
-    return 'delivery' in found ? rowOfDelivery(found, holders) : rowOfQuarantined(found, holders)
-  }
-
   const rowOfDelivery = (stored: StoredDelivery, holders: Holders): InboxRow => {
     const { claim, scope, delivery } = stored
     const { event, state, callback, attempts, startedAt, dueAt, heldUntil } = delivery
@@ -130,7 +125,10 @@ export function createOperators(
         'delivery' in each ? ordersOf(each) : 'identity' in each ? each.identity : [],
       )
       const holders = await store.holders([...new Set(orders)])
-      rows.push(...some.map((each) => rowOf(each, holders)))
+      for (const each of some) {
+        if ('unread' in each) rows.push(rowOfUnread(each))
+        else rows.push('delivery' in each ? rowOfDelivery(each, holders) : rowOfQuarantined(each, holders))
+      }
       await pace.step()
     }
     return rows

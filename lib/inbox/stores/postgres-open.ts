@@ -20,19 +20,6 @@ const endWithinMs = 300
 const maxOurs = 8
 const maxCommits = 20
 
-export interface PostgresParts {
-  readonly connections: Connections
-  /** The connections for functions of `commit`. */
-  readonly commits: Connections
-  readonly rows: PostgresRows
-  readonly quarantine: PostgresQuarantine
-  readonly jobs: PostgresJobs
-  readonly clock: ServerClock
-  readonly listener: PostgresListener
-  /** Closes everything that was opened for the store. */
-  close(): Promise<void>
-}
-
 export interface PostgresOptions {
   readonly connectionString?: string | undefined
   readonly pool?: PostgresPool | undefined
@@ -41,6 +28,8 @@ export interface PostgresOptions {
   readonly quarantineBudget: Size
   readonly onError: (error: unknown) => void
 }
+
+export type PostgresParts = Awaited<ReturnType<typeof openPostgres>>
 
 /** Loads the optional peers when the inbox is made. Throws `ERR_CONVERSION_DRIVER_MISSING` and `ERR_CONVERSION_NODE_UNSUPPORTED`. */
 export function requireDrivers() {
@@ -63,7 +52,7 @@ export async function openPostgres(
   { pg, PgBoss }: ReturnType<typeof requireDrivers>,
   { connectionString, pool: given, schema, quarantineBudget, onError }: PostgresOptions,
   closing: AbortSignal,
-): Promise<PostgresParts> {
+) {
   const sockets = new Set<Socket>()
   const ownOptions = {
     connectionString,
@@ -87,14 +76,15 @@ export async function openPostgres(
   }
   const network = { lostAt: -Infinity }
   const connections = new Connections(given ?? makePool({ max: maxOurs, pipeline: true }), closing, network)
-  // Not pipelined: a function of `commit` may send what pg can only send alone, such as a cursor.
+  // For functions of `commit`. Not pipelined: a function may send what pg can only send alone, such as a cursor.
   const commits = given ? connections : new Connections(makePool({ max: maxCommits }), closing, network)
   const clock = new ServerClock()
   const jobs = new PostgresJobs(PgBoss, connections, schema, onError)
   const options = given ? optionsOf(given) : ownOptions // no copy: a pool hides the password from copies
   const listener = new PostgresListener(() => new pg.Client(options))
 
-  async function end(): Promise<void> {
+  /** Closes everything that was opened for the store. */
+  async function close(): Promise<void> {
     listener.close()
     await settlesWithin(
       endWithinMs,
@@ -111,7 +101,7 @@ export async function openPostgres(
     await clock.measure(connections)
     await jobs.start()
   } catch (error) {
-    await end()
+    await close()
     throw error
   }
   return {
@@ -122,7 +112,7 @@ export async function openPostgres(
     jobs,
     clock,
     listener,
-    close: end,
+    close,
   }
 }
 

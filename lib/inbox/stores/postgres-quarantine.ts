@@ -146,7 +146,6 @@ export class PostgresQuarantine {
     return rows.map(toQuarantined).reverse()
   }
 
-  /** See `Store.allQuarantined`. */
   async all(client: Queryable, after = Number.MAX_SAFE_INTEGER, limit: number) {
     const { rows } = await client.query(
       `SELECT * FROM ${this.#table} WHERE number < $1 ORDER BY number DESC LIMIT $2`,

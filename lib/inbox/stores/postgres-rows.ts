@@ -84,7 +84,6 @@ export class PostgresRows {
     return { found: readersOf(ids, rows).map((reader) => toListedRecord(...reader)), last: ids.at(-1) }
   }
 
-  /** See `Store.settled`. */
   async settled(client: Queryable, before: number, after: Settled | undefined, limit: number) {
     const { at, number } = after ?? { at: Number.MIN_SAFE_INTEGER, number: 0 }
     const { rows } = await client.query(
@@ -217,7 +216,6 @@ export class PostgresRows {
     return rows.map((row) => toListedDelivery(row, text(row.claim)))
   }
 
-  /** See `Store.receivedAt`. */
   async receivedAt(client: Queryable, id: string): Promise<number | undefined> {
     const colon = id.lastIndexOf(':')
     const { rows } = await client.query(
