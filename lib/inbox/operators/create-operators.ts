@@ -5,7 +5,7 @@ import { eraser, pruner } from './prune-and-erase.js'
 import { historyOf } from './history.js'
 import { claimOfConflict, quarantineStates, receivedAtOf, scopeOf, type QuarantinedCallback } from '../quarantine.js'
 import { ShortTurns } from '../../util/short-turns.js'
-import { invalidQuery, fieldsOfQuery, isWholeNumber, optionalString, requireId } from './queries.js'
+import { invalidQuery, fieldsOfQuery, optionalString, requireId, requireWholeNumber } from './queries.js'
 import {
   deliveryId,
   findDelivery,
@@ -17,15 +17,7 @@ import {
 } from '../records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
-import {
-  maxClaims,
-  pageOf,
-  type Listed,
-  type Position,
-  type Store,
-  type StoredDelivery,
-  type UnreadRow,
-} from '../store.js'
+import { maxClaims, pageOf, type Listed, type Store, type StoredDelivery, type UnreadRow } from '../store.js'
 import type { InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, Operators } from '../operators.js'
 import { emailKey, orderKey } from '../claims.js'
 import { hasOrders, otherHolders, type Holders } from '../reservation.js'
@@ -95,7 +87,7 @@ export function createOperators(
     }
     const { callback, identity, differs } = quarantined
     const conversion = host()?.conversionOf(callback)
-    const takenBy = otherHolders([identity], id, holders)[0]?.claim
+    const [other] = otherHolders([identity], id, holders)
     const agreesWith = claimOfConflict(id)
     return {
       ...row,
@@ -103,7 +95,7 @@ export function createOperators(
       differs,
       ...(agreesWith !== undefined && { agreesWith }),
       ...(conversion && { conversion }),
-      ...(takenBy !== undefined && { takenBy }),
+      ...(other && { takenBy: other.claim }),
     }
   }
 
@@ -135,7 +127,7 @@ export function createOperators(
   }
 
   /** Where the page before ended. A position is known even of a row that cannot be read. */
-  async function positionOf(id: string): Promise<Position> {
+  async function positionOf(id: string) {
     const receivedAt = await store.receivedAt(id)
     if (receivedAt === undefined) throw unknownRecord()
     return { id, receivedAt }
@@ -251,7 +243,7 @@ function checkedQuery(asked: unknown): InboxQuery & { readonly limit: number } {
   const { state, limit = 50, before, ...texts } = fieldsOfQuery(asked, queryNames)
   const orderId = optionalString('orderId', texts.orderId)
   if (state !== undefined && !isOneOf(states, state)) throw invalidQuery('state', `be one of ${states.join(', ')}`)
-  if (!isWholeNumber(limit, 1, maxLimit)) throw invalidQuery('limit', `be a whole number from 1 to ${String(maxLimit)}`)
+  requireWholeNumber('limit', limit, maxLimit)
   if (before !== undefined) requireId(before)
   return {
     state,

@@ -14,8 +14,9 @@ export function fieldsOfQuery(argument: unknown, names: readonly string[]): Read
   throw invalidQuery('every name', `be one of ${names.join(', ')}; the nearest to the unknown one is ${near}`)
 }
 
-export function isWholeNumber(value: unknown, min: number, max: number): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max
+export function requireWholeNumber(name: string, value: unknown, max: number): asserts value is number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= max) return
+  throw invalidQuery(name, `be a whole number from 1 to ${String(max)}`)
 }
 
 export function optionalString(name: string, value: unknown): string | undefined {

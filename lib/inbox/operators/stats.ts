@@ -1,4 +1,4 @@
-import { invalidQuery, fieldsOfQuery, isWholeNumber } from './queries.js'
+import { fieldsOfQuery, requireWholeNumber } from './queries.js'
 import type { Store, StoredCount } from '../store.js'
 import type { DayCounts, InboxStats, Operators } from '../operators.js'
 
@@ -9,9 +9,7 @@ const maxDays = 366
 export function statistician(store: Store): Operators['stats'] {
   return async (options): Promise<InboxStats> => {
     const { days } = fieldsOfQuery(options, ['days'])
-    if (days !== undefined && !isWholeNumber(days, 1, maxDays)) {
-      throw invalidQuery('days', `be a whole number from 1 to ${String(maxDays)}`)
-    }
+    if (days !== undefined) requireWholeNumber('days', days, maxDays)
     const now = Date.now()
     const firstDay = days === undefined ? undefined : Math.floor(now / dayMs) - days + 1
     const [callbacks, deliveries, oldest, daily] = await Promise.all([
