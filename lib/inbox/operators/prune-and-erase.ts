@@ -36,10 +36,8 @@ class Left {
     const ids = [...this.#errors.keys()]
     const listed = ids.slice(0, maxIds).join(', ') + (ids.length > maxIds ? ', …' : '')
     const what = `${String(ids.length)} of the claims and quarantined callbacks cannot be read and stay as they are, all others are done (${listed})`
-    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CORRUPT', {
-      values: { what, must: first.message },
-      cause: first,
-    })
+    const values = { what, must: first.message }
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_CORRUPT', { values, cause: first })
   }
 }
 
@@ -88,14 +86,12 @@ export function eraser(store: Store) {
     // The quarantine comes first: a callback that a replay records meanwhile is in `waiting` already, or is found among the records.
     for await (const quarantined of allQuarantined(store, left)) {
       const { id } = quarantined
-      if (!mentions(textsOfQuarantined(quarantined))) {
-        if (quarantined.kind === 'conflict' && quarantined.differs.some(isRecorded)) {
-          await forgetRecorded(store, id, isRecorded)
-        }
-        continue
+      if (mentions(textsOfQuarantined(quarantined))) {
+        if (await store.drop(id)) erased++
+        else if (await store.quarantined(id)) waiting.push(id)
+      } else if (quarantined.kind === 'conflict' && quarantined.differs.some(isRecorded)) {
+        await forgetRecorded(store, id, isRecorded)
       }
-      if (await store.drop(id)) erased++
-      else if (await store.quarantined(id)) waiting.push(id)
     }
     const portions = new Portions()
     const pace = new ShortTurns()

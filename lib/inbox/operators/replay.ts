@@ -169,11 +169,8 @@ export async function rereadQuarantined(
         const { conflict, contradiction: found } = recording
         return { ...done, conflict, result: { contradiction: found } }
       }
-      return {
-        ...done,
-        record: withdrawOvertaken(recording.record, Date.now()),
-        result: { claim: recording.record.id },
-      }
+      const record = withdrawOvertaken(recording.record, Date.now())
+      return { ...done, record, result: { claim: record.id } }
     },
   })
   if (contradiction) host.onConflict({ callback, ...contradiction })
