@@ -1,5 +1,6 @@
 import { conversionInspector } from '../../lib/inspector.js'
-import type { EntryView, Rows } from '../../lib/inspector/api.js'
+import type { Rows } from '../../lib/inspector/api.js'
+import type { EntryView } from '../../lib/inspector/view.js'
 import { memoryInbox, type HistoryEntry, type InboxClaim, type InboxEntry, type InboxRow } from '../../lib/index.js'
 import { send } from '../support/client.js'
 import { closeServers, listen } from '../support/servers.js'

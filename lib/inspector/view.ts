@@ -1,5 +1,4 @@
 import type { Difference, HistoryEntry, InboxClaim, InboxEntry, InboxRow } from 'conversion-webhook'
-import type { ClaimView, EntryView, HistoryView, RowView } from './api.js'
 import { shorten } from '../util/printable.js'
 import { isOf, numberOf, orderNote, ranked, replayOf } from './claims.js'
 import { maskAddresses, maskEmail, maskName } from './mask.js'
@@ -52,29 +51,32 @@ function textView(text: string, max: number, isUnmasked: boolean): string {
   return isUnmasked ? shorten(text, max) : shorten(text, max, maskAddresses)
 }
 
-/** A row for the table, short. Without `isUnmasked` it holds no name and no address. */
-export function rowView(row: InboxRow, isUnmasked: boolean): RowView {
+export type RowView = ReturnType<typeof rowView>
+
+/** The part of a row that the table shows. Times are ISO 8601. Without `isUnmasked` it holds no name and no address. */
+export function rowView(row: InboxRow, isUnmasked: boolean) {
   const { id, kind, state, event, scope, code, attempts, receivedAt, params, lastError } = row
-  const cell = (name: string): string | undefined => {
+  const cell = (name: string): string[] => {
     const text = params[name]
-    return text === undefined ? undefined : valueView(name, text, cellLength, isUnmasked)
+    return text === undefined ? [] : [valueView(name, text, cellLength, isUnmasked)]
   }
   return {
     id,
     kind,
     state,
-    scope: textView(scope, cellLength, isUnmasked),
+    event,
+    code,
     attempts,
+    scope: textView(scope, cellLength, isUnmasked),
     receivedAt: receivedAt.toISOString(),
-    ...(event && { event }),
-    ...(code && { code }),
-    orderId: cell('orderID'),
+    orderId: cell('orderID')[0],
     orderNote: orderNote(row),
-    referrer: [cell('referrer_name'), cell('referrer_email')].filter((text) => text !== undefined),
-    referee: [cell('referee_name'), cell('referee_email')].filter((text) => text !== undefined),
+    /** The name and the e-mail address, as far as they were sent. */
+    referrer: [...cell('referrer_name'), ...cell('referrer_email')],
+    referee: [...cell('referee_name'), ...cell('referee_email')],
     nextAttemptAt: row.nextAttemptAt?.toISOString(),
     heldUntil: row.heldUntil?.toISOString(),
-    ...(lastError && { lastError: withMessage(lastError, cellLength, isUnmasked) }),
+    lastError: lastError && withMessage(lastError, cellLength, isUnmasked),
   }
 }
 
@@ -83,27 +85,29 @@ function withMessage<T extends { readonly message?: string }>(of: T, max: number
   return of.message === undefined ? of : { ...of, message: textView(of.message, max, isUnmasked) }
 }
 
-export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
+export type EntryView = ReturnType<typeof entryView>
+
+/** A row with all that the page shows of it, as much as fits into an answer. */
+export function entryView(entry: InboxEntry, isUnmasked: boolean) {
   const { kind, state, params, conversion, startedAt, issues = [], differs = [], history } = entry
   const claims = ranked(entry.claims)
   const shownClaims = fitting(claims, partBytes.claims, (claim) => claimView(claim, entry, isUnmasked))
   const received = Object.entries(params).sort(([a], [b]) => placeOf(a) - placeOf(b))
-  const strangers = Object.entries(conversion?.extra ?? {})
+  const { extra = {}, repairs = [] } = conversion ?? {}
+  const strangers = Object.entries(extra)
   const tell = (text: string): string => textView(text, textLength, isUnmasked)
   const newest = fitting([...history].reverse(), partBytes.history, (each) => historyView(each, claims, isUnmasked))
   return {
     ...rowView(entry, isUnmasked),
     startedAt: startedAt?.toISOString(),
-    params: fitting([...received, ...strangers], partBytes.params, ([name, text]) => [
-      tell(name),
-      valueView(name, text, textLength, isUnmasked),
-    ]),
-    repairs: fitting(conversion?.repairs ?? [], partBytes.repairs, ({ parameter, kind: repair }) => ({
-      parameter: tell(parameter),
-      kind: repair,
-    })),
+    /** In the order of the platform's documentation; unknown ones last. */
+    params: fitting([...received, ...strangers], partBytes.params, ([name, text]) => {
+      return [tell(name), valueView(name, text, textLength, isUnmasked)] as const
+    }),
+    repairs: fitting(repairs, partBytes.repairs, (repair) => ({ ...repair, parameter: tell(repair.parameter) })),
     issues: fitting(issues, partBytes.issues, ({ message }) => tell(message)),
     differs: fitting(differs, partBytes.differs, (each) => differenceView(each, isUnmasked)),
+    /** First the claim that has the order. */
     claims: shownClaims,
     otherClaims: claims.length - shownClaims.length,
     history: newest.reverse(),
@@ -113,7 +117,9 @@ export function entryView(entry: InboxEntry, isUnmasked: boolean): EntryView {
   }
 }
 
-function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean): ClaimView {
+export type ClaimView = ReturnType<typeof claimView>
+
+function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean) {
   const { id, status, hasOrder, referrerEmail, refereeEmail, purchaseValue } = claim
   const shown = (email: string | undefined): string | undefined =>
     email === undefined ? undefined : valueView('referrer_email', email, textLength, isUnmasked)
@@ -121,6 +127,7 @@ function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean): Claim
     id,
     status,
     hasOrder,
+    /** Whether the row belongs to this claim. */
     isOwn: id === row.agreesWith || isOf(claim, row),
     referrer: shown(referrerEmail),
     referee: shown(refereeEmail),
@@ -142,10 +149,13 @@ const replayable: Readonly<Record<InboxRow['kind'], readonly InboxRow['state'][]
   conflict: ['conflict'],
 }
 
-function historyView(entry: HistoryEntry, claims: readonly InboxClaim[], isUnmasked: boolean): HistoryView {
+export type HistoryView = ReturnType<typeof historyView>
+
+function historyView(entry: HistoryEntry, claims: readonly InboxClaim[], isUnmasked: boolean) {
   return {
     ...withMessage(entry, textLength, isUnmasked),
     at: entry.at.toISOString(),
+    /** The number of the entry's claim, if there are several. */
     claim: numberOf(claims, entry),
   }
 }

@@ -1,5 +1,5 @@
 import type { Difference } from 'conversion-webhook'
-import type { ClaimView, EntryView, HistoryView } from '../api.js'
+import type { ClaimView, EntryView, HistoryView } from '../view.js'
 import { ask, Refusal } from './ask.js'
 import { element, figure, foreign, make, time } from './dom.js'
 import { stateBadge } from './rows.js'

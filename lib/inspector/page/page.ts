@@ -1,5 +1,6 @@
 import type { InboxState } from 'conversion-webhook'
-import type { RowsAsk, RowView } from '../api.js'
+import type { RowsAsk } from '../api.js'
+import type { RowView } from '../view.js'
 import { ask, Refusal } from './ask.js'
 import { openDetail, refreshDetail } from './detail.js'
 import { element, figure, setText } from './dom.js'

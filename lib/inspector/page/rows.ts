@@ -1,4 +1,4 @@
-import type { RowView } from '../api.js'
+import type { RowView } from '../view.js'
 import { element, foreign, make, time } from './dom.js'
 
 const body = element('rows', HTMLElement)
