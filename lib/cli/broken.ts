@@ -77,13 +77,7 @@ const brokenRequests: Readonly<Record<string, BrokenRequest>> = {
 
 export const brokenKinds = Object.keys(brokenRequests)
 
-interface Result {
-  readonly kind: string
-  readonly what: string
-  readonly answer: string
-  readonly expected: string
-  readonly isAsExpected: boolean
-}
+type Result = NonNullable<Awaited<ReturnType<typeof sendOne>>>
 
 /** Sends broken requests one after another, and prints whether each got an expected answer. */
 export async function sendBroken(
@@ -112,7 +106,7 @@ async function sendOne(
   params: Params,
   kind: string,
   { what, method, headers, query, body, cutAfter, isForged, expected }: BrokenRequest,
-): Promise<Result | undefined> {
+) {
   const target = isForged ? credentialOf(client.target)?.forged : client.target
   if (target === undefined) return undefined
   const asked: Asked = {

@@ -1,6 +1,6 @@
 import http from 'node:http'
 import https from 'node:https'
-import type { Target } from './target.js'
+import { targetOf, type Target, type TargetOptions } from './target.js'
 
 export interface Asked {
   readonly method?: string | undefined
@@ -83,6 +83,19 @@ export class HttpClient {
 
   close(): void {
     this.#agent.destroy()
+  }
+}
+
+export async function withClient(
+  url: URL,
+  options: TargetOptions,
+  work: (client: HttpClient) => Promise<void>,
+): Promise<void> {
+  const client = new HttpClient(targetOf(url, options), options.timeout)
+  try {
+    await work(client)
+  } finally {
+    client.close()
   }
 }
 

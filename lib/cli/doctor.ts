@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { checks, make, type Check } from './checks.js'
-import { HttpClient, type Answer } from './client.js'
+import { withClient, type Answer, type HttpClient } from './client.js'
 import { failure, painter, print, printJson, type Io } from './io.js'
-import { targetCommand, targetOf, type Target, type TargetOptions } from './target.js'
+import { targetCommand, type Target, type TargetOptions } from './target.js'
 
 interface Report {
   readonly check: string
@@ -12,25 +12,21 @@ interface Report {
   readonly fix?: string
 }
 
-/** Checks a deployed endpoint. */
 export function doctorCommand(io: Io): Command {
   return targetCommand('doctor', 'the URL as it stands in the campaign, with its secret')
     .summary('check a deployed endpoint')
     .description('Checks a deployed endpoint and reports no conversion. Exits with 1 when a check fails.')
     .option('--json', 'print JSON: findings and passed checks')
-    .action(async (url: URL, options: TargetOptions & { json?: true }) => {
-      const client = new HttpClient(targetOf(url, options), options.timeout)
-      try {
+    .action((url: URL, options: TargetOptions & { json?: true }) =>
+      withClient(url, options, async (client) => {
         const reports = await examine(io, client)
         const findings = reports.flatMap(({ check, what, fix }) => (what === undefined ? [] : [{ check, what, fix }]))
         const passed = reports.flatMap(({ check, what }) => (what === undefined ? [check] : []))
         if (options.json) printJson(io.out, { findings, passed })
         else print(io.out, ...reports.flatMap((report) => linesOf(io, report)))
         if (findings.length > 0) throw failure()
-      } finally {
-        client.close()
-      }
-    })
+      }),
+    )
 }
 
 async function examine(io: Io, client: HttpClient): Promise<readonly Report[]> {

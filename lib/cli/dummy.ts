@@ -66,21 +66,18 @@ export interface Plan {
 
 export type Params = Readonly<Record<string, string>>
 
-/** The callbacks of a run. Each is made when it is sent; the same plan makes the same callbacks. */
-export interface Callbacks {
-  readonly count: number
-  /** The parameters of one callback, counted from 0. */
-  readonly at: (place: number) => Params
-}
+export type Callbacks = ReturnType<typeof callbacksOf>
 
-export function callbacksOf(plan: Plan): Callbacks {
+/** The callbacks of a run. Each is made when it is sent; the same plan makes the same callbacks. */
+export function callbacksOf(plan: Plan) {
   const { conversions, repeat, outOfOrder = false, seed } = plan
   const perConversion = outOfOrder ? 2 * repeat : repeat
   const count = conversions * perConversion
   const order = outOfOrder ? shuffled(count, randomFrom(seed)) : undefined
   return {
     count,
-    at(place) {
+    /** The parameters of one callback, counted from 0. */
+    at: (place: number): Params => {
       const number = order?.[place] ?? place
       const params = paramsOf(Math.floor(number / perConversion), plan)
       const isEarly = outOfOrder && number % 2 === 0

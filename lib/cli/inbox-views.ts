@@ -23,10 +23,9 @@ function timeOf(date: Date): string {
   return date.toISOString().replace('T', ' ').replace('Z', '')
 }
 
-/** Printed after the state of a row if another claim has the row's order. */
+/** Stands behind the state of a row if another claim has the row's order. */
 const mark = '*'
 
-/** Explains the mark, if a row has it. */
 export function markLines(rows: readonly InboxRow[]): string[] {
   return rows.some(isMarked) ? [`${mark} ${taken}; inbox show says which`] : []
 }
@@ -83,21 +82,15 @@ export function entryLines(entry: InboxEntry, paint: Paint): string[] {
     rows.length === 0 ? [] : ['', paint('bold', title), ...table(rows)]
   const received = Object.entries(params).map(([name, text]) => [shorten(name, cellLength), shorten(text, textLength)])
   const differences = differs.map(({ parameter, recorded, received }) => [parameter, cell(recorded), cell(received)])
+  if (differences.length > 0) differences.unshift(['parameter', 'recorded', 'received'])
+  const claimed = claims.flatMap((claim, at) => claimRows(claim, at, entry))
+  const events = entry.history.map((each) => historyCells(each, claims))
   return [
     ...table(facts.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))),
     ...section('Received', received.length === 0 ? [['nothing is kept']] : received),
-    ...section(
-      'Why it is a conflict',
-      differs.length === 0 ? [] : [['parameter', 'recorded', 'received'], ...differences],
-    ),
-    ...section(
-      'Claims of the order',
-      claims.flatMap((claim, at) => claimRows(claim, at, entry)),
-    ),
-    ...section(
-      'History (UTC)',
-      entry.history.map((each) => historyCells(each, claims)),
-    ),
+    ...section('Why it is a conflict', differences),
+    ...section('Claims of the order', claimed),
+    ...section('History (UTC)', events),
   ]
 }
 
@@ -138,12 +131,7 @@ export function moveLines(moves: readonly Move[]): string[] {
   if (moves.length === 0) return []
   return [
     'The order moves to another claim when confirm says yes, or immediately if there is no confirm:',
-    ...moves.flatMap(({ from, to }) =>
-      table([
-        ['  from', from],
-        ['  to', to],
-      ]),
-    ),
+    ...moves.flatMap(({ from, to }) => [`  from  ${from}`, `  to    ${to}`]).map(printable),
     'If the claim that had the order was paid, take that payment back yourself.',
   ]
 }

@@ -14,7 +14,6 @@ interface CommonOptions {
   readonly yes?: true
 }
 
-/** Shows and changes an inbox, also while an app has it open. */
 export function inboxCommand(io: Io): Command {
   const inbox = new Command('inbox')
     .summary('show and change an inbox')

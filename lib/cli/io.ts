@@ -5,7 +5,6 @@ import { printable } from '../util/printable.js'
 export interface Output {
   write(text: string): unknown
   readonly isTTY?: boolean
-  readonly columns?: number
 }
 
 /** What a command uses of its process. Tests pass objects of their own. */

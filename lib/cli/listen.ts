@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { Command } from 'commander'
 import { conversionWebhook, type ConversionWebhook } from 'conversion-webhook'
-import { conversionInspector, type ConversionInspector } from 'conversion-webhook/inspector'
+import { conversionInspector } from 'conversion-webhook/inspector'
 import { sqliteInbox, type SqliteCommit } from 'conversion-webhook/sqlite'
 import { Door } from '../inspector/door.js'
 import { isMeantForHere } from '../inspector/local.js'
@@ -24,7 +24,6 @@ interface ListenOptions {
   readonly json?: true
 }
 
-/** Receives callbacks without any code. */
 export function listenCommand(io: Io): Command {
   return new Command('listen')
     .summary('receive callbacks without any code')
@@ -45,7 +44,7 @@ export function listenCommand(io: Io): Command {
       try {
         const hostname = hostnameOf(options.host)
         const door = io.env.NODE_ENV === 'production' ? undefined : new Door((req) => isMeantForHere(req, hostname))
-        const server = createServer(routes(webhook, door && inspectorBehind(door, webhook), log))
+        const server = createServer(routes(webhook, door, log))
         const origin = `http://${hostname}:${String(await start(server, options))}`
         const callbacks = `${origin}${mount}/${encodeURIComponent(secret)}`
         announce(io, options, callbacks, door && `${origin}/?token=${door.token}`)
@@ -70,25 +69,17 @@ function secretOf({ env }: Io): string | undefined {
   return listed === '' ? undefined : listed
 }
 
-type Webhook = ConversionWebhook<string, SqliteCommit>
-
-function inspectorBehind(door: Door, { inbox }: Webhook): ConversionInspector {
-  const inspector = conversionInspector(inbox, { authorize: (req) => door.isOpenTo(req) })
-  return (req, res, next) => {
-    if (door.admits(req, res)) inspector(req, res, next)
-  }
-}
-
 /** The webhook under its path, the inspector everywhere else. */
-function routes(webhook: Webhook, inspector: ConversionInspector | undefined, log: Log | undefined) {
+function routes(webhook: ConversionWebhook<string, SqliteCommit>, door: Door | undefined, log: Log | undefined) {
+  const inspector = door && conversionInspector(webhook.inbox, { authorize: (req) => door.isOpenTo(req) })
   return (req: IncomingMessage, res: ServerResponse): void => {
     const url = req.url ?? '/'
     const notFound = (): void => {
       res.writeHead(404, { 'Content-Type': 'text/plain' }).end('Not found\n')
     }
     if (!isMounted(url)) {
-      if (inspector) inspector(req, res, notFound)
-      else notFound()
+      if (!door || !inspector) notFound()
+      else if (door.admits(req, res)) inspector(req, res, notFound)
       return
     }
     log?.watch(req, res)

@@ -4,11 +4,11 @@ import { setTimeout } from 'node:timers/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { assignments, wholeNumber } from './arguments.js'
 import { brokenKinds, sendBroken } from './broken.js'
-import { HttpClient, type Answer } from './client.js'
+import { withClient, type Answer, type HttpClient } from './client.js'
 import { callbacksOf, type Callbacks, type Params, type Plan } from './dummy.js'
 import { failure, figure, painter, print, printJson, usage, type Io } from './io.js'
 import { Tally } from './tally.js'
-import { targetCommand, targetOf, type TargetOptions } from './target.js'
+import { targetCommand, type TargetOptions } from './target.js'
 
 /** A run of at most this many callbacks prints a line for each answer. */
 const maxLines = 20
@@ -24,7 +24,6 @@ interface SendOptions extends TargetOptions, Omit<Plan, 'conversions' | 'seed'> 
   readonly json?: true
 }
 
-/** Sends dummy callbacks, or broken requests. */
 export function sendCommand(io: Io): Command {
   return targetCommand('send', 'the URL of the webhook, with its secret')
     .summary('send dummy callbacks')
@@ -52,17 +51,14 @@ export function sendCommand(io: Io): Command {
     )
     .option('--seed <n>', 'repeat the callbacks of the run that printed this seed', wholeNumber(0, 999_999_999))
     .option('--json', 'print JSON: sent, answers, latencyMs, seed')
-    .action(async (url: URL, options: SendOptions) => {
+    .action((url: URL, options: SendOptions) => {
       if (options.format !== undefined && options.method === 'GET') throw usage('a GET has no body: add --method POST')
       const { broken, burst, seed = randomInt(1_000_000_000) } = options
-      const client = new HttpClient(targetOf(url, options), options.timeout)
       const callbacks = callbacksOf({ ...options, seed, conversions: broken === undefined ? burst : 1 })
-      try {
-        if (broken === undefined) await sendAll(io, client, callbacks, { ...options, seed })
-        else await sendBroken(io, client, callbacks.at(0), broken === true ? brokenKinds : [broken], options)
-      } finally {
-        client.close()
-      }
+      return withClient(url, options, (client) => {
+        if (broken === undefined) return sendAll(io, client, callbacks, { ...options, seed })
+        return sendBroken(io, client, callbacks.at(0), broken === true ? brokenKinds : [broken], options)
+      })
     })
 }
 

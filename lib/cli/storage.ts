@@ -10,7 +10,7 @@ import { failure, textOf } from './io.js'
  */
 export async function openInbox(storage: string, { schema }: { readonly schema?: string }): Promise<Inbox> {
   if (!/^postgres(ql)?:\/\//.test(storage)) {
-    await requireSqliteTables(storage)
+    if (!(await hasSqliteTables(storage))) throw failure(`${storage} holds no inbox`)
     return sqliteInbox(storage)
   }
   const inbox = postgresInbox({ connectionString: storage, schema })
@@ -23,21 +23,19 @@ export async function openInbox(storage: string, { schema }: { readonly schema?:
   }
 }
 
-async function requireSqliteTables(file: string): Promise<void> {
+async function hasSqliteTables(file: string): Promise<boolean> {
   if (!existsSync(file)) throw failure(`there is no file ${file}`)
-  let hasTables: boolean
   try {
     const { DatabaseSync } = await import('node:sqlite')
     const db = new DatabaseSync(file, { readOnly: true })
     try {
-      hasTables = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'conversion_webhook_schema'").get() !== undefined
+      return db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'conversion_webhook_schema'").get() !== undefined
     } finally {
       db.close()
     }
   } catch {
-    return // sqliteInbox throws a coded error for a file that cannot be read
+    return true // sqliteInbox throws a coded error for a file that cannot be read
   }
-  if (!hasTables) throw failure(`${file} holds no inbox`)
 }
 
 async function requirePostgresTables(connectionString: string, schema: string): Promise<void> {

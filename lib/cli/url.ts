@@ -6,7 +6,6 @@ import { painter, print, printJson, usage, type Io } from './io.js'
 
 const minSecretLength = 16
 
-/** Makes a secret and the URL that carries it. */
 export function urlCommand(io: Io): Command {
   return new Command('url')
     .summary('make a secret, and the URL for the campaign')
