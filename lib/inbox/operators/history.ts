@@ -6,9 +6,8 @@ export function historyOf(
   claims: readonly ClaimRecord[],
   quarantined: readonly QuarantinedCallback[],
 ): readonly HistoryEntry[] {
-  return [...claims.flatMap(historyOfClaim), ...quarantined.flatMap(historyOfQuarantined)].sort(
-    (a, b) => a.at.getTime() - b.at.getTime(),
-  )
+  const entries = [...claims.flatMap(historyOfClaim), ...quarantined.flatMap(historyOfQuarantined)]
+  return entries.sort((a, b) => a.at.getTime() - b.at.getTime())
 }
 
 function historyOfClaim({ id: claim, deliveries, repeats }: ClaimRecord): HistoryEntry[] {

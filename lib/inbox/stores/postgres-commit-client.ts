@@ -79,14 +79,14 @@ export function commitClient(connection: PostgresConnection) {
     },
     options: {},
   })
-  const forwards = forwarded.map((event) => {
+  const emitter = connection as Pick<EventEmitter, 'on' | 'off'>
+  const stops = forwarded.map((event) => {
     const forward = (...args: unknown[]): void => {
       if (own.listenerCount(event) > 0) own.emit(event, ...args)
     }
-    return [event, forward] as const
+    emitter.on(event, forward)
+    return () => emitter.off(event, forward)
   })
-  const emitter = connection as Pick<EventEmitter, 'on' | 'off'>
-  for (const [event, forward] of forwards) emitter.on(event, forward)
 
   // Other members are the connection's. What libraries set, such as listeners, is set on this client alone.
   const client: unknown = new Proxy(own, {
@@ -107,7 +107,7 @@ export function commitClient(connection: PostgresConnection) {
     /** Closes the client. Returns what `fn` did wrong, if anything. A function that failed may leave a transaction open. */
     close: (hasFailed: boolean): CommitFault | undefined => {
       isClosed = true
-      for (const [event, forward] of forwards) emitter.off(event, forward)
+      for (const stop of stops) stop()
       return fault ?? (savepoints.depth > 0 && !hasFailed ? 'open' : undefined)
     },
   }

@@ -220,10 +220,11 @@ function adapter(client: Queryable) {
 /* Decides which jobs a transaction makes and completes, from what it changed. Pure. */
 
 /** Owners whose attempt ended in these changes, and those of `named` (owners that the changes name) under which nothing runs. */
-export function endedOwners(written: readonly Written[], named: readonly string[]): readonly string[] {
+export function endedOwners(written: readonly Written[], named: readonly (string | undefined)[]): readonly string[] {
   const running = new Set(written.flatMap(({ after }) => ownersIn(after)))
   const before = written.flatMap((each) => (each.before ? ownersIn(each.before) : []))
-  return [...new Set([...before, ...named])].filter((owner) => !running.has(owner))
+  const owners = [...new Set([...before, ...named])].filter((owner) => owner !== undefined)
+  return owners.filter((owner) => !running.has(owner))
 }
 
 /**
@@ -249,6 +250,6 @@ export function wakeUpsFor(written: readonly Written[], unused: readonly string[
   })
 }
 
-function ownersIn({ deliveries }: ClaimRecord): string[] {
-  return deliveries.map(({ owner }) => owner).filter((owner) => owner !== undefined)
+function ownersIn({ deliveries }: ClaimRecord): readonly (string | undefined)[] {
+  return deliveries.map(({ owner }) => owner)
 }

@@ -27,10 +27,7 @@ function leaseOf(owner: string): Lease {
  * Whether the process of an attempt was gone when a ticket was fetched: the same job was fetched again since, or the attempt has no job any
  * more. Says nothing of attempts that started after the ticket was fetched. Pure.
  */
-export function isLapsedBefore(
-  { id, retryCount, orphan }: Omit<Ticket, 'deliveryId' | 'index'>,
-  owner: string,
-): boolean {
+export function isLapsedBefore({ id, retryCount, orphan }: Lease & Pick<Ticket, 'orphan'>, owner: string): boolean {
   const other = leaseOf(owner)
   return owner === orphan || (other.id === id && other.retryCount < retryCount)
 }

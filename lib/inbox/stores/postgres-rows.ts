@@ -68,9 +68,7 @@ export class PostgresRows {
     if (ids.length === 0) return []
     // Columns of the claim come last, so that they win over those of the delivery with the same name.
     const joined = `SELECT d.*, c.* FROM ${this.#schema}.claims c LEFT JOIN ${this.#schema}.deliveries d ON d.claim = c.id WHERE c.id = key`
-    const { rows } = await client.query(`${eachOf(joined, 'unnest($1::text[])')} ORDER BY sequence`, [
-      [...new Set(ids)],
-    ])
+    const { rows } = await client.query(`${eachOf(joined, '$1::text[]')} ORDER BY sequence`, [[...new Set(ids)]])
     return readersOf(ids, rows)
   }
 
@@ -119,11 +117,8 @@ export class PostgresRows {
   /** Which claims have these orders, and the orders of these claims. */
   async holders(client: Queryable, orders: readonly string[], claims: readonly string[] = []): Promise<Holders> {
     if (orders.length === 0 && claims.length === 0) return new Map()
-    const ofClaims = eachOf(
-      `SELECT identity, reserved_order FROM ${this.#schema}.claims WHERE id = key`,
-      'unnest($2::text[])',
-    )
-    const asked = `unnest($1::text[] || ARRAY(SELECT unnest(ARRAY[identity, reserved_order]) FROM (${ofClaims}) AS claims))`
+    const ofClaims = eachOf(`SELECT identity, reserved_order FROM ${this.#schema}.claims WHERE id = key`, '$2::text[]')
+    const asked = `$1::text[] || ARRAY(SELECT unnest(ARRAY[identity, reserved_order]) FROM (${ofClaims}) AS claims)`
     const reserved = eachOf(`SELECT * FROM ${this.#schema}.reservations WHERE order_key = key`, asked)
     const { rows } = await client.query(
       `SELECT order_key, claim, (SELECT bool_or(state = 'running') FROM ${this.#schema}.deliveries d WHERE d.claim = r.claim) AS is_running
@@ -236,11 +231,11 @@ export class PostgresRows {
 }
 
 /**
- * The rows that a query finds for each of some keys, one key after the other. A join would read the whole table, or the dead part of an index
+ * The rows that a query finds for each key of an array, one key after the other. A join would read the whole table, or the dead part of an index
  * that seems to be small, as long as PostgreSQL has no statistics of a table.
  */
 function eachOf(query: string, keys: string): string {
-  return `SELECT found.* FROM ${keys} AS keys (key) CROSS JOIN LATERAL (${query} OFFSET 0) AS found`
+  return `SELECT found.* FROM unnest(${keys}) AS keys (key) CROSS JOIN LATERAL (${query} OFFSET 0) AS found`
 }
 
 /** A time as a whole number that a bigint can hold, in the same order as before. */

@@ -152,9 +152,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
     const { written, reserved, kept, quarantined } = transaction
     for (const { before, after } of written) tally.deliveries(deliveryChanges(before, after))
-    const named = changes
-      .flatMap(({ candidateOwner, attemptOwner }) => [candidateOwner, attemptOwner])
-      .filter((owner) => owner !== undefined)
+    const named = changes.flatMap(({ candidateOwner, attemptOwner }) => [candidateOwner, attemptOwner])
     const owners = endedOwners(written, named)
     const unused = owners.map((owner) => jobs.leases.ticket(owner)?.deliveryId).filter((id) => id !== undefined)
     const wakeUps = wakeUpsFor(written, unused, this.now())
