@@ -1,7 +1,6 @@
 import { requireSync } from './util/require-sync.js'
 import { addressMatcher } from './callback/caller.js'
 import { isLongEnough, minSecretLength, Secrets, tokenName } from './callback/credentials.js'
-import type { ReadingRules } from './callback/conversion.js'
 import { aScope, isScope, scopeHoldsSecret, type WebhookRequest } from './callback/route.js'
 import { readingOptionNames, readingRules, requireOptions, type ReadingOptions } from './callback/reading-options.js'
 import { ConversionWebhookError, invalidOption } from './errors.js'
@@ -100,39 +99,23 @@ type Checked = { readonly [Name in keyof typeof checks]: ReturnType<(typeof chec
 
 export const optionNames: readonly string[] = [...readingOptionNames, ...Object.keys(checks)]
 
-/** The options after checks and defaults. */
-export interface Settings extends Omit<Checked, 'secret' | 'allowFrom'> {
-  readonly isProduction: boolean
-  readonly rules: ReadingRules
-  readonly parseCustomValue: ((text: string) => unknown) | undefined
-  /** Absent if no secret is configured. */
-  readonly secrets: Secrets | undefined
-  readonly isAllowed: ((req: WebhookRequest) => boolean) | undefined
-}
+/** The options after checks and defaults. `secrets` is absent if no secret is configured. */
+export type Settings = ReturnType<typeof resolveOptions>
 
 /** Checks all options and fills in the defaults. Throws `ERR_CONVERSION_OPTION_…`, `…_SECRET_…`, `…_SCHEMA_…`, `…_INBOX_…`. */
-export function resolveOptions(options: unknown, reporter: Reporter): Settings {
+export function resolveOptions(options: unknown, reporter: Reporter) {
   const given = requireOptions(options, optionNames, knownNames)
   const isProduction = process.env.NODE_ENV === 'production'
-  const { secret: secrets, allowFrom: isAllowed, ...checked } = checkedBy(given, { isProduction, reporter })
+  const entries = Object.entries(checks).map(([name, check]) => {
+    return [name, check(given[name], { name, isProduction, reporter })]
+  })
+  const { secret: secrets, allowFrom: isAllowed, ...checked } = Object.fromEntries(entries) as Checked
   const { parseCustomValue, ...rules } = readingRules(given)
   if (secrets && rules.wireNames.has(tokenName)) {
     throw invalidOption('fields', `leave ${tokenName} alone: while there is a secret, this parameter may carry it`)
   }
   if (typeof checked.scope === 'string' && secrets?.areIn(checked.scope) === true) throw scopeHoldsSecret()
-  return Object.freeze({
-    ...checked,
-    isProduction,
-    rules,
-    parseCustomValue,
-    secrets,
-    isAllowed,
-  })
-}
-
-function checkedBy(given: Readonly<Record<string, unknown>>, place: Omit<Place, 'name'>): Checked {
-  const entries = Object.entries(checks).map(([name, check]) => [name, check(given[name], { ...place, name })])
-  return Object.fromEntries(entries) as Checked
+  return Object.freeze({ ...checked, isProduction, rules, parseCustomValue, secrets, isAllowed })
 }
 
 function flag(fallback: boolean): Check<boolean> {
