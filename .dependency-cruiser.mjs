@@ -47,9 +47,9 @@ export default {
       { path: '^lib/(cli|inspector)/' },
       {
         path: '^lib/(callback|inbox)/|^lib/[a-z]+\\.ts$',
-        pathNot: '^lib/(index|sqlite|postgres|testing|inspector|debug|faults)\\.ts$',
+        pathNot: '^lib/(index|sqlite|postgres|testing|inspector|debug|errors|faults)\\.ts$',
       },
-      'cli/ and inspector/ use the public surface, debug lines and the table of codes.',
+      'cli/ and inspector/ use the public surface, debug lines, and errors with their codes.',
     ),
   ],
   options: {

@@ -13,7 +13,7 @@ const guards = {
   'Cache-Control': 'no-store',
 }
 
-type Headers = Readonly<Record<string, string>>
+export type Headers = Readonly<Record<string, string>>
 
 /** Answers a request that has no answer yet. */
 export function send(res: ServerResponse, status: number, headers: Headers, body: string | Buffer = ''): void {

@@ -1,6 +1,6 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { send } from './answers.js'
+import { send, type Headers } from './answers.js'
 import { hostOf } from './local.js'
 
 const purposes = ['sec-purpose', 'purpose', 'x-moz', 'x-purpose']
@@ -91,8 +91,6 @@ function cookies({ headers: { cookie = '' } }: IncomingMessage, name: string): s
   const pairs = cookie.split(';').map((pair) => pair.trim())
   return pairs.filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1))
 }
-
-type Headers = Readonly<Record<string, string>>
 
 function sendPage(res: ServerResponse, status: number, headers: Headers, title: string, content: string): void {
   const html = `<!doctype html>

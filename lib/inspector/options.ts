@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ConversionWebhookError, type Operators } from 'conversion-webhook'
 import { debug } from '../debug.js'
+import { invalidOption } from '../errors.js'
 import { faults, messageOf } from '../faults.js'
 import { shown } from '../util/closest-name.js'
 import { sendProblem } from './answers.js'
@@ -33,7 +34,7 @@ type Admits<Req> = (req: Req, res: ServerResponse) => boolean | Promise<boolean>
 /** Checks the options. */
 export function resolveAuthorize<Req extends IncomingMessage>(options: ConversionInspectorOptions<Req>): Admits<Req> {
   if (typeof options !== 'object' || (options as unknown) === null) {
-    throw invalid('The second argument of conversionInspector', 'be an object: { authorize }')
+    throw invalidOption('The second argument of conversionInspector', 'be an object: { authorize }')
   }
   const unknown = Object.keys(options).find((name) => name !== 'authorize')
   if (unknown !== undefined) {
@@ -46,7 +47,7 @@ export function resolveAuthorize<Req extends IncomingMessage>(options: Conversio
     return openOnce()
   }
   if (typeof authorize !== 'function') {
-    throw invalid('authorize', 'be a function of the request that returns true or false')
+    throw invalidOption('authorize', 'be a function of the request that returns true or false')
   }
   return async (req, res) => {
     const isAuthorized = await isTrue(() => authorize(req))
@@ -71,8 +72,4 @@ async function isTrue(authorize: () => unknown): Promise<boolean> {
     debug.answer('inspector 403, authorize failed: %s', String(error))
     return false
   }
-}
-
-function invalid(option: string, must: string): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_OPTION_INVALID', { values: { option, must } })
 }

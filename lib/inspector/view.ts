@@ -43,12 +43,12 @@ function placeOf(name: string): number {
 
 /** The value of a parameter. The value of an unknown parameter is masked like a name, since it can be anything. */
 function valueView(name: string, text: string, max: number, isUnmasked: boolean): string {
-  return isUnmasked ? shorten(text, max) : shorten(text, max, masks.get(name) ?? maskName)
+  return textView(text, max, isUnmasked, masks.get(name) ?? maskName)
 }
 
 /** A string that may contain an e-mail address. */
-function textView(text: string, max: number, isUnmasked: boolean): string {
-  return isUnmasked ? shorten(text, max) : shorten(text, max, maskAddresses)
+function textView(text: string, max: number, isUnmasked: boolean, mask = maskAddresses): string {
+  return isUnmasked ? shorten(text, max) : shorten(text, max, mask)
 }
 
 export type RowView = ReturnType<typeof rowView>
