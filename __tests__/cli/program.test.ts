@@ -11,7 +11,7 @@ test.each([
   [['send', 'http://127.0.0.1', '--header', 'X-Size: 7\u0007'], 'a character that HTTP headers cannot hold'],
   [['send', 'http://127.0.0.1', '--statu', 'fail'], "unknown option '--statu' (Did you mean --status?)"],
   [['send', 'http://127.0.0.1', '--status', 'good'], 'Allowed choices are success, fail, pending, mixed.'],
-  [['send', 'http://127.0.0.1', '--broken', 'leg'], 'Expected one of no-status, '],
+  [['send', 'http://127.0.0.1', '--broken', 'leg'], 'Allowed choices are no-status, '],
   [['send', 'http://127.0.0.1', '--format', 'json'], 'a GET has no body: add --method POST'],
   [['send', 'http://127.0.0.1', '--user', 'nobody'], '--user must be a name, : and a password'],
   [['send', 'http://a:b@127.0.0.1', '--user', 'a:b'], 'the URL holds a user already: leave out --user'],

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import { InvalidArgumentError, Option, type Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { assignments, wholeNumber } from './arguments.js'
 import { brokenKinds, sendBroken } from './broken.js'
 import { withClient, type Answer, type HttpClient } from './client.js'
@@ -44,10 +44,8 @@ export function sendCommand(io: Io): Command {
     .addOption(new Option('--method <method>', 'the HTTP method').choices(['GET', 'POST', 'PUT']).default('GET'))
     .addOption(new Option('--format <format>', 'the body of POST and PUT').choices(['form', 'json']))
     .option('--set <name=value>', 'set a parameter; can be repeated', assignments)
-    .option(
-      '--broken [kind]',
-      `send broken requests instead: one of every kind, or of one kind: ${brokenKinds.join(', ')}`,
-      brokenKind,
+    .addOption(
+      new Option('--broken [kind]', 'send broken requests instead: one of every kind, or of one').choices(brokenKinds),
     )
     .option('--seed <n>', 'repeat the callbacks of the run that printed this seed', wholeNumber(0, 999_999_999))
     .option('--json', 'print JSON: sent, answers, latencyMs, seed')
@@ -103,11 +101,6 @@ async function sendAll(
     print(io.out, `${run}, ${figure(tally.sent / seconds)} a second`, ...tally.lines(), again)
   }
   if (io.interrupted.aborted || tally.failed > 0) throw failure()
-}
-
-function brokenKind(text: string): string {
-  if (brokenKinds.includes(text)) return text
-  throw new InvalidArgumentError(`Expected one of ${brokenKinds.join(', ')}.`)
 }
 
 /** Calls `run` for each callback, at most `parallel` at a time and `rate` a second. */
