@@ -21,12 +21,6 @@ interface Failure {
   readonly error: unknown
 }
 
-/** How a user's function ended. */
-interface Ran {
-  readonly failure: Failure | undefined
-  readonly mayHaveEnded: boolean
-}
-
 /**
  * Runs a user's function and then `settle` in one transaction: both or neither. The function has no time limit, until `closing` is aborted.
  * Rejects with the function's error or the reason of `closing`; with `ERR_CONVERSION_COMMIT_INVALID` if the function sent a statement that
@@ -39,7 +33,7 @@ export async function commitTransaction<T>(
   closing: AbortSignal,
 ): Promise<T> {
   let id: unknown
-  let ran: Ran | undefined
+  let ran: Awaited<ReturnType<typeof run>> | undefined
   let failure: Failure | undefined
   let hasEnded: boolean | undefined
   try {
@@ -74,7 +68,7 @@ async function run(
   connection: PostgresConnection,
   effect: (client: PostgresClient) => unknown,
   { connections, id, closing }: { connections: Connections; id: unknown; closing: AbortSignal },
-): Promise<Ran> {
+) {
   closing.throwIfAborted()
   const { client, silentSince, mayHaveEnded, close } = commitClient(connection)
   let failure: Failure | undefined
