@@ -43,10 +43,8 @@ async function examine(io: Io, client: HttpClient): Promise<readonly Report[]> {
   return reports
 }
 
-type Finding = Required<Pick<Report, 'what' | 'fix'>>
-
 /** Why no check can be made after this answer to the visit. */
-function obstacleOf({ url }: Target, { status, label, headers }: Answer): Finding {
+function obstacleOf({ url }: Target, { status, label, headers }: Answer) {
   if (status === 0) {
     return {
       what: label.replace('no answer', 'nothing answers'),

@@ -15,8 +15,9 @@ export async function openInbox(storage: string, { schema }: { readonly schema?:
   }
   const inbox = postgresInbox({ connectionString: storage, schema })
   try {
-    await requirePostgresTables(storage, schema ?? 'conversion_webhook')
-    return inbox
+    const name = schema ?? 'conversion_webhook'
+    if (await hasPostgresTables(storage, name)) return inbox
+    throw failure(`the database holds no inbox in its schema ${name}`)
   } catch (error) {
     await inbox.close()
     throw error
@@ -38,19 +39,17 @@ async function hasSqliteTables(file: string): Promise<boolean> {
   }
 }
 
-async function requirePostgresTables(connectionString: string, schema: string): Promise<void> {
+async function hasPostgresTables(connectionString: string, schema: string): Promise<boolean> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 })
-  let hasTables: boolean
   try {
     await client.connect()
     const table = `${schema}.deliveries`
     const { rows } = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [table])
-    hasTables = rows[0]?.found === true
+    return rows[0]?.found === true
   } catch (error) {
     throw failure(`the database cannot be queried: ${textOf(error)}`)
   } finally {
     await client.end().catch(() => undefined)
   }
-  if (!hasTables) throw failure(`the database holds no inbox in its schema ${schema}`)
 }

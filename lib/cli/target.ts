@@ -48,18 +48,14 @@ function basic(pair: string): string {
   return `Basic ${Buffer.from(pair).toString('base64')}`
 }
 
-/** Where a target holds its credential; the same target with a wrong credential, and without one. */
-interface Credential {
-  readonly place: 'the path' | 'the query' | 'a header'
-  readonly forged: Target
-  readonly without: Target
-}
-
 /** A last path segment of at least 16 characters, the minimum length of a secret. */
 const secretSegment = /\/([^/]{16,})\/?$/
 
-/** Looks for a credential in the places where the webhook does; undefined if there is none. */
-export function credentialOf({ url, headers }: Target): Credential | undefined {
+/**
+ * Looks for a credential in the places where the webhook does; undefined if there is none. Returns the place, and the same target with a
+ * wrong credential, and without one.
+ */
+export function credentialOf({ url, headers }: Target) {
   const isCredential = (name: string): boolean => ['authorization', 'x-webhook-secret'].includes(name.toLowerCase())
   const all = Object.entries(headers)
   const others = all.filter(([name]) => !isCredential(name))
