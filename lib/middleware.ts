@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { nonCallbackAnswer, emptyAnswer, outcomeAnswer, problemAnswer, send, type Answer } from './answer.js'
+import { nonCallbackAnswer, emptyAnswer, outcomeAnswers, problemAnswer, send, type Answer } from './answer.js'
 import { Host } from './attempt.js'
 import { findNonCallback, requireCaller, requireKnownPath } from './callback/caller.js'
 import { escapeHighBytes } from './util/decoding.js'
@@ -73,7 +73,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     const taken = await take({ ...sent, via }, scope, settings, reporter)
     if ('error' in taken) throw taken.error
     const { conversion, outcome, id } = taken
-    return { conversion: { ...conversion, outcome, id } }
+    return { conversion: Object.assign(conversion, { outcome, id }) }
   }
 
   function scrub(req: WebhookRequest): void {
@@ -106,7 +106,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
           const { conversion } = handled
           Object.assign(req, { conversion })
           if (handOn) process.nextTick(handOn)
-          else answer(outcomeAnswer(conversion.outcome))
+          else answer(outcomeAnswers[conversion.outcome])
         },
         (cause: unknown) => {
           const error = codedError(cause, reporter)

@@ -9,7 +9,7 @@ import {
   type ConversionErrorCode,
   type Issue,
 } from './errors.js'
-import type { RereadResult } from './inbox/inbox.js'
+import type { Accepted, RereadResult } from './inbox/inbox.js'
 import { refusedOf } from './inbox/quarantine.js'
 import type { ErrorStage, Reporter } from './observers.js'
 import type { Settings } from './options.js'
@@ -36,7 +36,13 @@ export async function take(sent: Received, scope: string, settings: Settings, re
   if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
 
   const { callback, conversion } = result
-  const { outcome, id, contradiction } = await recording(() => settings.inbox.accept(frozen(callback)))
+  let accepted: Accepted
+  try {
+    accepted = await settings.inbox.accept(frozen(callback))
+  } catch (cause) {
+    throw storageError(cause)
+  }
+  const { outcome, id, contradiction } = accepted
   if (outcome !== 'conflict') return { outcome, id, conversion }
   if (contradiction) reporter.conflict({ conversion, ...contradiction })
   return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }
@@ -76,22 +82,13 @@ async function refuse(
     receivedAt: new Date(receivedAt),
   }
   try {
-    await recording(() => inbox.quarantine(record))
-  } catch (failure) {
+    await inbox.quarantine(record)
+  } catch (cause) {
     reporter.refused(refused)
-    throw failure
+    throw storageError(cause)
   }
   reporter.refused({ ...refused, id })
   return { outcome: 'refused', id, error }
-}
-
-/** Gives each rejection of the inbox a code, so that a storage failure is answered with 503. */
-async function recording<T>(record: () => Promise<T>): Promise<T> {
-  try {
-    return await record()
-  } catch (cause) {
-    throw storageError(cause)
-  }
 }
 
 /** Codes whose answer does not reveal the cause; `onError` gets the cause with this stage. */

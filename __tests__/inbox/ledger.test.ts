@@ -56,7 +56,7 @@ describe.each(table)('with %s recorded', (recorded, cells) => {
 })
 
 test('a decision has the recorded status as previous, and none for the first callback', () => {
-  expect(decide(undefined, success)).not.toHaveProperty('previous')
+  expect(decide(undefined, success).previous).toBeUndefined()
   expect(decide(rows.pending, success).previous).toEqual({ status: 'pending', goalComplete: false })
   expect(decide(rows['fail alone'], success).previous).toEqual({ status: 'fail', goalComplete: false })
   expect(decide(recordOf(callbackOf('success', withGoal)), fail).previous).toEqual({

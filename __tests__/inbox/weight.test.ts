@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { settle } from '../../lib/inbox/delivery.js'
 import { Line } from '../../lib/util/line.js'
-import { detached, weighsAs, weightOf } from '../../lib/inbox/stores/memory-claims.js'
+import { weighsAs, weightOf } from '../../lib/inbox/stores/memory-claims.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
 
 describe('the weight of a record', () => {
@@ -53,25 +53,6 @@ describe('the weight of a record', () => {
     expect(weighsAs({ ...record, deliveries: [{ ...delivery, callback: callbackOf('success') }] }, record)).toBe(false)
     expect(weighsAs({ ...record, deliveries: [delivery, delivery] }, record)).toBe(false)
   })
-})
-
-test('a detached callback is the same one', () => {
-  const extra = Object.assign(Object.create(null) as Record<string, string>, {
-    campaign: 'spring',
-    odd: '\ud800 and more',
-  })
-  Object.defineProperty(extra, '__proto__', { value: 'an ordinary name', enumerable: true })
-  const callback = {
-    ...callbackOf('success'),
-    extra,
-    repairs: [{ parameter: 'referrer_name', kind: 'charset' as const }],
-    scope: 'summer campaign',
-    via: { by: 'request', method: 'POST', contentType: 'application/json', userAgent: 'Sender of callbacks' } as const,
-    carrier: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-  }
-  const copy = detached(callback)
-  expect(copy).toEqual(callback)
-  expect(Object.entries(copy.extra)).toEqual(Object.entries(extra))
 })
 
 test('a queue is joined at its end, and left from its head or from anywhere', () => {

@@ -22,7 +22,7 @@ const identity = identityOf(callback('success', undefined, undefined))
 
 /** Does what the memory inbox does with a callback before its handlers run; undefined if it is a conflict. */
 function record(identities: MemoryClaims<never>, arriving: Callback): ClaimRecord | undefined {
-  const claims = identities.claimsFor(identity, peopleOf(arriving))
+  const claims = identities.claimsFor(identity, () => peopleOf(arriving))
   const recording = recordIn(claims, identities.holder(identity)?.claim, identity, arriving)
   if (recording.outcome === 'conflict') return undefined
   return identities.put(recording.record).record
@@ -68,7 +68,7 @@ test('a callback belongs to the same claim whether the found claims or all claim
         const holder = identities.holder(identity)?.claim
         if (claims.length > 0 && !claims.some(({ id }) => id === identity)) count('the first has given way')
         for (const arriving of all) {
-          const found = identities.claimsFor(identity, peopleOf(arriving))
+          const found = identities.claimsFor(identity, () => peopleOf(arriving))
           const row = rowOf(arriving, identity, claims, holder)
           expect(rowOf(arriving, identity, found, holder)).toBe(row)
           count(`row ${row.charAt(0)}`)

@@ -12,6 +12,8 @@ import type { Route, WebhookRequest } from './route.js'
 
 const methods = ['GET', 'POST', 'PUT']
 const allow = { Allow: 'GET, HEAD, OPTIONS, POST, PUT' }
+/** Headers that say why a client fetches ahead of its user. */
+const purposeHeaders = ['sec-purpose', 'purpose', 'x-moz', 'x-purpose']
 
 /** The answer to a request that reports no conversion. */
 export type NonCallback =
@@ -28,9 +30,11 @@ export function findNonCallback(
   if (!methods.includes(method)) {
     return { error: new ConversionWebhookError('ERR_CONVERSION_METHOD_UNSUPPORTED', { headers: allow }) }
   }
-  const purposes = ['sec-purpose', 'purpose', 'x-moz', 'x-purpose'].map((name) => String(headers[name] ?? ''))
-  if (purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose))) {
-    return { error: new ConversionWebhookError('ERR_CONVERSION_PREFETCH_REJECTED') }
+  for (const name of purposeHeaders) {
+    const purpose = headers[name]
+    if (purpose !== undefined && /prefetch|prerender|preview/i.test(String(purpose))) {
+      return { error: new ConversionWebhookError('ERR_CONVERSION_PREFETCH_REJECTED') }
+    }
   }
   const destination = headers['sec-fetch-dest'] ?? 'empty'
   if (isProduction && (headers['sec-fetch-mode'] === 'navigate' || destination !== 'empty')) {
@@ -85,20 +89,19 @@ interface Candidate {
 
 /** Every string outside the path that may be the secret. Linear in the headers and the raw query. @internal */
 export function candidates(req: IncomingMessage, query: string): Candidate[] {
-  const found: Candidate[] = []
-  const add = (place: CredentialPlace, texts: readonly string[]): void => {
-    for (const text of texts) found.push({ text, place })
-  }
-  const [, scheme = '', value = ''] = /^(Bearer|Basic) +(.*)$/is.exec(req.headers.authorization ?? '') ?? []
-  if (scheme.toLowerCase() === 'bearer') add('bearer', headerReadings(value.trim()))
-  if (scheme.toLowerCase() === 'basic') {
-    const pair = Buffer.from(value, 'base64').toString('utf8')
-    add('basic', [pair.slice(pair.indexOf(':') + 1)])
-  }
-  const header = req.headers['x-webhook-secret']
-  if (typeof header === 'string') add('header', headerReadings(header))
-  add('query', tokensIn(query))
+  const { authorization, 'x-webhook-secret': header } = req.headers
+  const found = authorization === undefined ? [] : authorized(authorization)
+  if (typeof header === 'string') for (const text of headerReadings(header)) found.push({ text, place: 'header' })
+  for (const text of tokensIn(query)) found.push({ text, place: 'query' })
   return found
+}
+
+function authorized(header: string): Candidate[] {
+  const [, scheme = '', value = ''] = /^(Bearer|Basic) +(.*)$/is.exec(header) ?? []
+  if (scheme.toLowerCase() === 'bearer') return headerReadings(value.trim()).map((text) => ({ text, place: 'bearer' }))
+  if (scheme === '') return []
+  const pair = Buffer.from(value, 'base64').toString('utf8')
+  return [{ text: pair.slice(pair.indexOf(':') + 1), place: 'basic' }]
 }
 
 /** Node decodes the bytes of a header as latin1, and most clients send UTF-8. */
@@ -109,6 +112,7 @@ function headerReadings(header: string): string[] {
 
 /** How many values of `token` are compared. The shop's own URL has one, and each costs at most four hashes. */
 const maxTokens = 4
+const start = `${tokenName}=`
 
 /**
  * The values of the parameter `token` in a raw query, found by one scan for the name: nothing else is decoded before the caller is known.
@@ -116,7 +120,6 @@ const maxTokens = 4
  */
 function tokensIn(query: string): string[] {
   const found: string[] = []
-  const start = `${tokenName}=`
   let tokens = 0
   for (let at = query.indexOf(start); at !== -1 && tokens < maxTokens; at = query.indexOf(start, at + 1)) {
     if (at > 0 && query[at - 1] !== '&' && !query.startsWith('&amp;', at - '&amp;'.length)) continue
@@ -142,15 +145,13 @@ export function viaOf(
   isFromAllowed: boolean | undefined,
   secrets: Secrets | undefined,
 ): Via {
-  const contentType = keptHeader(headers['content-type'], maxContentTypeLength, secrets)
-  const userAgent = keptHeader(headers['user-agent'], maxUserAgentLength, secrets)
   return {
     by: 'request',
     method: method === 'POST' || method === 'PUT' ? method : 'GET',
-    ...(contentType !== undefined && { contentType }),
-    ...(userAgent !== undefined && { userAgent }),
-    ...(credential !== undefined && { credential }),
-    ...(isFromAllowed !== undefined && { isFromAllowed }),
+    contentType: keptHeader(headers['content-type'], maxContentTypeLength, secrets),
+    userAgent: keptHeader(headers['user-agent'], maxUserAgentLength, secrets),
+    credential,
+    isFromAllowed,
   }
 }
 

@@ -1,8 +1,8 @@
 import { requireSync } from '../util/require-sync.js'
 import type { Issue } from '../errors.js'
 import { collect, type WireNames } from './params.js'
-import { arrivalOf, limitIssues, type Arrival, type Received, type Repair } from './received.js'
-import { callbackSchema, isParameterName, parameterNames, type ParameterTexts } from './schema.js'
+import { limitIssues, type Arrival, type Received, type Repair } from './received.js'
+import { callbackSchema, isParameterName, isTemplate, parameterNames, type ParameterTexts } from './schema.js'
 import { validate, type SchemaError } from './validator.generated.js'
 
 /** The status that the platform reports. */
@@ -107,38 +107,36 @@ function interpret(received: Received, rules: ReadingRules, scope: string, recei
   if (unreadable) return unreadable
 
   const { extra } = collected
-  const repairs = [...received.repairs]
-  const params: Record<string, string> = {}
-  const texts: ParameterTexts = {}
+  const { via, carrier } = received
+  let { params } = collected
+  let { repairs } = received
+  const checked: ParameterTexts = {} // where the checked string is not the one that is kept
   for (const { name, isTrimmed, isEmail } of readings) {
-    let text = collected.params[name]
+    const text = params[name]
     if (text === undefined) continue
-    let trimmed = text.trim()
-    if (trimmed === '') continue // a blank parameter counts as absent
-    if (isEmail && trimmed.includes(' ')) {
-      const repaired = repairPlus(trimmed)
-      if (repaired !== trimmed) {
-        repairs.push({ parameter: name, kind: 'plus' })
-        const start = text.length - text.trimStart().length
-        text = text.slice(0, start) + repaired + text.slice(start + trimmed.length)
-        trimmed = repaired
-      }
+    const trimmed = text.trim()
+    if (trimmed === '') {
+      const { [name]: _blank, ...others } = params // a blank parameter counts as absent
+      params = others
+      continue
     }
-    params[name] = text
-    texts[name] = isTrimmed ? trimmed : text
+    const repaired = isEmail && trimmed.includes(' ') ? repairPlus(trimmed) : trimmed
+    if (repaired !== trimmed) {
+      repairs = [...repairs, { parameter: name, kind: 'plus' }]
+      params[name] = text.replace(trimmed, () => repaired)
+    }
+    if (isTrimmed && repaired !== params[name]) checked[name] = repaired
   }
-  const word = texts.conversion?.toLowerCase()
+  const word = (checked.conversion ?? params.conversion)?.toLowerCase()
   const status = word === undefined ? undefined : (rules.statuses.get(word) ?? word)
-  if (status !== undefined) texts.conversion = status
+  if (status !== undefined && status !== params.conversion) checked.conversion = status
 
+  const texts = Object.keys(checked).length === 0 ? params : { ...params, ...checked }
   const refused = refusal(checkParameters(texts), rules.checkSchema?.({ ...foreign(extra), ...texts }))
   if (refused) return refused
-  const callback: Callback = { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt }
-  return { ok: true, callback: received.via || received.carrier ? { ...callback, ...arrivalOf(received) } : callback }
+  const callback = { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt, via, carrier }
+  return { ok: true, callback }
 }
-
-/** Names of rules that say more than the keyword of JSON Schema. */
-const ruleNames: Readonly<Record<string, string>> = { not: 'placeholder', anyOf: 'identity' }
 
 /** Checks the ten parameters with the validator that is generated from `callbackSchema`. Returns one issue a parameter. @internal */
 export function checkParameters(texts: ParameterTexts): readonly Issue[] {
@@ -147,28 +145,25 @@ export function checkParameters(texts: ParameterTexts): readonly Issue[] {
   for (const error of validate.errors ?? []) {
     // Each alternative of `anyOf` has an error of its own; the error of `anyOf` itself is enough.
     if (error.schemaPath.startsWith('#/anyOf/')) continue
-    const issue = issueOf(error)
-    if (!issues.has(issue.parameter) || issue.rule === 'placeholder') issues.set(issue.parameter, issue)
+    const issue = issueOf(error, texts)
+    if (!issues.has(issue.parameter)) issues.set(issue.parameter, issue)
   }
   return [...issues.values()]
 }
 
-function issueOf({ keyword, instancePath, params }: SchemaError): Issue {
-  const rule = ruleNames[keyword] ?? keyword
-  if (rule === 'identity') {
-    return { rule, message: 'orderID or referee_email must be present: without them conversions cannot be told apart' }
+function issueOf({ keyword: rule, instancePath, params }: SchemaError, texts: ParameterTexts): Issue {
+  if (rule === 'anyOf') {
+    const message = 'orderID or referee_email must be present: without them conversions cannot be told apart'
+    return { rule: 'identity', message }
   }
   const parameter = instancePath.slice(1) || String(params.missingProperty)
   if (rule === 'required') return { parameter, rule, message: `${parameter} is missing` }
-  if (rule === 'placeholder') {
-    return { parameter, rule, message: `${parameter} is a template of the sender that was not filled in` }
+  if (!isParameterName(parameter)) return { parameter, rule, message: `${parameter} is not valid` }
+  if (isTemplate(parameter, texts[parameter] ?? '')) {
+    const message = `${parameter} is a template of the sender that was not filled in`
+    return { parameter, rule: 'placeholder', message }
   }
-  const description = isParameterName(parameter) ? callbackSchema.properties[parameter] : undefined
-  return {
-    parameter,
-    rule,
-    message: `${parameter} ${description && 'description' in description ? description.description : 'is not valid'}`,
-  }
+  return { parameter, rule, message: `${parameter} ${callbackSchema.properties[parameter].description}` }
 }
 
 /** Unknown parameters for `schema`. A parameter that `fields` renames has a new name: one with its documented name is unknown and left out. */

@@ -255,10 +255,12 @@ export function withoutCredential(received: Received, secrets: Secrets, wireName
 
 /** The parameters by documented name, and all others by wire name. */
 export interface Collected {
-  readonly params: Readonly<ParameterTexts>
-  readonly extra: Record<string, string>
+  readonly params: ParameterTexts
+  readonly extra: Readonly<Record<string, string>>
   readonly issues: readonly Issue[]
 }
+
+const noExtra = Object.freeze(Object.create(null) as Record<string, string>)
 
 /**
  * Sorts pairs into the ten parameters and the others. A parameter with two different values is an issue, since one of the two is forged or
@@ -266,11 +268,12 @@ export interface Collected {
  */
 export function collect({ pairs, untyped }: Received, wireNames: WireNames): Collected {
   const params: ParameterTexts = {}
-  const extra = Object.create(null) as Record<string, string>
   const issues: Issue[] = []
+  let extra: Record<string, string> | undefined
   for (const [name, text] of pairs) {
     const known = wireNames.get(name)
     if (known === undefined) {
+      extra ??= Object.create(null) as Record<string, string>
       extra[name] ??= text
     } else if (params[known] === undefined) {
       params[known] = text
@@ -282,7 +285,7 @@ export function collect({ pairs, untyped }: Received, wireNames: WireNames): Col
     const known = wireNames.get(name)
     if (known !== undefined && !(type === 'number' && numericNames.has(known))) issues.push(notAText(known))
   }
-  return { params, extra, issues }
+  return { params, extra: extra ?? noExtra, issues }
 }
 
 export function notAText(parameter: ParameterName): Issue {

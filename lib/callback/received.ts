@@ -26,9 +26,9 @@ export interface Received extends Arrival {
 /** What is kept beside the content of a callback. The ledger ignores it: callbacks that differ in nothing else are the same callback. */
 export interface Arrival {
   /** Absent after `prune` and `erase`. */
-  readonly via?: Via
+  readonly via?: Via | undefined
   /** Trace context, of at most 512 characters. Nothing sets it yet. */
-  readonly carrier?: string
+  readonly carrier?: string | undefined
 }
 
 /** How a callback came. `accept`: the app called `webhook.accept`. */
@@ -38,21 +38,16 @@ export type Via = RequestVia | { readonly by: 'accept' }
 export interface RequestVia {
   readonly by: 'request'
   readonly method: 'GET' | 'POST' | 'PUT'
-  readonly contentType?: string
-  readonly userAgent?: string
+  readonly contentType?: string | undefined
+  readonly userAgent?: string | undefined
   /** Absent if no secret is configured. */
-  readonly credential?: CredentialPlace
+  readonly credential?: CredentialPlace | undefined
   /** Whether `allowFrom` allowed the address; absent if the option is not set. */
-  readonly isFromAllowed?: boolean
+  readonly isFromAllowed?: boolean | undefined
 }
 
 /** Where a right credential stood. `path`: the last segment of the URL's path. `route`: the route parameter `secret`. */
 export type CredentialPlace = 'path' | 'route' | 'bearer' | 'basic' | 'header' | 'query'
-
-/** The fields of `Arrival` alone. */
-export function arrivalOf({ via, carrier }: Arrival): Arrival {
-  return { ...(via && { via }), ...(carrier !== undefined && { carrier }) }
-}
 
 /** Broken rules after which nobody knows what the sender meant: the answer is 400 instead of 422. */
 const unreadableRules: ReadonlySet<string> = new Set(['repeated', 'escape', 'count', 'size', 'syntax'])
@@ -66,7 +61,8 @@ const maxIssues = 20
 
 /** The first issue of each parameter, and each issue of no parameter once. At most 20, so that an answer stays small. */
 export function limitIssues(issues: readonly Issue[]): readonly Issue[] {
-  return firsts(issues, ({ parameter, message }) => parameter ?? message).slice(0, maxIssues)
+  const found = firsts(issues, ({ parameter, message }) => parameter ?? message)
+  return found.length > maxIssues ? found.slice(0, maxIssues) : found
 }
 
 /** A correction of a damaged value, always reported. */

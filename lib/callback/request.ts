@@ -14,20 +14,26 @@ import { entriesOf, readValues } from './values.js'
  * parameters gives way to the query, since some senders POST with a query; a body that cannot be read does not, since it may hold them.
  * Undefined for a GET without any of the ten: somebody visits the URL.
  */
-export async function readRequest(
+export function readRequest(
   req: WebhookRequest,
   query: Received,
   wireNames: WireNames,
-): Promise<Received | undefined> {
-  const holdsAny = ({ pairs }: Received) => pairs.some(([name]) => wireNames.has(name))
-  if (req.method === 'GET') return holdsAny(query) || query.issues.length > 0 ? query : undefined
+): Received | undefined | Promise<Received | undefined> {
+  if (req.method !== 'GET') return readWithBody(req, query, wireNames)
+  return holdsAny(query, wireNames) || query.issues.length > 0 ? query : undefined
+}
 
+function holdsAny({ pairs }: Received, wireNames: WireNames): boolean {
+  return pairs.some(([name]) => wireNames.has(name))
+}
+
+async function readWithBody(req: WebhookRequest, query: Received, wireNames: WireNames): Promise<Received | undefined> {
   if (query.digest !== undefined) return query // the query alone is beyond the limits
   const body = await readBody(req, wireNames)
   if (body === undefined) return query
   if (body.digest !== undefined) return body
-  const givesWay = body.issues.length === 0 && !holdsAny(body)
-  const [main, other] = givesWay && holdsAny(query) ? [query, body] : [body, query]
+  const givesWay = body.issues.length === 0 && !holdsAny(body, wireNames)
+  const [main, other] = givesWay && holdsAny(query, wireNames) ? [query, body] : [body, query]
   const isExtra = (name: string) => !wireNames.has(name)
   return limitWhole({
     pairs: [...main.pairs, ...other.pairs.filter(([name]) => isExtra(name) && name !== '')],

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ConversionWebhookError, invalidOption } from '../errors.js'
+import { detached } from '../util/detached.js'
 import { requireSync } from '../util/require-sync.js'
 import { decodeSegment, minSecretLength, redacted, type Secrets } from './credentials.js'
 
@@ -104,7 +105,7 @@ export function scopeOf(req: WebhookRequest, { scope: option, secrets }: ScopeRu
       throw new TypeError(`scope must return ${aScope}, not ${typeof scope === 'string' ? 'that' : typeof scope}.`)
     }
     if (secrets?.areIn(scope) === true) throw scopeHoldsSecret()
-    return scope
+    return detached(scope)
   } catch (cause) {
     throw new ConversionWebhookError('ERR_CONVERSION_SCOPE_FAILED', { cause })
   }
@@ -146,8 +147,8 @@ export function scrubRequest(req: WebhookRequest, secrets: Secrets | undefined):
 function scrubUrl(url: string, isSecret: (segment: string) => boolean): string {
   const whole = url.slice(0, url.search(/[?#]|$/))
   const origin = originOf(whole)
-  const segments = whole.slice(origin.length).split('/')
-  return origin.replace(/\/\/.*@/, '//') + segments.map((segment) => (isSecret(segment) ? redacted : segment)).join('/')
+  const path = whole.slice(origin.length).replace(/[^/]+/g, (segment) => (isSecret(segment) ? redacted : segment))
+  return origin.replace(/\/\/.*@/, '//') + path
 }
 
 /** The beginning of a URL that is not only a path. */

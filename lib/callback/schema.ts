@@ -7,9 +7,14 @@
 /** Maximum lengths, in characters. */
 const limits = { email: 320, name: 1_024, customValue: 8_192, orderID: 255 } as const
 
-/** A template that the sender did not fill in: the whole value is the parameter's own name in brackets or percent signs. */
-function placeholder(name: string) {
-  return { pattern: `^\\s*[$#]?[{[<%]+\\s*${name}\\s*[}\\]>%]+\\s*$` }
+/** Matches a template that the sender did not fill in: the whole value is the parameter's own name in brackets or percent signs. */
+function template(name: string): string {
+  return `\\s*[$#]?[{[<%]+\\s*${name}\\s*[}\\]>%]+\\s*$`
+}
+
+/** Whether a value that the schema refuses is a template. */
+export function isTemplate(name: ParameterName, text: string): boolean {
+  return new RegExp(`^${template(name)}`, 'u').test(text)
 }
 
 /** A pattern of digits whose number is at most `limit`: JSON Schema has no `maximum` for strings. */
@@ -28,10 +33,10 @@ const email = {
   description: `must be an address with one @, without spaces or control characters, of at most ${String(limits.email)} characters`,
 } as const
 
-function freeText(limit: number) {
+function freeText(name: string, limit: number) {
   return {
     type: 'string',
-    pattern: `^[^\\u0000]{0,${String(limit)}}$`,
+    pattern: `^(?!${template(name)})[^\\u0000]{0,${String(limit)}}$`,
     description: `must be at most ${String(limit)} characters without NUL`,
   } as const
 }
@@ -48,38 +53,33 @@ export const callbackSchema = {
     conversion: {
       type: 'string',
       enum: ['success', 'fail', 'pending'],
-      not: placeholder('conversion'),
       description: 'must be success, fail or pending',
     },
-    referrer_name: { ...freeText(limits.name), not: placeholder('referrer_name') },
-    referrer_email: { ...email, not: placeholder('referrer_email') },
-    referee_name: { ...freeText(limits.name), not: placeholder('referee_name') },
-    referee_email: { ...email, not: placeholder('referee_email') },
+    referrer_name: freeText('referrer_name', limits.name),
+    referrer_email: email,
+    referee_name: freeText('referee_name', limits.name),
+    referee_email: email,
     orderID: {
       type: 'string',
       // U+2800, Braille without a dot, is drawn as nothing, like the characters that are ignorable by default.
-      pattern: `^[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,${String(limits.orderID)}}$`,
-      not: placeholder('orderID'),
+      pattern: `^(?!${template('orderID')})[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,${String(limits.orderID)}}$`,
       description: `must be at most ${String(limits.orderID)} characters, without control characters and others that nobody sees`,
     },
     purchaseValue: {
       type: 'string',
       // At most 15 significant digits: a double holds every such decimal exactly.
       pattern: '^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$',
-      not: placeholder('purchaseValue'),
       description: 'must be a plain decimal number of at most 15 significant digits, such as 1000 or 12.30',
     },
     referrer_converts: {
       type: 'string',
       pattern: digitsUpTo(String(Number.MAX_SAFE_INTEGER)),
-      not: placeholder('referrer_converts'),
       description: `must be a whole number from 0 to ${String(Number.MAX_SAFE_INTEGER)}`,
     },
-    referrer_customValue: { ...freeText(limits.customValue), not: placeholder('referrer_customValue') },
+    referrer_customValue: freeText('referrer_customValue', limits.customValue),
     goal_complete: {
       type: 'string',
       enum: ['0', '1'],
-      not: placeholder('goal_complete'),
       description: 'must be 0 or 1',
     },
   },

@@ -12,23 +12,14 @@ export interface SchemaError {
 /** Checks strings by documented parameter name. After `false`, `errors` holds the broken rules. */
 export const validate: { (texts: unknown): boolean; errors?: readonly SchemaError[] | null } = validate10
 
-const schema11 = {"$id":"urn:conversion-webhook:callback","title":"Referral conversion callback","type":"object","properties":{"conversion":{"type":"string","enum":["success","fail","pending"],"not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*conversion\\s*[}\\]>%]+\\s*$"},"description":"must be success, fail or pending"},"referrer_name":{"type":"string","pattern":"^[^\\u0000]{0,1024}$","description":"must be at most 1024 characters without NUL","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referrer_name\\s*[}\\]>%]+\\s*$"}},"referrer_email":{"type":"string","pattern":"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$","description":"must be an address with one @, without spaces or control characters, of at most 320 characters","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referrer_email\\s*[}\\]>%]+\\s*$"}},"referee_name":{"type":"string","pattern":"^[^\\u0000]{0,1024}$","description":"must be at most 1024 characters without NUL","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referee_name\\s*[}\\]>%]+\\s*$"}},"referee_email":{"type":"string","pattern":"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$","description":"must be an address with one @, without spaces or control characters, of at most 320 characters","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referee_email\\s*[}\\]>%]+\\s*$"}},"orderID":{"type":"string","pattern":"^[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*orderID\\s*[}\\]>%]+\\s*$"},"description":"must be at most 255 characters, without control characters and others that nobody sees"},"purchaseValue":{"type":"string","pattern":"^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*purchaseValue\\s*[}\\]>%]+\\s*$"},"description":"must be a plain decimal number of at most 15 significant digits, such as 1000 or 12.30"},"referrer_converts":{"type":"string","pattern":"^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referrer_converts\\s*[}\\]>%]+\\s*$"},"description":"must be a whole number from 0 to 9007199254740991"},"referrer_customValue":{"type":"string","pattern":"^[^\\u0000]{0,8192}$","description":"must be at most 8192 characters without NUL","not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*referrer_customValue\\s*[}\\]>%]+\\s*$"}},"goal_complete":{"type":"string","enum":["0","1"],"not":{"pattern":"^\\s*[$#]?[{[<%]+\\s*goal_complete\\s*[}\\]>%]+\\s*$"},"description":"must be 0 or 1"}},"required":["conversion"],"anyOf":[{"required":["orderID"]},{"required":["referee_email"]}]};
-const pattern0 = new RegExp("^\\s*[$#]?[{[<%]+\\s*conversion\\s*[}\\]>%]+\\s*$", "u");
-const pattern1 = new RegExp("^\\s*[$#]?[{[<%]+\\s*referrer_name\\s*[}\\]>%]+\\s*$", "u");
-const pattern2 = new RegExp("^[^\\u0000]{0,1024}$", "u");
-const pattern3 = new RegExp("^\\s*[$#]?[{[<%]+\\s*referrer_email\\s*[}\\]>%]+\\s*$", "u");
-const pattern4 = new RegExp("^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$", "u");
-const pattern5 = new RegExp("^\\s*[$#]?[{[<%]+\\s*referee_name\\s*[}\\]>%]+\\s*$", "u");
-const pattern7 = new RegExp("^\\s*[$#]?[{[<%]+\\s*referee_email\\s*[}\\]>%]+\\s*$", "u");
-const pattern9 = new RegExp("^\\s*[$#]?[{[<%]+\\s*orderID\\s*[}\\]>%]+\\s*$", "u");
-const pattern10 = new RegExp("^[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$", "u");
-const pattern11 = new RegExp("^\\s*[$#]?[{[<%]+\\s*purchaseValue\\s*[}\\]>%]+\\s*$", "u");
-const pattern12 = new RegExp("^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$", "u");
-const pattern13 = new RegExp("^\\s*[$#]?[{[<%]+\\s*referrer_converts\\s*[}\\]>%]+\\s*$", "u");
-const pattern14 = new RegExp("^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$", "u");
-const pattern15 = new RegExp("^\\s*[$#]?[{[<%]+\\s*referrer_customValue\\s*[}\\]>%]+\\s*$", "u");
-const pattern16 = new RegExp("^[^\\u0000]{0,8192}$", "u");
-const pattern17 = new RegExp("^\\s*[$#]?[{[<%]+\\s*goal_complete\\s*[}\\]>%]+\\s*$", "u");
+const schema11 = {"$id":"urn:conversion-webhook:callback","title":"Referral conversion callback","type":"object","properties":{"conversion":{"type":"string","enum":["success","fail","pending"],"description":"must be success, fail or pending"},"referrer_name":{"type":"string","pattern":"^(?!\\s*[$#]?[{[<%]+\\s*referrer_name\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,1024}$","description":"must be at most 1024 characters without NUL"},"referrer_email":{"type":"string","pattern":"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$","description":"must be an address with one @, without spaces or control characters, of at most 320 characters"},"referee_name":{"type":"string","pattern":"^(?!\\s*[$#]?[{[<%]+\\s*referee_name\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,1024}$","description":"must be at most 1024 characters without NUL"},"referee_email":{"type":"string","pattern":"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$","description":"must be an address with one @, without spaces or control characters, of at most 320 characters"},"orderID":{"type":"string","pattern":"^(?!\\s*[$#]?[{[<%]+\\s*orderID\\s*[}\\]>%]+\\s*$)[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$","description":"must be at most 255 characters, without control characters and others that nobody sees"},"purchaseValue":{"type":"string","pattern":"^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$","description":"must be a plain decimal number of at most 15 significant digits, such as 1000 or 12.30"},"referrer_converts":{"type":"string","pattern":"^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$","description":"must be a whole number from 0 to 9007199254740991"},"referrer_customValue":{"type":"string","pattern":"^(?!\\s*[$#]?[{[<%]+\\s*referrer_customValue\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,8192}$","description":"must be at most 8192 characters without NUL"},"goal_complete":{"type":"string","enum":["0","1"],"description":"must be 0 or 1"}},"required":["conversion"],"anyOf":[{"required":["orderID"]},{"required":["referee_email"]}]};
+const pattern0 = new RegExp("^(?!\\s*[$#]?[{[<%]+\\s*referrer_name\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,1024}$", "u");
+const pattern1 = new RegExp("^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$", "u");
+const pattern2 = new RegExp("^(?!\\s*[$#]?[{[<%]+\\s*referee_name\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,1024}$", "u");
+const pattern4 = new RegExp("^(?!\\s*[$#]?[{[<%]+\\s*orderID\\s*[}\\]>%]+\\s*$)[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$", "u");
+const pattern5 = new RegExp("^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$", "u");
+const pattern6 = new RegExp("^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$", "u");
+const pattern7 = new RegExp("^(?!\\s*[$#]?[{[<%]+\\s*referrer_customValue\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,8192}$", "u");
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 /*# sourceURL="urn:conversion-webhook:callback" */;
@@ -122,11 +113,12 @@ vErrors.push(err5);
 }
 errors++;
 }
-const _errs6 = errors;
-const _errs7 = errors;
-if(typeof data0 === "string"){
-if(!pattern0.test(data0)){
-const err6 = {};
+}
+if(data.referrer_name !== undefined){
+let data1 = data.referrer_name;
+if(typeof data1 === "string"){
+if(!pattern0.test(data1)){
+const err6 = {instancePath:instancePath+"/referrer_name",schemaPath:"#/properties/referrer_name/pattern",keyword:"pattern",params:{pattern: "^(?!\\s*[$#]?[{[<%]+\\s*referrer_name\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,1024}$"},message:"must match pattern \""+"^(?!\\s*[$#]?[{[<%]+\\s*referrer_name\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,1024}$"+"\""};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -136,9 +128,8 @@ vErrors.push(err6);
 errors++;
 }
 }
-var valid2 = _errs7 === errors;
-if(valid2){
-const err7 = {instancePath:instancePath+"/conversion",schemaPath:"#/properties/conversion/not",keyword:"not",params:{},message:"must NOT be valid"};
+else {
+const err7 = {instancePath:instancePath+"/referrer_name",schemaPath:"#/properties/referrer_name/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -147,25 +138,12 @@ vErrors.push(err7);
 }
 errors++;
 }
-else {
-errors = _errs6;
-if(vErrors !== null){
-if(_errs6){
-vErrors.length = _errs6;
 }
-else {
-vErrors = null;
-}
-}
-}
-}
-if(data.referrer_name !== undefined){
-let data1 = data.referrer_name;
-const _errs10 = errors;
-const _errs11 = errors;
-if(typeof data1 === "string"){
-if(!pattern1.test(data1)){
-const err8 = {};
+if(data.referrer_email !== undefined){
+let data2 = data.referrer_email;
+if(typeof data2 === "string"){
+if(!pattern1.test(data2)){
+const err8 = {instancePath:instancePath+"/referrer_email",schemaPath:"#/properties/referrer_email/pattern",keyword:"pattern",params:{pattern: "^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$"},message:"must match pattern \""+"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$"+"\""};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -175,9 +153,8 @@ vErrors.push(err8);
 errors++;
 }
 }
-var valid3 = _errs11 === errors;
-if(valid3){
-const err9 = {instancePath:instancePath+"/referrer_name",schemaPath:"#/properties/referrer_name/not",keyword:"not",params:{},message:"must NOT be valid"};
+else {
+const err9 = {instancePath:instancePath+"/referrer_email",schemaPath:"#/properties/referrer_email/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -186,20 +163,12 @@ vErrors.push(err9);
 }
 errors++;
 }
-else {
-errors = _errs10;
-if(vErrors !== null){
-if(_errs10){
-vErrors.length = _errs10;
 }
-else {
-vErrors = null;
-}
-}
-}
-if(typeof data1 === "string"){
-if(!pattern2.test(data1)){
-const err10 = {instancePath:instancePath+"/referrer_name",schemaPath:"#/properties/referrer_name/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]{0,1024}$"},message:"must match pattern \""+"^[^\\u0000]{0,1024}$"+"\""};
+if(data.referee_name !== undefined){
+let data3 = data.referee_name;
+if(typeof data3 === "string"){
+if(!pattern2.test(data3)){
+const err10 = {instancePath:instancePath+"/referee_name",schemaPath:"#/properties/referee_name/pattern",keyword:"pattern",params:{pattern: "^(?!\\s*[$#]?[{[<%]+\\s*referee_name\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,1024}$"},message:"must match pattern \""+"^(?!\\s*[$#]?[{[<%]+\\s*referee_name\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,1024}$"+"\""};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -210,7 +179,7 @@ errors++;
 }
 }
 else {
-const err11 = {instancePath:instancePath+"/referrer_name",schemaPath:"#/properties/referrer_name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+const err11 = {instancePath:instancePath+"/referee_name",schemaPath:"#/properties/referee_name/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -220,13 +189,11 @@ vErrors.push(err11);
 errors++;
 }
 }
-if(data.referrer_email !== undefined){
-let data2 = data.referrer_email;
-const _errs14 = errors;
-const _errs15 = errors;
-if(typeof data2 === "string"){
-if(!pattern3.test(data2)){
-const err12 = {};
+if(data.referee_email !== undefined){
+let data4 = data.referee_email;
+if(typeof data4 === "string"){
+if(!pattern1.test(data4)){
+const err12 = {instancePath:instancePath+"/referee_email",schemaPath:"#/properties/referee_email/pattern",keyword:"pattern",params:{pattern: "^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$"},message:"must match pattern \""+"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$"+"\""};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -236,9 +203,8 @@ vErrors.push(err12);
 errors++;
 }
 }
-var valid4 = _errs15 === errors;
-if(valid4){
-const err13 = {instancePath:instancePath+"/referrer_email",schemaPath:"#/properties/referrer_email/not",keyword:"not",params:{},message:"must NOT be valid"};
+else {
+const err13 = {instancePath:instancePath+"/referee_email",schemaPath:"#/properties/referee_email/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -247,20 +213,12 @@ vErrors.push(err13);
 }
 errors++;
 }
-else {
-errors = _errs14;
-if(vErrors !== null){
-if(_errs14){
-vErrors.length = _errs14;
 }
-else {
-vErrors = null;
-}
-}
-}
-if(typeof data2 === "string"){
-if(!pattern4.test(data2)){
-const err14 = {instancePath:instancePath+"/referrer_email",schemaPath:"#/properties/referrer_email/pattern",keyword:"pattern",params:{pattern: "^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$"},message:"must match pattern \""+"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$"+"\""};
+if(data.orderID !== undefined){
+let data5 = data.orderID;
+if(typeof data5 === "string"){
+if(!pattern4.test(data5)){
+const err14 = {instancePath:instancePath+"/orderID",schemaPath:"#/properties/orderID/pattern",keyword:"pattern",params:{pattern: "^(?!\\s*[$#]?[{[<%]+\\s*orderID\\s*[}\\]>%]+\\s*$)[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$"},message:"must match pattern \""+"^(?!\\s*[$#]?[{[<%]+\\s*orderID\\s*[}\\]>%]+\\s*$)[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -271,7 +229,7 @@ errors++;
 }
 }
 else {
-const err15 = {instancePath:instancePath+"/referrer_email",schemaPath:"#/properties/referrer_email/type",keyword:"type",params:{type: "string"},message:"must be string"};
+const err15 = {instancePath:instancePath+"/orderID",schemaPath:"#/properties/orderID/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -281,13 +239,11 @@ vErrors.push(err15);
 errors++;
 }
 }
-if(data.referee_name !== undefined){
-let data3 = data.referee_name;
-const _errs18 = errors;
-const _errs19 = errors;
-if(typeof data3 === "string"){
-if(!pattern5.test(data3)){
-const err16 = {};
+if(data.purchaseValue !== undefined){
+let data6 = data.purchaseValue;
+if(typeof data6 === "string"){
+if(!pattern5.test(data6)){
+const err16 = {instancePath:instancePath+"/purchaseValue",schemaPath:"#/properties/purchaseValue/pattern",keyword:"pattern",params:{pattern: "^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$"},message:"must match pattern \""+"^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$"+"\""};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -297,9 +253,8 @@ vErrors.push(err16);
 errors++;
 }
 }
-var valid5 = _errs19 === errors;
-if(valid5){
-const err17 = {instancePath:instancePath+"/referee_name",schemaPath:"#/properties/referee_name/not",keyword:"not",params:{},message:"must NOT be valid"};
+else {
+const err17 = {instancePath:instancePath+"/purchaseValue",schemaPath:"#/properties/purchaseValue/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -308,20 +263,12 @@ vErrors.push(err17);
 }
 errors++;
 }
-else {
-errors = _errs18;
-if(vErrors !== null){
-if(_errs18){
-vErrors.length = _errs18;
 }
-else {
-vErrors = null;
-}
-}
-}
-if(typeof data3 === "string"){
-if(!pattern2.test(data3)){
-const err18 = {instancePath:instancePath+"/referee_name",schemaPath:"#/properties/referee_name/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]{0,1024}$"},message:"must match pattern \""+"^[^\\u0000]{0,1024}$"+"\""};
+if(data.referrer_converts !== undefined){
+let data7 = data.referrer_converts;
+if(typeof data7 === "string"){
+if(!pattern6.test(data7)){
+const err18 = {instancePath:instancePath+"/referrer_converts",schemaPath:"#/properties/referrer_converts/pattern",keyword:"pattern",params:{pattern: "^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$"},message:"must match pattern \""+"^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$"+"\""};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -332,7 +279,7 @@ errors++;
 }
 }
 else {
-const err19 = {instancePath:instancePath+"/referee_name",schemaPath:"#/properties/referee_name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+const err19 = {instancePath:instancePath+"/referrer_converts",schemaPath:"#/properties/referrer_converts/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -342,13 +289,11 @@ vErrors.push(err19);
 errors++;
 }
 }
-if(data.referee_email !== undefined){
-let data4 = data.referee_email;
-const _errs22 = errors;
-const _errs23 = errors;
-if(typeof data4 === "string"){
-if(!pattern7.test(data4)){
-const err20 = {};
+if(data.referrer_customValue !== undefined){
+let data8 = data.referrer_customValue;
+if(typeof data8 === "string"){
+if(!pattern7.test(data8)){
+const err20 = {instancePath:instancePath+"/referrer_customValue",schemaPath:"#/properties/referrer_customValue/pattern",keyword:"pattern",params:{pattern: "^(?!\\s*[$#]?[{[<%]+\\s*referrer_customValue\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,8192}$"},message:"must match pattern \""+"^(?!\\s*[$#]?[{[<%]+\\s*referrer_customValue\\s*[}\\]>%]+\\s*$)[^\\u0000]{0,8192}$"+"\""};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -358,9 +303,8 @@ vErrors.push(err20);
 errors++;
 }
 }
-var valid6 = _errs23 === errors;
-if(valid6){
-const err21 = {instancePath:instancePath+"/referee_email",schemaPath:"#/properties/referee_email/not",keyword:"not",params:{},message:"must NOT be valid"};
+else {
+const err21 = {instancePath:instancePath+"/referrer_customValue",schemaPath:"#/properties/referrer_customValue/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -369,20 +313,11 @@ vErrors.push(err21);
 }
 errors++;
 }
-else {
-errors = _errs22;
-if(vErrors !== null){
-if(_errs22){
-vErrors.length = _errs22;
 }
-else {
-vErrors = null;
-}
-}
-}
-if(typeof data4 === "string"){
-if(!pattern4.test(data4)){
-const err22 = {instancePath:instancePath+"/referee_email",schemaPath:"#/properties/referee_email/pattern",keyword:"pattern",params:{pattern: "^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$"},message:"must match pattern \""+"^(?=.{1,320}$)[^@\\s\\p{Cc}\\p{Cs}]+@[^@\\s\\p{Cc}\\p{Cs}]+$"+"\""};
+if(data.goal_complete !== undefined){
+let data9 = data.goal_complete;
+if(typeof data9 !== "string"){
+const err22 = {instancePath:instancePath+"/goal_complete",schemaPath:"#/properties/goal_complete/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -391,9 +326,8 @@ vErrors.push(err22);
 }
 errors++;
 }
-}
-else {
-const err23 = {instancePath:instancePath+"/referee_email",schemaPath:"#/properties/referee_email/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(!((data9 === "0") || (data9 === "1"))){
+const err23 = {instancePath:instancePath+"/goal_complete",schemaPath:"#/properties/goal_complete/enum",keyword:"enum",params:{allowedValues: schema11.properties.goal_complete.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -403,317 +337,14 @@ vErrors.push(err23);
 errors++;
 }
 }
-if(data.orderID !== undefined){
-let data5 = data.orderID;
-const _errs26 = errors;
-const _errs27 = errors;
-if(typeof data5 === "string"){
-if(!pattern9.test(data5)){
-const err24 = {};
+}
+else {
+const err24 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err24];
 }
 else {
 vErrors.push(err24);
-}
-errors++;
-}
-}
-var valid7 = _errs27 === errors;
-if(valid7){
-const err25 = {instancePath:instancePath+"/orderID",schemaPath:"#/properties/orderID/not",keyword:"not",params:{},message:"must NOT be valid"};
-if(vErrors === null){
-vErrors = [err25];
-}
-else {
-vErrors.push(err25);
-}
-errors++;
-}
-else {
-errors = _errs26;
-if(vErrors !== null){
-if(_errs26){
-vErrors.length = _errs26;
-}
-else {
-vErrors = null;
-}
-}
-}
-if(typeof data5 === "string"){
-if(!pattern10.test(data5)){
-const err26 = {instancePath:instancePath+"/orderID",schemaPath:"#/properties/orderID/pattern",keyword:"pattern",params:{pattern: "^[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$"},message:"must match pattern \""+"^[^\\p{Cc}\\p{Cf}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\u2800]{1,255}$"+"\""};
-if(vErrors === null){
-vErrors = [err26];
-}
-else {
-vErrors.push(err26);
-}
-errors++;
-}
-}
-else {
-const err27 = {instancePath:instancePath+"/orderID",schemaPath:"#/properties/orderID/type",keyword:"type",params:{type: "string"},message:"must be string"};
-if(vErrors === null){
-vErrors = [err27];
-}
-else {
-vErrors.push(err27);
-}
-errors++;
-}
-}
-if(data.purchaseValue !== undefined){
-let data6 = data.purchaseValue;
-const _errs30 = errors;
-const _errs31 = errors;
-if(typeof data6 === "string"){
-if(!pattern11.test(data6)){
-const err28 = {};
-if(vErrors === null){
-vErrors = [err28];
-}
-else {
-vErrors.push(err28);
-}
-errors++;
-}
-}
-var valid8 = _errs31 === errors;
-if(valid8){
-const err29 = {instancePath:instancePath+"/purchaseValue",schemaPath:"#/properties/purchaseValue/not",keyword:"not",params:{},message:"must NOT be valid"};
-if(vErrors === null){
-vErrors = [err29];
-}
-else {
-vErrors.push(err29);
-}
-errors++;
-}
-else {
-errors = _errs30;
-if(vErrors !== null){
-if(_errs30){
-vErrors.length = _errs30;
-}
-else {
-vErrors = null;
-}
-}
-}
-if(typeof data6 === "string"){
-if(!pattern12.test(data6)){
-const err30 = {instancePath:instancePath+"/purchaseValue",schemaPath:"#/properties/purchaseValue/pattern",keyword:"pattern",params:{pattern: "^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$"},message:"must match pattern \""+"^(?=.{1,255}$)(?=-?\\d+(?:\\.\\d+)?$)-?[0.]*(?:[1-9](?:\\.?\\d){0,14})?$"+"\""};
-if(vErrors === null){
-vErrors = [err30];
-}
-else {
-vErrors.push(err30);
-}
-errors++;
-}
-}
-else {
-const err31 = {instancePath:instancePath+"/purchaseValue",schemaPath:"#/properties/purchaseValue/type",keyword:"type",params:{type: "string"},message:"must be string"};
-if(vErrors === null){
-vErrors = [err31];
-}
-else {
-vErrors.push(err31);
-}
-errors++;
-}
-}
-if(data.referrer_converts !== undefined){
-let data7 = data.referrer_converts;
-const _errs34 = errors;
-const _errs35 = errors;
-if(typeof data7 === "string"){
-if(!pattern13.test(data7)){
-const err32 = {};
-if(vErrors === null){
-vErrors = [err32];
-}
-else {
-vErrors.push(err32);
-}
-errors++;
-}
-}
-var valid9 = _errs35 === errors;
-if(valid9){
-const err33 = {instancePath:instancePath+"/referrer_converts",schemaPath:"#/properties/referrer_converts/not",keyword:"not",params:{},message:"must NOT be valid"};
-if(vErrors === null){
-vErrors = [err33];
-}
-else {
-vErrors.push(err33);
-}
-errors++;
-}
-else {
-errors = _errs34;
-if(vErrors !== null){
-if(_errs34){
-vErrors.length = _errs34;
-}
-else {
-vErrors = null;
-}
-}
-}
-if(typeof data7 === "string"){
-if(!pattern14.test(data7)){
-const err34 = {instancePath:instancePath+"/referrer_converts",schemaPath:"#/properties/referrer_converts/pattern",keyword:"pattern",params:{pattern: "^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$"},message:"must match pattern \""+"^0{0,255}(?:\\d{1,15}|[0-8]\\d{15}|900[0-6]\\d{12}|9007[0-0]\\d{11}|90071[0-8]\\d{10}|900719[0-8]\\d{9}|9007199[0-1]\\d{8}|90071992[0-4]\\d{7}|900719925[0-3]\\d{6}|9007199254[0-6]\\d{5}|90071992547[0-3]\\d{4}|9007199254740[0-8]\\d{2}|90071992547409[0-8]\\d{1}|900719925474099[0-0]\\d{0}|9007199254740991)$"+"\""};
-if(vErrors === null){
-vErrors = [err34];
-}
-else {
-vErrors.push(err34);
-}
-errors++;
-}
-}
-else {
-const err35 = {instancePath:instancePath+"/referrer_converts",schemaPath:"#/properties/referrer_converts/type",keyword:"type",params:{type: "string"},message:"must be string"};
-if(vErrors === null){
-vErrors = [err35];
-}
-else {
-vErrors.push(err35);
-}
-errors++;
-}
-}
-if(data.referrer_customValue !== undefined){
-let data8 = data.referrer_customValue;
-const _errs38 = errors;
-const _errs39 = errors;
-if(typeof data8 === "string"){
-if(!pattern15.test(data8)){
-const err36 = {};
-if(vErrors === null){
-vErrors = [err36];
-}
-else {
-vErrors.push(err36);
-}
-errors++;
-}
-}
-var valid10 = _errs39 === errors;
-if(valid10){
-const err37 = {instancePath:instancePath+"/referrer_customValue",schemaPath:"#/properties/referrer_customValue/not",keyword:"not",params:{},message:"must NOT be valid"};
-if(vErrors === null){
-vErrors = [err37];
-}
-else {
-vErrors.push(err37);
-}
-errors++;
-}
-else {
-errors = _errs38;
-if(vErrors !== null){
-if(_errs38){
-vErrors.length = _errs38;
-}
-else {
-vErrors = null;
-}
-}
-}
-if(typeof data8 === "string"){
-if(!pattern16.test(data8)){
-const err38 = {instancePath:instancePath+"/referrer_customValue",schemaPath:"#/properties/referrer_customValue/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]{0,8192}$"},message:"must match pattern \""+"^[^\\u0000]{0,8192}$"+"\""};
-if(vErrors === null){
-vErrors = [err38];
-}
-else {
-vErrors.push(err38);
-}
-errors++;
-}
-}
-else {
-const err39 = {instancePath:instancePath+"/referrer_customValue",schemaPath:"#/properties/referrer_customValue/type",keyword:"type",params:{type: "string"},message:"must be string"};
-if(vErrors === null){
-vErrors = [err39];
-}
-else {
-vErrors.push(err39);
-}
-errors++;
-}
-}
-if(data.goal_complete !== undefined){
-let data9 = data.goal_complete;
-if(typeof data9 !== "string"){
-const err40 = {instancePath:instancePath+"/goal_complete",schemaPath:"#/properties/goal_complete/type",keyword:"type",params:{type: "string"},message:"must be string"};
-if(vErrors === null){
-vErrors = [err40];
-}
-else {
-vErrors.push(err40);
-}
-errors++;
-}
-if(!((data9 === "0") || (data9 === "1"))){
-const err41 = {instancePath:instancePath+"/goal_complete",schemaPath:"#/properties/goal_complete/enum",keyword:"enum",params:{allowedValues: schema11.properties.goal_complete.enum},message:"must be equal to one of the allowed values"};
-if(vErrors === null){
-vErrors = [err41];
-}
-else {
-vErrors.push(err41);
-}
-errors++;
-}
-const _errs42 = errors;
-const _errs43 = errors;
-if(typeof data9 === "string"){
-if(!pattern17.test(data9)){
-const err42 = {};
-if(vErrors === null){
-vErrors = [err42];
-}
-else {
-vErrors.push(err42);
-}
-errors++;
-}
-}
-var valid11 = _errs43 === errors;
-if(valid11){
-const err43 = {instancePath:instancePath+"/goal_complete",schemaPath:"#/properties/goal_complete/not",keyword:"not",params:{},message:"must NOT be valid"};
-if(vErrors === null){
-vErrors = [err43];
-}
-else {
-vErrors.push(err43);
-}
-errors++;
-}
-else {
-errors = _errs42;
-if(vErrors !== null){
-if(_errs42){
-vErrors.length = _errs42;
-}
-else {
-vErrors = null;
-}
-}
-}
-}
-}
-else {
-const err44 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
-if(vErrors === null){
-vErrors = [err44];
-}
-else {
-vErrors.push(err44);
 }
 errors++;
 }

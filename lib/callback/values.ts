@@ -1,4 +1,5 @@
 import type { Decoder } from '../util/decoding.js'
+import { detached } from '../util/detached.js'
 import { LimitReached, notAText, numericNames, readWithinLimits, type Reading, type WireNames } from './params.js'
 import type { Received } from './received.js'
 import type { ParameterName } from './schema.js'
@@ -16,7 +17,7 @@ interface ValuesOptions {
 export function readValues(
   entries: Iterable<readonly [string, unknown]>,
   wireNames: WireNames,
-  { source = 'json', decode = (text) => ({ text, damaged: false }), sent }: ValuesOptions = {},
+  { source = 'json', decode = (text) => ({ text: detached(text), damaged: false }), sent }: ValuesOptions = {},
 ): Received {
   return readWithinLimits(sent, (reading) => {
     const add = (name: string, known: ParameterName | undefined, value: unknown): void => {

@@ -29,7 +29,7 @@ export function emailKey(address: string | undefined): string | undefined {
 export function peopleOf({ params }: Callback): People {
   const referrerEmail = emailKey(params.referrer_email)
   const refereeEmail = emailKey(params.referee_email)
-  return { ...(referrerEmail !== undefined && { referrerEmail }), ...(refereeEmail !== undefined && { refereeEmail }) }
+  return { referrerEmail, refereeEmail }
 }
 
 /** A hash of a claim's people, which still tells claims apart after prune and erase. */
@@ -75,6 +75,7 @@ export function belongsTo(
 ): Belonging {
   const people = peopleOf(callback)
   const key = hashOfPeople(identity, people)
+  if (claims.length === 0) return { row: 4, head: { id: identity, identity, peopleHash: key, ...people } }
   const known = (recorded: ClaimRecord, row: 1 | 2 | 5): Belonging => ({ row, head: recorded, recorded })
 
   const winner = claims.find(({ id }) => id === holder)
@@ -149,11 +150,10 @@ function oldest(claims: readonly ClaimRecord[]): ClaimRecord | undefined {
 }
 
 /**
- * The first claim gets the identity's id, a rival an id made of its people. If claims that have taken other people since use both ids of
+ * The id of a rival is made of its people. If claims that have taken other people since use both ids of
  * these people, the time makes a third. Nothing computes that id again, since a claim is found by its people.
  */
 function freeId(identity: string, people: string, claims: readonly ClaimRecord[], { receivedAt }: Callback): string {
-  if (claims.length === 0) return identity
   const free = rivalIds(identity, people).find((id) => claims.every((claim) => claim.id !== id))
   return free ?? rivalId(identity, hashOf([people, String(receivedAt)]))
 }

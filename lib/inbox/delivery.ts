@@ -18,7 +18,7 @@ import {
   type ClaimRecord,
   type LogEntry,
 } from './records.js'
-import { hasOrders, missingOrders, otherHolders, type Holders } from './reservation.js'
+import { hasOrders, missingOrders, otherHolders, type HolderLookup, type Holders } from './reservation.js'
 
 /** Who claims a delivery, when, and which events have a handler there. */
 export interface Claimer {
@@ -28,7 +28,7 @@ export interface Claimer {
   readonly owner: string
   readonly now: number
   /** Which claims have the record's orders. */
-  readonly holders: Holders
+  readonly holders: HolderLookup
 }
 
 /** The result of claiming a delivery. */
@@ -56,22 +56,23 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
   if (delivery?.state !== 'waiting') return { record, ...nothing }
   const verdict = due(record, delivery)
   if (verdict.action === 'withdraw') {
-    return { record: withDelivery(record, key, settled(delivery, 'withdrawn', now)), ...nothing }
+    return { record: withDelivery(record, key, settled(delivery, now, { state: 'withdrawn' })), ...nothing }
   }
   const fixed = fixedAs(delivery, verdict)
   if (!handlers.has(delivery.event)) {
-    return { record: withDelivery(record, key, { ...settled(fixed, 'done', now), hadNoHandler: true }), ...nothing }
+    const done = settled(fixed, now, { state: 'done', hadNoHandler: true })
+    return { record: withDelivery(record, key, done), ...nothing }
   }
   const orders = isSuccess(delivery) ? ordersOf(record) : []
   const others = otherHolders(orders, record.id, holders)
   const [other] = others
   if (other && delivery.takesOrder !== true) {
-    const refused = { ...settled(fixed, 'refused', now), takenBy: other.claim }
+    const refused = settled(fixed, now, { state: 'refused', takenBy: other.claim })
     return { record: withDelivery(record, key, refused), refused: [refused], reserved: [] }
   }
   if (others.some(({ isRunning }) => isRunning)) {
-    const { heldUntil: _passed, ...waiting } = delivery
-    return { record: withDelivery(record, key, { ...waiting, dueAt: now + holderRunsMs }), ...nothing }
+    const waiting = { ...delivery, heldUntil: undefined, dueAt: now + holderRunsMs }
+    return { record: withDelivery(record, key, waiting), ...nothing }
   }
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
   const started = withDelivery(record, key, running)
@@ -84,11 +85,8 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
 
 /** What has been delivered until now decides whether a fail is a plain one or a reversal. */
 function fixedAs(delivery: Delivery, { reversal, previous }: Extract<Due, { action: 'deliver' }>): Delivery {
-  if (delivery.heldUntil === undefined && delivery.reversal === reversal && delivery.previous === previous) {
-    return delivery
-  }
-  const { previous: _before, heldUntil: _until, ...rest } = delivery
-  return { ...rest, reversal, ...(previous && { previous }) }
+  const isFixed = delivery.heldUntil === undefined && delivery.reversal === reversal && delivery.previous === previous
+  return isFixed ? delivery : { ...delivery, heldUntil: undefined, reversal, previous }
 }
 
 /**
@@ -115,7 +113,7 @@ export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = () => 
 export function jobOf(claim: string, delivery: Delivery): Job {
   const { event, attempts, callback, previous } = delivery
   const id = deliveryId(claim, keyOf(delivery))
-  return { event, id, attempt: attempts, callback, ...(previous && { previous }) }
+  return { event, id, attempt: attempts, callback, previous }
 }
 
 /** Identifies an attempt under way: the attempt owns its delivery as long as the record names it. */
@@ -144,8 +142,7 @@ export function settle(record: ClaimRecord, key: DeliveryKey, verdict: Verdict, 
   const delivery = findDelivery(record, key)
   if (delivery === undefined) return record
   if (verdict.state !== 'waiting') {
-    const takenBy = verdict.state === 'refused' && verdict.takenBy !== undefined ? { takenBy: verdict.takenBy } : {}
-    return withDelivery(record, key, { ...settled(delivery, verdict.state, policy.now), ...takenBy })
+    return withDelivery(record, key, settled(delivery, policy.now, verdict))
   }
   return withDelivery(record, key, retriedOrDead(delivery, verdict, policy))
 }
@@ -161,7 +158,7 @@ export function makeDead(
   if (delivery === undefined) return record
   const { code } = error
   const entry: LogEntry = { at: now, what: 'failed', attempt: delivery.attempts, code, ...messageOf(error) }
-  return withDelivery(record, key, settled({ ...delivery, log: logged(delivery.log, entry) }, 'dead', now))
+  return withDelivery(record, key, settled(delivery, now, { state: 'dead', log: logged(delivery.log, entry) }))
 }
 
 /** Ends an attempt whose process is gone. The attempt counts, so that a delivery that crashes each process becomes dead. Pure. */
@@ -184,17 +181,10 @@ function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting'
   const holds = isHeld && until === undefined ? delivery.holds + 1 : 0
   const heldSince = isHeld ? (delivery.heldSince ?? now) : delivery.heldSince
   const firstDate = delivery.firstDate ?? until
-  const { owner: _owner, ...rest } = delivery
-  const next = {
-    ...rest,
-    attempts,
-    holds,
-    ...(heldSince !== undefined && { heldSince }),
-    ...(firstDate !== undefined && { firstDate }),
-    log: logged(delivery.log, entry),
-  }
+  const log = logged(delivery.log, entry)
+  const next = { ...delivery, owner: undefined, attempts, holds, heldSince, firstDate, log }
   const isOver = isHeld ? now - (firstDate ?? heldSince ?? now) >= maxHoldMs : attempts >= maxAttempts
-  if (isOver) return settled(next, 'dead', now)
+  if (isOver) return settled(next, now, { state: 'dead' })
   if (until !== undefined) return { ...next, state: 'waiting', heldUntil: until, dueAt: until }
   return { ...next, state: 'waiting', dueAt: now + retryDelayMs(isHeld ? holds : attempts, policy.random) }
 }
@@ -223,16 +213,21 @@ export function retryDelayMs(tries: number, random: number): number {
  * has the order takes the order with the next yes, unless its own claim has got the order since. Pure.
  */
 export function replayed(record: ClaimRecord, delivery: Delivery, holders: Holders, now: number): Delivery {
-  const { heldSince: _held, firstDate: _first, heldUntil: _until, takenBy, settledAt, state, ...rest } = delivery
+  const { takenBy, settledAt, state } = delivery
   const before: readonly LogEntry[] = settledAt === undefined ? [] : [{ at: settledAt, what: state }]
   const log = logged(delivery.log, ...before, { at: now, what: 'replayed' })
-  const takesOrder = takenBy === undefined || hasOrders(record, holders) ? undefined : true
-  return { ...rest, state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log, ...(takesOrder && { takesOrder }) }
+  const takesOrder = takenBy === undefined || hasOrders(record, holders) ? delivery.takesOrder : true
+  const waits = { state: 'waiting', attempts: 0, holds: 0, dueAt: 0, log, takesOrder } as const
+  const over = { heldSince: undefined, firstDate: undefined, heldUntil: undefined, takenBy: undefined }
+  return { ...delivery, ...waits, ...over, settledAt: undefined }
 }
 
-function settled(delivery: Delivery, state: 'done' | 'refused' | 'withdrawn' | 'dead', now: number): Delivery {
-  const { owner: _owner, heldUntil: _until, ...rest } = delivery
-  return { ...rest, state, settledAt: now }
+/** How a delivery ends. */
+type End = Pick<Delivery, 'hadNoHandler' | 'takenBy'> &
+  Partial<Pick<Delivery, 'log'>> & { readonly state: 'done' | 'refused' | 'withdrawn' | 'dead' }
+
+function settled(delivery: Delivery, now: number, end: End): Delivery {
+  return { ...delivery, owner: undefined, heldUntil: undefined, settledAt: now, ...end }
 }
 
 /** Never throws: a handler may throw any value, even one whose properties throw. */
@@ -277,7 +272,7 @@ export function withdrawOvertaken(
       delivery.state === 'waiting' && !isQueued(keyOf(delivery)) && due(record, delivery).action === 'withdraw',
   )
   return overtaken.reduce(
-    (changed, delivery) => withDelivery(changed, keyOf(delivery), settled(delivery, 'withdrawn', now)),
+    (changed, delivery) => withDelivery(changed, keyOf(delivery), settled(delivery, now, { state: 'withdrawn' })),
     record,
   )
 }

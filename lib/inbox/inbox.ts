@@ -85,7 +85,7 @@ export interface Job {
   readonly id: string
   /** 1 for the first attempt. */
   readonly attempt: number
-  readonly previous?: Previous
+  readonly previous: Previous | undefined
   readonly callback: Callback
 }
 

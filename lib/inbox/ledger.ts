@@ -7,9 +7,9 @@ interface Facts {
   /** Whether a pending before the success, or any success, said that the goal is complete. */
   readonly goal: boolean
   /** The first amount that a success stated; a success with another amount is a conflict. */
-  readonly purchaseValue?: number
+  readonly purchaseValue?: number | undefined
   /** Addresses and amount were pruned or erased. Repeats do not restore them, so contradictions are no longer detected. */
-  readonly isEmptied?: boolean
+  readonly isEmptied?: boolean | undefined
 }
 
 /** What the ledger must know of a delivery. */
@@ -21,8 +21,8 @@ export interface Entry {
   /** Whether this is a fail that takes back a delivered success. */
   readonly reversal: boolean
   /** Done because its event had no handler: there is no handler's effect that a fail would have to take back. */
-  readonly hadNoHandler?: boolean
-  readonly previous?: Previous
+  readonly hadNoHandler?: boolean | undefined
+  readonly previous?: Previous | undefined
 }
 
 export interface Recorded extends Facts {
@@ -34,7 +34,7 @@ export interface Decision {
   readonly next: Facts
   /** The events to deliver, in order. Each makes a new delivery, or brings the withdrawn one back. */
   readonly events: readonly ConversionEvent[]
-  readonly previous?: Previous
+  readonly previous?: Previous | undefined
 }
 
 type Ruling = 'event' | 'duplicate' | 'stale' | 'conflict'
@@ -53,53 +53,57 @@ const table: Readonly<Record<Standing, Readonly<Record<ConversionStatus, Ruling>
 export function decide(recorded: Recorded | undefined, callback: Callback): Decision {
   const { status, params } = callback
   const saysGoal = params.goal_complete?.trim() === '1'
-  const said = factsOf(callback)
-  const known = recorded && factsFrom(recorded)
-  if (known && contradicts(known, said)) return { outcome: 'conflict', next: known, events: [] }
+  const said = amountOf(callback)
+  if (recorded && contradicts(recorded, said)) return { outcome: 'conflict', next: recorded, events: [] }
 
   const standing = standingOf(recorded)
   const verdict = table[standing][status]
-  if (known && verdict === 'conflict') return { outcome: 'conflict', next: known, events: [] }
+  if (recorded && verdict === 'conflict') return { outcome: 'conflict', next: recorded, events: [] }
 
   // `goal_complete=1` counts in a success, and in a pending that comes before the success; never in a fail or a stale pending.
   const counts = status === 'success' || (status === 'pending' && verdict !== 'stale')
-  const goal = (known?.goal ?? false) || (saysGoal && counts)
+  const goal = (recorded?.goal ?? false) || (saysGoal && counts)
   const isEvent = verdict === 'event'
-  const learnt = known?.isEmptied === true ? {} : said
-  const merged: Facts = { ...learnt, ...known, status: known && !isEvent ? known.status : status, goal }
-  const previous: { previous?: Previous } = recorded ? { previous: previousOf(recorded) } : {}
+  const isEmptied = recorded?.isEmptied
+  const merged: Facts = {
+    status: recorded && !isEvent ? recorded.status : status,
+    goal,
+    purchaseValue: recorded?.purchaseValue ?? (isEmptied === true ? undefined : said),
+    isEmptied,
+  }
+  const previous = recorded && previousOf(recorded)
 
   if (isEvent) {
     const events: ConversionEvent[] = status === 'success' && goal ? ['success', 'goalComplete'] : [status]
-    return { outcome: 'accepted', next: merged, events, ...previous }
+    return { outcome: 'accepted', next: merged, events, previous }
   }
-  if (standing === 'success' && status === 'success' && goal && known?.goal === false) {
-    return { outcome: 'accepted', next: merged, events: ['goalComplete'], ...previous }
+  if (standing === 'success' && status === 'success' && goal && recorded?.goal === false) {
+    return { outcome: 'accepted', next: merged, events: ['goalComplete'], previous }
   }
-  return { outcome: verdict, next: verdict === 'stale' && known ? known : merged, events: [] }
+  return { outcome: verdict, next: verdict === 'stale' && recorded ? recorded : merged, events: [] }
 }
 
 /** What to do with a delivery that is being claimed. */
 export type Due =
-  | { readonly action: 'deliver'; readonly reversal: boolean; readonly previous?: Previous }
+  | { readonly action: 'deliver'; readonly reversal: boolean; readonly previous: Previous | undefined }
   | { readonly action: 'withdraw' }
 
 const withdraw: Due = { action: 'withdraw' }
 
 /** Whether a delivery that is being claimed is still to be run, and as what: later callbacks may have overtaken it. Pure. */
 export function due(recorded: Recorded, delivery: Entry): Due {
-  const others = recorded.deliveries.filter((other) => other !== delivery)
-  const later = others.filter((other) => other.sequence > delivery.sequence)
-  const asRecorded = delivery.previous ? { previous: delivery.previous } : {}
+  const { event, sequence, previous } = delivery
+  const { deliveries } = recorded
+  const isLater = (other: Entry): boolean => other.sequence > sequence
 
   if (isSuccess(delivery)) {
-    const failed = later.some((other) => other.event === 'fail')
-    return failed ? withdraw : { action: 'deliver', reversal: false, ...asRecorded }
+    const failed = deliveries.some((other) => other.event === 'fail' && isLater(other))
+    return failed ? withdraw : { action: 'deliver', reversal: false, previous }
   }
-  if (later.some((other) => other.state === 'done' && other.event !== delivery.event)) return withdraw
-  if (delivery.event === 'pending') return { action: 'deliver', reversal: false, ...asRecorded }
+  if (deliveries.some((other) => other.state === 'done' && other.event !== event && isLater(other))) return withdraw
+  if (event === 'pending') return { action: 'deliver', reversal: false, previous }
 
-  const earlier = others.filter((other) => other.sequence < delivery.sequence)
+  const earlier = deliveries.filter((other) => other.sequence < sequence)
   if (isDelivered(earlier)) {
     return {
       action: 'deliver',
@@ -107,11 +111,11 @@ export function due(recorded: Recorded, delivery: Entry): Due {
       previous: { status: 'success', goalComplete: isGoalDelivered(earlier) },
     }
   }
-  if (isPlainFailDone(others)) return withdraw
-  if (delivery.previous?.status !== 'success') return { action: 'deliver', reversal: false, ...asRecorded }
+  if (isPlainFailDone(deliveries.filter((other) => other !== delivery))) return withdraw
+  if (previous?.status !== 'success') return { action: 'deliver', reversal: false, previous }
   // The success before this fail was never delivered, so the handler gets the status before that success.
   const before = earlier.find(({ event }) => event === 'success')?.previous
-  return { action: 'deliver', reversal: false, ...(before ? { previous: before } : {}) }
+  return { action: 'deliver', reversal: false, previous: before }
 }
 
 /** Whether a handler completed the delivery. */
@@ -149,21 +153,12 @@ function standingOf(recorded: Recorded | undefined): Standing {
   return isDelivered(recorded.deliveries) ? 'failDelivered' : 'failUndelivered'
 }
 
-function factsOf({ status, params }: Callback): Pick<Facts, 'purchaseValue'> {
-  const amount = status === 'success' ? params.purchaseValue : undefined
-  return amount === undefined ? {} : { purchaseValue: Number(amount) }
-}
-
-function factsFrom({ status, goal, purchaseValue, isEmptied }: Facts): Facts {
-  return {
-    status,
-    goal,
-    ...(purchaseValue !== undefined && { purchaseValue }),
-    ...(isEmptied === true && { isEmptied }),
-  }
+/** The amount that a success states. */
+function amountOf({ status, params }: Callback): number | undefined {
+  return status === 'success' && params.purchaseValue !== undefined ? Number(params.purchaseValue) : undefined
 }
 
 /** Whether two successes of one claim state different amounts. */
-function contradicts({ purchaseValue: known }: Facts, { purchaseValue: said }: Pick<Facts, 'purchaseValue'>): boolean {
+function contradicts({ purchaseValue: known }: Facts, said: number | undefined): boolean {
   return known !== undefined && said !== undefined && known !== said
 }

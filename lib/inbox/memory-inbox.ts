@@ -5,17 +5,16 @@ import { settlesWithin } from '../util/settles-within.js'
 import { AttachedInbox } from './attached-inbox.js'
 import { attemptOf, claim, isSettled, jobOf, settle, withdrawOvertaken } from './delivery.js'
 import { type Lost, recordIn } from './transitions.js'
-import type { Accepted, Inbox, Verdict } from './inbox.js'
+import type { Accepted, Attempt, Inbox, Verdict } from './inbox.js'
 import { memoryBudget, type QuarantinedCallback } from './quarantine.js'
-import { findDelivery, isUnsettled, keyOf, ordersOf, type Delivery, type DeliveryKey } from './records.js'
+import { findDelivery, isUnsettled, keyOf, type Delivery, type DeliveryKey } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
 import { reserving, giveUpOn, isLate, reportLostOrder } from './running-attempt.js'
 import { Work, type Failure, type Result } from './memory-work.js'
 import type { Slot } from './slots.js'
-import { detached, MemoryClaims, memoryRoom, type MemoryClaim } from './stores/memory-claims.js'
+import { MemoryClaims, memoryRoom, type MemoryClaim } from './stores/memory-claims.js'
 import { MemoryStore } from './stores/memory-store.js'
 import { identityOf, peopleOf } from './claims.js'
-import { holdersBy } from './reservation.js'
 
 /**
  * An inbox in the memory of one process, lost when the process ends. Holds 10,000 conversions and 64 MiB, and 1,000 refused callbacks and
@@ -37,6 +36,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   readonly isDurable = false
   readonly #claims: MemoryClaims<Work>
   readonly #store: MemoryStore
+  readonly #holders = { get: (order: string) => this.#claims.holder(order) }
   #started: Promise<void> | undefined
 
   constructor(claims: MemoryClaims<Work>, store: MemoryStore) {
@@ -54,11 +54,10 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     })
   }
 
-  async accept(received: Callback): Promise<Accepted> {
+  async accept(callback: Callback): Promise<Accepted> {
     this.requireOpen()
-    const callback = detached(received)
     const identity = identityOf(callback)
-    const claims = this.#claims.claimsFor(identity, peopleOf(callback))
+    const claims = this.#claims.claimsFor(identity, () => peopleOf(callback))
     const holder = this.#claims.holder(identity)
     const recording = recordIn(claims, holder?.claim, identity, callback)
     const { outcome } = recording
@@ -192,7 +191,8 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     const { id } = claim.record
     const claimed = keyOf(delivery)
     const job = jobOf(id, delivery)
-    const { reserve } = reserving(this.#store, attemptOf(id, delivery), () => late !== undefined)
+    const reserve: Attempt['reserve'] = (order) =>
+      reserving(this.#store, attemptOf(id, delivery), () => late !== undefined).reserve(order)
     work.isCalling = true
     const delivering = this.host.deliver({ ...job, reserve })
     work.isCalling = false
@@ -232,9 +232,8 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
 
   /** Claims a delivery; without one in the result there is nothing to run. */
   #claim(known: MemoryClaim<Work>, key: DeliveryKey): { delivery?: Delivery; lost?: Lost } {
-    const holders = holdersBy(ordersOf(known.record), (order) => this.#claims.holder(order))
     const { handlers, hasConfirm } = this.host
-    const claimer = { handlers, hasConfirm, owner: 'memory', now: Date.now(), holders }
+    const claimer = { handlers, hasConfirm, owner: 'memory', now: Date.now(), holders: this.#holders }
     const { record, delivery, refused, reserved } = claim(known.record, key, claimer)
     this.#claims.change(known, record)
     this.#claims.reserve(record.id, reserved)

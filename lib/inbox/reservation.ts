@@ -17,6 +17,9 @@ export interface Holder {
 /** The claim that has each order, by the order's identity. */
 export type Holders = ReadonlyMap<string, Holder>
 
+/** All that the rules need of holders. */
+export type HolderLookup = Pick<Holders, 'get'>
+
 export function holderOf(record: ClaimRecord): Holder {
   return { claim: record.id, isRunning: isRunning(record) }
 }
@@ -32,18 +35,19 @@ export function holdersBy(orders: Iterable<string>, find: (order: string) => Hol
 }
 
 /** The holders of these orders other than this claim. */
-export function otherHolders(orders: readonly string[], claim: string, holders: Holders): readonly Holder[] {
-  const all = orders.map((order) => holders.get(order)).filter((holder) => holder !== undefined)
-  return all.filter((holder) => holder.claim !== claim)
+export function otherHolders(orders: readonly string[], claim: string, holders: HolderLookup): readonly Holder[] {
+  return orders
+    .map((order) => holders.get(order))
+    .filter((holder): holder is Holder => holder !== undefined && holder.claim !== claim)
 }
 
 /** Those of these orders that the claim does not have. */
-export function missingOrders(orders: readonly string[], claim: string, holders: Holders): readonly string[] {
-  return [...new Set(orders)].filter((order) => holders.get(order)?.claim !== claim)
+export function missingOrders(orders: readonly string[], claim: string, holders: HolderLookup): readonly string[] {
+  return orders.filter((order) => holders.get(order)?.claim !== claim)
 }
 
 /** Whether a claim has both of its orders, so that it may be paid. */
-export function hasOrders(claim: ClaimRecord, holders: Holders): boolean {
+export function hasOrders(claim: ClaimRecord, holders: HolderLookup): boolean {
   return missingOrders(ordersOf(claim), claim.id, holders).length === 0
 }
 
@@ -61,7 +65,7 @@ export function reserve(
 ): Reservation {
   const takesOrder = delivery.takesOrder === true
   if (record.order !== undefined && record.order !== order && !takesOrder) return { isAnotherOrder: true }
-  const keys = [record.identity, order]
+  const keys = ordersOf({ identity: record.identity, order })
   const others = otherHolders(keys, record.id, holders)
   const [other] = others
   if (other && !takesOrder) return { verdict: { state: 'refused', takenBy: other.claim } }

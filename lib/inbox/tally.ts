@@ -1,5 +1,5 @@
 import type { QuarantineKind, Size } from './quarantine.js'
-import type { CountedDelivery, DeliveryChanges } from './records.js'
+import { isHeld, type ClaimRecord, type Delivery } from './records.js'
 import type { Counts, DailyCount, DeliveryCounts } from './store.js'
 import type { DeliveryState, Outcome } from './vocabulary.js'
 
@@ -24,9 +24,10 @@ export class Tally {
   }
 
   /** Counts the deliveries of a changed claim: one that was removed or replaced no longer counts in its former state. */
-  deliveries({ removed, added }: DeliveryChanges): void {
-    for (const delivery of removed) this.#count(delivery, -1)
-    for (const delivery of added) this.#count(delivery, 1)
+  deliveries(before: ClaimRecord | undefined, { deliveries }: ClaimRecord): void {
+    const old = before?.deliveries ?? []
+    for (const delivery of old) if (!deliveries.includes(delivery)) this.#count(delivery, -1)
+    for (const delivery of deliveries) if (!old.includes(delivery)) this.#count(delivery, 1)
   }
 
   /** What to add to each counter, without zeros. */
@@ -45,9 +46,10 @@ export class Tally {
     this.#days.clear()
   }
 
-  #count({ state, event, receivedAt }: CountedDelivery, by: 1 | -1): void {
-    this.#add(deliveryCounter(state), by)
-    const day = Math.floor(receivedAt / dayMs)
+  #count(delivery: Delivery, by: 1 | -1): void {
+    const { state, event, callback } = delivery
+    this.#add(deliveryCounter(isHeld(delivery) ? 'held' : state), by)
+    const day = Math.floor(callback.receivedAt / dayMs)
     const key = `${String(day)} ${event}`
     const counted = this.#days.get(key) ?? { day, event, count: 0 }
     counted.count += by

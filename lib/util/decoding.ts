@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { detached } from './detached.js'
 
 export interface Decoded {
   readonly text: string
@@ -6,7 +7,7 @@ export interface Decoded {
   readonly damaged: boolean
 }
 
-/** Decodes a raw string with `+` and `%XX`. Never throws. */
+/** Decodes a raw string with `+` and `%XX`. Never throws. The result is a string of its own, no slice of the raw one. */
 export type Decoder = (raw: string) => Decoded
 
 /** The characters 0x80 to 0x9F of windows-1252 in the WHATWG Encoding Standard. TextDecoder on Node 20 decodes them as latin1. */
@@ -64,7 +65,7 @@ export function percentDecoded(text: string): string {
 export function utf8Decoder(): Decoder {
   let isDamaged = false
   return (raw) => {
-    const spaced = raw.includes('+') ? raw.replaceAll('+', ' ') : raw
+    const spaced = raw.includes('+') ? raw.replaceAll('+', ' ') : detached(raw)
     if (!spaced.includes('%')) return { text: spaced, damaged: false }
     if (!isDamaged) {
       try {

@@ -1,5 +1,4 @@
 import type { Callback } from '../../callback/conversion.js'
-import type { Via } from '../../callback/received.js'
 import { ConversionWebhookError } from '../../errors.js'
 import { textsOfArrival } from '../operators/mentions.js'
 import { rivalIds, hashOfPeople } from '../claims.js'
@@ -66,12 +65,13 @@ export class MemoryClaims<Work> {
   }
 
   /** The claims of an identity that `belongsTo` needs for a callback of these people. */
-  claimsFor(identity: string, people: People): readonly ClaimRecord[] {
+  claimsFor(identity: string, peopleOf: () => People): readonly ClaimRecord[] {
     const [rival] = this.#rivals.of(identity, 1)
     if (rival === undefined) {
       const first = this.#claims.get(identity)
       return first ? [first.record] : []
     }
+    const people = peopleOf()
     const holder = this.#holders.get(identity)?.record.id ?? identity
     const free = rivalIds(identity, hashOfPeople(identity, people))
     // Any rival says that there are claims, where the first one has given way.
@@ -250,40 +250,4 @@ function weightOfCallback(callback: Callback): number {
 
 function weightOfText(text: string | undefined): number {
   return text === undefined ? 0 : bytesPerText + text.length * bytesPerCharacter
-}
-
-/** The same callback with copied strings: a string that was sliced out of a request keeps the whole request in memory. */
-export function detached({ status, scope, receivedAt, params, extra, repairs, via, carrier }: Callback): Callback {
-  return {
-    status,
-    scope: own(scope),
-    receivedAt,
-    params: ownTexts(params, {}),
-    extra: ownTexts(extra, Object.create(null) as Record<string, string>),
-    repairs: repairs.map(({ parameter, kind }) => ({ parameter: own(parameter), kind })),
-    ...(via && { via: ownVia(via) }),
-    ...(carrier !== undefined && { carrier: own(carrier) }),
-  }
-}
-
-function ownVia(via: Via): Via {
-  if (via.by === 'accept') return via
-  const { contentType, userAgent } = via
-  return {
-    ...via,
-    ...(contentType !== undefined && { contentType: own(contentType) }),
-    ...(userAgent !== undefined && { userAgent: own(userAgent) }),
-  }
-}
-
-function ownTexts(texts: Callback['extra'], into: Record<string, string>): Callback['extra'] {
-  for (const name of Object.keys(texts)) into[name] = own(texts[name] ?? '')
-  return into
-}
-
-/** V8 copies shorter strings instead of slicing them. */
-const minSlice = 13
-
-function own(text: string): string {
-  return text.length < minSlice ? text : ` ${text}`.slice(1) // a slice of a new string that is one character longer
 }

@@ -127,7 +127,7 @@ export class MemoryStore implements Store {
     const { claim, callback, quarantined: quarantinedId } = change
     return new Promise((resolve) => {
       const record = claim === undefined ? undefined : this.#identities.find(claim)?.record
-      const claims = callback ? this.#identities.claimsFor(callback.identity, callback.people) : []
+      const claims = callback ? this.#identities.claimsFor(callback.identity, () => callback.people) : []
       const holders = this.#holders(ordersFor(change, [record, ...claims]))
       const quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
       const changed = apply({ claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) })

@@ -2,7 +2,6 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { storageError, ConversionWebhookError } from '../../errors.js'
 import type { Ended } from '../group.js'
 import { isTransactionEnded, transactionEnded, type Change, type Changed, type Found } from '../store.js'
-import { deliveryChanges } from '../records.js'
 import { keptWith, type QuarantinedCallback } from '../quarantine.js'
 import { Tally } from '../tally.js'
 import { isInTransaction, CommitWitness, resultCode } from './sqlite-driver.js'
@@ -73,7 +72,7 @@ export class SqliteTransactions {
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.write(kept, keptWith(kept, changed.conflict))
         if (changed.counted) tally.callback(changed.counted)
-        if (record) tally.deliveries(deliveryChanges(before, record))
+        if (record) tally.deliveries(before, record)
       }
       if (change.effect) {
         this.#rows.counters.take(tally)
