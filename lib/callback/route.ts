@@ -120,8 +120,9 @@ export function scopeHoldsSecret(): ConversionWebhookError {
 
 /** A wildcard of Express 5 is an array of segments; an optional parameter may be absent. */
 function routeScope({ params }: WebhookRequest): string {
-  return Object.entries(params ?? {})
-    .filter(([name]) => name !== 'secret')
+  const named = Object.entries(params ?? {}).filter(([name]) => name !== 'secret')
+  if (named.length === 0) return ''
+  return named
     .flatMap(([, value]) => (Array.isArray(value) ? (value as unknown[]) : [value]))
     .filter((value) => typeof value === 'string')
     .map(encodeURIComponent)
@@ -147,8 +148,9 @@ export function scrubRequest(req: WebhookRequest, secrets: Secrets | undefined):
 function scrubUrl(url: string, isSecret: (segment: string) => boolean): string {
   const whole = url.slice(0, url.search(/[?#]|$/))
   const origin = originOf(whole)
-  const path = whole.slice(origin.length).replace(/[^/]+/g, (segment) => (isSecret(segment) ? redacted : segment))
-  return origin.replace(/\/\/.*@/, '//') + path
+  const path = whole.slice(origin.length)
+  if (path.length < minSecretLength && origin === '') return path
+  return origin.replace(/\/\/.*@/, '//') + path.replace(/[^/]+/g, (segment) => (isSecret(segment) ? redacted : segment))
 }
 
 /** The beginning of a URL that is not only a path. */
