@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { settle } from '../../lib/inbox/delivery.js'
 import { Line } from '../../lib/util/line.js'
+import { conversionWebhook } from '../../lib/index.js'
 import { weighsAs, weightOf } from '../../lib/inbox/stores/memory-claims.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
 
@@ -85,4 +86,25 @@ test('a message that was cut out of a long text does not keep that text in memor
   collect()
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000)
   expect(kept.map(({ deliveries }) => deliveries[0]?.log[0]?.message?.length)).toEqual(kept.map(() => 219))
+})
+
+test('a callback keeps nothing of the URL, body or object that it came with', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const webhook = conversionWebhook({}, { secret: false })
+  const unread = '&'.repeat(60_000)
+  const query = (order: number) =>
+    `conversion=success&orderID=an-order-with-the-number-${String(order)}&a_name_that_nobody_knows=a-value-of-some-length${unread}`
+  const params = (order: number) => {
+    const whole = `success, an-order-with-the-number-${String(order)}${unread}`
+    return { conversion: whole.slice(0, 7), orderID: whole.slice(9, 38) }
+  }
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let order = 1_000; order < 1_100; order++) await webhook.accept(query(order))
+  for (let order = 2_000; order < 2_100; order++) await webhook.accept(params(order))
+  collect()
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000) // 12 MB of URLs and strings
+  const rows = await webhook.inbox.list({ limit: 1_000 })
+  expect(new Set(rows.map(({ conversion }) => conversion?.orderId)).size).toBe(200)
 })
