@@ -12,12 +12,8 @@ import {
   ordersOf,
   withDelivery,
   withoutTakesOrder,
-  type AttemptMark,
-  type Delivery,
-  type DeliveryKey,
-  type ClaimRecord,
-  type LogEntry,
 } from './records.js'
+import type { AttemptMark, Delivery, DeliveryKey, ClaimRecord, LogEntry } from './records.js'
 import { hasOrders, missingOrders, otherHolders, type HolderLookup, type Holders } from './reservation.js'
 
 /** Who claims a delivery, when, and which events have a handler there. */

@@ -1,20 +1,8 @@
 import { ConversionWebhookError, isConversionWebhookError } from '../errors.js'
-import {
-  receivedAtOf,
-  type ConflictRecord,
-  type QuarantinedCallback,
-  type QuarantineKind,
-  type Size,
-} from './quarantine.js'
-import {
-  deliveryId,
-  keyOf,
-  ordersOf,
-  type AttemptMark,
-  type ClaimRecord,
-  type Delivery,
-  type People,
-} from './records.js'
+import { receivedAtOf } from './quarantine.js'
+import type { ConflictRecord, QuarantinedCallback, QuarantineKind, Size } from './quarantine.js'
+import { deliveryId, keyOf, ordersOf } from './records.js'
+import type { AttemptMark, ClaimRecord, Delivery, People } from './records.js'
 import type { Sought } from './search.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './vocabulary.js'
 import type { Holders } from './reservation.js'

@@ -1,28 +1,13 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
 import { belongsTo, differences, ledgerDifferences, type Belonging } from './claims.js'
-import {
-  claimNext,
-  lapse,
-  settle,
-  withdrawOvertaken,
-  type Claimer,
-  type OwnAttempt,
-  type RetryPolicy,
-} from './delivery.js'
+import { claimNext, lapse, settle, withdrawOvertaken } from './delivery.js'
+import type { Claimer, OwnAttempt, RetryPolicy } from './delivery.js'
 import type { Accepted, Reserved, Verdict } from './inbox.js'
 import { decide, previousOf } from './ledger.js'
 import { conflictOf, type ConflictRecord } from './quarantine.js'
-import {
-  applyDecision,
-  findDelivery,
-  keyOf,
-  type AttemptMark,
-  type ClaimRecord,
-  type Delivery,
-  type DeliveryKey,
-  isSameAttempt,
-} from './records.js'
+import { applyDecision, findDelivery, keyOf, isSameAttempt } from './records.js'
+import type { AttemptMark, ClaimRecord, Delivery, DeliveryKey } from './records.js'
 import { mayPay, reserve } from './reservation.js'
 import type { Changed, Found } from './store.js'
 import type { Contradiction, Difference, Outcome } from './vocabulary.js'

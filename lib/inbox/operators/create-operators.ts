@@ -6,15 +6,8 @@ import { historyOf } from './history.js'
 import { claimOfConflict, quarantineStates, receivedAtOf, scopeOf, type QuarantinedCallback } from '../quarantine.js'
 import { ShortTurns } from '../../util/short-turns.js'
 import { invalidQuery, fieldsOfQuery, optionalString, requireId, requireWholeNumber } from './queries.js'
-import {
-  deliveryId,
-  findDelivery,
-  lacksPayload,
-  keyOf,
-  ordersOf,
-  splitDeliveryId,
-  type ClaimRecord,
-} from '../records.js'
+import { deliveryId, findDelivery, lacksPayload, keyOf, ordersOf, splitDeliveryId } from '../records.js'
+import type { ClaimRecord } from '../records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
 import { maxClaims, pageOf, type Listed, type Store, type StoredDelivery, type UnreadRow } from '../store.js'

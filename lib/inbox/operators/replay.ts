@@ -2,13 +2,8 @@ import { ConversionWebhookError, type ReplayFault } from '../../errors.js'
 import { replayed, withdrawOvertaken } from '../delivery.js'
 import type { InboxHost } from '../inbox.js'
 import { decide, isSuccess } from '../ledger.js'
-import {
-  claimOfConflict,
-  mayWait,
-  type ConflictRecord,
-  type QuarantinedCallback,
-  type RefusedRecord,
-} from '../quarantine.js'
+import { claimOfConflict, mayWait } from '../quarantine.js'
+import type { ConflictRecord, QuarantinedCallback, RefusedRecord } from '../quarantine.js'
 import { requireId } from './queries.js'
 import {
   applyDecision,
@@ -19,9 +14,8 @@ import {
   ordersOf,
   splitDeliveryId,
   withDelivery,
-  type Delivery,
-  type DeliveryKey,
 } from '../records.js'
+import type { Delivery, DeliveryKey } from '../records.js'
 import type { Store } from '../store.js'
 import type { Contradiction } from '../vocabulary.js'
 import { recordDecided, recordIn } from '../transitions.js'
