@@ -66,7 +66,7 @@ testSqlite.each([
   ['erase', (store: Store) => eraser(store)({ email: 'ann@example.com' })],
 ])('%s leaves a claim that is damaged after it was listed, does the others, then rejects', async (_name, operate) => {
   const file = folder.file('inbox.db')
-  const store = openStore(file)
+  const store: Store = openStore(file)
   const [first, second] = ['A', 'B'].map((orderID) =>
     recordOf(callbackOf('success', { orderID, referee_email: 'ann@example.com' })),
   )

@@ -9,7 +9,7 @@ import {
   type QuarantineKind,
   type Size,
 } from '../quarantine.js'
-import { findDelivery, isHeld, splitDeliveryId, type ClaimRecord, type Delivery } from '../records.js'
+import { findDelivery, isHeld, splitDeliveryId, type Delivery } from '../records.js'
 import { searchForms, soughtForms } from '../search.js'
 import type { MemoryClaims } from './memory-claims.js'
 import {
@@ -17,13 +17,9 @@ import {
   ordersFor,
   pageOf,
   type Change,
-  type Counts,
-  type DailyCount,
-  type DeliveryCounts,
   type DeliverySelection,
   type QuarantineSelection,
   type Store,
-  type StoredDelivery,
 } from '../store.js'
 import type { Outcome } from '../vocabulary.js'
 import { orderIdOf } from '../claims.js'
@@ -40,14 +36,14 @@ interface Shelf {
 
 /** The refused callbacks and conflicts that a process keeps in memory. */
 export class MemoryQuarantine {
-  readonly budget: Size
+  readonly #budget: Size
   readonly #shelves: Readonly<Record<QuarantineKind, Shelf>> = {
     refused: { rows: new Map(), bytes: 0 },
     conflict: { rows: new Map(), bytes: 0 },
   }
 
   constructor(budget: Size) {
-    this.budget = budget
+    this.#budget = budget
   }
 
   find(id: string): QuarantinedCallback | undefined {
@@ -101,7 +97,7 @@ export class MemoryQuarantine {
     for (const shelf of Object.values(this.#shelves)) {
       for (const [id, { quarantined }] of shelf.rows) {
         const size = { rows: shelf.rows.size, bytes: shelf.bytes }
-        if (!isOver(size, this.budget) && receivedAtOf(quarantined) >= before) break
+        if (!isOver(size, this.#budget) && receivedAtOf(quarantined) >= before) break
         if (quarantined.state !== 'waiting') this.#remove(shelf, id)
       }
     }
@@ -113,14 +109,12 @@ export class MemoryStore implements Store {
   readonly #identities: MemoryClaims<unknown>
   readonly #quarantine: MemoryQuarantine
   readonly #counts = { accepted: 0, duplicate: 0, stale: 0, conflict: 0, refused: 0 }
+  readonly quarantineBudget: Size
 
   constructor(identities: MemoryClaims<unknown>, budget: Size) {
     this.#identities = identities
+    this.quarantineBudget = budget
     this.#quarantine = new MemoryQuarantine(budget)
-  }
-
-  get quarantineBudget(): Size {
-    return this.#quarantine.budget
   }
 
   change<T>({ apply, ...change }: Change<T>): Promise<T> {
@@ -150,36 +144,28 @@ export class MemoryStore implements Store {
     this.#counts[outcome]++
   }
 
-  record(claim: string): Promise<ClaimRecord | undefined> {
-    return Promise.resolve(this.#identities.find(claim)?.record)
-  }
-
-  claims(identity: string): Promise<readonly ClaimRecord[]> {
-    return Promise.resolve(this.#identities.claimsOf(identity, maxClaims))
-  }
-
   #holders(orders: Iterable<string>): Holders {
     return holdersBy(orders, (order) => this.#identities.holder(order))
   }
 
-  holders(orders: readonly string[]): Promise<Holders> {
-    return Promise.resolve(this.#holders(orders))
-  }
-
-  quarantined(id: string): Promise<QuarantinedCallback | undefined> {
-    return Promise.resolve(this.#quarantine.find(id))
-  }
+  readonly record: Store['record'] = (claim) => Promise.resolve(this.#identities.find(claim)?.record)
+  readonly claims: Store['claims'] = (identity) => Promise.resolve(this.#identities.claimsOf(identity, maxClaims))
+  readonly holders: Store['holders'] = (orders) => Promise.resolve(this.#holders(orders))
+  readonly quarantined: Store['quarantined'] = (id) => Promise.resolve(this.#quarantine.find(id))
+  readonly waitingInQuarantine: Store['waitingInQuarantine'] = () => Promise.resolve(this.#quarantine.waiting())
+  readonly callbackCounts: Store['callbackCounts'] = () => Promise.resolve({ ...this.#counts })
+  readonly drop: Store['drop'] = (id) => Promise.resolve(this.#quarantine.drop(id))
+  readonly allQuarantined: Store['allQuarantined'] = () => Promise.resolve({ found: this.#quarantine.all() })
+  readonly records: Store['records'] = () => Promise.resolve({ found: [...this.#identities.records()] })
+  readonly settled: Store['settled'] = () => Promise.resolve({ found: [...this.#identities.records()] })
+  readonly scrub: Store['scrub'] = () => Promise.resolve() // dropped data is nowhere else
 
   conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
     const found = this.#quarantine.all().filter((quarantined) => quarantined.identity === identity)
     return Promise.resolve(found.slice(-maxConflicts))
   }
 
-  waitingInQuarantine(): Promise<Size> {
-    return Promise.resolve(this.#quarantine.waiting())
-  }
-
-  deliveries({ state, scope, orderId, email, ...page }: DeliverySelection): Promise<readonly StoredDelivery[]> {
+  deliveries({ state, scope, orderId, email, ...page }: DeliverySelection) {
     const found = [...this.#identities.records()]
       .filter(
         (record) =>
@@ -194,7 +180,7 @@ export class MemoryStore implements Store {
     return Promise.resolve(pageOf(found, page))
   }
 
-  quarantine({ state, scope, orderId, email, ...page }: QuarantineSelection): Promise<readonly QuarantinedCallback[]> {
+  quarantine({ state, scope, orderId, email, ...page }: QuarantineSelection) {
     const forms = soughtForms({ orderId, email })
     const hasForms = (quarantined: QuarantinedCallback): boolean => {
       const known = searchForms(quarantined)
@@ -211,10 +197,6 @@ export class MemoryStore implements Store {
     return Promise.resolve(pageOf(found, page))
   }
 
-  allQuarantined() {
-    return Promise.resolve({ found: this.#quarantine.all() })
-  }
-
   receivedAt(id: string): Promise<number | undefined> {
     const quarantined = this.#quarantine.find(id)
     const [claim, key] = splitDeliveryId(id)
@@ -223,11 +205,7 @@ export class MemoryStore implements Store {
     return Promise.resolve(quarantined ? receivedAtOf(quarantined) : delivery?.callback.receivedAt)
   }
 
-  callbackCounts(): Promise<Counts<Outcome>> {
-    return Promise.resolve({ ...this.#counts })
-  }
-
-  deliveryCounts(): Promise<DeliveryCounts> {
+  deliveryCounts() {
     const counts = { waiting: 0, held: 0, running: 0, done: 0, dead: 0, withdrawn: 0, refused: 0 }
     for (const delivery of this.#deliveries()) counts[isHeld(delivery) ? 'held' : delivery.state]++
     return Promise.resolve(counts)
@@ -242,7 +220,7 @@ export class MemoryStore implements Store {
     return Promise.resolve(oldest)
   }
 
-  dailyCounts(firstDay: number): Promise<readonly DailyCount[]> {
+  dailyCounts(firstDay: number) {
     const dayOf = ({ callback }: Delivery): number => Math.floor(callback.receivedAt / dayMs)
     const counted = this.#deliveries().map((delivery) => ({ day: dayOf(delivery), event: delivery.event, count: 1 }))
     return Promise.resolve(counted.filter(({ day }) => day >= firstDay))
@@ -250,21 +228,5 @@ export class MemoryStore implements Store {
 
   #deliveries(): readonly Delivery[] {
     return [...this.#identities.records()].flatMap(({ deliveries }) => deliveries)
-  }
-
-  records() {
-    return Promise.resolve({ found: [...this.#identities.records()] })
-  }
-
-  settled() {
-    return this.records()
-  }
-
-  drop(id: string): Promise<boolean> {
-    return Promise.resolve(this.#quarantine.drop(id))
-  }
-
-  scrub(): Promise<void> {
-    return Promise.resolve() // dropped data is nowhere else
   }
 }

@@ -34,13 +34,13 @@ const keysColumn = columnsOf<Keys>()('keys', 'keys', aText, { isWrittenOnly: tru
 
 /** The quarantine of the PostgreSQL store. */
 export class PostgresQuarantine {
-  readonly budget: Size
+  readonly #budget: Size
   readonly #counters: PostgresCounters
   readonly #watch: QuarantineWatch
   readonly #table: string
 
   constructor(schema: string, budget: Size) {
-    this.budget = budget
+    this.#budget = budget
     this.#watch = new QuarantineWatch(budget)
     this.#table = `${schema}.quarantine`
     this.#counters = new PostgresCounters(schema)
@@ -124,7 +124,7 @@ export class PostgresQuarantine {
          ORDER BY number LIMIT ${String(maxGivingWay)}`,
         [kind],
       )
-      const { numbers, size: left } = givingWay(size, oldest.rows.map(toOldRow), this.budget, Date.now())
+      const { numbers, size: left } = givingWay(size, oldest.rows.map(toOldRow), this.#budget, Date.now())
       if (numbers.length > 0) {
         // Skips locked rows: somebody replays them.
         const gone = await client.query(

@@ -1,10 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { QuarantineKind, Size } from '../quarantine.js'
-import type { Counts, DeliveryCounts, StoredCount } from '../store.js'
-import { callbackCountsIn, deliveryCountsIn, sizeIn, type Tally } from '../tally.js'
+import type { StoredCount } from '../store.js'
+import { sizeIn, type Tally } from '../tally.js'
 import { text, toDailyCount } from './rows.js'
 import { preparing } from './sqlite-sql.js'
-import type { Outcome } from '../vocabulary.js'
 
 const counters = 'conversion_webhook_counters'
 const days = 'conversion_webhook_days'
@@ -39,7 +38,7 @@ export class SqliteCounters {
 
   /** The number of all removals, if copies of removed data may still be in the file; else undefined. */
   removals(): number | undefined {
-    const all = this.#all()
+    const all = this.read()
     const count = all.get(removals) ?? 0
     return count > (all.get(forgotten) ?? 0) ? count : undefined
   }
@@ -51,16 +50,8 @@ export class SqliteCounters {
     ).run(forgotten, count)
   }
 
-  callbacks(): Counts<Outcome> {
-    return callbackCountsIn(this.#all())
-  }
-
-  deliveries(): DeliveryCounts {
-    return deliveryCountsIn(this.#all())
-  }
-
   quarantine(kind: QuarantineKind): Size {
-    return sizeIn(this.#all(), kind)
+    return sizeIn(this.read(), kind)
   }
 
   days(since: number): readonly StoredCount[] {
@@ -73,8 +64,8 @@ export class SqliteCounters {
     ).run(name, sum)
   }
 
-  /** Prepares one statement for each name; there are few names. */
-  #all(): ReadonlyMap<string, number> {
+  /** All counters by name. */
+  read(): ReadonlyMap<string, number> {
     const rows = this.#sql(`SELECT name, value FROM ${counters}`).all()
     return new Map(rows.map(({ name, value }) => [text(name), Number(value)]))
   }

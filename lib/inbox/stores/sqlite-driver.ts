@@ -45,6 +45,18 @@ export function isInTransaction(db: Pick<Driver.DatabaseSync, 'exec'> & { readon
   return false
 }
 
+/** Runs a function in a transaction that waits for other writers at its start. */
+export function transact(db: Driver.DatabaseSync, run: () => void): void {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    run()
+    db.exec('COMMIT')
+  } catch (error) {
+    if (isInTransaction(db)) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
 /** Opens a second, read-only connection to the file of a connection. */
 function openBeside(db: Driver.DatabaseSync): Driver.DatabaseSync {
   const Database = requireDriver()

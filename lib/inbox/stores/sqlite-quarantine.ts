@@ -30,13 +30,13 @@ const update = `UPDATE ${quarantine} SET ${assign(namesOf(changingQuarantineColu
 
 /** The quarantine of the SQLite store. */
 export class SqliteQuarantine {
-  readonly budget: Size
+  readonly #budget: Size
   readonly #counters: SqliteCounters
   readonly #watch: QuarantineWatch
   readonly #sql: (sql: string) => StatementSync
 
   constructor(db: DatabaseSync, budget: Size) {
-    this.budget = budget
+    this.#budget = budget
     this.#watch = new QuarantineWatch(budget)
     this.#counters = new SqliteCounters(db)
     this.#sql = preparing(db)
@@ -76,7 +76,7 @@ export class SqliteQuarantine {
     const oldest = this.#sql(
       `SELECT number, received_at, bytes FROM ${quarantine} WHERE kind = ? AND state <> 'waiting' ORDER BY number LIMIT ?`,
     ).all(kind, maxGivingWay)
-    const { numbers, size } = givingWay(this.#counters.quarantine(kind), oldest.map(toOldRow), this.budget, now)
+    const { numbers, size } = givingWay(this.#counters.quarantine(kind), oldest.map(toOldRow), this.#budget, now)
     // One statement, since the hourly check has no transaction: each row would be a commit of its own.
     const remove = `DELETE FROM ${quarantine} WHERE number IN (SELECT value FROM json_each(?))`
     if (numbers.length > 0) this.#sql(remove).run(JSON.stringify(numbers))

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { additions, definitions, latestOf, newer } from './columns.js'
-import { isInTransaction } from './sqlite-driver.js'
+import { transact } from './sqlite-driver.js'
 import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 
 /**
@@ -115,8 +115,7 @@ function migrationTo(version: number): string {
 
 /** Brings the tables to the version that this code knows. Throws `ERR_CONVERSION_INBOX_NEWER` for tables of a later one. */
 export function migrate(db: DatabaseSync): void {
-  db.exec('BEGIN IMMEDIATE')
-  try {
+  transact(db, () => {
     db.exec('CREATE TABLE IF NOT EXISTS conversion_webhook_schema (version INTEGER NOT NULL)')
     const row = db.prepare('SELECT max(version) AS version FROM conversion_webhook_schema').get()
     const version = Number(row?.version ?? 0)
@@ -125,9 +124,5 @@ export function migrate(db: DatabaseSync): void {
       db.exec(migrationTo(next))
       db.prepare('INSERT INTO conversion_webhook_schema (version) VALUES (?)').run(next)
     }
-    db.exec('COMMIT')
-  } catch (error) {
-    if (isInTransaction(db)) db.exec('ROLLBACK')
-    throw error
-  }
+  })
 }

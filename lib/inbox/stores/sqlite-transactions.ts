@@ -7,6 +7,7 @@ import { Tally } from '../tally.js'
 import { isInTransaction, CommitWitness, resultCode } from './sqlite-driver.js'
 import { SqliteFound, type SqliteRows } from './sqlite-rows.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
+import type { SqliteWorkers } from './sqlite-workers.js'
 import { types } from 'node:util'
 
 export type AnyChange = Change<unknown, DatabaseSync>
@@ -15,8 +16,7 @@ export type AnyChange = Change<unknown, DatabaseSync>
 interface Maker {
   readonly owner: string
   readonly now: () => number
-  /** Records this process as a worker, if it is none. */
-  readonly enrol: () => void
+  readonly workers: Pick<SqliteWorkers, 'enrol'>
   /** Called when the file is locked, before the first write. Throws if this process must not write. */
   readonly checkFile: () => void
 }
@@ -46,7 +46,7 @@ export class SqliteTransactions {
    * recorded. Throws SQLite's errors, and leaves a transaction open that was open.
    */
   make(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
-    const { owner: self, now, enrol, checkFile } = this.#maker
+    const { owner: self, now, workers, checkFile } = this.#maker
     this.#begin.run()
     checkFile()
     const transaction = new SqliteFound(this.#rows, this.#quarantine)
@@ -67,7 +67,7 @@ export class SqliteTransactions {
       const before = record && transaction.record(record.id)
       const write = (): void => {
         if (record) this.#rows.writeRecord(before, record)
-        if (record?.deliveries.some(({ owner }) => owner === self)) enrol()
+        if (record?.deliveries.some(({ owner }) => owner === self)) workers.enrol(self)
         for (const order of changed.reserved ?? []) if (record) this.#rows.reserve(order, record)
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.write(kept, keptWith(kept, changed.conflict))

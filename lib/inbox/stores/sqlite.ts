@@ -3,35 +3,21 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { ConversionWebhookError, storageError } from '../../errors.js'
 import { Group, type Ended } from '../group.js'
-import { durableBudget, type QuarantinedCallback, type Size } from '../quarantine.js'
-import type { ClaimRecord } from '../records.js'
-import {
-  maxClaims,
-  type Candidate,
-  type Change,
-  type Counts,
-  type StoredCount,
-  type DeliveryCounts,
-  type DeliverySelection,
-  type DurableStore,
-  type QuarantineSelection,
-  type Settled,
-  type StoredDelivery,
-  type Listed,
-} from '../store.js'
+import { durableBudget, type Size } from '../quarantine.js'
+import { maxClaims, type Candidate, type Change, type DurableStore, type Store } from '../store.js'
+import { callbackCountsIn, deliveryCountsIn } from '../tally.js'
 import { machineClocks, SqliteClock } from './sqlite-clock.js'
 import { SqliteDue } from './sqlite-deliveries.js'
 import { SqliteLog } from './sqlite-log.js'
 import { newest } from './sqlite-newest.js'
-import { isInTransaction, resultCode } from './sqlite-driver.js'
+import { isInTransaction, resultCode, transact } from './sqlite-driver.js'
 import { SqlitePlace } from './sqlite-file.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
 import { SqliteRows } from './sqlite-rows.js'
 import { scrubSqlite, SqliteWorkers } from './sqlite-workers.js'
 import { SqliteTransactions, type AnyChange } from './sqlite-transactions.js'
-import type { Outcome } from '../vocabulary.js'
 import { candidateFor, seenAgain, type LeftAttempt, GoneWorkers } from './sqlite-gone.js'
-import { holdersBy, type Holders } from '../reservation.js'
+import { holdersBy } from '../reservation.js'
 
 const busyForMs = 5_000
 const maxBusyPauseMs = 10
@@ -50,6 +36,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   readonly #clock: SqliteClock
   readonly owner = randomUUID()
   readonly pollMs = 100
+  readonly quarantineBudget: Size
   readonly #db: DatabaseSync
   readonly #place: SqlitePlace
   readonly #log: SqliteLog
@@ -67,6 +54,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     this.now = clocks.wall
     this.#elapsed = clocks.elapsed
     this.#clock = new SqliteClock(db, clocks)
+    this.quarantineBudget = budget
     this.#db = db
     this.#place = new SqlitePlace(db)
     this.#log = new SqliteLog(db, this.#place.file)
@@ -76,13 +64,9 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     this.#quarantine = new SqliteQuarantine(db, budget)
     this.#transactions = new SqliteTransactions(db, this.#rows, this.#quarantine, {
       now: this.now,
-      enrol: () => {
-        this.#workers.enrol(this.owner)
-      },
       owner: this.owner,
-      checkFile: () => {
-        this.#checkFile()
-      },
+      workers: this.#workers,
+      checkFile: this.#checkFile,
     })
   }
 
@@ -108,77 +92,30 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
     })
   }
 
-  record(claim: string): Promise<ClaimRecord | undefined> {
-    return this.#read(() => this.#rows.record(claim))
-  }
-
-  claims(identity: string): Promise<readonly ClaimRecord[]> {
-    return this.#read(() => this.#rows.claims(identity, maxClaims))
-  }
-
-  holders(orders: readonly string[]): Promise<Holders> {
-    return this.#read(() => holdersBy(orders, (order) => this.#rows.holder(order)))
-  }
-
-  quarantined(id: string): Promise<QuarantinedCallback | undefined> {
-    return this.#read(() => this.#quarantine.find(id))
-  }
-
-  conflicts(identity: string): Promise<readonly QuarantinedCallback[]> {
-    return this.#read(() => this.#quarantine.conflicts(identity))
-  }
-
-  deliveries(selection: DeliverySelection): Promise<readonly Listed<StoredDelivery>[]> {
-    return newest(this.#rows.listing, selection, (query) => this.#read(query))
-  }
-
-  quarantine(selection: QuarantineSelection): Promise<readonly Listed<QuarantinedCallback>[]> {
-    return newest(this.#quarantine, selection, (query) => this.#read(query))
-  }
-
-  allQuarantined(after: number | undefined, limit: number) {
-    return this.#read(() => this.#quarantine.all(after, limit))
-  }
-
-  receivedAt(id: string): Promise<number | undefined> {
-    return this.#read(() => this.#rows.listing.receivedAt(id))
-  }
-
-  get quarantineBudget(): Size {
-    return this.#quarantine.budget
-  }
-
-  waitingInQuarantine(): Promise<Size> {
-    return this.#read(() => this.#quarantine.waitingSize())
-  }
-
-  callbackCounts(): Promise<Counts<Outcome>> {
-    return this.#read(() => this.#rows.counters.callbacks())
-  }
-
-  deliveryCounts(): Promise<DeliveryCounts> {
-    return this.#read(() => this.#rows.counters.deliveries())
-  }
-
-  oldestWaitingAt(): Promise<number | undefined> {
-    return this.#read(() => this.#rows.oldestWaitingAt())
-  }
-
-  dailyCounts(firstDay: number): Promise<readonly StoredCount[]> {
-    return this.#read(() => this.#rows.counters.days(firstDay))
-  }
-
-  records(after: string | undefined, limit: number) {
-    return this.#read(() => this.#rows.records(after, limit))
-  }
-
-  settled(before: number, after: Settled | undefined, limit: number) {
-    return this.#read(() => this.#rows.settled(before, after, limit))
-  }
-
-  drop(id: string): Promise<boolean> {
-    return this.#read(() => this.#quarantine.drop(id))
-  }
+  readonly record: Store['record'] = (claim) => this.#read(() => this.#rows.record(claim))
+  readonly claims: Store['claims'] = (identity) => this.#read(() => this.#rows.claims(identity, maxClaims))
+  readonly holders: Store['holders'] = (orders) =>
+    this.#read(() => holdersBy(orders, (order) => this.#rows.holder(order)))
+  readonly quarantined: Store['quarantined'] = (id) => this.#read(() => this.#quarantine.find(id))
+  readonly conflicts: Store['conflicts'] = (identity) => this.#read(() => this.#quarantine.conflicts(identity))
+  readonly deliveries: Store['deliveries'] = (selection) =>
+    newest(this.#rows.listing, selection, (query) => this.#read(query))
+  readonly quarantine: Store['quarantine'] = (selection) =>
+    newest(this.#quarantine, selection, (query) => this.#read(query))
+  readonly allQuarantined: Store['allQuarantined'] = (after, limit) =>
+    this.#read(() => this.#quarantine.all(after, limit))
+  readonly receivedAt: Store['receivedAt'] = (id) => this.#read(() => this.#rows.listing.receivedAt(id))
+  readonly waitingInQuarantine: Store['waitingInQuarantine'] = () => this.#read(() => this.#quarantine.waitingSize())
+  readonly callbackCounts: Store['callbackCounts'] = () =>
+    this.#read(() => callbackCountsIn(this.#rows.counters.read()))
+  readonly deliveryCounts: Store['deliveryCounts'] = () =>
+    this.#read(() => deliveryCountsIn(this.#rows.counters.read()))
+  readonly oldestWaitingAt: Store['oldestWaitingAt'] = () => this.#read(() => this.#rows.oldestWaitingAt())
+  readonly dailyCounts: Store['dailyCounts'] = (firstDay) => this.#read(() => this.#rows.counters.days(firstDay))
+  readonly records: Store['records'] = (after, limit) => this.#read(() => this.#rows.records(after, limit))
+  readonly settled: Store['settled'] = (before, after, limit) =>
+    this.#read(() => this.#rows.settled(before, after, limit))
+  readonly drop: Store['drop'] = (id) => this.#read(() => this.#quarantine.drop(id))
 
   async scrub(): Promise<void> {
     const parts = { log: this.#log, workers: this.#workers, counters: this.#rows.counters }
@@ -200,19 +137,15 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   beat(): Promise<void> {
+    const write = (): void => {
+      this.#clock.beat()
+      this.#workers.beat(this.owner)
+      this.#goneWorkers.look(this.#workers.beats(this.owner), this.#elapsed())
+      for (const id of this.#silentWorkers()) this.#workers.forgetWorker(id)
+      this.#quarantine.limitHourly(this.now())
+    }
     return this.#read(() => {
-      this.#db.exec('BEGIN IMMEDIATE')
-      try {
-        this.#clock.beat()
-        this.#workers.beat(this.owner)
-        this.#goneWorkers.look(this.#workers.beats(this.owner), this.#elapsed())
-        for (const id of this.#silentWorkers()) this.#workers.forgetWorker(id)
-        this.#quarantine.limitHourly(this.now())
-        this.#db.exec('COMMIT')
-      } catch (error) {
-        if (isInTransaction(this.#db)) this.#db.exec('ROLLBACK')
-        throw error
-      }
+      transact(this.#db, write)
     })
   }
 
@@ -263,7 +196,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
   }
 
   /** Called before the file is read or written: notices a jump of the clock, and throws if the file was moved or replaced. */
-  #checkFile(): void {
+  readonly #checkFile = (): void => {
     this.#clock.look()
     this.#log.watch(this.#place.look())
   }
