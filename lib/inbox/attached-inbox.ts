@@ -24,13 +24,7 @@ export abstract class AttachedInbox implements Operators {
   #closed: Promise<void> | undefined
 
   constructor(store: Store) {
-    const operators = createOperators(
-      store,
-      () => this.#host,
-      (identity) => {
-        this.wake(identity)
-      },
-    )
+    const operators = createOperators(store, () => this.#host, this.wake.bind(this))
     this.list = operators.list
     this.get = operators.get
     this.replay = operators.replay

@@ -27,9 +27,7 @@ export function emailKey(address: string | undefined): string | undefined {
 }
 
 export function peopleOf({ params }: Callback): People {
-  const referrerEmail = emailKey(params.referrer_email)
-  const refereeEmail = emailKey(params.referee_email)
-  return { referrerEmail, refereeEmail }
+  return { referrerEmail: emailKey(params.referrer_email), refereeEmail: emailKey(params.referee_email) }
 }
 
 /** A hash of a claim's people, which still tells claims apart after prune and erase. */
@@ -138,10 +136,8 @@ function isOpen({ deliveries, isEmptied }: ClaimRecord): boolean {
 
 /** Whether every address that `one` states is also stated by `other`. */
 function fits(one: People, other: People): boolean {
-  return [
-    [one.referrerEmail, other.referrerEmail],
-    [one.refereeEmail, other.refereeEmail],
-  ].every(([stated, said]) => stated === undefined || stated === said)
+  const { referrerEmail = other.referrerEmail, refereeEmail = other.refereeEmail } = one
+  return referrerEmail === other.referrerEmail && refereeEmail === other.refereeEmail
 }
 
 function oldest(claims: readonly ClaimRecord[]): ClaimRecord | undefined {
@@ -172,20 +168,20 @@ export function fittingPeopleHashes(identity: string, { referrerEmail, refereeEm
 
 /** The parameters in which a callback contradicts a claim; if there are none, those that only one of the two states. */
 export function differences(claim: ClaimRecord, callback: Callback): readonly Difference[] {
-  const contradicting = contradictions(claim, callback)
-  if (contradicting.length > 0) return contradicting
-  return sidesOf(claim, callback).filter(({ recorded, received }) => recorded !== received)
+  const sides = sidesOf(claim, callback)
+  const contradicting = sides.filter(isContradiction)
+  return contradicting.length > 0 ? contradicting : sides.filter(({ recorded, received }) => recorded !== received)
 }
 
 /** Why the ledger makes a callback a conflict with the claim that it belongs to: another amount, else the status. */
 export function ledgerDifferences(claim: ClaimRecord, callback: Callback): readonly Difference[] {
-  const contradicting = contradictions(claim, callback)
+  const contradicting = sidesOf(claim, callback).filter(isContradiction)
   if (contradicting.length > 0) return contradicting
   return [{ parameter: 'conversion', recorded: claim.status, received: callback.status }]
 }
 
-function contradictions(claim: ClaimRecord, callback: Callback): readonly Difference[] {
-  return sidesOf(claim, callback).filter(({ recorded, received }) => differ(recorded, received))
+function isContradiction({ recorded, received }: Difference): boolean {
+  return differ(recorded, received)
 }
 
 /** Amounts are compared for successes only. */

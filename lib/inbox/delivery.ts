@@ -137,10 +137,9 @@ export interface RetryPolicy {
 export function settle(record: ClaimRecord, key: DeliveryKey, verdict: Verdict, policy: RetryPolicy): ClaimRecord {
   const delivery = findDelivery(record, key)
   if (delivery === undefined) return record
-  if (verdict.state !== 'waiting') {
-    return withDelivery(record, key, settled(delivery, policy.now, verdict))
-  }
-  return withDelivery(record, key, retriedOrDead(delivery, verdict, policy))
+  const isToRetry = verdict.state === 'waiting'
+  const next = isToRetry ? retriedOrDead(delivery, verdict, policy) : settled(delivery, policy.now, verdict)
+  return withDelivery(record, key, next)
 }
 
 /** Makes a delivery dead though it has attempts left, because a retry would repeat what the last attempt committed. Pure. */
@@ -168,7 +167,8 @@ export function lapse(record: ClaimRecord, key: DeliveryKey, policy: RetryPolicy
 function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting' }, policy: RetryPolicy): Delivery {
   const { code, error } = verdict
   const { now, maxAttempts, maxHoldMs } = policy
-  const until = laterThan(now, verdict.until)
+  // Past means past by the clock of deliveries, which is not the clock of the process that asked `confirm`.
+  const until = verdict.until !== undefined && verdict.until > now ? verdict.until : undefined
   const isHeld = code === 'ERR_CONVERSION_DELIVERY_HELD'
   const what = isHeld ? 'held' : code === 'ERR_CONVERSION_ATTEMPT_LAPSED' ? 'lapsed' : 'failed'
   const counted = isHeld ? {} : { attempt: delivery.attempts }
@@ -183,11 +183,6 @@ function retriedOrDead(delivery: Delivery, verdict: Verdict & { state: 'waiting'
   if (isOver) return settled(next, now, { state: 'dead' })
   if (until !== undefined) return { ...next, state: 'waiting', heldUntil: until, dueAt: until }
   return { ...next, state: 'waiting', dueAt: now + retryDelayMs(isHeld ? holds : attempts, policy.random) }
-}
-
-/** The date, or undefined if it is past by the clock of deliveries, which is not the clock of the process that asked `confirm`. */
-function laterThan(now: number, date: number | undefined): number | undefined {
-  return date !== undefined && date > now ? date : undefined
 }
 
 const hourMs = 3_600_000

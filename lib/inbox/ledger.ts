@@ -105,11 +105,8 @@ export function due(recorded: Recorded, delivery: Entry): Due {
 
   const earlier = deliveries.filter((other) => other.sequence < sequence)
   if (isDelivered(earlier)) {
-    return {
-      action: 'deliver',
-      reversal: true,
-      previous: { status: 'success', goalComplete: isGoalDelivered(earlier) },
-    }
+    const paid: Previous = { status: 'success', goalComplete: isGoalDelivered(earlier) }
+    return { action: 'deliver', reversal: true, previous: paid }
   }
   if (isPlainFailDone(deliveries.filter((other) => other !== delivery))) return withdraw
   if (previous?.status !== 'success') return { action: 'deliver', reversal: false, previous }

@@ -7,7 +7,7 @@ import { attemptOf, claim, isSettled, jobOf, settle, withdrawOvertaken } from '.
 import { type Lost, recordIn } from './transitions.js'
 import type { Accepted, Attempt, Inbox, Verdict } from './inbox.js'
 import { memoryBudget, type QuarantinedCallback } from './quarantine.js'
-import { findDelivery, isUnsettled, keyOf, type Delivery, type DeliveryKey } from './records.js'
+import { findDelivery, isUnsettled, keyOf, type DeliveryKey } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
 import { reserving, giveUpOn, isLate, reportLostOrder } from './running-attempt.js'
 import { Work, type Failure, type Result } from './memory-work.js'
@@ -46,11 +46,8 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   }
 
   protected start(): void {
-    this.#started = new Promise((resolve) => {
-      setImmediate(() => {
-        this.#started = undefined
-        resolve()
-      })
+    this.#started = new Promise(setImmediate).then(() => {
+      this.#started = undefined
     })
   }
 
@@ -127,7 +124,8 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
       this.#withdrawOvertaken(claim)
       return ended.filter((failure) => failure !== undefined)
     }
-    return areEnded(results) ? end(results) : Promise.all(results.map(async (result) => result)).then(end)
+    if (results.every((result): result is Result => !(result instanceof Promise))) return end(results)
+    return Promise.all(results.map(async (result) => result)).then(end)
   }
 
   #withdrawOvertaken(claim: MemoryClaim<Work>): void {
@@ -231,14 +229,14 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   }
 
   /** Claims a delivery; without one in the result there is nothing to run. */
-  #claim(known: MemoryClaim<Work>, key: DeliveryKey): { delivery?: Delivery; lost?: Lost } {
+  #claim(known: MemoryClaim<Work>, key: DeliveryKey) {
     const { handlers, hasConfirm } = this.host
     const claimer = { handlers, hasConfirm, owner: 'memory', now: Date.now(), holders: this.#holders }
     const { record, delivery, refused, reserved } = claim(known.record, key, claimer)
     this.#claims.change(known, record)
     this.#claims.reserve(record.id, reserved)
     const lost = refused.length > 0 ? { claim: record.id, deliveries: refused } : undefined
-    return { ...(delivery && { delivery }), ...(lost && { lost }) }
+    return { delivery, lost }
   }
 
   #tell(lost: Lost | undefined): void {
@@ -247,10 +245,6 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
       this.host.onError(error)
     })
   }
-}
-
-function areEnded(results: readonly (Result | Promise<Result>)[]): results is readonly Result[] {
-  return !results.some((result) => result instanceof Promise)
 }
 
 function failureIn(verdict: Verdict): Result {

@@ -48,12 +48,7 @@ export type QuarantinedCallback = RefusedRecord | ConflictRecord
 export type QuarantineKind = QuarantinedCallback['kind']
 
 export const quarantineKinds: readonly QuarantineKind[] = ['refused', 'conflict']
-export const quarantineStates = [
-  'refused',
-  'conflict',
-  'waiting',
-  'done',
-] as const satisfies QuarantinedCallback['state'][]
+export const quarantineStates: readonly QuarantinedCallback['state'][] = ['refused', 'conflict', 'waiting', 'done']
 
 const maxIssues = 20
 

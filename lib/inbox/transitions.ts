@@ -1,6 +1,6 @@
 import type { Callback } from '../callback/conversion.js'
 import { ConversionWebhookError } from '../errors.js'
-import { belongsTo, differences, ledgerDifferences, type Belonging } from './claims.js'
+import { belongsTo, differences, ledgerDifferences } from './claims.js'
 import { claimNext, lapse, settle, withdrawOvertaken } from './delivery.js'
 import type { Claimer, OwnAttempt, RetryPolicy } from './delivery.js'
 import type { Accepted, Reserved, Verdict } from './inbox.js'
@@ -33,8 +33,8 @@ export type Claiming = Omit<Claimer, 'holders'> & { readonly mayRun: () => boole
 
 /** The result of every change that may claim a delivery. */
 export interface ClaimResult {
-  readonly started?: StartedDelivery
-  readonly lost?: Lost
+  readonly started?: StartedDelivery | undefined
+  readonly lost?: Lost | undefined
 }
 
 /** What a callback changes in the claims of its identity. */
@@ -44,8 +44,8 @@ export type Recording =
       readonly record: ClaimRecord
       /** The deliveries that the callback asked for. */
       readonly keys: readonly DeliveryKey[]
-      /** The claim before this callback; absent for a new claim. */
-      readonly before?: ClaimRecord
+      /** The claim before this callback; undefined for a new claim. */
+      readonly before: ClaimRecord | undefined
     }
   | { readonly outcome: 'conflict'; readonly conflict: ConflictRecord; readonly contradiction: Contradiction }
 
@@ -71,18 +71,15 @@ export function recordIn(
   if (before !== undefined && outcome === 'conflict') {
     return conflicting(identity, callback, before, ledgerDifferences(before, callback))
   }
-  if (before !== undefined && isOfOthers(belonging) && decision.events.length > 0) {
+  const isOfOthers = belonging.row === 2 || belonging.row === 5
+  if (before !== undefined && isOfOthers && decision.events.length > 0) {
     return conflicting(identity, callback, before, differences(before, callback), before.id)
   }
   if (outcome === 'conflict') throw new Error('A new claim cannot be contradicted.')
   // In row 2 the callback may be somebody else's, so it changes none of the claim's facts.
   const learnt = belonging.row === 2 ? { ...decision, next: belonging.recorded } : decision
   const { record, keys } = applyDecision(belonging.head, before, callback, learnt)
-  return { outcome, record, keys, ...(before && { before }) }
-}
-
-function isOfOthers({ row }: Belonging): boolean {
-  return row === 2 || row === 5
+  return { outcome, record, keys, before }
 }
 
 /**
@@ -196,11 +193,7 @@ function claimIfAllowed(
   if (claiming === undefined) return { record, result: {} }
   const { record: claimed, delivery, refused, reserved } = claimNext(record, { ...claiming, holders }, claiming.mayRun)
   const lost = { claim: record.id, deliveries: refused }
-  return {
-    record: claimed,
-    reserved,
-    result: { lost, ...(delivery && { started: { claim: record.id, delivery } }) },
-  }
+  return { record: claimed, reserved, result: { lost, started: delivery && { claim: record.id, delivery } } }
 }
 
 /** The delivery of an attempt, if the attempt still owns it: the owner may have lost that attempt and run another one by now. */
