@@ -2,8 +2,8 @@ import type createDebug from 'debug'
 
 /**
  * One namespace per step of processing: `DEBUG=conversion-webhook:*` shows every decision.
- * Lines hold codes, counts and the first characters of an id; never the value of a parameter, a secret, a URL or an address. Of errors that
- * code of the app threw, only that of the inspector's `authorize` is printed: no observer gets it.
+ * Lines hold codes, counts and the first characters of an id; never the value of a parameter, a secret, a URL or an address. Of what code of
+ * the app throws, only the name and code of an error of the inspector's `authorize` are printed, since no observer gets it.
  */
 export const debug = {
   route: namespace('route'),

@@ -129,9 +129,10 @@ describe('who may see it', () => {
   })
 
   test.each([
-    ['throws', () => raise()],
-    ['rejects', () => Promise.reject(new Error('S3CRET'))],
-  ])('no request when authorize %s: the answer does not hold the error, a debug line does', async (_how, authorize) => {
+    ['throws', 'TypeError E_LOGIN', () => raise(Object.assign(new TypeError('S3CRET'), { code: 'E_LOGIN' }))],
+    ['rejects', 'Error', () => Promise.reject(new Error('S3CRET'))],
+    ['throws no error', 'an object', () => raise({ name: 'S3CRET' })],
+  ])('no request when authorize %s: a debug line only names the error', async (_how, named, authorize) => {
     const { call, post } = await start({ authorize })
     const lines: string[] = []
     const log = jest.spyOn(createDebug, 'log').mockImplementation((...args: unknown[]) => lines.push(format(...args)))
@@ -145,12 +146,13 @@ describe('who may see it', () => {
       createDebug.disable()
       log.mockRestore()
     }
-    const line = expect.stringContaining('inspector 403, authorize failed: Error: S3CRET') as string
+    const line = expect.stringContaining(`inspector 403, authorize failed: ${named}`) as string
     expect(lines).toEqual([line, line])
+    expect(lines.join()).not.toContain('S3CRET')
   })
 
-  function raise(): never {
-    throw new Error('S3CRET')
+  function raise(error: unknown): never {
+    throw error
   }
 
   test('every request for which authorize returns true', async () => {

@@ -4,6 +4,7 @@ import { debug } from '../debug.js'
 import { invalidOption } from '../errors.js'
 import { faults, messageOf } from '../faults.js'
 import { shown } from '../util/closest-name.js'
+import { kindOf } from '../util/kind-of.js'
 import { sendProblem } from './answers.js'
 import { Door } from './door.js'
 import { isLocal } from './local.js'
@@ -11,7 +12,7 @@ import { isLocal } from './local.js'
 export interface ConversionInspectorOptions<Req = IncomingMessage> {
   /**
    * Whether this request may see and replay conversions. Called for every request; any result but `true` is answered with 403, and so are a
-   * throw and a rejection, which `DEBUG=conversion-webhook:answer` prints.
+   * throw and a rejection, whose name and code `DEBUG=conversion-webhook:answer` prints.
    * Required in production.
    * @defaultValue the browser that opens the page with the token of `WRN_CONVERSION_AUTHORIZE_MISSING`, on this machine: a loopback address,
    * a loopback name in the Host header, and no header of a proxy
@@ -69,7 +70,8 @@ async function isTrue(authorize: () => unknown): Promise<boolean> {
   try {
     return (await authorize()) === true
   } catch (error) {
-    debug.answer('inspector 403, authorize failed: %s', String(error))
+    const { name, code } = error instanceof Error ? (error as NodeJS.ErrnoException) : { name: kindOf(error) }
+    debug.answer('inspector 403, authorize failed: %s', [name, code].filter(Boolean).join(' '))
     return false
   }
 }
