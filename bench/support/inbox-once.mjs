@@ -1,11 +1,11 @@
 /*
  * One measurement of bench/sqlite.mjs or bench/postgres.mjs: `node inbox-once.mjs <what> <file or URL>` prints JSON. `<what>` is `inbox`, `raw`,
- * `single`, `drain`, `drain-default`, `raw-drain`, `latency`, or `paid` with the answer of `confirm`.
+ * `least`, `single`, `drain`, `drain-default`, `raw-drain`, `latency`, or `paid` with the answer of `confirm`.
  */
 import { conversionWebhook } from 'conversion-webhook'
 import { nextCallback, rate as rateOf } from './callbacks.mjs'
 import { postgresRaw } from './postgres-raw.mjs'
-import { sqliteRaw } from './sqlite-raw.mjs'
+import { sqliteLeast, sqliteRaw } from './sqlite-raw.mjs'
 
 const [what, where] = process.argv.slice(2)
 const isPostgres = where.startsWith('postgres:')
@@ -73,6 +73,12 @@ const measures = {
     const raw = isPostgres ? await postgresRaw(where) : sqliteRaw(where)
     const perSecond = await rate(() => raw.record(nextCallback()), rows)
     await raw.close()
+    return perSecond
+  },
+  async least() {
+    const raw = sqliteLeast(where)
+    const perSecond = await rate(() => raw.record(nextCallback()), rows)
+    raw.close()
     return perSecond
   },
   async single() {

@@ -6,8 +6,7 @@ import { storedCallback } from './callbacks.mjs'
 /** Writes the same rows into the same tables with the same durability, without rules and without reading. */
 export function sqliteRaw(file) {
   void sqliteInbox(file).close() // makes the tables
-  const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON')
+  const db = open(file)
   const claim = db.prepare(
     `INSERT INTO conversion_webhook_claims
      (id, identity, people, scope, status, goal, referrer_email, referee_email, purchase_value, is_forgotten)
@@ -37,20 +36,8 @@ export function sqliteRaw(file) {
     const { lastInsertRowid } = claim.run(id, id, people, referrer, referee)
     delivery.run(lastInsertRowid, callback.receivedAt, orderID, referrer, referee, storedCallback(callback))
   }
-  let queue = []
-  const flush = () => {
-    const group = queue
-    queue = []
-    db.exec('BEGIN IMMEDIATE')
-    for (const { callback } of group) insert(callback)
-    db.exec('COMMIT')
-    for (const { resolve } of group) resolve()
-  }
   return {
-    record: (callback) =>
-      new Promise((resolve) => {
-        if (queue.push({ callback, resolve }) === 1) setImmediate(flush)
-      }),
+    record: grouped(db, insert),
     recordAlone: insert,
     claimAndAck(limit) {
       db.exec('BEGIN IMMEDIATE')
@@ -67,4 +54,38 @@ export function sqliteRaw(file) {
     },
     close: () => db.close(),
   }
+}
+
+/** Writes one row into one table with one index: the least that a recorder with SQLite's durability can do. */
+export function sqliteLeast(file) {
+  const db = open(file)
+  db.exec('CREATE TABLE callbacks (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, callback TEXT NOT NULL)')
+  const insert = db.prepare('INSERT INTO callbacks (id, callback) VALUES (?, ?)')
+  return {
+    record: grouped(db, (callback) => insert.run(randomBytes(20).toString('hex'), storedCallback(callback))),
+    close: () => db.close(),
+  }
+}
+
+function open(file) {
+  const db = new DatabaseSync(file)
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON')
+  return db
+}
+
+/** Writes what all callers of one turn of the event loop bring in one commit. */
+function grouped(db, insert) {
+  let queue = []
+  const flush = () => {
+    const group = queue
+    queue = []
+    db.exec('BEGIN IMMEDIATE')
+    for (const { callback } of group) insert(callback)
+    db.exec('COMMIT')
+    for (const { resolve } of group) resolve()
+  }
+  return (callback) =>
+    new Promise((resolve) => {
+      if (queue.push({ callback, resolve }) === 1) setImmediate(flush)
+    })
 }
