@@ -14,7 +14,7 @@ import {
   withoutTakesOrder,
 } from './records.js'
 import type { AttemptMark, Delivery, DeliveryKey, ClaimRecord, LogEntry } from './records.js'
-import { hasOrders, missingOrders, otherHolders, type HolderLookup, type Holders } from './reservation.js'
+import { hasOrders, missingOrders, otherHolders, type HolderLookup } from './reservation.js'
 
 /** Who claims a delivery, when, and which events have a handler there. */
 export interface Claimer {
@@ -203,7 +203,7 @@ export function retryDelayMs(tries: number, random: number): number {
  * A dead, refused or waiting delivery after a replay: due at once, with all its attempts. A delivery that was refused because another claim
  * has the order takes the order with the next yes, unless its own claim has got the order since. Pure.
  */
-export function replayed(record: ClaimRecord, delivery: Delivery, holders: Holders, now: number): Delivery {
+export function replayed(record: ClaimRecord, delivery: Delivery, holders: HolderLookup, now: number): Delivery {
   const { takenBy, settledAt, state } = delivery
   const before: readonly LogEntry[] = settledAt === undefined ? [] : [{ at: settledAt, what: state }]
   const log = logged(delivery.log, ...before, { at: now, what: 'replayed' })

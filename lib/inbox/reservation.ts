@@ -20,6 +20,16 @@ export type Holders = ReadonlyMap<string, Holder>
 /** All that the rules need of holders. */
 export type HolderLookup = Pick<Holders, 'get'>
 
+/** Finds each holder once, when a rule asks for it: most changes ask for one, or none. */
+export function holdersOnce(find: (order: string) => Holder | undefined): HolderLookup {
+  const known = new Map<string, Holder | undefined>()
+  const get = (order: string): Holder | undefined => {
+    if (!known.has(order)) known.set(order, find(order))
+    return known.get(order)
+  }
+  return { get }
+}
+
 export function holderOf(record: ClaimRecord): Holder {
   return { claim: record.id, isRunning: isRunning(record) }
 }
@@ -60,7 +70,7 @@ export type Reservation =
 export function reserve(
   record: ClaimRecord,
   delivery: Delivery,
-  holders: Holders,
+  holders: HolderLookup,
   order: string = record.identity,
 ): Reservation {
   const takesOrder = delivery.takesOrder === true
@@ -79,7 +89,7 @@ export function reserve(
  * Whether a delivery may still pay: its claim has its orders, none of which a person has moved to another claim. `order` is the one that
  * `confirm` named in this attempt.
  */
-export function mayPay(record: ClaimRecord, delivery: Delivery, holders: Holders, order?: string): boolean {
+export function mayPay(record: ClaimRecord, delivery: Delivery, holders: HolderLookup, order?: string): boolean {
   if (!isSuccess(delivery)) return true
   const isNamed = order === undefined || holders.get(order)?.claim === record.id
   return isNamed && hasOrders(record, holders)

@@ -5,7 +5,7 @@ import { deliveryId, keyOf, ordersOf } from './records.js'
 import type { AttemptMark, ClaimRecord, Delivery, People } from './records.js'
 import type { Sought } from './search.js'
 import type { ConversionEvent, DeliveryState, Outcome } from './vocabulary.js'
-import type { Holders } from './reservation.js'
+import type { HolderLookup, Holders } from './reservation.js'
 
 /** What a change finds inside its transaction. */
 export interface Found {
@@ -13,8 +13,8 @@ export interface Found {
   readonly record?: ClaimRecord
   /** Claims of the callback's identity: at least those that `belongsTo` needs. */
   readonly claims: readonly ClaimRecord[]
-  /** Which claims have the orders that were asked for, and the orders of the claims that were found. */
-  readonly holders: Holders
+  /** Which claims have the orders that the change names, and the orders of the claims that were found. */
+  readonly holders: HolderLookup
   readonly quarantined?: QuarantinedCallback
 }
 

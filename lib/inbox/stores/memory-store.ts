@@ -14,7 +14,6 @@ import { searchForms, soughtForms } from '../search.js'
 import type { MemoryClaims } from './memory-claims.js'
 import {
   maxClaims,
-  ordersFor,
   pageOf,
   type Change,
   type DeliverySelection,
@@ -23,7 +22,7 @@ import {
 } from '../store.js'
 import type { Outcome } from '../vocabulary.js'
 import { orderIdOf } from '../claims.js'
-import { holdersBy, type Holders } from '../reservation.js'
+import { holdersBy, holdersOnce } from '../reservation.js'
 
 const dayMs = 86_400_000
 const bytesPerRow = 1_024
@@ -122,7 +121,7 @@ export class MemoryStore implements Store {
     return new Promise((resolve) => {
       const record = claim === undefined ? undefined : this.#identities.find(claim)?.record
       const claims = callback ? this.#identities.claimsFor(callback.identity, () => callback.people) : []
-      const holders = this.#holders(ordersFor(change, [record, ...claims]))
+      const holders = holdersOnce((order) => this.#identities.holder(order))
       const quarantined = quarantinedId === undefined ? undefined : this.#quarantine.find(quarantinedId)
       const changed = apply({ claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) })
       if (changed.record) {
@@ -144,13 +143,10 @@ export class MemoryStore implements Store {
     this.#counts[outcome]++
   }
 
-  #holders(orders: Iterable<string>): Holders {
-    return holdersBy(orders, (order) => this.#identities.holder(order))
-  }
-
   readonly record: Store['record'] = (claim) => Promise.resolve(this.#identities.find(claim)?.record)
   readonly claims: Store['claims'] = (identity) => Promise.resolve(this.#identities.claimsOf(identity, maxClaims))
-  readonly holders: Store['holders'] = (orders) => Promise.resolve(this.#holders(orders))
+  readonly holders: Store['holders'] = (orders) =>
+    Promise.resolve(holdersBy(orders, (order) => this.#identities.holder(order)))
   readonly quarantined: Store['quarantined'] = (id) => Promise.resolve(this.#quarantine.find(id))
   readonly waitingInQuarantine: Store['waitingInQuarantine'] = () => Promise.resolve(this.#quarantine.waiting())
   readonly callbackCounts: Store['callbackCounts'] = () => Promise.resolve({ ...this.#counts })

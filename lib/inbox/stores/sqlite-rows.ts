@@ -3,8 +3,8 @@ import { hashOfPeople } from '../claims.js'
 import { losesText } from '../operators/mentions.js'
 import { inOneTurn } from '../../util/short-turns.js'
 import { keyOf, type ClaimRecord, type Delivery, type People } from '../records.js'
-import { holdersBy, type Holder } from '../reservation.js'
-import { ordersFor, type Change, type Found, type Settled, type Unread } from '../store.js'
+import { holdersOnce, type Holder, type HolderLookup } from '../reservation.js'
+import { type Change, type Found, type Settled, type Unread } from '../store.js'
 import { namesOf } from './columns.js'
 import {
   cellsOf,
@@ -226,8 +226,8 @@ export class SqliteFound {
     const { claim, callback, quarantined: id } = change
     const record = claim === undefined ? undefined : this.record(claim)
     const quarantined = id === undefined ? undefined : this.#quarantine.find(id)
-    const claims = callback ? this.#claims(callback, this.#rows.holder(callback.identity)?.claim) : []
-    const holders = holdersBy(ordersFor(change, [record, ...claims]), (order) => this.#rows.holder(order))
+    const holders = holdersOnce((order) => this.#rows.holder(order))
+    const claims = callback ? this.#claims(callback, holders) : []
     return { claims, holders, ...(record && { record }), ...(quarantined && { quarantined }) }
   }
 
@@ -242,11 +242,11 @@ export class SqliteFound {
   }
 
   /** Most callbacks are new, or of the people of the first claim: then only the claim that has the order is needed besides. */
-  #claims({ identity, people }: NonNullable<Change<unknown>['callback']>, holder: string | undefined) {
+  #claims({ identity, people }: NonNullable<Change<unknown>['callback']>, holders: HolderLookup) {
     const first = this.record(identity)
     if (first === undefined) return []
     const rivals = first.peopleHash === hashOfPeople(identity, people) ? [] : this.#rows.rivals(identity, people)
-    const ids = new Set([...rivals, ...(holder === undefined ? [] : [holder])])
+    const ids = new Set([...rivals, holders.get(identity)?.claim ?? identity])
     ids.delete(identity)
     const others = [...ids].map((id) => this.record(id)).filter((record) => record !== undefined)
     return [first, ...others.filter((record) => record.identity === identity)]
