@@ -143,7 +143,7 @@ describeSqlite('SQLite', () => {
   test('a column of a later version is added to the rows that are there', () => {
     const db = connect(':memory:')
     db.exec(`CREATE TABLE t (${definitions(columns, 'sqlite')}); INSERT INTO t VALUES (1, 'a')`)
-    db.exec(additions('t', columns, 'sqlite', 2))
+    db.exec(additions({ t: columns }, 'sqlite', 2))
     db.exec(`INSERT INTO t VALUES (2, 'b', 'c')`)
     expect(db.prepare('SELECT * FROM t').all()).toEqual([
       { claim: 1, id: 'a', later: null },
@@ -269,7 +269,7 @@ describePostgres('PostgreSQL', () => {
       `CREATE SCHEMA conversion_webhook; CREATE TABLE conversion_webhook.t (${definitions(columns, 'postgres')})`,
     )
     await client.query(`INSERT INTO conversion_webhook.t VALUES ('1', 'a')`)
-    await client.query(additions('conversion_webhook.t', columns, 'postgres', 2))
+    await client.query(additions({ 'conversion_webhook.t': columns }, 'postgres', 2))
     await client.query(`INSERT INTO conversion_webhook.t VALUES ('2', 'b', 'c')`)
     expect((await client.query('SELECT * FROM conversion_webhook.t ORDER BY id')).rows).toEqual([
       { claim: '1', id: 'a', later: null },

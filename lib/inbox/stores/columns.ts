@@ -22,9 +22,7 @@ interface Kind<Value> extends Declared {
 }
 
 /** A kind of column whose cells may be null. Only such a column can be added to a table with rows. */
-interface NullableKind<Value> extends Kind<Value> {
-  readonly isNullable: true
-}
+type NullableKind<Value> = Kind<Value> & { readonly isNullable: true }
 
 /** A column of a table with rows of a type: data alone, by which `rows.ts` writes and reads. */
 export interface Column<Source> extends Declared {
@@ -142,25 +140,31 @@ export function definitions(
   return defined.join(',\n    ')
 }
 
-/** What a later version adds to a table. */
-export function additions(
-  table: string,
-  columns: readonly AnyColumn[],
-  database: keyof Declared,
-  version: number,
-): string {
-  const added = columns.filter((column) => column.since === version)
-  return added.map((column) => `ALTER TABLE ${table} ADD COLUMN ${column.name} ${column[database]};`).join('\n')
+/** Tables by name, with their columns. */
+type Tables = Readonly<Record<string, readonly AnyColumn[]>>
+
+/** What a later version adds to tables. */
+export function additions(tables: Tables, database: keyof Declared, version: number): string {
+  const added = Object.entries(tables).flatMap(([table, columns]) =>
+    columns
+      .filter(({ since }) => since === version)
+      .map((column) => `ALTER TABLE ${table} ADD COLUMN ${column.name} ${column[database]};`),
+  )
+  return added.join('\n')
 }
 
-/** The latest version of tables with these columns. */
-export function latestOf(columns: readonly AnyColumn[]): number {
-  return Math.max(...columns.map((column) => column.since))
-}
-
-/** Tables of a version that this code does not know. */
-export function newer(found: number, known: number): ConversionWebhookError {
-  return new ConversionWebhookError('ERR_CONVERSION_INBOX_NEWER', {
-    values: { what: 'The inbox has tables', found, known },
+/**
+ * The statements that make each later version of the tables from the version before: `migrations` has those of all versions, and `since` of a
+ * column adds the columns. Throws `ERR_CONVERSION_INBOX_NEWER` if this code does not know the version that was found.
+ */
+export function migrationsFrom(found: number, migrations: readonly string[], tables: Tables, database: keyof Declared) {
+  const columns = Object.values(tables).flat()
+  const known = Math.max(migrations.length, ...columns.map(({ since }) => since))
+  const values = { what: 'The inbox has tables', found, known }
+  if (found > known) throw new ConversionWebhookError('ERR_CONVERSION_INBOX_NEWER', { values })
+  const versions = Array.from({ length: known - found }, (_, index) => found + index + 1)
+  return versions.map((version) => {
+    const added = version === 1 ? '' : additions(tables, database, version)
+    return { version, statements: `${added}\n${migrations[version - 1] ?? ''}` }
   })
 }

@@ -1,10 +1,10 @@
-import { additions, definitions, latestOf, newer } from './columns.js'
+import { definitions, migrationsFrom } from './columns.js'
 import type { Queryable } from './postgres-client.js'
 import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 
 /** Every version of the tables, as the statements that make it from the version before; `since` of a column adds the columns. */
-const migrations: readonly ((schema: string) => string)[] = [
-  (schema) => `
+const migrationsOf = (schema: string): readonly string[] => [
+  `
   -- Ids are compared byte by byte: everything is paged by them in the same order, whatever the collation of the database.
   CREATE TABLE ${schema}.claims (
     number bigint GENERATED ALWAYS AS IDENTITY, -- from the oldest to the newest
@@ -68,16 +68,11 @@ const migrations: readonly ((schema: string) => string)[] = [
   `,
 ]
 
-const columns = { claims: claimColumns, deliveries: deliveryColumns, quarantine: quarantineColumns }
-
-const latest = Math.max(migrations.length, ...Object.values(columns).map(latestOf))
-
-/** The statements that make a version of the tables from the version before. */
-function migrationTo(version: number, schema: string): string {
-  const tables = version === 1 ? [] : Object.entries(columns)
-  const added = tables.map(([table, each]) => additions(`${schema}.${table}`, each, 'postgres', version))
-  return [...added, migrations[version - 1]?.(schema) ?? ''].join('\n')
-}
+const tablesOf = (schema: string) => ({
+  [`${schema}.claims`]: claimColumns,
+  [`${schema}.deliveries`]: deliveryColumns,
+  [`${schema}.quarantine`]: quarantineColumns,
+})
 
 /** Brings the tables to the version that this code knows, in a transaction. Throws `ERR_CONVERSION_INBOX_NEWER` for tables of a later one. */
 export async function migrate(client: Queryable, schema: string): Promise<void> {
@@ -88,10 +83,9 @@ export async function migrate(client: Queryable, schema: string): Promise<void> 
   if (known.rows.length === 0) await client.query(`CREATE SCHEMA ${schema}`)
   await client.query(`CREATE TABLE IF NOT EXISTS ${schema}.migrations (version integer NOT NULL)`)
   const { rows } = await client.query(`SELECT coalesce(max(version), 0) AS version FROM ${schema}.migrations`)
-  const version = Number(rows[0]?.version)
-  if (version > latest) throw newer(version, latest)
-  for (let next = version + 1; next <= latest; next++) {
-    await client.query(migrationTo(next, schema))
-    await client.query(`INSERT INTO ${schema}.migrations (version) VALUES ($1)`, [next])
+  const found = Number(rows[0]?.version)
+  for (const { version, statements } of migrationsFrom(found, migrationsOf(schema), tablesOf(schema), 'postgres')) {
+    await client.query(statements)
+    await client.query(`INSERT INTO ${schema}.migrations (version) VALUES ($1)`, [version])
   }
 }

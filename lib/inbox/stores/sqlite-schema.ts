@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { additions, definitions, latestOf, newer } from './columns.js'
+import { definitions, migrationsFrom } from './columns.js'
 import { transact } from './sqlite-driver.js'
 import { claimColumns, deliveryColumns, quarantineColumns } from './tables.js'
 
@@ -99,18 +99,10 @@ const migrations: readonly string[] = [
   `,
 ]
 
-const columns = {
+const tables = {
   conversion_webhook_claims: claimColumns,
   conversion_webhook_deliveries: deliveryColumns,
   conversion_webhook_quarantine: quarantineColumns,
-}
-
-const latest = Math.max(migrations.length, ...Object.values(columns).map(latestOf))
-
-/** The statements that make a version of the tables from the version before. */
-function migrationTo(version: number): string {
-  const added = version === 1 ? [] : Object.entries(columns).map((each) => additions(...each, 'sqlite', version))
-  return [...added, migrations[version - 1] ?? ''].join('\n')
 }
 
 /** Brings the tables to the version that this code knows. Throws `ERR_CONVERSION_INBOX_NEWER` for tables of a later one. */
@@ -118,11 +110,9 @@ export function migrate(db: DatabaseSync): void {
   transact(db, () => {
     db.exec('CREATE TABLE IF NOT EXISTS conversion_webhook_schema (version INTEGER NOT NULL)')
     const row = db.prepare('SELECT max(version) AS version FROM conversion_webhook_schema').get()
-    const version = Number(row?.version ?? 0)
-    if (version > latest) throw newer(version, latest)
-    for (let next = version + 1; next <= latest; next++) {
-      db.exec(migrationTo(next))
-      db.prepare('INSERT INTO conversion_webhook_schema (version) VALUES (?)').run(next)
+    for (const { version, statements } of migrationsFrom(Number(row?.version ?? 0), migrations, tables, 'sqlite')) {
+      db.exec(statements)
+      db.prepare('INSERT INTO conversion_webhook_schema (version) VALUES (?)').run(version)
     }
   })
 }
