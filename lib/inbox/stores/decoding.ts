@@ -78,7 +78,7 @@ export function oneOf<Word extends string>(words: Readonly<Record<Word, true>>):
 }
 
 /** What is there; undefined where it is not. */
-export function maybe<T>(value: unknown, read: (value: unknown) => T): T | undefined {
+export function maybe<From, T>(value: From | undefined, read: (value: From) => T): T | undefined {
   return value === undefined ? undefined : read(value)
 }
 

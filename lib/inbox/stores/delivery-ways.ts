@@ -12,6 +12,12 @@ export interface DeliveryWay {
 
 const settledOrWaiting: readonly DeliveryState[] = ['waiting', 'done', 'dead', 'withdrawn', 'refused']
 
+/* Conditions, spelt as the partial indexes spell them. */
+
+export const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
+/** What prune looks for. */
+export const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL`
+
 /**
  * The conditions by which deliveries are found newest first. An order or an address narrows most, and the rest of the query is a filter.
  * Without them deliveries are found by state, each state in the order of time. Running deliveries are few, and in no index by time, which each

@@ -119,15 +119,13 @@ export class MemoryClaims<Work> {
       }
     }
     const entry = known ?? { record, work: undefined, weight: 0, line: undefined, orders: new Set() }
-    if (known === undefined) this.#add(entry)
+    if (known === undefined) {
+      this.#claims.set(record.id, entry)
+      this.#putRival(record)
+    }
     entry.work ??= work
     this.#write(entry, record, weight)
     return entry
-  }
-
-  #add(entry: Entry<Work>): void {
-    this.#claims.set(entry.record.id, entry)
-    this.#putRival(entry.record)
   }
 
   #putRival(record: ClaimRecord): void {

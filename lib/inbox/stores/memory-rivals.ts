@@ -35,18 +35,14 @@ export class Rivals {
     this.#nodes.delete(id)
   }
 
-  /** The ids of rivals of an identity, newest first. */
-  of(identity: string, limit = Infinity): readonly string[] {
-    return this.#at(identity, limit)
-  }
-
   /** The ids of those with the people of a callback or with some of them left out, and of some that do not contradict it. */
   for(identity: string, people: People): readonly string[] {
-    const fitting = fittingPeopleHashes(identity, people).flatMap((key) => this.#at(key))
-    return [...fitting, ...agreeingWith(identity, people).flatMap((place) => this.#at(place))]
+    const fitting = fittingPeopleHashes(identity, people).flatMap((key) => this.of(key, enough))
+    return [...fitting, ...agreeingWith(identity, people).flatMap((place) => this.of(place, enough))]
   }
 
-  #at(place: string, limit = enough): readonly string[] {
+  /** The ids of rivals in a place, such as an identity, newest first. */
+  of(place: string, limit = Infinity): readonly string[] {
     const ids: string[] = []
     for (let node = this.#places.get(place); node && ids.length < limit; node = node.next) ids.push(node.id)
     return ids

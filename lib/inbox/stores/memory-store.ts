@@ -1,25 +1,10 @@
-import {
-  isOver,
-  keptWith,
-  maxAgeMs,
-  maxConflicts,
-  receivedAtOf,
-  scopeOf,
-  type QuarantinedCallback,
-  type QuarantineKind,
-  type Size,
-} from '../quarantine.js'
+import type { QuarantinedCallback, QuarantineKind, Size } from '../quarantine.js'
+import { isOver, keptWith, maxAgeMs, maxConflicts, receivedAtOf, scopeOf } from '../quarantine.js'
 import { findDelivery, isHeld, splitDeliveryId, type Delivery } from '../records.js'
 import { searchForms, soughtForms } from '../search.js'
 import type { MemoryClaims } from './memory-claims.js'
-import {
-  maxClaims,
-  pageOf,
-  type Change,
-  type DeliverySelection,
-  type QuarantineSelection,
-  type Store,
-} from '../store.js'
+import type { Change, DeliverySelection, QuarantineSelection, Store } from '../store.js'
+import { maxClaims, pageOf } from '../store.js'
 import type { Outcome } from '../vocabulary.js'
 import { orderIdOf } from '../claims.js'
 import { holdersBy, holdersOnce } from '../reservation.js'

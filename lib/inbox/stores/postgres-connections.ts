@@ -1,13 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import {
-  codeOf,
-  committed,
-  ignore,
-  inOrder,
-  type PostgresConnection,
-  type PostgresPool,
-  type Queryable,
-} from './postgres-client.js'
+import type { PostgresConnection, PostgresPool, Queryable } from './postgres-client.js'
+import { codeOf, committed, ignore, inOrder } from './postgres-client.js'
 import { isConversionWebhookError } from '../../errors.js'
 
 const connectWithinMs = 5_000

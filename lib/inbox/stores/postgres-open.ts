@@ -104,16 +104,9 @@ export async function openPostgres(
     await close()
     throw error
   }
-  return {
-    connections,
-    commits,
-    rows: new PostgresRows(schema),
-    quarantine: new PostgresQuarantine(schema, quarantineBudget),
-    jobs,
-    clock,
-    listener,
-    close,
-  }
+  const rows = new PostgresRows(schema)
+  const quarantine = new PostgresQuarantine(schema, quarantineBudget)
+  return { connections, commits, rows, quarantine, jobs, clock, listener, close }
 }
 
 /** The options of a pool of the package pg. */

@@ -1,3 +1,4 @@
+import type { ConflictRecord, QuarantinedCallback, QuarantineKind, Size } from '../quarantine.js'
 import {
   givingWay,
   isTooOld,
@@ -7,21 +8,17 @@ import {
   quarantineKinds,
   quarantineStates,
   QuarantineWatch,
-  type ConflictRecord,
-  type QuarantinedCallback,
-  type QuarantineKind,
-  type Size,
 } from '../quarantine.js'
 import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection, Listed } from '../store.js'
-import { all, everything, is, isOfScope, withNumbers } from './sql.js'
+import { all, assignExcluded, everything, is, isOfScope, withNumbers } from './sql.js'
 import { sizeIn, Tally } from '../tally.js'
 import { PostgresCounters, slotOfOne } from './postgres-counters.js'
 import type { Queryable } from './postgres-client.js'
 import type { Connections } from './postgres-connections.js'
 import { newestOf, arraysOf } from './postgres-sql.js'
 import { columnsOf, namesOf, text as aText } from './columns.js'
-import { quarantineRow, text, toListedQuarantined, toOldRow, toQuarantined, toSize } from './rows.js'
+import { idsOf, quarantineRow, toListedQuarantined, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns, type QuarantineRow } from './tables.js'
 
 type Rows = ReadonlyMap<string, QuarantinedCallback>
@@ -89,11 +86,10 @@ export class PostgresQuarantine {
     }
     if (sources.length === 0) return
     const { used, arrays, values } = arraysOf([...quarantineColumns, keysColumn], sources)
-    const assignments = namesOf(changingQuarantineColumns).map((column) => `${column} = excluded.${column}`)
     await client.query(
       `INSERT INTO ${this.#table} (${used.join(', ')})
        SELECT ${used.map((column) => (column === 'keys' ? 'keys::bigint[]' : column)).join(', ')} FROM unnest(${arrays}) AS v (${used.join(', ')})
-       ON CONFLICT (id) DO UPDATE SET ${assignments.join(', ')}`,
+       ON CONFLICT (id) DO UPDATE SET ${assignExcluded(namesOf(changingQuarantineColumns))}`,
       values,
     )
     const due = quarantineKinds.filter((kind) => this.#watch.isDue(kind))
@@ -183,7 +179,7 @@ export class PostgresQuarantine {
 
   async waiting(client: Queryable, limit: number): Promise<readonly string[]> {
     const { rows } = await client.query(`SELECT id FROM ${this.#table} WHERE state = 'waiting' LIMIT $1`, [limit])
-    return rows.map(({ id }) => text(id))
+    return idsOf(rows)
   }
 
   async waitingSize(client: Queryable): Promise<Size> {

@@ -1,6 +1,7 @@
 import type { ClaimRecord, People } from '../records.js'
 import type { DeliverySelection, Settled, StoredDelivery, Listed } from '../store.js'
 import { rivalsFor } from './claim-search.js'
+import { isKeptAtRest, waitsUnheld } from './delivery-ways.js'
 import type { Queryable } from './postgres-client.js'
 import { PostgresCounters } from './postgres-counters.js'
 import { newestDeliveries, arraysOf, lockKey, lockKeySql } from './postgres-sql.js'
@@ -9,6 +10,7 @@ import {
   cellOf,
   changedDeliveries,
   deliveryRow,
+  idsOf,
   optional,
   text,
   toDelivery,
@@ -20,16 +22,13 @@ import {
   type Row,
 } from './rows.js'
 import { changingDeliveryColumns, claimColumns, deliveryColumns, type DeliveryRow } from './tables.js'
-import { withNumbers } from './sql.js'
+import { assignExcluded, withNumbers } from './sql.js'
 import type { Holders } from '../reservation.js'
 
 export interface Written {
   readonly before: ClaimRecord | undefined
   readonly after: ClaimRecord
 }
-
-/** The condition of prune, spelt as its partial index spells it. */
-const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL`
 
 /** Reads and writes claims with their deliveries. */
 export class PostgresRows {
@@ -189,12 +188,10 @@ export class PostgresRows {
   ): Promise<void> {
     if (rows.length === 0) return
     const { used, arrays, values } = arraysOf(columns, rows)
-    const assignments = namesOf(columns)
-      .filter((column) => !keys.includes(column))
-      .map((column) => `${column} = excluded.${column}`)
+    const assigned = namesOf(columns).filter((column) => !keys.includes(column))
     await client.query(
       `INSERT INTO ${this.#schema}.${table} (${used.join(', ')}) SELECT * FROM unnest(${arrays})
-       ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${assignments.join(', ')}`,
+       ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${assignExcluded(assigned)}`,
       values,
     )
   }
@@ -223,8 +220,7 @@ export class PostgresRows {
 
   async oldestWaitingAt(client: Queryable): Promise<number | undefined> {
     const { rows } = await client.query(
-      `SELECT min(received_at) AS oldest FROM ${this.#schema}.deliveries
-       WHERE state = 'waiting' AND held_until IS NULL AND holds = 0`,
+      `SELECT min(received_at) AS oldest FROM ${this.#schema}.deliveries WHERE ${waitsUnheld}`,
     )
     return optional(rows[0]?.oldest ?? null)
   }
@@ -241,10 +237,6 @@ function eachOf(query: string, keys: string): string {
 /** A time as a whole number that a bigint can hold, in the same order as before. */
 function whole(time: number): number {
   return Math.ceil(Math.min(Math.max(time, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER))
-}
-
-function idsOf(rows: readonly Row[]): readonly string[] {
-  return rows.map(({ id }) => text(id))
 }
 
 /** Reads one claim. Throws if a stored value cannot be read. */

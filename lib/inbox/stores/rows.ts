@@ -1,14 +1,8 @@
 import { orderIdOf } from '../claims.js'
 import { receivedAtOf, scopeOf, type OldRow, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { keyOf, lacksPayload, type ClaimRecord, type Delivery, type DeliveryKey } from '../records.js'
-import {
-  isOfStoredValue,
-  type Listed,
-  type StoredCount,
-  type StoredDelivery,
-  type Unread,
-  type UnreadRow,
-} from '../store.js'
+import type { Listed, StoredCount, StoredDelivery, Unread, UnreadRow } from '../store.js'
+import { isOfStoredValue } from '../store.js'
 import type { Cell, Column } from './columns.js'
 import { Unreadable, unreadableIn } from './decoding.js'
 import {
@@ -19,16 +13,8 @@ import {
   encodeIssues,
   encodeReceived,
 } from './stored.js'
-import {
-  claimColumns,
-  deliveryColumns,
-  placeColumns,
-  quarantineColumns,
-  readKey,
-  type DeliveryRow,
-  type ListedBy,
-  type QuarantineRow,
-} from './tables.js'
+import type { DeliveryRow, ListedBy, QuarantineRow } from './tables.js'
+import { claimColumns, deliveryColumns, placeColumns, quarantineColumns, readKey } from './tables.js'
 
 /* Writes rows by the columns of a table, reads them, and says what they mean. */
 
@@ -80,14 +66,8 @@ function ofKey(key: DeliveryKey): Pick<Delivery, 'event' | 'reversal'> {
 export function deliveryRow(claim: string | number, delivery: Delivery, record: ClaimRecord): DeliveryRow {
   const { callback } = delivery
   const { receivedAt } = callback
-  return {
-    ...delivery,
-    claim,
-    key: keyOf(delivery),
-    receivedAt,
-    isEmptied: lacksPayload(callback),
-    ...listedBy(record),
-  }
+  const isEmptied = lacksPayload(callback)
+  return { ...delivery, claim, key: keyOf(delivery), receivedAt, isEmptied, ...listedBy(record) }
 }
 
 function listedBy(record: ClaimRecord): ListedBy {
@@ -117,10 +97,7 @@ export function quarantineRow(quarantined: QuarantinedCallback, forms: ReadonlyS
   const scope = scopeOf(quarantined)
   const body = isRefused ? encodeReceived(quarantined.received) : encodeCallback(quarantined.callback)
   const why = isRefused ? encodeIssues(quarantined.issues) : encodeDiffers(quarantined.differs)
-  const bytes = [scope, body, why].reduce(
-    (sum, each) => sum + Buffer.byteLength(each),
-    bytesPerRow + bytesPerKey * forms.size,
-  )
+  const bytes = bytesPerRow + bytesPerKey * forms.size + Buffer.byteLength(scope + body + why)
   return { ...quarantined, scope, receivedAt: receivedAtOf(quarantined), body, bytes }
 }
 
@@ -243,13 +220,8 @@ export function toListedQuarantined(row: Row): Listed<QuarantinedCallback> {
 
 function unreadRow(row: Row, id: string, kind: UnreadRow['kind'], error: unknown): UnreadRow {
   if (!isOfStoredValue(error)) throw error
-  return {
-    id,
-    kind,
-    scope: typeof row.scope === 'string' ? row.scope : '',
-    receivedAt: toTime(row.received_at),
-    unread: error,
-  }
+  const scope = typeof row.scope === 'string' ? row.scope : ''
+  return { id, kind, scope, receivedAt: toTime(row.received_at), unread: error }
 }
 
 /** A time by which rows are listed. SQLite can hold a string there, and lists it first. */
@@ -261,6 +233,10 @@ export function toTime(cell: unknown): number {
 export function text(cell: unknown): string {
   if (typeof cell !== 'string') throw new TypeError('a column is not a text')
   return cell
+}
+
+export function idsOf(rows: readonly Row[]): readonly string[] {
+  return rows.map(({ id }) => text(id))
 }
 
 export function optional(cell: unknown): number | undefined {

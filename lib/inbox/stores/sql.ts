@@ -75,3 +75,8 @@ export function isOfScope(column: string, scope: string | undefined): Sql | unde
 export function is(column: string, value: string | undefined): Sql | undefined {
   return value === undefined ? undefined : sql`${raw(column)} = ${value}`
 }
+
+/** The assignments of an upsert. */
+export function assignExcluded(columns: readonly string[]): string {
+  return columns.map((column) => `${column} = excluded.${column}`).join(', ')
+}

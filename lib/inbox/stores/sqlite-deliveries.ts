@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Delivery } from '../records.js'
 import type { DeliverySelection, StoredDelivery, Listed } from '../store.js'
 import { deliveryWays, type ListedBy } from './delivery-ways.js'
-import { optional, text, toListedDelivery, toTime, type Row } from './rows.js'
+import { idsOf, optional, text, toListedDelivery, toTime, type Row } from './rows.js'
 import { inOrder, walk, type Listing, type Walked } from './sqlite-newest.js'
 import { raw, sql, withQuestionMarks } from './sql.js'
 import { preparing } from './sqlite-sql.js'
@@ -14,14 +14,8 @@ import type { SqliteClock } from './sqlite-clock.js'
 const claims = 'conversion_webhook_claims'
 const deliveries = 'conversion_webhook_deliveries'
 
-const indexes: Readonly<Record<ListedBy, string>> = {
-  order: 'conversion_webhook_by_order',
-  referrer: 'conversion_webhook_by_referrer',
-  referee: 'conversion_webhook_by_referee',
-  scope: 'conversion_webhook_by_scope',
-  state: 'conversion_webhook_by_state',
-  running: 'conversion_webhook_running',
-}
+const indexOf = (by: ListedBy): string =>
+  by === 'running' ? 'conversion_webhook_running' : `conversion_webhook_by_${by}`
 
 /** With at most so many deliveries, a state narrows a search more than a frequent address. */
 const rare = 1_000
@@ -52,7 +46,7 @@ export class SqliteDeliveries implements Listing<DeliverySelection, Listed<Store
     const isRare = email !== undefined && state !== undefined && this.#isRare(state)
     const { ways, filter } = deliveryWays(selection, isRare)
     const indexed = ways.map(({ by, where }) => ({
-      from: `${deliveries} t INDEXED BY ${indexes[by]} CROSS JOIN (SELECT number AS claim_number, id AS claim_id FROM ${claims}) c ON c.claim_number = t.claim`,
+      from: `${deliveries} t INDEXED BY ${indexOf(by)} CROSS JOIN (SELECT number AS claim_number, id AS claim_id FROM ${claims}) c ON c.claim_number = t.claim`,
       time: 't.received_at',
       where,
     }))
@@ -62,7 +56,7 @@ export class SqliteDeliveries implements Listing<DeliverySelection, Listed<Store
   /** Whether few deliveries are in a state, by its index. */
   #isRare(state: DeliveryState): boolean {
     return deliveryWays({ state, limit: rare, before: undefined }).ways.every(({ by, where }) => {
-      const from = raw(`${deliveries} INDEXED BY ${indexes[by]}`)
+      const from = raw(`${deliveries} INDEXED BY ${indexOf(by)}`)
       const counting = sql`SELECT count(*) AS count FROM (SELECT 1 FROM ${from} WHERE ${where} LIMIT ${rare})`
       return Number(this.#sql(withQuestionMarks(counting)).get(...counting.values)?.count) < rare
     })
@@ -103,7 +97,7 @@ export class SqliteDue {
       ...find('d.held_until IS NULL AND d.due_at > ?').all(steady + jumpMs, limit), // so far ahead that the clock has been lost since
       ...find('d.held_until <= ?', 'd.held_until').all(now, limit),
     ]
-    return rows.map(({ id }) => text(id))
+    return idsOf(rows)
   }
 
   /** Attempts that run for one of these owners. */

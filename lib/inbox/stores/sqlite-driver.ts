@@ -15,9 +15,8 @@ export function requireDriver(): typeof Driver.DatabaseSync {
 /** Node before 22.15 reads a URI as the path of another file, and ends a path at a NUL. */
 export function requireKnownPath(Database: typeof Driver.DatabaseSync, file: string): void {
   if (file.includes('\0')) {
-    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', {
-      values: { why: 'its path holds a NUL character' },
-    })
+    const values = { why: 'its path holds a NUL character' }
+    throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { values })
   }
   if (!file.startsWith('file:') || takesUris(Database)) return
   const values = { what: 'A file: URI instead of the path of a file', needs: '22.15', has: process.version }

@@ -234,9 +234,7 @@ export class SqliteWorker {
   constructor(file: string) {
     this.#worker = new Worker(code, { eval: true, workerData: file, execArgv: [], env: {} })
     this.#worker.on('message', (isDone: boolean) => this.#pending?.resolve(isDone))
-    this.#worker.on('error', (error: Error) => {
-      this.#fail(error)
-    })
+    this.#worker.on('error', this.#fail)
     this.#worker.on('exit', () => {
       this.#fail(new Error('The thread has ended.'))
     })
@@ -269,7 +267,7 @@ export class SqliteWorker {
     }
   }
 
-  #fail(error: Error): void {
+  readonly #fail = (error: Error): void => {
     this.#failure ??= error
     this.#pending?.reject(this.#failure)
   }

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { QuarantinedCallback, QuarantineKind, Size } from '../quarantine.js'
 import {
   givingWay,
   isTooOld,
@@ -8,15 +9,12 @@ import {
   quarantineStates,
   QuarantineWatch,
   receivedAtOf,
-  type QuarantinedCallback,
-  type QuarantineKind,
-  type Size,
 } from '../quarantine.js'
 import { searchForms, searchKey, searchKeys, soughtForms } from '../search.js'
 import type { QuarantineSelection, Listed } from '../store.js'
 import { all, everything, is, isOfScope, raw, sql } from './sql.js'
 import { namesOf } from './columns.js'
-import { cellsOf, quarantineRow, text, toListedQuarantined, toOldRow, toQuarantined, toSize } from './rows.js'
+import { cellsOf, idsOf, quarantineRow, toListedQuarantined, toOldRow, toQuarantined, toSize } from './rows.js'
 import { changingQuarantineColumns, quarantineColumns } from './tables.js'
 import { SqliteCounters } from './sqlite-counters.js'
 import { inOrder, walk, type Walked, type Way } from './sqlite-newest.js'
@@ -134,8 +132,7 @@ export class SqliteQuarantine {
   }
 
   waiting(limit: number): readonly string[] {
-    const rows = this.#sql(`SELECT id FROM ${quarantine} WHERE state = 'waiting' LIMIT ?`).all(limit)
-    return rows.map(({ id }) => text(id))
+    return idsOf(this.#sql(`SELECT id FROM ${quarantine} WHERE state = 'waiting' LIMIT ?`).all(limit))
   }
 
   waitingSize(): Size {

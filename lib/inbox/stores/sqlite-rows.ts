@@ -10,6 +10,7 @@ import {
   cellsOf,
   changedDeliveries,
   deliveryRow,
+  idsOf,
   text,
   toDelivery,
   toListedRecord,
@@ -19,11 +20,12 @@ import {
 } from './rows.js'
 import { changingDeliveryColumns, claimColumns, deliveryColumns } from './tables.js'
 import { rivalsFor } from './claim-search.js'
+import { isKeptAtRest, waitsUnheld } from './delivery-ways.js'
 import type { SqliteClock } from './sqlite-clock.js'
 import { SqliteCounters } from './sqlite-counters.js'
-import { withQuestionMarks } from './sql.js'
+import { assignExcluded, withQuestionMarks } from './sql.js'
 import { SqliteDeliveries } from './sqlite-deliveries.js'
-import { assignChanged, assignExcluded, insertInto, preparing, replaceIn } from './sqlite-sql.js'
+import { assignChanged, insertInto, preparing, replaceIn } from './sqlite-sql.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
 
 const claims = 'conversion_webhook_claims'
@@ -34,12 +36,6 @@ const enough = 2
 
 /** The condition for a row with a claim. A row without one only says which claim has the order. */
 const isClaim = 'status IS NOT NULL'
-
-/** The condition of prune, spelt as its partial index spells it. */
-const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_emptied IS NULL`
-
-/** Spelt as the partial index spells it. */
-const waitsUnheld = `state = 'waiting' AND held_until IS NULL AND holds = 0`
 
 const statements = {
   // A row without a claim may exist already.
@@ -69,7 +65,7 @@ export class SqliteRows {
 
   constructor(db: DatabaseSync, clock: Pick<SqliteClock, 'lead'>) {
     this.counters = new SqliteCounters(db)
-    this.listing = new SqliteDeliveries(db, (row) => this.#deliveryOf(row))
+    this.listing = new SqliteDeliveries(db, this.#deliveryOf)
     this.#sql = preparing(db)
     this.#clock = clock
   }
@@ -125,9 +121,7 @@ export class SqliteRows {
   rivals(identity: string, people: People, agreeing = enough): readonly string[] {
     const using = (index: string): string => `INDEXED BY conversion_webhook_rivals_by_${index}`
     const query = rivalsFor(claims, identity, people, agreeing, using)
-    return this.#sql(withQuestionMarks(query))
-      .all(...query.values)
-      .map(({ id }) => text(id))
+    return idsOf(this.#sql(withQuestionMarks(query)).all(...query.values))
   }
 
   holder(order: string): Holder | undefined {
@@ -152,21 +146,12 @@ export class SqliteRows {
   #recordOf(row: Row): ClaimRecord {
     const number = Number(row.number)
     const rows = this.#sql(`SELECT * FROM ${deliveries} WHERE claim = ? ORDER BY sequence`).all(number)
-    const record = toRecord(
-      row,
-      rows.map((each) => this.#deliveryOf(each)),
-    )
+    const record = toRecord(row, rows.map(this.#deliveryOf))
     this.#numbers.set(record, number)
     return record
   }
 
-  #deliveryOf(row: Row): Delivery {
-    return shifted(toDelivery(row), -this.#clock.lead)
-  }
-
-  #toKeep(delivery: Delivery): Delivery {
-    return shifted(delivery, this.#clock.lead)
-  }
+  readonly #deliveryOf = (row: Row): Delivery => shifted(toDelivery(row), -this.#clock.lead)
 
   writeRecord(before: ClaimRecord | undefined, after: ClaimRecord): void {
     const number = this.#writeClaim(before, after)
@@ -175,12 +160,12 @@ export class SqliteRows {
     const { changed, gone } = changedDeliveries(before, after)
     for (const key of gone) this.#sql(statements.removeDelivery).run(number, key)
     for (const delivery of changed) {
-      const source = deliveryRow(number, this.#toKeep(delivery), after)
+      const source = deliveryRow(number, shifted(delivery, this.#clock.lead), after)
       const known = writtenBefore(before, delivery)
       if (known === undefined) {
         this.#sql(statements.putDelivery).run(...cellsOf(deliveryColumns, source))
       } else {
-        const old = deliveryRow(number, this.#toKeep(known), before ?? after)
+        const old = deliveryRow(number, shifted(known, this.#clock.lead), before ?? after)
         const { sql, values } = assignChanged(changingDeliveryColumns, old, source)
         if (sql !== '') {
           const update = this.#sql(`UPDATE ${deliveries} SET ${sql} WHERE claim = ? AND event_key = ?`)

@@ -13,10 +13,6 @@ const into = (table: string, columns: readonly string[]): string =>
 
 export const assign = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ')
 
-/** The assignments of an upsert. */
-export const assignExcluded = (columns: readonly string[]): string =>
-  columns.map((column) => `${column} = excluded.${column}`).join(', ')
-
 /** The assignments of the cells that changed alone: SQLite writes an index whose columns are named, though they stay the same. */
 export function assignChanged<Source>(columns: readonly Column<Source>[], before: Source, after: Source) {
   const assignments: string[] = []

@@ -106,8 +106,6 @@ interface Failure {
   readonly error: unknown
 }
 
-type Effect = Pick<Change<unknown, DatabaseSync>, 'effect' | 'effected'>
-
 /**
  * Runs a user's function after `write`, in a transaction with other changes. If the function throws, its writes and those of `write` are
  * rolled back. If it ended the transaction, the error is `isTransactionEnded`; not so if SQLite itself rolled back (disk full, `OR ROLLBACK`)
@@ -116,7 +114,7 @@ type Effect = Pick<Change<unknown, DatabaseSync>, 'effect' | 'effected'>
 function runEffect(
   db: DatabaseSync,
   witness: CommitWitness,
-  { effect, effected }: Effect,
+  { effect, effected }: AnyChange,
   write: () => void,
 ): Failure | undefined {
   const version = witness.version()

@@ -73,11 +73,7 @@ function readPrevious(value: unknown): Previous {
 /** Undefined where nothing was repeated. */
 export function encodeRepeats({ duplicate, stale }: ClaimRecord['repeats']): string | undefined {
   if (!duplicate && !stale) return undefined
-  return JSON.stringify({
-    v: 1,
-    duplicate: duplicate && writtenRepeats(duplicate),
-    stale: stale && writtenRepeats(stale),
-  })
+  return JSON.stringify({ v: 1, duplicate: maybe(duplicate, writtenRepeats), stale: maybe(stale, writtenRepeats) })
 }
 
 export const decodeRepeats = (text: string): ClaimRecord['repeats'] => decode(text, readBothRepeats)
@@ -85,7 +81,7 @@ export const decodeRepeats = (text: string): ClaimRecord['repeats'] => decode(te
 const bothNames = names('v', 'duplicate', 'stale')
 const repeatsNames = names('count', 'first', 'last')
 
-const writtenRepeats = ({ count, firstAt, lastAt }: Repeats): unknown => ({ count, first: firstAt, last: lastAt })
+const writtenRepeats = ({ count, firstAt, lastAt }: Repeats) => ({ count, first: firstAt, last: lastAt })
 
 function readBothRepeats(value: unknown): ClaimRecord['repeats'] {
   const { duplicate, stale } = fieldsOf(value, bothNames)

@@ -92,11 +92,8 @@ const readRepairKind = oneOf<Repair['kind']>({
 
 /* How a callback came */
 
-function writtenArrival({ via, carrier }: Arrival): { readonly via?: unknown; readonly carrier?: string } {
-  return {
-    ...(via && { via: writtenVia(via) }),
-    ...(carrier !== undefined && carrier.length <= maxCarrierLength && { carrier }),
-  }
+function writtenArrival({ via, carrier }: Arrival) {
+  return { via: via && writtenVia(via), carrier: (carrier?.length ?? 0) <= maxCarrierLength ? carrier : undefined }
 }
 
 function writtenVia(via: Via): unknown {

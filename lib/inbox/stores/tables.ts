@@ -1,22 +1,7 @@
-import type { ConversionErrorCode, Issue } from '../../errors.js'
-import type { QuarantinedCallback, QuarantineKind } from '../quarantine.js'
-import type { ClaimRecord, Delivery, DeliveryKey, LogEntry } from '../records.js'
-import type { Difference } from '../vocabulary.js'
-import {
-  amount,
-  claimKey,
-  columnsOf,
-  count,
-  encoded,
-  flag,
-  id,
-  orNull,
-  text,
-  time,
-  total,
-  word,
-  type Column,
-} from './columns.js'
+import type { ConflictRecord, QuarantinedCallback, QuarantineKind, RefusedRecord } from '../quarantine.js'
+import type { ClaimRecord, Delivery, DeliveryKey } from '../records.js'
+import type { Column } from './columns.js'
+import { amount, claimKey, columnsOf, count, encoded, flag, id, orNull, text, time, total, word } from './columns.js'
 import { oneOf } from './decoding.js'
 import {
   decodeCallback,
@@ -127,16 +112,8 @@ export const deliveryColumns = [
 ]
 
 /** What a repeat and a replay change of a callback in quarantine. */
-interface ChangingQuarantineRow {
-  readonly state: QuarantinedCallback['state']
-  readonly identity?: string
-  readonly lastAt: number
-  readonly count: number
-  readonly code?: ConversionErrorCode
-  readonly issues?: readonly Issue[]
-  readonly differs?: readonly Difference[]
-  readonly log: readonly LogEntry[]
-}
+type ChangingQuarantineRow = Pick<QuarantinedCallback, 'state' | 'lastAt' | 'count' | 'log'> &
+  Partial<Pick<RefusedRecord, 'identity' | 'code' | 'issues'> & Pick<ConflictRecord, 'differs'>>
 
 /** A callback in quarantine of either kind, as a row. */
 export interface QuarantineRow extends ChangingQuarantineRow {
