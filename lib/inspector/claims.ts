@@ -9,16 +9,15 @@ export function ranked(claims: readonly InboxClaim[]): readonly InboxClaim[] {
   return [...claims].sort((a, b) => Number(b.hasOrder) - Number(a.hasOrder))
 }
 
-/** Whether a row, or an entry of the history, belongs to a claim. */
-export function isOf({ id: claim }: InboxClaim, { id, event }: Pick<InboxRow | HistoryEntry, 'id' | 'event'>): boolean {
+/** A row or an entry of the history. */
+type Subject = Pick<InboxRow | HistoryEntry, 'id' | 'event'>
+
+export function isOf({ id: claim }: InboxClaim, { id, event }: Subject): boolean {
   return claim === (event === undefined ? id : id?.slice(0, id.lastIndexOf(':')))
 }
 
-/** The number of the claim to which a row or an entry of the history belongs, counted from 1; undefined if there is only one claim. */
-export function numberOf(
-  claims: readonly InboxClaim[],
-  subject: Pick<InboxRow | HistoryEntry, 'id' | 'event'>,
-): number | undefined {
+/** The number of the claim to which the subject belongs, counted from 1; undefined if there is only one claim. */
+export function numberOf(claims: readonly InboxClaim[], subject: Subject): number | undefined {
   const index = claims.length > 1 ? claims.findIndex((claim) => isOf(claim, subject)) : -1
   return index === -1 ? undefined : index + 1
 }

@@ -53,21 +53,12 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
       return
     }
     const location = path === '/' ? slashed(req.originalUrl ?? url) : undefined
-    if (location !== undefined) {
-      send(res, 302, { Location: location })
-      return
+    if (location !== undefined) send(res, 302, { Location: location })
+    else if (await admits(req, res)) {
+      if (asset === undefined) await answerApi(path.slice('/api/'.length), req, res, { inbox, overviews })
+      else if (req.method !== 'GET' && req.method !== 'HEAD') sendProblem(res, 405, { Allow: 'GET, HEAD' })
+      else await sendAsset(res, ...asset)
     }
-    if (!(await admits(req, res))) return
-    if (asset === undefined) {
-      await answerApi(path.slice('/api/'.length), req, res, { inbox, overviews })
-      return
-    }
-    if (req.method !== 'GET' && req.method !== 'HEAD') {
-      sendProblem(res, 405, { Allow: 'GET, HEAD' })
-      return
-    }
-    const [type, file] = asset
-    send(res, 200, { 'Content-Type': `${type}; charset=utf-8` }, await readFile(file()))
   }
 
   return function conversionInspectorMiddleware(req, res, next) {
@@ -75,6 +66,10 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
       sendProblem(res, 500) // without the error, which may hold recorded data
     })
   }
+}
+
+async function sendAsset(res: ServerResponse, type: string, file: () => string): Promise<void> {
+  send(res, 200, { 'Content-Type': `${type}; charset=utf-8` }, await readFile(file()))
 }
 
 /** Where to redirect a URL without a slash at its end, which the relative links of the page and the path of the cookie need. */

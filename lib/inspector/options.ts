@@ -51,9 +51,15 @@ export function resolveAuthorize<Req extends IncomingMessage>(options: Conversio
     throw invalidOption('authorize', 'be a function of the request that returns true or false')
   }
   return async (req, res) => {
-    const isAuthorized = await isTrue(() => authorize(req))
-    if (!isAuthorized) sendProblem(res, 403)
-    return isAuthorized
+    try {
+      const answer: unknown = await authorize(req)
+      if (answer === true) return true // JavaScript callers may return anything, such as an unchecked object
+    } catch (error) {
+      const { name, code } = error instanceof Error ? (error as NodeJS.ErrnoException) : { name: kindOf(error) }
+      debug.answer('inspector 403, authorize failed: %s', [name, code].filter(Boolean).join(' '))
+    }
+    sendProblem(res, 403)
+    return false
   }
 }
 
@@ -63,15 +69,4 @@ function openOnce(): Admits<IncomingMessage> {
   const message = messageOf(faults[code], { token: door.token })
   process.emitWarning(message, { type: 'ConversionWebhookWarning', code })
   return (req, res) => door.admits(req, res)
-}
-
-/** JavaScript callers may return anything, such as an unchecked object: only `true` authorizes. */
-async function isTrue(authorize: () => unknown): Promise<boolean> {
-  try {
-    return (await authorize()) === true
-  } catch (error) {
-    const { name, code } = error instanceof Error ? (error as NodeJS.ErrnoException) : { name: kindOf(error) }
-    debug.answer('inspector 403, authorize failed: %s', [name, code].filter(Boolean).join(' '))
-    return false
-  }
 }

@@ -46,6 +46,10 @@ function valueView(name: string, text: string, max: number, isUnmasked: boolean)
   return textView(text, max, isUnmasked, masks.get(name) ?? maskName)
 }
 
+function recordedView(name: string, text: string | undefined, isUnmasked: boolean): string | undefined {
+  return text === undefined ? undefined : valueView(name, text, textLength, isUnmasked)
+}
+
 /** A string that may contain an e-mail address. */
 function textView(text: string, max: number, isUnmasked: boolean, mask = maskAddresses): string {
   return isUnmasked ? shorten(text, max) : shorten(text, max, mask)
@@ -121,26 +125,21 @@ export type ClaimView = ReturnType<typeof claimView>
 
 function claimView(claim: InboxClaim, row: InboxRow, isUnmasked: boolean) {
   const { id, status, hasOrder, referrerEmail, refereeEmail, purchaseValue } = claim
-  const shown = (email: string | undefined): string | undefined =>
-    email === undefined ? undefined : valueView('referrer_email', email, textLength, isUnmasked)
   return {
     id,
     status,
     hasOrder,
     /** Whether the row belongs to this claim. */
     isOwn: id === row.agreesWith || isOf(claim, row),
-    referrer: shown(referrerEmail),
-    referee: shown(refereeEmail),
+    referrer: recordedView('referrer_email', referrerEmail, isUnmasked),
+    referee: recordedView('referee_email', refereeEmail, isUnmasked),
     purchaseValue,
   }
 }
 
-function differenceView({ parameter, recorded, received }: Difference, isUnmasked: boolean): Difference {
-  return {
-    parameter,
-    ...(recorded !== undefined && { recorded: valueView(parameter, recorded, textLength, isUnmasked) }),
-    ...(received !== undefined && { received: valueView(parameter, received, textLength, isUnmasked) }),
-  }
+function differenceView({ parameter, ...values }: Difference, isUnmasked: boolean) {
+  const tell = (text: string | undefined) => recordedView(parameter, text, isUnmasked)
+  return { parameter, recorded: tell(values.recorded), received: tell(values.received) }
 }
 
 const replayable: Readonly<Record<InboxRow['kind'], readonly InboxRow['state'][]>> = {

@@ -1,4 +1,3 @@
-import type { Difference } from 'conversion-webhook'
 import type { ClaimView, EntryView, HistoryView } from '../view.js'
 import { ask, Refusal } from './ask.js'
 import { element, figure, foreign, make, time } from './dom.js'
@@ -78,6 +77,8 @@ async function entryOf({ id, isUnmasked }: { id: string; isUnmasked: boolean }):
 function sectionsOf(entry: EntryView): (Node | undefined)[] {
   const { id, state, event, kind, scope, attempts, receivedAt, startedAt, nextAttemptAt, heldUntil } = entry
   const { code, orderNote, params, repairs, issues, differs, claims, otherClaims, history, olderHistory } = entry
+  const wrongs = list(issues.map((issue) => [foreign(issue)]))
+  const corrections = list(repairs.map(({ parameter, kind }) => [foreign(parameter), `: ${kind}`]))
   return [
     facts([
       ['State', stateBadge(state)],
@@ -92,15 +93,9 @@ function sectionsOf(entry: EntryView): (Node | undefined)[] {
       ['Order', orderNote],
       ['Id', make('code', {}, id)],
     ]),
-    ...section(
-      'What is wrong',
-      list(issues, (issue) => [foreign(issue)]),
-    ),
+    ...section('What is wrong', wrongs),
     ...section('Why it is a conflict', facts(differs.map(differenceOf))),
-    ...section(
-      'Repairs',
-      list(repairs, (repair) => [foreign(repair.parameter), `: ${repair.kind}`]),
-    ),
+    ...section('Repairs', corrections),
     make('h3', {}, 'Received'),
     params.length > 0
       ? facts(params.map(([name, value]) => [foreign(name), foreign(value)]))
@@ -129,7 +124,7 @@ function valueOf(text: string | undefined): Node {
   return text === undefined ? make('em', {}, 'nothing') : foreign(text)
 }
 
-function differenceOf({ parameter, recorded, received }: Difference): Fact {
+function differenceOf({ parameter, recorded, received }: EntryView['differs'][number]): Fact {
   return [foreign(parameter), make('span', {}, valueOf(received), '; recorded: ', valueOf(recorded))]
 }
 
@@ -163,8 +158,8 @@ function facts(pairs: readonly Fact[]): HTMLElement {
   return make('dl', { class: 'facts' }, ...known)
 }
 
-function list<T>(items: readonly T[], parts: (item: T) => (Node | string)[]): HTMLElement {
-  return make('ul', {}, ...items.map((item) => make('li', {}, ...parts(item))))
+function list(items: readonly (Node | string)[][]): HTMLElement {
+  return make('ul', {}, ...items.map((parts) => make('li', {}, ...parts)))
 }
 
 function historyItem({ at, what, event, claim, attempt, count, code, message }: HistoryView): HTMLElement {

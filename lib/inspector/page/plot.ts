@@ -27,18 +27,12 @@ export function showDays(days: readonly DayCounts[]): void {
   if (plot && hasSameDays) plot.setData(dataOf(days))
   else draw()
   describe(undefined)
-  table.replaceChildren(
-    ...days
-      .toReversed()
-      .map((counts) =>
-        make(
-          'tr',
-          {},
-          make('th', { scope: 'row' }, counts.day),
-          ...statuses.map((status) => make('td', {}, figure(counts[status]))),
-        ),
-      ),
-  )
+  table.replaceChildren(...days.toReversed().map(rowOf))
+}
+
+function rowOf(counts: DayCounts): HTMLElement {
+  const cells = statuses.map((status) => make('td', {}, figure(counts[status])))
+  return make('tr', {}, make('th', { scope: 'row' }, counts.day), ...cells)
 }
 
 /** The heights of the stacked bars, the highest first: each series is drawn over the one before. */
