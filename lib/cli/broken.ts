@@ -4,16 +4,13 @@ import { failure, painter, print, printJson, type Io } from './io.js'
 import { credentialOf } from './target.js'
 
 /** A request that the platform should never send, and the answer of this package's webhook. */
-interface BrokenRequest {
+interface BrokenRequest extends Pick<Asked, 'method' | 'headers' | 'cutAfter'> {
   /** Says in the output what is wrong with the request. */
   readonly what: string
-  readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
   /** Makes the raw query, without `?`, from the ten parameters of a valid callback. */
   readonly query?: (params: Params) => string
   /** Makes the body of a POST, which is JSON unless `headers` say otherwise. */
   readonly body?: (params: Params) => string
-  readonly cutAfter?: number
   /** The request is sent with one character of the credential changed. */
   readonly isForged?: true
   /** The statuses that are right; 0 for no answer. */
@@ -109,12 +106,8 @@ async function sendOne(
 ) {
   const target = isForged ? credentialOf(client.target)?.forged : client.target
   if (target === undefined) return undefined
-  const asked: Asked = {
-    method: method ?? (body && 'POST'),
-    headers: { ...(body && { 'Content-Type': 'application/json' }), ...headers },
-    body: body?.(params),
-    cutAfter,
-  }
+  const all = { ...(body && { 'Content-Type': 'application/json' }), ...headers }
+  const asked = { method: method ?? (body && 'POST'), headers: all, body: body?.(params), cutAfter }
   const { status, label } = await client.ask(query?.(params) ?? '', asked, target)
   const words = expected.map((each) => (each === 0 ? 'no answer' : String(each)))
   return { kind, what, answer: label, expected: words.join(' or '), isAsExpected: expected.includes(status) }

@@ -86,11 +86,7 @@ export class HttpClient {
   }
 }
 
-export async function withClient(
-  url: URL,
-  options: TargetOptions,
-  work: (client: HttpClient) => Promise<void>,
-): Promise<void> {
+export async function withClient(url: URL, options: TargetOptions, work: (client: HttpClient) => Promise<void>) {
   const client = new HttpClient(targetOf(url, options), options.timeout)
   try {
     await work(client)

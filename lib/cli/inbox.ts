@@ -141,9 +141,7 @@ function statsCommand(io: Io): Command {
     .option('--days <n>', 'also count the conversions of each of the last n days', wholeNumber(1, 366))
 }
 
-interface PruneOptions extends CommonOptions {
-  readonly olderThanDays: number
-}
+type PruneOptions = CommonOptions & { readonly olderThanDays: number }
 
 function pruneCommand(io: Io): Command {
   const about = 'Deletes the parameters of conversions that settled long ago. Repeats of them are still duplicates.'
@@ -160,9 +158,7 @@ function pruneCommand(io: Io): Command {
     .option('--yes', 'do not ask')
 }
 
-interface EraseOptions extends CommonOptions {
-  readonly email: string
-}
+type EraseOptions = CommonOptions & { readonly email: string }
 
 function eraseCommand(io: Io): Command {
   const about =

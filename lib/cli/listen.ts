@@ -57,12 +57,9 @@ export function listenCommand(io: Io): Command {
     })
 }
 
-/** Handlers that do nothing: without handlers the deliveries would stay waiting. */
-const settleAll = { onSuccess: noop, onFail: noop, onPending: noop, onGoalComplete: noop }
-
-function noop(): void {
-  // the inbox has stored the conversion already
-}
+/** Handlers that do nothing, since the inbox has stored the conversion: without handlers the deliveries would stay waiting. */
+const settle = (): undefined => undefined
+const settleAll = { onSuccess: settle, onFail: settle, onPending: settle, onGoalComplete: settle }
 
 function secretOf({ env }: Io): string | undefined {
   const listed = env.CONVERSION_WEBHOOK_SECRET?.split(',')[0]?.trim()
@@ -127,12 +124,7 @@ function hostnameOf(host: string): string {
   return (host.includes(':') ? `[${host}]` : host).toLowerCase()
 }
 
-function announce(
-  io: Io,
-  { json, file, secret }: ListenOptions,
-  callbacks: string,
-  inspector: string | undefined,
-): void {
+function announce(io: Io, { json, file, secret }: ListenOptions, callbacks: string, inspector?: string): void {
   if (json) {
     printJson(io.out, { listening: { callbacks, inspector, file } }, 0)
     return

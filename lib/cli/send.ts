@@ -60,12 +60,7 @@ export function sendCommand(io: Io): Command {
     })
 }
 
-async function sendAll(
-  io: Io,
-  client: HttpClient,
-  callbacks: Callbacks,
-  options: SendOptions & { readonly seed: number },
-): Promise<void> {
+async function sendAll(io: Io, client: HttpClient, callbacks: Callbacks, options: SendOptions & { seed: number }) {
   const { json, seed, parallel, rate, burst } = options
   const tally = new Tally()
   const progress = progressBar(io, callbacks.count)
@@ -127,11 +122,7 @@ async function forEach(
   await Promise.all(Array.from({ length: Math.min(parallel, count) }, work))
 }
 
-function report(
-  client: HttpClient,
-  params: Params,
-  { method, format }: Pick<SendOptions, 'method' | 'format'>,
-): Promise<Answer> {
+function report(client: HttpClient, params: Params, { method, format }: SendOptions): Promise<Answer> {
   const form = new URLSearchParams(params).toString()
   if (method === 'GET') return client.ask(form)
   const [type, body] =

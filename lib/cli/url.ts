@@ -24,11 +24,8 @@ export function urlCommand(io: Io): Command {
       const secret = given ?? randomBytes(24).toString('base64url')
       const url = `${base.href.replace(/\/+$/, '')}/${encodeURIComponent(secret)}`
       const environment = `CONVERSION_WEBHOOK_SECRET=${secret}`
-      if (base.protocol === 'http:' && !isLoopback(base.hostname))
-        print(
-          io.err,
-          'Warning: over http anybody between sender and app can read the secret and the customer data; use https.',
-        )
+      const danger = 'over http anybody between sender and app can read the secret and the customer data; use https.'
+      if (base.protocol === 'http:' && !isLoopback(base.hostname)) print(io.err, `Warning: ${danger}`)
       const paint = painter(io.out, io.env)
       if (json) printJson(io.out, { url, secret, environment })
       else

@@ -24,13 +24,9 @@ const sign = /[@＠﹫]|%(?:25)*40/u
  * Masks a string from outside and cuts it to `max` UTF-16 units; a cut string ends in its full length. Cutting comes first, so that the
  * work is bounded. An address that the cut would split is dropped whole, since no mask recognises half of one.
  */
-export function shorten(text: string, max: number, mask: (text: string) => string = unmasked): string {
+export function shorten(text: string, max: number, mask = (shown: string) => shown): string {
   if (text.length <= max) return mask(text)
   return `${mask(text.slice(0, endBefore(text, max)))}… (${text.length.toLocaleString('en-US')} characters)`
-}
-
-function unmasked(text: string): string {
-  return text
 }
 
 /** Where to cut a string of more than `max` UTF-16 units so that no surrogate pair and no address is split. */
