@@ -96,7 +96,10 @@ export class Host implements InboxHost {
     const isLate = (): boolean => context.signal.aborted
     let stage: keyof typeof failures = 'confirm'
     try {
-      const answer = await this.#confirm(this.#settings.confirm as AnyHandler, conversion, context)
+      const { confirm, inbox } = this.#settings
+      const said: unknown = await (confirm as AnyHandler)(conversion, context)
+      const answer = readAnswer(said, Date.now(), inbox.isDurable)
+      debug.delivery('%s %s confirm: %s', shortId(job.id), job.event, answer.say)
       // If `confirm` took too long, the attempt has failed already: it must not reserve the order, nor run a handler beside the retry's.
       if (isLate()) return late
       if (answer.say !== 'yes') return verdictOf(answer)
@@ -125,13 +128,6 @@ export class Host implements InboxHost {
     debug.delivery('%s %s %s, attempt %d', shortId(job.id), job.event, code, job.attempt)
     this.#reporter.error(stage, error, failedDelivery(job))
     return { state: 'waiting', code, error }
-  }
-
-  async #confirm(confirm: AnyHandler, conversion: Conversion<unknown>, context: ConversionContext): Promise<Confirmed> {
-    const answer = await confirm(conversion, context)
-    const confirmed = readAnswer(answer, { now: Date.now(), isDurable: this.#settings.inbox.isDurable })
-    debug.delivery('%s %s confirm: %s', shortId(context.id), context.event, confirmed.say)
-    return confirmed
   }
 
   #typed({ event, callback }: Job): Conversion<unknown> {
@@ -166,12 +162,8 @@ export class Host implements InboxHost {
   }
 
   onError(error: unknown, job?: Job): void {
-    if (job === undefined) {
-      this.#reporter.error('inbox', error)
-      return
-    }
-    debug.delivery('%s %s stuck, attempt %d', shortId(job.id), job.event, job.attempt)
-    this.#reporter.error('handler', error, failedDelivery(job))
+    if (job) debug.delivery('%s %s stuck, attempt %d', shortId(job.id), job.event, job.attempt)
+    this.#reporter.error(job ? 'handler' : 'inbox', error, job && failedDelivery(job))
   }
 }
 

@@ -24,19 +24,15 @@ const maxOrderLength = 255
 const dayMs = 86_400_000
 const maxDays = 400
 
-/** What the check of a date needs. */
-export interface Asked {
-  readonly now: number
-  /** Whether the inbox retries by itself: only then can a delivery wait for a date. */
-  readonly isDurable: boolean
-}
-
-/** Checks an answer of `confirm`. Throws a TypeError for any other value, so that a typo in an answer pays nobody. */
-export function readAnswer(answer: unknown, asked: Asked): Confirmed {
+/**
+ * Checks an answer of `confirm`. Throws a TypeError for any other value, so that a typo in an answer pays nobody, and for a Date if the inbox
+ * is not durable: only a durable one retries by itself.
+ */
+export function readAnswer(answer: unknown, now: number, isDurable: boolean): Confirmed {
   if (answer === true) return { say: 'yes' }
   if (answer === false) return { say: 'no' }
   if (answer === 'hold') return { say: 'hold' }
-  if (types.isDate(answer)) return readDate(answer.getTime(), asked)
+  if (types.isDate(answer)) return readDate(answer.getTime(), now, isDurable)
   if (typeof answer === 'object' && answer !== null && 'order' in answer) {
     return { say: 'yes', order: readOrder(answer.order) }
   }
@@ -45,7 +41,7 @@ export function readAnswer(answer: unknown, asked: Asked): Confirmed {
   )
 }
 
-function readDate(until: number, { now, isDurable }: Asked): Confirmed {
+function readDate(until: number, now: number, isDurable: boolean): Confirmed {
   if (Number.isNaN(until)) throw new TypeError('confirm answered an invalid Date.')
   if (until > now + maxDays * dayMs) {
     throw new TypeError(`confirm answered a Date more than ${String(maxDays)} days ahead.`)
