@@ -151,13 +151,8 @@ export const faults = {
   },
   ERR_CONVERSION_INBOX_CORRUPT: {
     title: 'The inbox holds something that cannot be read',
-    message: ({
-      what,
-      must = 'restore it from a backup, or remove it.',
-    }: {
-      readonly what: string
-      readonly must?: string
-    }) => `${what}: ${must}`,
+    message: ({ what, must }: { readonly what: string; readonly must?: string }) =>
+      `${what}: ${must ?? 'restore it from a backup, or remove it.'}`,
   },
   ERR_CONVERSION_NODE_UNSUPPORTED: {
     title: 'This version of Node has not what the inbox needs',

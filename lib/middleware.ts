@@ -17,7 +17,6 @@ import {
   type ConversionHandler,
   type ConversionHandlers,
 } from './handlers.js'
-import type { RequestConversion } from './express.js'
 import type { Inbox } from './inbox/inbox.js'
 import { codedError, take } from './record.js'
 import { createReporter } from './observers.js'
@@ -61,7 +60,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
   const registered = new Handlers(handlers)
 
   /** "The way of a callback" in docs/design.md, a step a line. */
-  async function receive(req: WebhookRequest, route: Route): Promise<Handled> {
+  async function receive(req: WebhookRequest, route: Route) {
     requireKnownPath(req, route)
     const nonCallback = findNonCallback(req, settings.isProduction)
     if (nonCallback) return { answer: nonCallbackAnswer(nonCallback) }
@@ -99,13 +98,10 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     receiving
       .then(
         (handled) => {
-          if ('answer' in handled) {
-            answer(handled.answer)
-            return
-          }
           const { conversion } = handled
-          Object.assign(req, { conversion })
-          if (handOn) process.nextTick(handOn)
+          if (conversion) Object.assign(req, { conversion })
+          if (!conversion) answer(handled.answer)
+          else if (handOn) process.nextTick(handOn)
           else answer(outcomeAnswers[conversion.outcome])
         },
         (cause: unknown) => {
@@ -146,6 +142,3 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
 }
 
 type Next = (error?: unknown) => void
-
-/** What a request came to when nothing was wrong with it. */
-type Handled = { readonly answer: Answer } | { readonly conversion: RequestConversion }

@@ -7,7 +7,7 @@ import { ConversionWebhookError, invalidOption } from './errors.js'
 import { knownNames, type Confirm } from './handlers.js'
 import type { Inbox } from './inbox/inbox.js'
 import { memoryInbox } from './inbox/memory-inbox.js'
-import { isFunction, kindOf } from './util/kind-of.js'
+import { isFunction, isRecord, kindOf } from './util/kind-of.js'
 import type { Reporter } from './observers.js'
 
 /** A function of the request that may declare its framework's own request type. */
@@ -183,9 +183,7 @@ function readAllowFrom(option: unknown, { reporter }: Place): ((req: WebhookRequ
   if (list.length === 0) throw invalidOption('allowFrom', 'name an address: with an empty array nobody could call')
   const matches = addressMatcher(list)
   return (req) => {
-    if (trustsEverybody(req)) {
-      reporter.warn('WRN_CONVERSION_PROXY_TRUSTED')
-    }
+    if (trustsEverybody(req)) reporter.warn('WRN_CONVERSION_PROXY_TRUSTED')
     return matches(req.ip ?? req.socket.remoteAddress)
   }
 }
@@ -200,17 +198,10 @@ function readInbox(option: unknown, { isProduction, reporter }: Place): Inbox {
   if (!isInbox(inbox)) {
     throw new ConversionWebhookError('ERR_CONVERSION_INBOX_INVALID', { values: { why: 'option', got: kindOf(inbox) } })
   }
-  if (isProduction && !inbox.isDurable) {
-    reporter.warn('WRN_CONVERSION_INBOX_VOLATILE')
-  }
+  if (isProduction && !inbox.isDurable) reporter.warn('WRN_CONVERSION_INBOX_VOLATILE')
   return inbox
 }
 
 function isInbox(value: unknown): value is Inbox {
-  const methods = ['attach', 'accept', 'quarantine', 'close'] as const
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    methods.every((name) => typeof (value as Partial<Inbox>)[name] === 'function')
-  )
+  return isRecord(value) && ['attach', 'accept', 'quarantine', 'close'].every((name) => isFunction(value[name]))
 }

@@ -73,14 +73,7 @@ async function refuse(
   const params = Object.create(null) as Record<string, string>
   for (const [name, text] of received.pairs) params[name] ??= text
   debug.parse('%s: %s', code, issues.map(({ parameter, rule }) => `${parameter ?? '-'} ${rule}`).join(', '))
-  const refused = {
-    code,
-    status: error.status ?? 422,
-    issues,
-    params,
-    scope,
-    receivedAt: new Date(receivedAt),
-  }
+  const refused = { code, status: error.status ?? 422, issues, params, scope, receivedAt: new Date(receivedAt) }
   try {
     await inbox.quarantine(record)
   } catch (cause) {

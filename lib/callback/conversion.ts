@@ -96,12 +96,8 @@ export function readCallback(
   }
 }
 
-type Interpreted =
-  | { readonly ok: true; readonly callback: Callback }
-  | { readonly ok: false; readonly issues: readonly [Issue, ...Issue[]] }
-
 /** Makes a callback of decoded pairs: sorts, repairs, trims, maps and checks. If there are issues from reading, only these are returned. */
-function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number): Interpreted {
+function interpret(received: Received, rules: ReadingRules, scope: string, receivedAt: number) {
   const collected = collect(received, rules.wireNames)
   const unreadable = refusal(received.issues, collected.issues)
   if (unreadable) return unreadable
@@ -135,7 +131,7 @@ function interpret(received: Received, rules: ReadingRules, scope: string, recei
   const refused = refusal(checkParameters(texts), rules.checkSchema?.({ ...foreign(extra), ...texts }))
   if (refused) return refused
   const callback = { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt, via, carrier }
-  return { ok: true, callback }
+  return { ok: true, callback } as const
 }
 
 /** Checks the ten parameters with the validator that is generated from `callbackSchema`. Returns one issue a parameter. @internal */

@@ -83,11 +83,7 @@ export class Reading {
     if (this.#units > maxCharacters && countCharacters(this.pairs) > maxCharacters) {
       throw new LimitReached(tooManyCharacters)
     }
-    const received = {
-      pairs: this.pairs,
-      issues: limitIssues(this.#issues),
-      repairs: distinctRepairs(this.#repairs),
-    }
+    const received = { pairs: this.pairs, issues: limitIssues(this.#issues), repairs: distinctRepairs(this.#repairs) }
     return this.#untyped === undefined ? received : { ...received, untyped: this.#untyped }
   }
 }
@@ -247,26 +243,17 @@ export function withoutCredential(received: Received, secrets: Secrets, wireName
     repairs: repairs
       .filter(({ parameter }) => parameter !== tokenName)
       .map(({ parameter, kind }) => ({ parameter: mask(parameter), kind })),
-    ...(untyped && {
-      untyped: Object.fromEntries(Object.entries(untyped).map(([name, type]) => [mask(name), type])),
-    }),
+    ...(untyped && { untyped: Object.fromEntries(Object.entries(untyped).map(([name, type]) => [mask(name), type])) }),
   }
-}
-
-/** The parameters by documented name, and all others by wire name. */
-export interface Collected {
-  readonly params: ParameterTexts
-  readonly extra: Readonly<Record<string, string>>
-  readonly issues: readonly Issue[]
 }
 
 const noExtra = Object.freeze(Object.create(null) as Record<string, string>)
 
 /**
- * Sorts pairs into the ten parameters and the others. A parameter with two different values is an issue, since one of the two is forged or
- * damaged. Of a repeated unknown name the first value stays: the shop's own URL comes first.
+ * Sorts pairs into the ten parameters by documented name, and the others by wire name. A parameter with two different values is an issue,
+ * since one of the two is forged or damaged. Of a repeated unknown name the first value stays: the shop's own URL comes first.
  */
-export function collect({ pairs, untyped }: Received, wireNames: WireNames): Collected {
+export function collect({ pairs, untyped }: Received, wireNames: WireNames) {
   const params: ParameterTexts = {}
   const issues: Issue[] = []
   let extra: Record<string, string> | undefined

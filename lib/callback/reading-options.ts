@@ -147,9 +147,8 @@ function compileSchema(schema: unknown, wireNames: WireNames) {
   if (schema.$async === true) throw invalidSchema({ got: 'one with $async' })
   const is2020 = String(schema.$schema).includes('2020-12')
   const { default: Ajv } = (is2020 ? require('ajv/dist/2020.js') : require('ajv')) as AjvModule
-  const validate = compile(() =>
-    new Ajv({ allErrors: true, strictTypes: false, strictRequired: false }).compile(schema),
-  )
+  const ajv = new Ajv({ allErrors: true, strictTypes: false, strictRequired: false })
+  const validate = compile(() => ajv.compile(schema))
   const mistake = findMistake(schema, wireNames)
   if (mistake !== undefined) throw invalidSchema(mistake)
   const named = new Set([
@@ -168,10 +167,7 @@ function compile<T>(run: () => T): T {
   }
 }
 
-function invalidSchema(
-  values: SchemaMistake | { readonly said: string } | { readonly got: string },
-  cause?: unknown,
-): ConversionWebhookError {
+function invalidSchema(values: SchemaMistake | { said: string } | { got: string }, cause?: unknown) {
   return new ConversionWebhookError('ERR_CONVERSION_SCHEMA_INVALID', { values, ...(cause !== undefined && { cause }) })
 }
 

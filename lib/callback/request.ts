@@ -122,12 +122,7 @@ async function readStream(req: IncomingMessage, timeoutMs: number): Promise<Buff
   })
 }
 
-function parseBody(
-  req: IncomingMessage,
-  bytes: Buffer,
-  wireNames: WireNames,
-  decodedAs?: string,
-): Received | undefined {
+function parseBody(req: IncomingMessage, bytes: Buffer, wireNames: WireNames, decodedAs?: string) {
   if (bytes.length === 0) return undefined
   if (bytes.length > maxBytes) throw new ConversionWebhookError('ERR_CONVERSION_BODY_OVERSIZED')
   const { form, charset } = requireType(req)

@@ -28,13 +28,11 @@ export interface Route {
   readonly isDoubtful: boolean
 }
 
-export type FindRoute = (req: WebhookRequest, self: unknown, hasNext: boolean) => Route | undefined
-
-/** Returns undefined for a request that goes to `next()` untouched: a wrong path secret looks like an unknown path. */
-export function routeFinder(secrets: Secrets | undefined): FindRoute {
+/** The function returns undefined for a request that goes to `next()` untouched: a wrong path secret looks like an unknown path. */
+export function routeFinder(secrets: Secrets | undefined) {
   // A framework leaves `req.route` on a request after `next()`. A route that was declined here must not count at a later mount.
   const declined = new WeakMap<WebhookRequest, unknown>()
-  return (req, self, hasNext) => {
+  return (req: WebhookRequest, self: unknown, hasNext: boolean): Route | undefined => {
     const isRoute = isRouteOf(req, self) && declined.get(req) !== req.route
     const route = findRoute(req, isRoute, hasNext, secrets)
     if (route === undefined) declined.set(req, req.route)
@@ -42,12 +40,7 @@ export function routeFinder(secrets: Secrets | undefined): FindRoute {
   }
 }
 
-function findRoute(
-  req: WebhookRequest,
-  isRoute: boolean,
-  hasNext: boolean,
-  secrets: Secrets | undefined,
-): Route | undefined {
+function findRoute(req: WebhookRequest, isRoute: boolean, hasNext: boolean, secrets: Secrets | undefined) {
   const url = req.url ?? '/'
   const mark = url.indexOf('?')
   const whole = mark === -1 ? url : url.slice(0, mark)

@@ -77,11 +77,7 @@ export const callbackSchema = {
       description: `must be a whole number from 0 to ${String(Number.MAX_SAFE_INTEGER)}`,
     },
     referrer_customValue: freeText('referrer_customValue', limits.customValue),
-    goal_complete: {
-      type: 'string',
-      enum: ['0', '1'],
-      description: 'must be 0 or 1',
-    },
+    goal_complete: { type: 'string', enum: ['0', '1'], description: 'must be 0 or 1' },
   },
   required: ['conversion'],
   // Without either, two conversions cannot be told apart.
@@ -91,7 +87,7 @@ export const callbackSchema = {
 /** One of the ten documented names. */
 export type ParameterName = keyof typeof callbackSchema.properties
 
-function isParameterName(name: string): name is ParameterName {
+export function isParameterName(name: string): name is ParameterName {
   return Object.hasOwn(callbackSchema.properties, name)
 }
 
@@ -100,5 +96,3 @@ export const parameterNames: readonly ParameterName[] = Object.keys(callbackSche
 
 /** The strings that the schema checks. */
 export type ParameterTexts = Partial<Record<ParameterName, string>>
-
-export { isParameterName }
