@@ -4,7 +4,6 @@ import { settleAttempt, takeOver, type Claiming, type ClaimResult, type StartedD
 import { changesOf, giveUpOn, isLate, reportLostOrder } from './running-attempt.js'
 import { attemptOf, jobOf, type OwnAttempt, type RetryPolicy } from './delivery.js'
 import type { Delivering, InboxHost, Job, Verdict } from './inbox.js'
-import type { Delivery } from './records.js'
 import { rereadQuarantined } from './operators/replay.js'
 import type { Slot, Slots } from './slots.js'
 import { isOfStoredValue, type Candidate, type Change, type Changed, type DurableStore, type Found } from './store.js'
@@ -47,14 +46,9 @@ export class Deliverer<Tx> {
   }
 
   start(): void {
-    const wake = (): void => {
-      this.wake()
-    }
-    const beat = (): void => {
-      void this.#beat()
-    }
-    this.#timers = [setInterval(wake, this.#store.pollMs).unref(), setInterval(beat, beatMs).unref()]
-    this.#store.listen(wake)
+    const beat = () => void this.#beat()
+    this.#timers = [setInterval(this.wake, this.#store.pollMs).unref(), setInterval(beat, beatMs).unref()]
+    this.#store.listen(this.wake)
     beat()
   }
 
@@ -116,12 +110,11 @@ export class Deliverer<Tx> {
     const attempt = attemptOf(claim, delivery)
     const changes = changesOf(this.#store, {
       attempt,
+      job,
+      host: this.#host,
       isOver: () => isOver,
       policy: () => this.#policy(),
       changeWithRetry: (change) => this.#changeWithRetry(change),
-      onDead: (error) => {
-        this.#host.onDead({ job, error })
-      },
     })
     this.#active.add(started)
     const delivering = this.#host.deliver({ ...job, ...changes })
@@ -133,7 +126,7 @@ export class Deliverer<Tx> {
       verdict = await delivering.verdict
       isOver = true
       if (isLate(verdict)) {
-        await giveUpOn({ job, delivering, slot }, { host: this.#host, slots: this.#slots, running: this.#running })
+        await giveUpOn({ job, delivering, slot, host: this.#host, slots: this.#slots, running: this.#running })
         if (this.#mustLookAgain) this.wake()
       }
       await delivering.finished // until then the delivery stays recorded as running, so that no other delivery of its claim runs
@@ -154,7 +147,7 @@ export class Deliverer<Tx> {
 
   /** Records the verdict on an attempt, and claims the next delivery of the claim. */
   async #settle(attempt: OwnAttempt, verdict: Verdict, job: Job, slot: Slot): Promise<StartedDelivery | undefined> {
-    const settled = await this.#changeWithRetry<ClaimResult & { isDead: boolean }>({
+    const settled = await this.#changeWithRetry({
       claim: attempt.claim,
       attemptOwner: attempt.owner,
       apply: (found) => {
@@ -168,9 +161,7 @@ export class Deliverer<Tx> {
   }
 
   #tell(lost: ClaimResult['lost']): void {
-    reportLostOrder(this.#store, lost, this.#host).catch((error: unknown) => {
-      this.failed(error)
-    })
+    reportLostOrder(this.#store, lost, this.#host).catch(this.failed)
   }
 
   /** Makes a change, and repeats it each second while the storage fails; undefined if the inbox is closed meanwhile. */
@@ -188,22 +179,14 @@ export class Deliverer<Tx> {
   }
 
   /** Looks for candidates now or, if a look is under way, after that look. */
-  wake(): void {
+  readonly wake = (): void => {
     if (!this.#isStarted || this.#isStopped || !delivers(this.#host)) return
-    if (this.#look !== undefined) {
-      this.#mustLookAgain = true
-      return
-    }
-    this.#mustLookAgain = false
+    this.#mustLookAgain = this.#look !== undefined
+    if (this.#mustLookAgain) return
     this.#look = this.#lookAround()
-      .then(
-        () => {
-          this.#isFailing = false
-        },
-        (error: unknown) => {
-          this.failed(error)
-        },
-      )
+      .then(() => {
+        this.#isFailing = false
+      }, this.failed)
       .finally(() => {
         this.#look = undefined
         if (this.#mustLookAgain && this.#slots.free > 0) this.wake()
@@ -241,7 +224,7 @@ export class Deliverer<Tx> {
   }
 
   async #takeClaim({ claim, owner, isLapsed }: Extract<Candidate, { claim: string }>): Promise<boolean> {
-    const { dead, isChanged } = await this.change<ClaimResult & { dead: readonly Delivery[]; isChanged: boolean }>({
+    const { dead, isChanged } = await this.change({
       claim,
       candidateOwner: owner,
       apply: (found, slot) => {
@@ -272,13 +255,12 @@ export class Deliverer<Tx> {
       await this.#store.beat()
       const active = new Set([...this.#active].map(({ claim }) => claim))
       for (const candidate of await this.#store.leftBehind(active)) await this.#take(candidate)
+      if (this.#isStarted) return
+      this.#isStarted = true
+      this.wake()
     } catch (error) {
       this.failed(error)
-      return
     }
-    if (this.#isStarted) return
-    this.#isStarted = true
-    this.wake()
   }
 
   #policy(): RetryPolicy {
@@ -287,7 +269,7 @@ export class Deliverer<Tx> {
   }
 
   /** Reports a storage failure once, until the storage works again. */
-  failed(error: unknown): void {
+  readonly failed = (error: unknown): void => {
     if (this.#isFailing || this.#isStopped) return
     this.#isFailing = true
     this.#host.onError(isConversionWebhookError(error) && error.cause !== undefined ? error.cause : error)

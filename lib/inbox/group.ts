@@ -17,7 +17,7 @@ const maxItems = 500
 export class Group<Item> {
   readonly #go: (items: readonly Item[]) => Promise<readonly Ended[]>
   readonly #gather: () => Promise<unknown> | undefined
-  #queue: Waiting<Item>[] = []
+  readonly #queue: Waiting<Item>[] = []
   #working: Promise<void> | undefined
 
   /**
@@ -52,8 +52,7 @@ export class Group<Item> {
         await gathering
         await new Promise(setImmediate) // callers that waited for `gathering` submit their items now
       }
-      const group = this.#queue.slice(0, maxItems)
-      this.#queue = this.#queue.slice(maxItems)
+      const group = this.#queue.splice(0, maxItems)
       try {
         const ends = await this.#go(group.map(({ item }) => item))
         for (const [index, { resolve, reject }] of group.entries()) {

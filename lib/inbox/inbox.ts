@@ -53,9 +53,7 @@ export interface InboxHost {
   readonly handlers: { has(event: ConversionEvent): boolean }
   /** Whether the webhook has a `confirm`, which is asked before the handlers of `success` and `goalComplete`. */
   readonly hasConfirm: boolean
-  /**
-   * Asks `confirm` and runs the handler under its time limit. Returns the verdict itself if neither returned a promise. Never throws.
-   */
+  /** Asks `confirm` and runs the handler under its time limit. Returns the verdict itself if neither returned a promise. Never throws. */
   deliver(attempt: Attempt): Verdict | Delivering
   /** Parses and checks a refused callback again, with the current options. Never throws. */
   reread(refused: RefusedRecord): RereadResult
@@ -123,9 +121,4 @@ export type Verdict =
   /** `confirm` answered `false`, or the claim `takenBy` has the order. */
   | { readonly state: 'refused'; readonly takenBy?: string }
   /** To be tried again: `confirm` holds it, or the attempt failed. `until`: the date that `confirm` answered, in milliseconds since 1970. */
-  | {
-      readonly state: 'waiting'
-      readonly code: PlainCode
-      readonly error?: unknown
-      readonly until?: number
-    }
+  | { readonly state: 'waiting'; readonly code: PlainCode; readonly error?: unknown; readonly until?: number }

@@ -54,11 +54,11 @@ export function decide(recorded: Recorded | undefined, callback: Callback): Deci
   const { status, params } = callback
   const saysGoal = params.goal_complete?.trim() === '1'
   const said = amountOf(callback)
-  if (recorded && contradicts(recorded, said)) return { outcome: 'conflict', next: recorded, events: [] }
-
   const standing = standingOf(recorded)
   const verdict = table[standing][status]
-  if (recorded && verdict === 'conflict') return { outcome: 'conflict', next: recorded, events: [] }
+  if (recorded && (verdict === 'conflict' || contradicts(recorded, said))) {
+    return { outcome: 'conflict', next: recorded, events: [] }
+  }
 
   // `goal_complete=1` counts in a success, and in a pending that comes before the success; never in a fail or a stale pending.
   const counts = status === 'success' || (status === 'pending' && verdict !== 'stale')

@@ -214,7 +214,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     return delivering.verdict.then((verdict) => {
       if (isLate(verdict) && work.running.get(claimed) === delivering) {
         late = verdict
-        void giveUpOn({ job, delivering, slot }, { host: this.host, slots: this.slots, running: this.running })
+        void giveUpOn({ job, delivering, slot, host: this.host, slots: this.slots, running: this.running })
       } else {
         this.#settle(claim, claimed, verdict)
       }

@@ -152,7 +152,8 @@ export function applyDecision(
     keys.push(key)
   }
   const repeats = recorded?.repeats ?? {}
-  const counted = isRepeat(outcome) ? { ...repeats, [outcome]: repeated(repeats[outcome], callback) } : repeats
+  const isRepeat = outcome === 'duplicate' || outcome === 'stale'
+  const counted = isRepeat ? { ...repeats, [outcome]: repeated(repeats[outcome], callback) } : repeats
   // The scope is part of the identity, so the callback's is the same. If the recorded one was erased, it stays erased.
   const scope = recorded?.scope ?? callback.scope
   const { status, goal, purchaseValue, isEmptied } = next
@@ -173,10 +174,6 @@ export function applyDecision(
     repeats: counted,
   }
   return { record, keys }
-}
-
-function isRepeat(outcome: Decision['outcome']): outcome is keyof ClaimRecord['repeats'] {
-  return outcome === 'duplicate' || outcome === 'stale'
 }
 
 /** A delivery with all of its fields: V8 copies objects of one shape fastest. */
@@ -256,16 +253,13 @@ function isDeliveryKey(key: string): key is DeliveryKey {
 
 /** The record without its payload: ids, a hash of the people, and what was delivered when. */
 export function emptied(record: ClaimRecord): ClaimRecord {
-  const { referrerEmail: _referrer, refereeEmail: _referee, purchaseValue: _value, ...rest } = record
-  const deliveries = record.deliveries.map(({ callback, ...delivery }) => {
-    const { status, scope, receivedAt } = callback
-    return {
-      ...delivery,
-      callback: { status, params: {}, extra: {}, repairs: [], scope, receivedAt },
-      log: delivery.log.map(withoutMessage),
-    }
-  })
-  return { ...rest, isEmptied: true, deliveries }
+  const deliveries = record.deliveries.map(({ callback: { status, scope, receivedAt }, log, ...delivery }) => ({
+    ...delivery,
+    callback: { status, params: {}, extra: {}, repairs: [], scope, receivedAt },
+    log: log.map(withoutMessage),
+  }))
+  const people = { referrerEmail: undefined, refereeEmail: undefined }
+  return { ...record, ...people, purchaseValue: undefined, isEmptied: true, deliveries }
 }
 
 /** The record without personal scopes. The identity does not change: it is a hash. */

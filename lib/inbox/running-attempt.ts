@@ -24,17 +24,17 @@ export function reserving<Tx>(store: Store<Tx>, attempt: OwnAttempt, isOver: () 
 
 interface Running<Tx> {
   readonly attempt: OwnAttempt
+  readonly job: Job
+  readonly host: InboxHost
   readonly isOver: () => boolean
   readonly policy: () => RetryPolicy
   /** Makes a change, and repeats it while the storage fails. */
   readonly changeWithRetry: (change: Change<undefined, Tx>) => Promise<unknown>
-  readonly onDead: (error: ConversionWebhookError) => void
 }
 
 /** The changes that one attempt may make in the storage while it runs. */
 export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pick<Attempt, 'reserve' | 'commit'> {
   const { attempt } = running
-  const { claim } = attempt
   const { reserve, order } = reserving(store, attempt, running.isOver)
 
   /** `context.commit`: runs a function in the transaction that marks the delivery done. */
@@ -42,7 +42,7 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
     let value: unknown
     try {
       await store.change({
-        claim,
+        claim: attempt.claim,
         order: order(), // checked again: a person may have moved it to another claim since
         apply: (found) => commitAttempt(running.isOver() ? {} : found, attempt, running.policy(), order()),
         effect: (tx: Tx) => fn(tx as never),
@@ -63,28 +63,21 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
 
 /** Makes the delivery dead even if another attempt owns it by now: any attempt would repeat what this one committed. */
 async function makeAttemptDead<Tx>(
-  { attempt: { claim, key }, ...running }: Running<Tx>,
+  { attempt: { claim, key }, job, host, policy, changeWithRetry }: Running<Tx>,
   error: ConversionWebhookError,
 ) {
-  await running.changeWithRetry({
+  await changeWithRetry({
     claim,
-    apply: ({ record }) => ({
-      ...(record && { record: makeDead(record, key, error, running.policy().now) }),
-      result: undefined,
-    }),
+    apply: ({ record }) => ({ record: record && makeDead(record, key, error, policy().now), result: undefined }),
   })
-  running.onDead(error)
+  host.onDead({ job, error })
 }
 
-/** An attempt whose time has run out, though its handler runs on. */
+/** An attempt whose time has run out, though its handler runs on, and what its process runs. */
 interface Late {
   readonly job: Job
   readonly delivering: Delivering
   readonly slot: Slot
-}
-
-/** What this process runs. */
-interface Process {
   readonly host: InboxHost
   readonly slots: Slots
   /** The attempts that `close` waits for. */
@@ -99,12 +92,11 @@ export function isLate(verdict: Verdict): boolean {
  * Waits for a late handler for another `handlerTimeoutMs`. If the handler still runs, it is stuck: its slot goes to others and `close` no
  * longer waits for it, since a handler that never ends would stop all deliveries. Resolves when the handler has ended or is stuck.
  */
-export async function giveUpOn({ job, delivering, slot }: Late, { host, slots, running }: Process): Promise<void> {
+export async function giveUpOn({ job, delivering, slot, host, slots, running }: Late): Promise<void> {
   if (await settlesWithin(host.handlerTimeoutMs, delivering.finished, { isUnref: true })) return
   slot.giveAway()
   running.delete(delivering)
-  const { event } = job
-  const values = { event, ms: host.handlerTimeoutMs }
+  const values = { event: job.event, ms: host.handlerTimeoutMs }
   host.onError(new ConversionWebhookError('ERR_CONVERSION_HANDLER_STUCK', { values }), job)
   if (!slots.isExhausted) return
   const { stuck } = slots

@@ -1,17 +1,5 @@
 import { Line } from '../util/line.js'
 
-/** The right to run one delivery. */
-export interface Slot {
-  /** Frees the slot; calling it again changes nothing. */
-  release(): void
-  /** Frees the slot for others once the handler has ended, while the verdict is being recorded. */
-  handOn(): void
-  /** Frees the slot for others while the handler still runs: the handler counts as stuck until `release`. */
-  giveAway(): void
-  /** Takes the slot again after `handOn` or `giveAway`, if there is room; true if the slot is taken now. */
-  retake(): boolean
-}
-
 type SlotState = 'taken' | 'ending' | 'stuck' | 'released'
 
 /** Stuck handlers that a process tolerates per slot: each keeps memory, sockets and locks. */
@@ -59,7 +47,7 @@ export class Slots {
   /** Takes a slot; undefined if none is free now. */
   take(): Slot | undefined {
     if (this.free === 0) return undefined
-    return new TakenSlot(this.#size, this.#count, this)
+    return new Slot(this.#size, this.#count, this)
   }
 
   /** Waits in the queue for a slot; undefined if the signal is aborted first. */
@@ -91,7 +79,8 @@ export class Slots {
   }
 }
 
-class TakenSlot implements Slot {
+/** The right to run one delivery. */
+export class Slot {
   readonly #size: number
   readonly #count: Record<SlotState, number>
   readonly #slots: Slots
@@ -110,23 +99,27 @@ class TakenSlot implements Slot {
     this.#count[next]++
   }
 
+  /** Frees the slot; calling it again changes nothing. */
   release(): void {
     if (this.#state !== 'released') this.#become('released')
     this.#slots.serve()
   }
 
+  /** Frees the slot for others once the handler has ended, while the verdict is being recorded. */
   handOn(): void {
     if (this.#state !== 'taken' || this.#count.ending === this.#size) return
     this.#become('ending')
     this.#slots.serve()
   }
 
+  /** Frees the slot for others while the handler still runs: the handler counts as stuck until `release`. */
   giveAway(): void {
     if (this.#state !== 'taken') return
     this.#become('stuck')
     this.#slots.serve()
   }
 
+  /** Takes the slot again after `handOn` or `giveAway`, if there is room; true if the slot is taken now. */
   retake(): boolean {
     // A stuck handler that ends leaves one stuck handler less. Another handler that ends may find the limit of stuck ones reached.
     const isRoom =

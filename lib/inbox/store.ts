@@ -10,35 +10,33 @@ import type { HolderLookup, Holders } from './reservation.js'
 /** What a change finds inside its transaction. */
 export interface Found {
   /** The claim that was asked for. */
-  readonly record?: ClaimRecord
+  readonly record?: ClaimRecord | undefined
   /** Claims of the callback's identity: at least those that `belongsTo` needs. */
   readonly claims: readonly ClaimRecord[]
   /** Which claims have the orders that the change names, and the orders of the claims that were found. */
   readonly holders: HolderLookup
-  readonly quarantined?: QuarantinedCallback
+  readonly quarantined?: QuarantinedCallback | undefined
 }
 
 /** What a change writes. Whatever is absent here stays as it is in the storage. */
 export interface Changed<T> {
-  readonly record?: ClaimRecord
+  readonly record?: ClaimRecord | undefined
   /** Orders that the claim `record` gets, even if another claim has them. */
   readonly reserved?: readonly string[]
-  readonly quarantined?: QuarantinedCallback
+  readonly quarantined?: QuarantinedCallback | undefined
   /** A conflict to keep in the quarantine, as `keptWith` decides. */
   readonly conflict?: ConflictRecord
   readonly counted?: Outcome
   readonly result: T
 }
 
-/** Reads and writes one claim, one quarantined callback, or both, atomically. */
+/** Reads and writes one claim, one quarantined callback, or both, atomically: those with these ids. */
 export interface Change<T, Tx = never> {
-  /** The id of a claim. */
   readonly claim?: string | undefined
   /** The identity and the people of a callback whose claim is to be found. */
   readonly callback?: { readonly identity: string; readonly people: People }
   /** The identity of another order than the claim's own. */
   readonly order?: string | undefined
-  /** The id of a quarantined callback. */
   readonly quarantined?: string
   /** Owner of the candidate being processed. If no delivery runs under this owner after the change, PostgreSQL finishes the ticket. */
   readonly candidateOwner?: string
@@ -67,7 +65,6 @@ export const maxClaims = 100
 /** Something that a look found for a process with handlers; it is still to be claimed. */
 export type Candidate =
   | {
-      /** The id of a claim. */
       readonly claim: string
       /** Owner of the attempts that are started from this candidate. */
       readonly owner: string
@@ -132,7 +129,6 @@ export function isOfStoredValue(error: unknown): error is ConversionWebhookError
 }
 
 export interface StoredDelivery {
-  /** The id of its claim. */
   readonly claim: string
   readonly identity: string
   /** The order that is reserved for the claim, if one is. */

@@ -16,14 +16,12 @@ import type { Contradiction, Difference, Outcome } from './vocabulary.js'
 
 /** A delivery that was claimed and is about to run. */
 export interface StartedDelivery {
-  /** The id of its claim. */
   readonly claim: string
   readonly delivery: Delivery
 }
 
 /** Deliveries of one claim that were refused because another claim has the order. */
 export interface Lost {
-  /** The id of the claim. */
   readonly claim: string
   readonly deliveries: readonly Delivery[]
 }

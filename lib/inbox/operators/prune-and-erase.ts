@@ -124,7 +124,7 @@ function forgetRecorded(store: Store, id: string, isPersonal: (difference: Diffe
   return store.change({
     quarantined: id,
     apply: ({ quarantined }) => ({
-      ...(quarantined?.kind === 'conflict' && { quarantined: withoutRecorded(quarantined, isPersonal) }),
+      quarantined: quarantined?.kind === 'conflict' ? withoutRecorded(quarantined, isPersonal) : undefined,
       result: undefined,
     }),
   })

@@ -149,10 +149,7 @@ export async function rereadQuarantined(
   }
   const { callback } = reread
   const identity = identityOf(callback)
-  const { claim, contradiction } = await store.change<{
-    readonly claim?: string
-    readonly contradiction?: Contradiction
-  }>({
+  const { claim, contradiction } = await store.change<{ claim?: string; contradiction?: Contradiction }>({
     quarantined: refused.id,
     callback: { identity, people: peopleOf(callback) },
     apply: ({ quarantined, claims, holders }) => {
