@@ -1,6 +1,6 @@
-import { frozen, toConversion, type Callback, type Conversion } from './callback/conversion.js'
+import { frozen, readCallback, toConversion, type Callback, type Conversion } from './callback/conversion.js'
 import { Commits } from './commits.js'
-import { readAnswer, type Confirmed } from './confirm.js'
+import { readAnswer } from './confirm.js'
 import { debug, shortId } from './debug.js'
 import { ConversionWebhookError, type ConversionErrorCode } from './errors.js'
 import type { AnyHandler, ConversionContext, Handlers } from './handlers.js'
@@ -9,7 +9,7 @@ import { isSuccess } from './inbox/ledger.js'
 import type { RefusedRecord } from './inbox/quarantine.js'
 import type { ErrorStage, FailedDelivery, Reporter } from './observers.js'
 import type { Settings } from './options.js'
-import { reread } from './record.js'
+import { codeOf } from './record.js'
 import { isThenable } from './util/kind-of.js'
 import { settlesWithin } from './util/settles-within.js'
 import type { Contradiction } from './inbox/vocabulary.js'
@@ -102,7 +102,8 @@ export class Host implements InboxHost {
       debug.delivery('%s %s confirm: %s', shortId(job.id), job.event, answer.say)
       // If `confirm` took too long, the attempt has failed already: it must not reserve the order, nor run a handler beside the retry's.
       if (isLate()) return late
-      if (answer.say !== 'yes') return verdictOf(answer)
+      if (answer.say === 'no') return { state: 'refused' }
+      if (answer.say === 'hold') return { ...held, ...(answer.until !== undefined && { until: answer.until }) }
       stage = 'inbox'
       const reserved = await job.reserve(answer.order)
       stage = 'confirm'
@@ -147,7 +148,9 @@ export class Host implements InboxHost {
   }
 
   reread({ received, scope, receivedAt }: RefusedRecord): RereadResult {
-    return reread(received, scope, receivedAt, this.#settings)
+    const { rules, parseCustomValue } = this.#settings
+    const result = readCallback(received, rules, parseCustomValue, scope, receivedAt)
+    return result.ok ? result : { ok: false, code: codeOf(result.issues), issues: result.issues }
   }
 
   onConflict({ callback, ...conflict }: Contradiction & { readonly callback: Callback }): void {
@@ -186,9 +189,5 @@ function failedDelivery({ id, event, attempt, callback }: Job): FailedDelivery {
   return { id, event, attempt, ...(orderId !== undefined && { orderId }) }
 }
 
-/** The verdict on an attempt that `confirm` did not answer with a yes. */
-function verdictOf(answer: Exclude<Confirmed, { say: 'yes' }>): Verdict {
-  if (answer.say === 'no') return { state: 'refused' }
-  const { until } = answer
-  return { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD', ...(until !== undefined && { until }) }
-}
+/** The verdict on an attempt that `confirm` answered with `'hold'` or a date. */
+const held = { state: 'waiting', code: 'ERR_CONVERSION_DELIVERY_HELD' } as const

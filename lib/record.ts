@@ -2,14 +2,9 @@ import { frozen, readCallback, type Conversion } from './callback/conversion.js'
 import { withoutCredential } from './callback/params.js'
 import { isUnreadable, type Received } from './callback/received.js'
 import { debug } from './debug.js'
-import {
-  ConversionWebhookError,
-  isConversionWebhookError,
-  storageError,
-  type ConversionErrorCode,
-  type Issue,
-} from './errors.js'
-import type { Accepted, RereadResult } from './inbox/inbox.js'
+import type { ConversionErrorCode, Issue } from './errors.js'
+import { ConversionWebhookError, isConversionWebhookError, storageError } from './errors.js'
+import type { Accepted } from './inbox/inbox.js'
 import { refusedOf } from './inbox/quarantine.js'
 import type { ErrorStage, Reporter } from './observers.js'
 import type { Settings } from './options.js'
@@ -48,13 +43,9 @@ export async function take(sent: Received, scope: string, settings: Settings, re
   return { outcome, id, error: new ConversionWebhookError('ERR_CONVERSION_CALLBACK_CONFLICT') }
 }
 
-/** Parses and checks a refused callback again, with the current options. */
-export function reread(received: Received, scope: string, receivedAt: number, settings: Settings): RereadResult {
-  const result = readCallback(received, settings.rules, settings.parseCustomValue, scope, receivedAt)
-  return result.ok ? result : { ok: false, code: codeOf(result.issues), issues: result.issues }
-}
-
-function codeOf(issues: readonly Issue[]): 'ERR_CONVERSION_CALLBACK_UNREADABLE' | 'ERR_CONVERSION_CALLBACK_REFUSED' {
+export function codeOf(
+  issues: readonly Issue[],
+): 'ERR_CONVERSION_CALLBACK_UNREADABLE' | 'ERR_CONVERSION_CALLBACK_REFUSED' {
   return isUnreadable(issues) ? 'ERR_CONVERSION_CALLBACK_UNREADABLE' : 'ERR_CONVERSION_CALLBACK_REFUSED'
 }
 
