@@ -10,13 +10,8 @@ import { routeFinder, scopeOf, scrubRequest, type Route, type WebhookRequest } f
 import { readRequest } from './callback/request.js'
 import { debug } from './debug.js'
 import { ConversionWebhookError } from './errors.js'
-import {
-  checkHandlers,
-  Handlers,
-  type ConversionByEvent,
-  type ConversionHandler,
-  type ConversionHandlers,
-} from './handlers.js'
+import type { ConversionByEvent, ConversionHandler, ConversionHandlers } from './handlers.js'
+import { checkHandlers, Handlers } from './handlers.js'
 import type { Inbox } from './inbox/inbox.js'
 import { codedError, take } from './record.js'
 import { createReporter } from './observers.js'

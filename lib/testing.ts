@@ -35,10 +35,8 @@ export function sampleParams(overrides: ParamOverrides = {}): Record<string, str
     if (near !== undefined)
       throw invalidOption('sampleParams', `name parameters as they are documented: ${near}, not ${name}`)
   }
-  const params: Record<string, string | number | undefined> = { ...documented, ...overrides }
-  return Object.fromEntries(
-    Object.entries(params).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
-  )
+  const given = Object.entries({ ...documented, ...overrides }).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]))
 }
 
 /**

@@ -88,9 +88,7 @@ export class Reading {
   }
 }
 
-/**
- * Returns what `fill` reads. Beyond the limits: a digest of `sent` or, if that is undefined, of the pairs that were read until then.
- */
+/** Returns what `fill` reads. Beyond the limits: a digest of `sent` or, if that is undefined, of the pairs that were read until then. */
 export function readWithinLimits(sent: string | Uint8Array | undefined, fill: (reading: Reading) => void): Received {
   const reading = new Reading()
   try {

@@ -5,13 +5,8 @@ import type { Secrets } from './credentials.js'
 import { readQuery, type WireNames } from './params.js'
 import type { Received } from './received.js'
 import { aScope, isScope, scopeHoldsSecret } from './route.js'
-import {
-  documentedRules,
-  readingOptionNames,
-  readingRules,
-  requireOptions,
-  type ReadingOptions,
-} from './reading-options.js'
+import type { ReadingOptions } from './reading-options.js'
+import { documentedRules, readingOptionNames, readingRules, requireOptions } from './reading-options.js'
 import { entriesOf, readValues } from './values.js'
 
 /** A callback in any form: a query string (with or without `?`), a URL with a query, or parsed values. */

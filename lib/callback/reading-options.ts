@@ -148,7 +148,12 @@ function compileSchema(schema: unknown, wireNames: WireNames) {
   const is2020 = String(schema.$schema).includes('2020-12')
   const { default: Ajv } = (is2020 ? require('ajv/dist/2020.js') : require('ajv')) as AjvModule
   const ajv = new Ajv({ allErrors: true, strictTypes: false, strictRequired: false })
-  const validate = compile(() => ajv.compile(schema))
+  let validate: ReturnType<typeof ajv.compile>
+  try {
+    validate = ajv.compile(schema)
+  } catch (error) {
+    throw invalidSchema({ said: (error as Error).message }, error)
+  }
   const mistake = findMistake(schema, wireNames)
   if (mistake !== undefined) throw invalidSchema(mistake)
   const named = new Set([
@@ -157,14 +162,6 @@ function compileSchema(schema: unknown, wireNames: WireNames) {
   ])
   return (texts: Readonly<Record<string, string>>): readonly Issue[] =>
     validate(texts) === true ? [] : (validate.errors ?? []).map((error) => issueOf(error, named))
-}
-
-function compile<T>(run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    throw invalidSchema({ said: (error as Error).message }, error)
-  }
 }
 
 function invalidSchema(values: SchemaMistake | { said: string } | { got: string }, cause?: unknown) {

@@ -46,11 +46,11 @@ export function* entriesOf(value: object): Generator<[name: string, value: unkno
   for (const name of Object.keys(value)) yield [name, (value as Readonly<Record<string, unknown>>)[name]]
 }
 
-/** The string that a value stands for, in any parameter; undefined if there is none. */
 function isTextLike(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'bigint' || Number.isSafeInteger(value)
 }
 
+/** The string that a value stands for; undefined if there is none. */
 function scalarText(value: unknown, known: ParameterName | undefined): string | undefined {
   if (typeof value === 'string') return value
   if (typeof value === 'bigint') return String(value)

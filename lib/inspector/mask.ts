@@ -47,9 +47,7 @@ export function maskAddresses(text: string): string {
   })
 }
 
-function maskPart(part: string): string {
-  return lastAt(part) === undefined ? part : maskEmail(part)
-}
+const maskPart = (part: string): string => (lastAt(part) === undefined ? part : maskEmail(part))
 
 function lastAt(text: string): { readonly start: number; readonly end: number } | undefined {
   let last: { start: number; end: number } | undefined

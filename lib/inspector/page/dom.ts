@@ -7,14 +7,11 @@ export function element<T extends HTMLElement>(id: string, type: new () => T): T
   return found
 }
 
-type Child = Node | string | undefined
-type Attributes = Readonly<Record<string, string>>
-
 /** A new element. A string becomes a text node, never HTML. */
 export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
-  attributes: Attributes = {},
-  ...children: Child[]
+  attributes: Readonly<Record<string, string>> = {},
+  ...children: (Node | string | undefined)[]
 ): HTMLElementTagNameMap[Name] {
   const made = document.createElement(name)
   for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value)
