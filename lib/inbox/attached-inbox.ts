@@ -43,8 +43,7 @@ export abstract class AttachedInbox implements Operators {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close()
-    return this.#closed
+    return (this.#closed ??= this.#close())
   }
 
   async #close(): Promise<void> {

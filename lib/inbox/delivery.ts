@@ -258,14 +258,13 @@ export function withdrawOvertaken(
   now: number,
   isQueued: (key: DeliveryKey) => boolean = () => false,
 ): ClaimRecord {
-  const overtaken = record.deliveries.filter(
-    (delivery) =>
-      delivery.state === 'waiting' && !isQueued(keyOf(delivery)) && due(record, delivery).action === 'withdraw',
-  )
-  return overtaken.reduce(
-    (changed, delivery) => withDelivery(changed, keyOf(delivery), settled(delivery, now, { state: 'withdrawn' })),
-    record,
-  )
+  let changed = record
+  for (const delivery of record.deliveries) {
+    const key = keyOf(delivery)
+    if (delivery.state !== 'waiting' || isQueued(key) || due(record, delivery).action !== 'withdraw') continue
+    changed = withDelivery(changed, key, settled(delivery, now, { state: 'withdrawn' }))
+  }
+  return changed
 }
 
 export function isSettled(record: ClaimRecord): boolean {

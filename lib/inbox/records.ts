@@ -238,17 +238,13 @@ export function withoutTakesOrder(record: ClaimRecord): ClaimRecord {
   return { ...record, deliveries }
 }
 
-const deliveryKeys: readonly string[] = ['success', 'fail', 'pending', 'goalComplete', 'reversal']
+const deliveryKeys: readonly DeliveryKey[] = ['success', 'fail', 'pending', 'goalComplete', 'reversal']
 
 /** Splits a delivery's id into claim and key. Gives no key for an id that is not a delivery's. */
 export function splitDeliveryId(id: string): readonly [claim: string, key?: DeliveryKey] {
   const colon = id.lastIndexOf(':')
-  const key = id.slice(colon + 1)
-  return colon !== -1 && isDeliveryKey(key) ? [id.slice(0, colon), key] : [id]
-}
-
-function isDeliveryKey(key: string): key is DeliveryKey {
-  return deliveryKeys.includes(key)
+  const key = deliveryKeys.find((each) => each === id.slice(colon + 1))
+  return colon !== -1 && key !== undefined ? [id.slice(0, colon), key] : [id]
 }
 
 /** The record without its payload: ids, a hash of the people, and what was delivered when. */

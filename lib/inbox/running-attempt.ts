@@ -99,8 +99,7 @@ export async function giveUpOn({ job, delivering, slot, host, slots, running }: 
   const values = { event: job.event, ms: host.handlerTimeoutMs }
   host.onError(new ConversionWebhookError('ERR_CONVERSION_HANDLER_STUCK', { values }), job)
   if (!slots.isExhausted) return
-  const { stuck } = slots
-  host.onError(new ConversionWebhookError('ERR_CONVERSION_DELIVERY_STOPPED', { values: { stuck } }))
+  host.onError(new ConversionWebhookError('ERR_CONVERSION_DELIVERY_STOPPED', { values: { stuck: slots.stuck } }))
 }
 
 /** Calls `onConflict` for each delivery that was refused because another claim has the order, with the differences between the claims. */

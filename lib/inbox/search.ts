@@ -7,8 +7,7 @@ import { emailKey, orderKey } from './claims.js'
 export const emailNames: readonly string[] = ['referrer_email', 'referee_email']
 /** Parameters that callbacks are never found by, since most callbacks have the same few values. */
 const closedNames: readonly string[] = ['conversion', 'purchaseValue', 'referrer_converts', 'goal_complete']
-const otherNames: readonly string[] = ['referrer_name', 'referee_name', 'orderID', 'referrer_customValue']
-const documentedNames: readonly string[] = [...emailNames, ...otherNames, ...closedNames]
+const openNames: readonly string[] = [...emailNames, 'referrer_name', 'referee_name', 'orderID', 'referrer_customValue']
 
 /** In characters. A longer string is no order id, or no e-mail address. */
 const maxOrderLength = 255
@@ -37,7 +36,7 @@ export function searchForms(quarantined: QuarantinedCallback): ReadonlySet<strin
 /** Documented parameters first, then other values, then names: an unencoded `&` in a value makes a name of the rest of the value. */
 function* candidatesIn(pairs: readonly Pair[]): Generator<Pair> {
   const wanted = pairs.filter(([name]) => !closedNames.includes(name))
-  const isDocumented = ([name]: Pair): boolean => documentedNames.includes(name)
+  const isDocumented = ([name]: Pair): boolean => openNames.includes(name)
   yield* wanted.filter(isDocumented)
   const others = wanted.filter((pair) => !isDocumented(pair))
   yield* others

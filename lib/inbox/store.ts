@@ -93,19 +93,15 @@ export interface Portion<Found, After> {
   readonly last?: After | undefined
 }
 
-export interface Selection {
+export interface Selection<State = unknown> extends Sought {
+  readonly state?: State | undefined
   readonly scope?: string | undefined
   readonly before?: Position | undefined
   readonly limit: number
 }
 
-export interface QuarantineSelection extends Selection, Sought {
-  readonly state?: QuarantinedCallback['state'] | undefined
-}
-
-export interface DeliverySelection extends Selection, Sought {
-  readonly state?: DeliveryState | undefined
-}
+export type QuarantineSelection = Selection<QuarantinedCallback['state']>
+export type DeliverySelection = Selection<DeliveryState>
 
 /** Stands for a claim, a delivery or a quarantined callback of which a stored value is damaged or of a later version. */
 export interface Unread {
@@ -137,7 +133,8 @@ export interface StoredDelivery {
   readonly delivery: Delivery
 }
 
-type AnyRow = Listed<StoredDelivery | QuarantinedCallback>
+/** What a listing finds. */
+export type AnyRow = Listed<StoredDelivery | QuarantinedCallback>
 
 function positionOf(row: AnyRow): Position {
   if ('unread' in row) return row

@@ -10,7 +10,7 @@ import { deliveryId, findDelivery, lacksPayload, keyOf, ordersOf, splitDeliveryI
 import type { ClaimRecord } from '../records.js'
 import { replayer, unknownRecord } from './replay.js'
 import { statistician } from './stats.js'
-import { maxClaims, pageOf, type Listed, type Store, type StoredDelivery, type UnreadRow } from '../store.js'
+import { maxClaims, pageOf, type AnyRow, type Store, type StoredDelivery, type UnreadRow } from '../store.js'
 import type { InboxClaim, InboxEntry, InboxQuery, InboxRow, InboxState, Operators } from '../operators.js'
 import { emailKey, orderKey } from '../claims.js'
 import { hasOrders, otherHolders, type Holders } from '../reservation.js'
@@ -20,9 +20,6 @@ const states: readonly InboxState[] = [...quarantineStates, 'running', 'dead', '
 function isOneOf<State extends InboxState>(known: readonly State[], state: unknown): state is State {
   return known.some((each) => each === state)
 }
-
-/** What a listing finds. */
-type Found = Listed<StoredDelivery | QuarantinedCallback>
 
 /** The latest time of a `Date`. */
 const maxTime = 8.64e15
@@ -101,7 +98,7 @@ export function createOperators(
     return delivery && { claim, identity: record.identity, order: record.order, scope: record.scope, delivery }
   }
 
-  async function rowsOf(found: readonly Found[]): Promise<readonly InboxRow[]> {
+  async function rowsOf(found: readonly AnyRow[]): Promise<readonly InboxRow[]> {
     const rows: InboxRow[] = []
     const pace = new ShortTurns()
     for (let from = 0; from < found.length; from += rowsAtATime) {
