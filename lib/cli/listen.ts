@@ -74,7 +74,8 @@ function routes(webhook: ConversionWebhook<string, SqliteCommit>, door: Door | u
     const notFound = (): void => {
       res.writeHead(404, { 'Content-Type': 'text/plain' }).end('Not found\n')
     }
-    if (!isMounted(url)) {
+    const isMounted = url.startsWith(mount) && ['/', '?', undefined].includes(url[mount.length])
+    if (!isMounted) {
       if (!door || !inspector) notFound()
       else if (door.admits(req, res)) inspector(req, res, notFound)
       return
@@ -83,10 +84,6 @@ function routes(webhook: ConversionWebhook<string, SqliteCommit>, door: Door | u
     req.url = url.slice(mount.length) || '/'
     webhook(req, res, notFound)
   }
-}
-
-function isMounted(url: string): boolean {
-  return url.startsWith(mount) && ['/', '?', undefined].includes(url[mount.length])
 }
 
 async function start(server: Server, { port, host }: ListenOptions): Promise<number> {

@@ -99,10 +99,8 @@ async function readAsk(req: IncomingMessage & { body?: unknown }): Promise<Asked
     }
   }
   if (!isRecord(value)) return 400
-  const isRight = Object.entries(value).every(
-    ([name, part]) => typeof part === (name === 'unmask' ? 'boolean' : 'string'),
-  )
-  return isRight ? value : 400
+  const typeOf = (name: string) => (name === 'unmask' ? 'boolean' : 'string')
+  return Object.entries(value).every(([name, part]) => typeof part === typeOf(name)) ? value : 400
 }
 
 async function readText(req: IncomingMessage): Promise<string | undefined> {

@@ -76,15 +76,13 @@ function draw(): void {
         ...(bars && { paths: bars }),
       })),
     ],
-    hooks: {
-      setCursor: [
-        ({ cursor }) => {
-          describe(typeof cursor.idx === 'number' ? shown.days[cursor.idx] : undefined)
-        },
-      ],
-    },
+    hooks: { setCursor: [describePointed] },
   }
   plot = new uPlot(options, dataOf(shown.days), container)
+}
+
+function describePointed({ cursor: { idx } }: uPlot): void {
+  describe(typeof idx === 'number' ? shown.days[idx] : undefined)
 }
 
 /** Writes the sums of the day under the pointer below the plot, or the sums of all days. */
