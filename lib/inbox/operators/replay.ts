@@ -38,8 +38,8 @@ export function replayer(store: Store, wake: (identity?: string) => void) {
   }
 }
 
-async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Promise<string> {
-  await store.change({
+function replayDelivery(store: Store, claim: string, key: DeliveryKey): Promise<string> {
+  return store.change({
     claim,
     apply: ({ record, holders }) => {
       const delivery = record && findDelivery(record, key)
@@ -48,10 +48,9 @@ async function replayDelivery(store: Store, claim: string, key: DeliveryKey): Pr
       if (lacksPayload(delivery.callback)) throw impossible({ why: 'emptied' })
       const next = replayed(record, delivery, holders, Date.now())
       if (next.takesOrder === true) requireNoneRunning(otherHolders(ordersOf(record), record.id, holders))
-      return { record: withDelivery(record, key, next), result: undefined }
+      return { record: withDelivery(record, key, next), result: claim }
     },
   })
-  return claim
 }
 
 /** Throws while a delivery runs of the claim that has the order: its handler may be paying. */
@@ -71,14 +70,13 @@ async function replayQuarantined(store: Store, id: string): Promise<string | und
   if (state === 'refused' && !mayWait(await store.waitingInQuarantine(), store.quarantineBudget)) {
     throw impossible({ why: 'tooMany' })
   }
-  await store.change({
+  return store.change({
     quarantined: id,
     apply: ({ quarantined: found }) => {
       if (found?.kind !== 'refused') throw unknownRecord() // dropped meanwhile
       return { quarantined: { ...found, ...replayedAgain(found), state: 'waiting' }, result: undefined }
     },
   })
-  return undefined
 }
 
 /** Records a conflict for the claim that it agrees with, even if another claim has the order by now: the person was shown this claim. */
