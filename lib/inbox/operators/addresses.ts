@@ -23,12 +23,19 @@ export function addressFinder(addresses: readonly string[]): (texts: Texts) => b
   const keys = [...new Set(addresses.map(keyOf))]
   const needles = [...new Set(addresses.map((address) => folded(address.trim())))]
   const isInside = (text: string): boolean => {
-    const haystacks = [...readings(text)].filter((reading) => /[@＠﹫]/u.test(reading)).map(folded)
-    return haystacks.some((haystack) => needles.some((needle) => haystack.includes(needle)))
+    for (const reading of readings(text)) {
+      if (!/[@＠﹫]/u.test(reading)) continue
+      const haystack = folded(reading)
+      if (needles.some((needle) => haystack.includes(needle))) return true
+    }
+    return false
   }
   const isApart = (text: string): boolean => {
-    const haystacks = [...readings(text)].map(keyOf)
-    return haystacks.some((haystack) => keys.some((key) => standsApart(key, haystack)))
+    for (const reading of readings(text)) {
+      const haystack = keyOf(reading)
+      if (keys.some((key) => standsApart(key, haystack))) return true
+    }
+    return false
   }
   // The value of a refused e-mail parameter may be any string, with an address anywhere in it.
   const isIn = (email: string) => (oneAddress.test(email) ? isApart(email) : isInside(email))
