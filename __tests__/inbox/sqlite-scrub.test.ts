@@ -73,9 +73,7 @@ describeSqlite('erase', () => {
     await report('A', { referrer_email: ann })
     await settled(inbox)
     const before = rewrites()
-    const rewriting = jest
-      .spyOn(SqliteLog.prototype, 'rewriteFile')
-      .mockRejectedValueOnce(new Error('the disk is full'))
+    const rewriting = jest.spyOn(SqliteLog.prototype, 'cut').mockRejectedValueOnce(new Error('the disk is full'))
     await expect(inbox.erase({ email: ann })).rejects.toMatchObject({ code: 'ERR_CONVERSION_ERASE_INCOMPLETE' })
     rewriting.mockRestore()
     expect(rewrites()).toBe(before)

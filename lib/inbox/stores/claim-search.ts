@@ -69,9 +69,6 @@ function sameOrNone(index: 'referrer' | 'referee', address: string): readonly (I
 }
 
 function inList(column: string, values: readonly string[]): Sql {
-  const list = joined(
-    values.map((value) => sql`${value}`),
-    ', ',
-  )
-  return sql`${raw(column)} IN (${list})`
+  const list = values.map((value) => sql`${value}`)
+  return sql`${raw(column)} IN (${joined(list, ', ')})`
 }

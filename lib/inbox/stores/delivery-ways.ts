@@ -26,17 +26,11 @@ export const isKeptAtRest = `state IN ('done', 'withdrawn', 'refused') AND is_em
 export function deliveryWays(
   { state, scope, orderId, email }: DeliverySelection,
   isRare = false,
-): {
-  readonly ways: readonly DeliveryWay[]
-  readonly filter: Sql | undefined
-} {
+): { readonly ways: readonly DeliveryWay[]; readonly filter: Sql | undefined } {
   const rest = [isOfScope('scope', scope), is('state', state)]
   if (orderId !== undefined) {
     const isOfEmail = email === undefined ? undefined : eitherIs(email)
-    return {
-      ways: [{ by: 'order', where: sql`order_id = ${orderId}` }],
-      filter: all([isOfEmail, ...rest]),
-    }
+    return { ways: [{ by: 'order', where: sql`order_id = ${orderId}` }], filter: all([isOfEmail, ...rest]) }
   }
   if (email !== undefined && !isRare) {
     const by = (column: 'referrer' | 'referee'): DeliveryWay => ({

@@ -24,10 +24,8 @@ export class Rivals {
   /** Adds a rival, or moves it to where it is found now. */
   put(claim: ClaimRecord): void {
     this.delete(claim.id)
-    this.#nodes.set(
-      claim.id,
-      placesOf(claim).map((place) => this.#link(claim.id, place)),
-    )
+    const nodes = placesOf(claim).map((place) => this.#link(claim.id, place))
+    this.#nodes.set(claim.id, nodes)
   }
 
   delete(id: string): void {

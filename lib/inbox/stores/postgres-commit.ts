@@ -146,9 +146,8 @@ const answerWithinMs = 5_000
 const ofTransaction = 'FROM pg_stat_activity WHERE backend_xid = $1::text::xid8::xid'
 
 /**
- * Watches a transaction whose statements have no time limit. If a statement waits for the server while the server waits for a statement, the
- * network has lost a message: `onLost` is called, and stops the timer. The server's session is ended too, since it would keep its locks for
- * hours.
+ * Watches a transaction whose statements have no time limit. If a statement and the server wait for each other, the network has lost a
+ * message: `onLost` is called, and stops the timer. The server's session is ended too, since it would keep its locks for hours.
  */
 function watch(
   connections: Connections,

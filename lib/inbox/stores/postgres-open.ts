@@ -86,10 +86,8 @@ export async function openPostgres(
   /** Closes everything that was opened for the store. */
   async function close(): Promise<void> {
     listener.close()
-    await settlesWithin(
-      endWithinMs,
-      jobs.stop().catch(() => undefined),
-    )
+    const stopped = jobs.stop().catch(() => undefined)
+    await settlesWithin(endWithinMs, stopped)
     await settlesWithin(endWithinMs, Promise.all(own.map((pool) => pool.end())))
     connections.close()
     commits.close()

@@ -17,6 +17,7 @@ import {
   toListedDelivery,
   toListedRecord,
   toRecord,
+  toSettled,
   toTime,
   writtenBefore,
   type Row,
@@ -90,10 +91,8 @@ export class PostgresRows {
     )
     const ids = rows.map(({ claim }) => text(claim))
     const last = rows.at(-1)
-    return {
-      found: (await this.#readers(client, ids)).map((reader) => toListedRecord(...reader)),
-      ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
-    }
+    const found = (await this.#readers(client, ids)).map((reader) => toListedRecord(...reader))
+    return { found, last: last && toSettled(last) }
   }
 
   /** The oldest claims of an identity, the first one first. */

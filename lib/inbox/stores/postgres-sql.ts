@@ -58,11 +58,9 @@ export function newestOf({ table, key, id, ways, filter, before, limit }: Newest
   if (values.some((value) => typeof value === 'string' && value.includes('\0'))) return undefined
   const order = raw(`ORDER BY received_at DESC, position DESC LIMIT ${String(limit)}`)
   const select = raw(`SELECT ${key}, received_at, ${id} AS position FROM ${table}`)
-  const selects = joined(
-    parts.map((part) => sql`(${select} WHERE ${part} ${order})`),
-    ' UNION ',
-  )
-  return parts.length === 1 ? selects : sql`${selects} ${order}`
+  const selects = parts.map((part) => sql`(${select} WHERE ${part} ${order})`)
+  const union = joined(selects, ' UNION ')
+  return selects.length === 1 ? union : sql`${union} ${order}`
 }
 
 /** A query for the keys of the newest deliveries. */

@@ -1,7 +1,7 @@
 import { orderIdOf } from '../claims.js'
 import { receivedAtOf, scopeOf, type OldRow, type QuarantinedCallback, type Size } from '../quarantine.js'
 import { keyOf, lacksPayload, type ClaimRecord, type Delivery, type DeliveryKey } from '../records.js'
-import type { Listed, StoredCount, StoredDelivery, Unread, UnreadRow } from '../store.js'
+import type { Listed, Settled, StoredCount, StoredDelivery, Unread, UnreadRow } from '../store.js'
 import { isOfStoredValue } from '../store.js'
 import type { Cell, Column } from './columns.js'
 import { Unreadable, unreadableIn } from './decoding.js'
@@ -146,6 +146,10 @@ function decodedBody<Body>({ body }: QuarantineRow, decode: (text: string) => Bo
 /** How many rows, and their bytes. */
 export function toSize(row: Row | undefined): Size {
   return { rows: Number(row?.rows ?? 0), bytes: Number(row?.bytes ?? 0) }
+}
+
+export function toSettled(row: Row): Settled {
+  return { at: Number(row.settled_at), number: Number(row.number) }
 }
 
 export function toOldRow(row: Row): OldRow {

@@ -59,10 +59,8 @@ export const everything: Sql = raw('TRUE')
 export function all(conditions: readonly (Sql | undefined)[]): Sql | undefined {
   const present = conditions.filter((condition) => condition !== undefined)
   if (present.length === 0) return undefined
-  return joined(
-    present.map((condition) => sql`(${condition})`),
-    ' AND ',
-  )
+  const bracketed = present.map((condition) => sql`(${condition})`)
+  return joined(bracketed, ' AND ')
 }
 
 /** The condition for a scope. Indexes hold only the beginning of a scope: PostgreSQL refuses an index entry of over 2,704 bytes. */

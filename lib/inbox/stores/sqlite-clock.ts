@@ -56,11 +56,8 @@ export class SqliteClock {
   beat(): void {
     const steady = Math.max(this.#steady(), this.#last()?.steady ?? -Infinity)
     this.#start = steady - this.#clocks.elapsed()
-    this.#sql(replaceIn('conversion_webhook_clock', ['number', 'steady', 'wall'])).run(
-      1,
-      Math.round(steady),
-      this.#clocks.wall(),
-    )
+    const put = this.#sql(replaceIn('conversion_webhook_clock', ['number', 'steady', 'wall']))
+    put.run(1, Math.round(steady), this.#clocks.wall())
     this.look()
   }
 

@@ -60,20 +60,14 @@ export class SqliteLog {
     }
   }
 
-  /** Truncates the log. Resolves with false if other connections prevented that for `withinMs`. */
-  cut(forMs: number): Promise<boolean> {
-    return this.#cutAfter(() => Promise.resolve(), forMs)
-  }
-
-  /** Writes the whole file anew, then truncates the log. */
-  rewriteFile(forMs: number): Promise<boolean> {
-    return this.#cutAfter((worker) => worker.rewrite(), forMs)
-  }
-
-  async #cutAfter(work: (worker: SqliteWorker) => Promise<unknown>, forMs: number): Promise<boolean> {
+  /**
+   * Truncates the log, with `isRewriting` after a thread has written the whole file anew. Resolves with false if other connections prevented
+   * that for `forMs`.
+   */
+  async cut(forMs: number, isRewriting = false): Promise<boolean> {
     const worker = new SqliteWorker(this.#file)
     try {
-      await work(worker)
+      if (isRewriting) await worker.rewrite()
       return await this.#end(worker, () => true, forMs)
     } finally {
       await worker.end()

@@ -88,10 +88,8 @@ export class SqliteQuarantine {
 
   /** See `Store.allQuarantined`. */
   all(after = Number.MAX_SAFE_INTEGER, limit: number) {
-    const rows = this.#sql(`SELECT * FROM ${quarantine} WHERE number < ? ORDER BY number DESC LIMIT ?`).all(
-      after,
-      limit,
-    )
+    const query = `SELECT * FROM ${quarantine} WHERE number < ? ORDER BY number DESC LIMIT ?`
+    const rows = this.#sql(query).all(after, limit)
     const last = rows.at(-1)
     return { found: rows.map(toListedQuarantined), ...(last && { last: Number(last.number) }) }
   }
@@ -136,8 +134,7 @@ export class SqliteQuarantine {
   }
 
   waitingSize(): Size {
-    return toSize(
-      this.#sql(`SELECT count(*) AS rows, sum(bytes) AS bytes FROM ${quarantine} WHERE state = 'waiting'`).get(),
-    )
+    const query = `SELECT count(*) AS rows, sum(bytes) AS bytes FROM ${quarantine} WHERE state = 'waiting'`
+    return toSize(this.#sql(query).get())
   }
 }

@@ -15,6 +15,7 @@ import {
   toDelivery,
   toListedRecord,
   toRecord,
+  toSettled,
   writtenBefore,
   type Row,
 } from './rows.js'
@@ -78,9 +79,8 @@ export class SqliteRows {
   records(after = '', limit: number) {
     // In the order of the file: in the order of ids each would be on a page of its own. The newest come first, so that the listing ends.
     const start = `coalesce((SELECT number FROM ${claims} WHERE id = ?), 9e15)`
-    const rows = this.#sql(
-      `SELECT * FROM ${claims} WHERE number < ${start} AND ${isClaim} ORDER BY number DESC LIMIT ?`,
-    ).all(after, limit)
+    const query = `SELECT * FROM ${claims} WHERE number < ${start} AND ${isClaim} ORDER BY number DESC LIMIT ?`
+    const rows = this.#sql(query).all(after, limit)
     const found = inOneTurn(rows, (row) => this.#listed(row))
     return { found, last: found.at(-1)?.id }
   }
@@ -94,17 +94,13 @@ export class SqliteRows {
     ).all(before, at, number, limit)
     const seen = new Set<unknown>()
     const found = inOneTurn(rows, ({ claim }) => {
-      const head = seen.has(claim)
-        ? undefined
-        : this.#sql(`SELECT * FROM ${claims} WHERE number = ?`).get(Number(claim))
+      if (seen.has(claim)) return undefined
       seen.add(claim)
+      const head = this.#sql(`SELECT * FROM ${claims} WHERE number = ?`).get(Number(claim))
       return head && this.#listed(head)
     })
     const last = rows[found.length - 1]
-    return {
-      found: found.filter((record) => record !== undefined),
-      ...(last && { last: { at: Number(last.settled_at), number: Number(last.number) } }),
-    }
+    return { found: found.filter((record) => record !== undefined), last: last && toSettled(last) }
   }
 
   /** The oldest claims of an identity, the first one first. */
@@ -164,14 +160,13 @@ export class SqliteRows {
       const known = writtenBefore(before, delivery)
       if (known === undefined) {
         this.#sql(statements.putDelivery).run(...cellsOf(deliveryColumns, source))
-      } else {
-        const old = deliveryRow(number, shifted(known, this.#clock.lead), before ?? after)
-        const { sql, values } = assignChanged(changingDeliveryColumns, old, source)
-        if (sql !== '') {
-          const update = this.#sql(`UPDATE ${deliveries} SET ${sql} WHERE claim = ? AND event_key = ?`)
-          update.run(...values, number, keyOf(delivery))
-        }
+        continue
       }
+      const old = deliveryRow(number, shifted(known, this.#clock.lead), before ?? after)
+      const { sql, values } = assignChanged(changingDeliveryColumns, old, source)
+      if (sql === '') continue
+      const update = this.#sql(`UPDATE ${deliveries} SET ${sql} WHERE claim = ? AND event_key = ?`)
+      update.run(...values, number, keyOf(delivery))
     }
   }
 

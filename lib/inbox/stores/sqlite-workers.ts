@@ -21,9 +21,8 @@ export class SqliteWorkers {
   }
 
   beat(owner: string): void {
-    this.#sql(`INSERT INTO ${workers} (id, beat) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET beat = beat + 1`).run(
-      owner,
-    )
+    const beat = `INSERT INTO ${workers} (id, beat) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET beat = beat + 1`
+    this.#sql(beat).run(owner)
   }
 
   /** Records an owner as a worker, if it is none: other processes remove a worker that was paused for long. */
@@ -95,7 +94,7 @@ async function rewrite({ log, workers, counters }: Parts, read: RunQuery, remova
   })
   let isCut = false
   try {
-    isCut = await log.rewriteFile(cutForMs)
+    isCut = await log.cut(cutForMs, true)
   } finally {
     await read(() => {
       workers.forgetWorker(announcement)

@@ -69,9 +69,7 @@ function readCallback(value: unknown): Callback {
 
 export const readStatus = oneOf<ConversionStatus>({ success: true, fail: true, pending: true })
 
-type WrittenRepair = readonly [kind: string, parameter: string]
-
-function writtenRepairs(repairs: readonly Repair[]): readonly WrittenRepair[] | undefined {
+function writtenRepairs(repairs: readonly Repair[]) {
   return repairs.length === 0 ? undefined : repairs.map(({ kind, parameter }) => [kind, parameter])
 }
 
