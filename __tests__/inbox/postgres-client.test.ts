@@ -1,5 +1,6 @@
 import { commitTransaction } from '../../lib/inbox/stores/postgres-commit.js'
 import type { PostgresConnection, PostgresPool } from '../../lib/inbox/stores/postgres-client.js'
+import { commitClient, type PostgresClient } from '../../lib/inbox/stores/postgres-commit-client.js'
 import { begin, Connections } from '../../lib/inbox/stores/postgres-connections.js'
 import { deferred } from '../support/recorder.js'
 
@@ -102,4 +103,34 @@ test('the rollback of a library is one message: no statement of its own waits be
     () => Promise.resolve(),
     new AbortController().signal,
   )
+})
+
+describe('in an aborted transaction, statements of a library that were sent without waiting', () => {
+  const fails = /^(?:SAVEPOINT|RELEASE)/
+  const aborted: PostgresConnection = {
+    query: (text) => (fails.test(text) ? Promise.reject(new Error('aborted')) : Promise.resolve({ rows: [] })),
+    release: () => undefined,
+    on: () => undefined,
+    off: () => undefined,
+  }
+  const query = (client: PostgresClient, text: string) =>
+    (client as { query(sql: string): Promise<unknown> }).query(text)
+
+  test.each(['ROLLBACK', 'COMMIT'])('BEGIN and %s leave no transaction open', async (end) => {
+    const { client, close } = commitClient(aborted)
+    await Promise.allSettled([query(client, 'BEGIN'), query(client, end)])
+    expect(close(false)).toBeUndefined()
+  })
+
+  test('BEGIN and ROLLBACK hide no transaction that is begun later', async () => {
+    let isAborted = true
+    const { client, close } = commitClient({
+      ...aborted,
+      query: (text) => (isAborted ? aborted.query(text) : Promise.resolve({ rows: [] })),
+    })
+    await Promise.allSettled([query(client, 'BEGIN'), query(client, 'ROLLBACK')])
+    isAborted = false
+    await query(client, 'BEGIN')
+    expect(close(false)).toBe('open')
+  })
 })

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { settle } from '../../lib/inbox/delivery.js'
 import { Line } from '../../lib/util/line.js'
+import { viaOf } from '../../lib/callback/caller.js'
 import { conversionWebhook } from '../../lib/index.js'
 import { weighsAs, weightOf } from '../../lib/inbox/stores/memory-claims.js'
 import { callbackOf, recordOf } from '../support/ledger.js'
@@ -88,7 +89,7 @@ test('a message that was cut out of a long text does not keep that text in memor
   expect(kept.map(({ deliveries }) => deliveries[0]?.log[0]?.message?.length)).toEqual(kept.map(() => 219))
 })
 
-test('a callback keeps nothing of the URL, body or object that it came with', async () => {
+test('a callback keeps nothing of the URL, object and headers that it came with', async () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const webhook = conversionWebhook({}, { secret: false })
@@ -103,8 +104,18 @@ test('a callback keeps nothing of the URL, body or object that it came with', as
   const before = process.memoryUsage().heapUsed
   for (let order = 1_000; order < 1_100; order++) await webhook.accept(query(order))
   for (let order = 2_000; order < 2_100; order++) await webhook.accept(params(order))
+  const vias = Array.from({ length: 100 }, (_each, at) => {
+    const header = `${String(at)} ${unread}` as const
+    return viaOf(
+      { method: 'GET', headers: { 'user-agent': header, 'content-type': header } },
+      'header',
+      true,
+      undefined,
+    )
+  })
   collect()
-  expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000) // 12 MB of URLs and strings
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000) // of 18 MB
   const rows = await webhook.inbox.list({ limit: 1_000 })
   expect(new Set(rows.map(({ conversion }) => conversion?.orderId)).size).toBe(200)
+  expect(vias.map(({ by }) => by)).toEqual(vias.map(() => 'request'))
 })

@@ -132,6 +132,7 @@ describe('who may see it', () => {
     ['throws', 'TypeError E_LOGIN', () => raise(Object.assign(new TypeError('S3CRET'), { code: 'E_LOGIN' }))],
     ['rejects', 'Error', () => Promise.reject(new Error('S3CRET'))],
     ['throws no error', 'an object', () => raise({ name: 'S3CRET' })],
+    ['throws an odd error', 'an error', () => raise(Object.assign(new Error('S3CRET'), { code: Symbol('S3CRET') }))],
   ])('no request when authorize %s: a debug line only names the error', async (_how, named, authorize) => {
     const { call, post } = await start({ authorize })
     const lines: string[] = []

@@ -5,6 +5,7 @@ import type ipaddr from 'ipaddr.js'
 import { debug } from '../debug.js'
 import { ConversionWebhookError, invalidOption } from '../errors.js'
 import { highBytes } from '../util/decoding.js'
+import { detached } from '../util/detached.js'
 import { endBefore } from '../util/printable.js'
 import { decodeSegment, tokenName, type Secrets } from './credentials.js'
 import type { CredentialPlace, Via } from './received.js'
@@ -165,7 +166,7 @@ function keptHeader(header: string | undefined, maxLength: number, secrets: Secr
   const sent = bytes && isUtf8(bytes) ? bytes.toString('utf8') : header
   const masked = secrets?.mask(sent) ?? sent
   const end = masked.length > maxLength ? endBefore(masked, maxLength) : maxLength // `erase` would not find half an address
-  return masked.slice(0, end).replace(unprintable, '\ufffd')
+  return detached(masked.slice(0, end).replace(unprintable, '\ufffd'))
 }
 
 type Ip = typeof ipaddr

@@ -52,11 +52,12 @@ export function conversionInspector<Req extends InspectorRequest = InspectorRequ
       else sendProblem(res, 404)
       return
     }
-    const location = path === '/' ? slashed(req.originalUrl ?? url) : undefined
+    const isRead = req.method === 'GET' || req.method === 'HEAD'
+    const location = isRead && path === '/' ? slashed(req.originalUrl ?? url) : undefined
     if (location !== undefined) send(res, 302, { Location: location })
     else if (await admits(req, res)) {
       if (asset === undefined) await answerApi(path.slice('/api/'.length), req, res, { inbox, overviews })
-      else if (req.method !== 'GET' && req.method !== 'HEAD') sendProblem(res, 405, { Allow: 'GET, HEAD' })
+      else if (!isRead) sendProblem(res, 405, { Allow: 'GET, HEAD' })
       else await sendAsset(res, ...asset)
     }
   }

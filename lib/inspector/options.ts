@@ -55,11 +55,20 @@ export function resolveAuthorize<Req extends IncomingMessage>(options: Conversio
       const answer: unknown = await authorize(req)
       if (answer === true) return true // JavaScript callers may return anything, such as an unchecked object
     } catch (error) {
-      const { name, code } = error instanceof Error ? (error as NodeJS.ErrnoException) : { name: kindOf(error) }
-      debug.answer('inspector 403, authorize failed: %s', [name, code].filter(Boolean).join(' '))
+      debug.answer('inspector 403, authorize failed: %s', nameOf(error))
     }
     sendProblem(res, 403)
     return false
+  }
+}
+
+/** The name and code of an error, without its message, which may hold what a login sent. Never throws. */
+function nameOf(error: unknown): string {
+  try {
+    const { name, code = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : { name: kindOf(error) }
+    return `${name} ${code}`.trim()
+  } catch {
+    return 'an error that cannot be read'
   }
 }
 

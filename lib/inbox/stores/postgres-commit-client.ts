@@ -177,55 +177,73 @@ class Unanswered {
   }
 }
 
-/** A library's transactions inside of ours: nested savepoints. */
+interface Savepoint {
+  readonly name: string
+  /** Until its own statement fails. */
+  isMade: boolean
+}
+
+/** A library's transactions inside of ours: nested savepoints, each with a name of its own. */
 class Savepoints {
   readonly #send: (text: string) => Promise<unknown>
-  #depth = 0
+  /** If all statements that were sent succeed. */
+  #open: readonly Savepoint[] = []
+  #begun = 0
   #unanswered = 0
 
   constructor(send: (text: string) => Promise<unknown>) {
     this.#send = send
   }
 
-  /** The number of open savepoints, if all statements that were sent succeed. */
   get depth(): number {
-    return this.#depth
+    return this.#open.length
   }
 
   /** Whether a savepoint is open while a statement that opens or ends one is unanswered: to begin another one now overlaps. */
   get isChanging(): boolean {
-    return this.#depth > 0 && this.#unanswered > 0
+    return this.depth > 0 && this.#unanswered > 0
   }
 
   begin(): Promise<unknown> {
-    return this.#answer(`SAVEPOINT ${nameAt(++this.#depth)}`, -1)
+    const made = { name: `${savepoint}_${String(++this.#begun)}`, isMade: true }
+    this.#open = [...this.#open, made]
+    return this.#answer(`SAVEPOINT ${made.name}`, () => {
+      made.isMade = false
+      this.#open = this.#open.filter((each) => each !== made)
+    })
   }
 
   /** Rejects if a failed statement has aborted the transaction: PostgreSQL itself would roll back and report success. */
   commit(): Promise<unknown> {
-    // After a failure it is still open: libraries roll back after a failed COMMIT.
-    return this.#answer(`RELEASE SAVEPOINT ${nameAt(this.#depth--)}`, 1)
+    const last = this.#close()
+    return this.#answer(`RELEASE SAVEPOINT ${last.name}`, () => {
+      if (last.isMade) this.#open = [...this.#open, last] // libraries roll back after a failed COMMIT
+    })
   }
 
   /** Sends both statements in one message: pg warns if a statement is sent while another one waits to be sent. */
   async rollback(): Promise<unknown> {
-    const name = nameAt(this.#depth--)
-    const results = await this.#answer(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`, 0)
+    const { name } = this.#close()
+    const results = await this.#answer(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`)
     return Array.isArray(results) ? results[0] : results
   }
 
-  /** `undo` is added to the depth if the statement fails. */
-  async #answer(text: string, undo: number): Promise<unknown> {
+  #close(): Savepoint {
+    const last = this.#open.at(-1)
+    if (last === undefined) throw new Error('no transaction of a library is open')
+    this.#open = this.#open.slice(0, -1)
+    return last
+  }
+
+  async #answer(text: string, undo?: () => void): Promise<unknown> {
     this.#unanswered++
     try {
       return await this.#send(text)
     } catch (error) {
-      this.#depth += undo
+      undo?.()
       throw error
     } finally {
       this.#unanswered--
     }
   }
 }
-
-const nameAt = (depth: number): string => `${savepoint}_${String(depth)}`

@@ -89,7 +89,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     try {
       await this.parts()
     } catch (cause) {
-      if (this.#closing.signal.aborted) throw cause
+      if (cause === this.#closing.signal.reason) throw cause
       // Until the store is open, callbacks are answered with 503.
       throw new ConversionWebhookError('ERR_CONVERSION_INBOX_UNAVAILABLE', { cause: causeOf(cause) })
     }
