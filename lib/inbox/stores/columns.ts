@@ -143,7 +143,7 @@ export function definitions(
 /** Tables by name, with their columns. */
 type Tables = Readonly<Record<string, readonly AnyColumn[]>>
 
-/** What a later version adds to tables. */
+/** What a later version adds to tables. @internal */
 export function additions(tables: Tables, database: keyof Declared, version: number): string {
   const added = Object.entries(tables).flatMap(([table, columns]) =>
     columns
