@@ -3,6 +3,7 @@ import { nonCallbackAnswer, emptyAnswer, outcomeAnswers, problemAnswer, send, ty
 import { Host } from './attempt.js'
 import { findNonCallback, requireCaller, requireKnownPath } from './callback/caller.js'
 import { escapeHighBytes } from './util/decoding.js'
+import { detached } from './util/detached.js'
 import { readInput, requireScope, type CallbackInput } from './callback/parse.js'
 import { readQuery } from './callback/params.js'
 import { requireOptions } from './callback/reading-options.js'
@@ -124,7 +125,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
       requireScope(scope, secrets)
       try {
         const sent = { ...readInput(input, rules.wireNames), via: { by: 'accept' } as const }
-        const { outcome, id } = await take(sent, scope, settings, reporter)
+        const { outcome, id } = await take(sent, detached(scope), settings, reporter)
         return { outcome, id }
       } catch (cause) {
         throw codedError(cause, reporter)

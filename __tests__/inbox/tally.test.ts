@@ -1,4 +1,4 @@
-import { emptied, withDelivery, type Delivery } from '../../lib/inbox/records.js'
+import { countDeliveries, emptied, withDelivery, type Delivery } from '../../lib/inbox/records.js'
 import { callbackCountsIn, deliveryCountsIn, sizeIn, Tally } from '../../lib/inbox/tally.js'
 import { callbackOf, receive, recordOf } from '../support/ledger.js'
 
@@ -19,9 +19,9 @@ const changed = (record: ReturnType<typeof recordOf>, changes: Partial<Delivery>
 
 test('a new claim adds its deliveries, by state and by day and event', () => {
   const tally = new Tally()
-  tally.deliveries(undefined, waitingOf(at('success', 3, { goal_complete: '1' })))
+  countDeliveries(undefined, waitingOf(at('success', 3, { goal_complete: '1' })), tally)
   tally.callback('accepted')
-  tally.deliveries(undefined, waitingOf(at('pending', 2)))
+  countDeliveries(undefined, waitingOf(at('pending', 2)), tally)
   tally.callback('accepted')
   tally.callback('duplicate')
   expect(tally.sums).toEqual([
@@ -43,7 +43,7 @@ test('a change moves the changed delivery to another counter, and nothing else',
   const running = changed(held, { state: 'running', owner: 'me' })
   const sums = (before: typeof waiting, record: typeof waiting) => {
     const tally = new Tally()
-    tally.deliveries(before, record)
+    countDeliveries(before, record, tally)
     expect(tally.days).toEqual([])
     return tally.sums
   }
@@ -66,7 +66,7 @@ test('a delivery that is brought back moves to the day of its new callback', () 
   const withdrawn = changed(receive(first, at('fail', 2)).record, { state: 'withdrawn' })
   const again = receive(withdrawn, at('success', 3)).record
   const tally = new Tally()
-  tally.deliveries(withdrawn, again)
+  countDeliveries(withdrawn, again, tally)
   expect(tally.days).toEqual([
     { day: 1, event: 'success', count: -1 },
     { day: 3, event: 'success', count: 1 },
@@ -77,12 +77,12 @@ test('counts that cancel each other out in one transaction are not written', () 
   const waiting = waitingOf(at('success', 3))
   const running = changed(waiting, { state: 'running' })
   const tally = new Tally()
-  tally.deliveries(waiting, running)
-  tally.deliveries(running, waiting)
+  countDeliveries(waiting, running, tally)
+  countDeliveries(running, waiting, tally)
   tally.quarantine('refused', { rows: 1, bytes: 10 })
   tally.quarantine('refused', { rows: -1, bytes: -10 })
   expect([tally.sums, tally.days]).toEqual([[], []])
-  tally.deliveries(undefined, waiting)
+  countDeliveries(undefined, waiting, tally)
   tally.clear()
   expect([tally.sums, tally.days]).toEqual([[], []])
 })

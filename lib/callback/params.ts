@@ -245,8 +245,6 @@ export function withoutCredential(received: Received, secrets: Secrets, wireName
   }
 }
 
-const noExtra = Object.freeze(Object.create(null) as Record<string, string>)
-
 /**
  * Sorts pairs into the ten parameters by documented name, and the others by wire name. A parameter with two different values is an issue,
  * since one of the two is forged or damaged. Of a repeated unknown name the first value stays: the shop's own URL comes first.
@@ -254,11 +252,10 @@ const noExtra = Object.freeze(Object.create(null) as Record<string, string>)
 export function collect({ pairs, untyped }: Received, wireNames: WireNames) {
   const params: ParameterTexts = {}
   const issues: Issue[] = []
-  let extra: Record<string, string> | undefined
+  const extra = Object.create(null) as Record<string, string>
   for (const [name, text] of pairs) {
     const known = wireNames.get(name)
     if (known === undefined) {
-      extra ??= Object.create(null) as Record<string, string>
       extra[name] ??= text
     } else if (params[known] === undefined) {
       params[known] = text
@@ -270,7 +267,7 @@ export function collect({ pairs, untyped }: Received, wireNames: WireNames) {
     const known = wireNames.get(name)
     if (known !== undefined && !(type === 'number' && numericNames.has(known))) issues.push(notAText(known))
   }
-  return { params, extra: extra ?? noExtra, issues }
+  return { params, extra, issues }
 }
 
 export function notAText(parameter: ParameterName): Issue {

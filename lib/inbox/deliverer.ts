@@ -110,11 +110,12 @@ export class Deliverer<Tx> {
     const attempt = attemptOf(claim, delivery)
     const changes = changesOf(this.#store, {
       attempt,
-      job,
-      host: this.#host,
       isOver: () => isOver,
       policy: () => this.#policy(),
       changeWithRetry: (change) => this.#changeWithRetry(change),
+      onDead: (error) => {
+        this.#host.onDead({ job, error })
+      },
     })
     this.#active.add(started)
     const delivering = this.#host.deliver({ ...job, ...changes })

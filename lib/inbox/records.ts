@@ -120,6 +120,22 @@ export function isHeld({ state, holds, heldUntil }: Delivery): boolean {
   return state === 'waiting' && (holds > 0 || heldUntil !== undefined)
 }
 
+/** A sum to which a delivery is added, or taken out of with -1. */
+interface Counter {
+  delivery(state: DeliveryState | 'held', event: ConversionEvent, receivedAt: number, by: 1 | -1): void
+}
+
+/** Counts what a change made of the deliveries of a claim: one that was removed or replaced no longer counts in its former state. */
+export function countDeliveries(before: ClaimRecord | undefined, { deliveries }: ClaimRecord, tally: Counter): void {
+  const count = (delivery: Delivery, by: 1 | -1): void => {
+    const { state, event, callback } = delivery
+    tally.delivery(isHeld(delivery) ? 'held' : state, event, callback.receivedAt, by)
+  }
+  const old = before?.deliveries ?? []
+  for (const delivery of old) if (!deliveries.includes(delivery)) count(delivery, -1)
+  for (const delivery of deliveries) if (!old.includes(delivery)) count(delivery, 1)
+}
+
 /** Whether a delivery of the claim runs. */
 export function isRunning({ deliveries }: ClaimRecord): boolean {
   return deliveries.some(({ state }) => state === 'running')

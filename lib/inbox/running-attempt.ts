@@ -24,12 +24,11 @@ export function reserving<Tx>(store: Store<Tx>, attempt: OwnAttempt, isOver: () 
 
 interface Running<Tx> {
   readonly attempt: OwnAttempt
-  readonly job: Job
-  readonly host: InboxHost
   readonly isOver: () => boolean
   readonly policy: () => RetryPolicy
   /** Makes a change, and repeats it while the storage fails. */
   readonly changeWithRetry: (change: Change<undefined, Tx>) => Promise<unknown>
+  readonly onDead: (error: ConversionWebhookError) => void
 }
 
 /** The changes that one attempt may make in the storage while it runs. */
@@ -63,14 +62,14 @@ export function changesOf<Tx>(store: DurableStore<Tx>, running: Running<Tx>): Pi
 
 /** Makes the delivery dead even if another attempt owns it by now: any attempt would repeat what this one committed. */
 async function makeAttemptDead<Tx>(
-  { attempt: { claim, key }, job, host, policy, changeWithRetry }: Running<Tx>,
+  { attempt: { claim, key }, policy, changeWithRetry, onDead }: Running<Tx>,
   error: ConversionWebhookError,
 ) {
   await changeWithRetry({
     claim,
     apply: ({ record }) => ({ record: record && makeDead(record, key, error, policy().now), result: undefined }),
   })
-  host.onDead({ job, error })
+  onDead(error)
 }
 
 /** An attempt whose time has run out, though its handler runs on, and what its process runs. */

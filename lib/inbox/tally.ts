@@ -1,7 +1,6 @@
 import type { QuarantineKind, Size } from './quarantine.js'
-import { isHeld, type ClaimRecord, type Delivery } from './records.js'
 import type { Counts, DailyCount, DeliveryCounts } from './store.js'
-import type { DeliveryState, Outcome } from './vocabulary.js'
+import type { ConversionEvent, DeliveryState, Outcome } from './vocabulary.js'
 
 /* What changes add to the counters, computed from what the changes write. Pure. */
 
@@ -23,11 +22,14 @@ export class Tally {
     this.#add(callbackCounter(outcome), 1)
   }
 
-  /** Counts the deliveries of a changed claim: one that was removed or replaced no longer counts in its former state. */
-  deliveries(before: ClaimRecord | undefined, { deliveries }: ClaimRecord): void {
-    const old = before?.deliveries ?? []
-    for (const delivery of old) if (!deliveries.includes(delivery)) this.#count(delivery, -1)
-    for (const delivery of deliveries) if (!old.includes(delivery)) this.#count(delivery, 1)
+  /** Counts a delivery in its state, and on the day on which its callback came. `by` -1 takes it out again. */
+  delivery(state: DeliveryState | 'held', event: ConversionEvent, receivedAt: number, by: 1 | -1): void {
+    this.#add(deliveryCounter(state), by)
+    const day = Math.floor(receivedAt / dayMs)
+    const key = `${String(day)} ${event}`
+    const counted = this.#days.get(key) ?? { day, event, count: 0 }
+    counted.count += by
+    this.#days.set(key, counted)
   }
 
   /** What to add to each counter, without zeros. */
@@ -44,16 +46,6 @@ export class Tally {
   clear(): void {
     this.#sums.clear()
     this.#days.clear()
-  }
-
-  #count(delivery: Delivery, by: 1 | -1): void {
-    const { state, event, callback } = delivery
-    this.#add(deliveryCounter(isHeld(delivery) ? 'held' : state), by)
-    const day = Math.floor(callback.receivedAt / dayMs)
-    const key = `${String(day)} ${event}`
-    const counted = this.#days.get(key) ?? { day, event, count: 0 }
-    counted.count += by
-    this.#days.set(key, counted)
   }
 
   #add(counter: string, sum: number): void {

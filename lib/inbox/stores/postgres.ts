@@ -1,6 +1,6 @@
 import { Group, type Ended } from '../group.js'
 import { durableBudget, type ConflictRecord, type Size } from '../quarantine.js'
-import { splitDeliveryId, type AttemptMark } from '../records.js'
+import { countDeliveries, splitDeliveryId, type AttemptMark } from '../records.js'
 import { isOfStoredValue, type Candidate, type Change, type Changed, type DurableStore } from '../store.js'
 import { Tally } from '../tally.js'
 import { ConversionWebhookError, storageError } from '../../errors.js'
@@ -151,7 +151,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       return { value: changed.result }
     })
     const { written, reserved, kept, quarantined } = transaction
-    for (const { before, after } of written) tally.deliveries(before, after)
+    for (const { before, after } of written) countDeliveries(before, after, tally)
     const named = changes.flatMap(({ candidateOwner, attemptOwner }) => [candidateOwner, attemptOwner])
     const owners = endedOwners(written, named)
     const unused = owners.map((owner) => jobs.leases.ticket(owner)?.deliveryId).filter((id) => id !== undefined)

@@ -3,6 +3,7 @@ import { storageError, ConversionWebhookError } from '../../errors.js'
 import type { Ended } from '../group.js'
 import { isTransactionEnded, transactionEnded, type Change, type Changed, type Found } from '../store.js'
 import { keptWith, type QuarantinedCallback } from '../quarantine.js'
+import { countDeliveries } from '../records.js'
 import { Tally } from '../tally.js'
 import { isInTransaction, CommitWitness, resultCode } from './sqlite-driver.js'
 import { SqliteFound, type SqliteRows } from './sqlite-rows.js'
@@ -72,7 +73,7 @@ export class SqliteTransactions {
         if (quarantined) this.#quarantine.write(found.quarantined, quarantined)
         if (changed.conflict) this.#quarantine.write(kept, keptWith(kept, changed.conflict))
         if (changed.counted) tally.callback(changed.counted)
-        if (record) tally.deliveries(before, record)
+        if (record) countDeliveries(before, record, tally)
       }
       if (change.effect) {
         this.#rows.counters.take(tally)
