@@ -146,8 +146,8 @@ function oldest(claims: readonly ClaimRecord[]): ClaimRecord | undefined {
 }
 
 /**
- * The id of a rival is made of its people. If claims that have taken other people since use both ids of
- * these people, the time makes a third. Nothing computes that id again, since a claim is found by its people.
+ * The id of a rival is made of its people. If claims that have taken other people since use both ids of these people, the time makes a
+ * third. Nothing computes that id again, since a claim is found by its people.
  */
 function freeId(identity: string, people: string, claims: readonly ClaimRecord[], { receivedAt }: Callback): string {
   const free = rivalIds(identity, people).find((id) => claims.every((claim) => claim.id !== id))

@@ -163,7 +163,7 @@ export function applyDecision(
     const key = keyOf({ event, reversal })
     const old = deliveries.find((delivery) => keyOf(delivery) === key)
     const made = newDelivery(event, reversal, ++sequence, callback, previous)
-    const delivery = old ? { ...made, ...broughtBack(old) } : made
+    const delivery: Delivery = old ? { ...made, ...broughtBack(old) } : made
     deliveries = [...deliveries.filter((other) => other !== old), delivery]
     keys.push(key)
   }
@@ -174,7 +174,7 @@ export function applyDecision(
   const scope = recorded?.scope ?? callback.scope
   const { status, goal, purchaseValue, isEmptied } = next
   const { id, identity, peopleHash, referrerEmail, refereeEmail } = head
-  const record: ClaimRecord = {
+  const record: Whole<ClaimRecord> = {
     id,
     identity,
     peopleHash,
@@ -192,6 +192,9 @@ export function applyDecision(
   return { record, keys }
 }
 
+/** An object with every field, also those that may be undefined: one that is forgotten does not compile. */
+type Whole<T> = { readonly [Name in keyof Required<T>]: T[Name] }
+
 /** A delivery with all of its fields: V8 copies objects of one shape fastest. */
 function newDelivery(
   event: ConversionEvent,
@@ -199,7 +202,7 @@ function newDelivery(
   sequence: number,
   callback: Callback,
   previous: Previous | undefined,
-): Delivery {
+): Whole<Delivery> {
   return {
     event,
     reversal,

@@ -65,8 +65,8 @@ export function percentDecoded(text: string): string {
 export function utf8Decoder(): Decoder {
   let isDamaged = false
   return (raw) => {
-    const spaced = raw.includes('+') ? raw.replaceAll('+', ' ') : detached(raw)
-    if (!spaced.includes('%')) return { text: spaced, damaged: false }
+    const spaced = raw.includes('+') ? raw.replaceAll('+', ' ') : raw
+    if (!spaced.includes('%')) return { text: spaced === raw ? detached(raw) : spaced, damaged: false }
     if (!isDamaged) {
       try {
         return { text: decodeURIComponent(spaced), damaged: false }

@@ -4,7 +4,7 @@ import { losesText } from '../operators/mentions.js'
 import { inOneTurn } from '../../util/short-turns.js'
 import { keyOf, type ClaimRecord, type Delivery, type People } from '../records.js'
 import { holdersOnce, type Holder, type HolderLookup } from '../reservation.js'
-import { type Change, type Found, type Settled, type Unread } from '../store.js'
+import type { Change, Found, Settled, Unread } from '../store.js'
 import { namesOf } from './columns.js'
 import {
   cellsOf,
