@@ -13,8 +13,9 @@ export default {
     '/__tests__/(crash|documents|examples|flood|network|packaging|soak)/',
     // The same rules again and again, without input or output, and how their time grows.
     '/__tests__/properties/(claims|claims-batch|ledger|linear)\\.test',
-    // What PostgreSQL's server does, and what a browser does.
-    '/__tests__/inbox/postgres-(clocks|forgetting|settings|storm)\\.test',
+    // What PostgreSQL's server, a network and other libraries do, and what a browser does.
+    '/__tests__/contract/postgres\\.test',
+    '/__tests__/inbox/(postgres-(clocks|forgetting|settings|storm)|libraries|lost-connections)\\.test',
     '/__tests__/inspector/(page|screenshots)\\.test',
   ],
 }
