@@ -5,6 +5,9 @@ type SlotState = 'taken' | 'ending' | 'stuck' | 'released'
 /** Stuck handlers that a process tolerates per slot: each keeps memory, sockets and locks. */
 const stuckPerSlot = 10
 
+/** Ended handlers per slot that wait for their verdicts to be recorded: those of one commit are released after those of the next have come. */
+const endingPerSlot = 2
+
 /** Lets at most `size` deliveries run at a time, besides ten times as many stuck ones. Others wait in a queue. */
 export class Slots {
   readonly #size: number
@@ -107,7 +110,7 @@ export class Slot {
 
   /** Frees the slot for others once the handler has ended, while the verdict is being recorded. */
   handOn(): void {
-    if (this.#state !== 'taken' || this.#count.ending === this.#size) return
+    if (this.#state !== 'taken' || this.#count.ending >= this.#size * endingPerSlot) return
     this.#become('ending')
     this.#slots.serve()
   }

@@ -96,7 +96,8 @@ export class PostgresJobs {
     const isTheirTurn = this.#isMoreThere && ++this.#fetched % repeatedEvery === 0
     const repeated = isTheirTurn ? await this.#fetch({ batchSize: limit, maxPriority: priorities.repeated }) : []
     const left = limit - repeated.length
-    const batchSize = Math.ceil(left / this.#perJob)
+    // Rounded up, a fetch may find one delivery too many, and the job that passes it on makes the next fetch too big as well.
+    const batchSize = left > 0 ? Math.max(1, Math.floor(left / this.#perJob)) : 0
     const others = batchSize > 0 ? await this.#fetch({ batchSize }) : []
     const tickets = [...repeated, ...others].flat()
     for (const ticket of tickets) this.leases.add(ticket) // after both fetches: if the second fails, the jobs of the first must not stay leased

@@ -40,7 +40,7 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
   readonly #open: () => Promise<PostgresParts>
   readonly #group = new Group<AnyChange>(
     (changes) => this.#commit(changes),
-    () => this.#look && settlesWithin(gatherWithinMs, this.#look),
+    () => this.#looked(),
   )
   /** A look for deliveries that is under way: the transaction that settles the last deliveries also claims what the look finds. */
   #look: Promise<unknown> | undefined
@@ -192,6 +192,12 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
     })
     this.#look = look
     return candidates
+  }
+
+  /** Waits for a look under way, and for one that begins a turn after the attempts that ended in this turn. */
+  async #looked(): Promise<void> {
+    await new Promise(setImmediate)
+    if (this.#look) await settlesWithin(gatherWithinMs, this.#look)
   }
 
   /** Returns the candidates whose transaction failed, once and not before some time. */
