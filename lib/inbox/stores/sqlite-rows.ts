@@ -24,9 +24,9 @@ import { rivalsFor } from './claim-search.js'
 import { isKeptAtRest, waitsUnheld } from './delivery-ways.js'
 import type { SqliteClock } from './sqlite-clock.js'
 import { SqliteCounters } from './sqlite-counters.js'
-import { assignExcluded, withQuestionMarks } from './sql.js'
+import { withQuestionMarks } from './sql.js'
 import { SqliteDeliveries } from './sqlite-deliveries.js'
-import { assignChanged, insertInto, preparing, replaceIn } from './sqlite-sql.js'
+import { assign, assignChanged, insertInto, preparing, replaceIn } from './sqlite-sql.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
 
 const claims = 'conversion_webhook_claims'
@@ -39,9 +39,9 @@ const enough = 2
 const isClaim = 'status IS NOT NULL'
 
 const statements = {
-  // A row without a claim may exist already.
-  insertClaim: `${insertInto(claims, namesOf(claimColumns))} ON CONFLICT (id)
-    DO UPDATE SET ${assignExcluded(namesOf(claimColumns))} WHERE status IS NULL RETURNING number`,
+  // Without RETURNING, which takes longer than the row itself.
+  insertClaim: `${insertInto(claims, namesOf(claimColumns))} ON CONFLICT (id) DO NOTHING`,
+  fillClaim: `UPDATE ${claims} SET ${assign(namesOf(claimColumns))} WHERE id = ? AND status IS NULL RETURNING number`,
   reserve: `INSERT INTO ${claims} (id, identity, holder) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET holder = excluded.holder`,
   removeDelivery: `DELETE FROM ${deliveries} WHERE claim = ? AND event_key = ?`,
   putDelivery: replaceIn(deliveries, namesOf(deliveryColumns)),
@@ -174,7 +174,11 @@ export class SqliteRows {
   #writeClaim(before: ClaimRecord | undefined, after: ClaimRecord): number {
     const number = before && this.#numbers.get(before)
     if (before === undefined || number === undefined) {
-      const row = this.#sql(statements.insertClaim).get(...cellsOf(claimColumns, after))
+      const cells = cellsOf(claimColumns, after)
+      const { changes, lastInsertRowid } = this.#sql(statements.insertClaim).run(...cells)
+      if (changes > 0) return Number(lastInsertRowid)
+      // A row without a claim exists already.
+      const row = this.#sql(statements.fillClaim).get(...cells, after.id)
       if (row === undefined) throw new Error('A claim with this id is recorded already.')
       return Number(row.number)
     }
