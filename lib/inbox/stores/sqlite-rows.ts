@@ -26,6 +26,7 @@ import type { SqliteClock } from './sqlite-clock.js'
 import { SqliteCounters } from './sqlite-counters.js'
 import { withQuestionMarks } from './sql.js'
 import { SqliteDeliveries } from './sqlite-deliveries.js'
+import type { KeptClaims } from './sqlite-kept.js'
 import { assign, assignChanged, insertInto, preparing, replaceIn } from './sqlite-sql.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
 
@@ -195,15 +196,22 @@ export class SqliteRows {
   }
 }
 
-/** What one transaction reads: each claim once, then as the earlier changes of the transaction left it. */
+/** What one transaction reads: each claim once, if it is not kept, then as the earlier changes of the transaction left it. */
 export class SqliteFound {
   readonly #rows: SqliteRows
   readonly #quarantine: SqliteQuarantine
+  readonly #kept: KeptClaims
   readonly #records = new Map<string, ClaimRecord | undefined>()
 
-  constructor(rows: SqliteRows, quarantine: SqliteQuarantine) {
+  constructor(rows: SqliteRows, quarantine: SqliteQuarantine, kept: KeptClaims) {
     this.#rows = rows
     this.#quarantine = quarantine
+    this.#kept = kept
+  }
+
+  /** All claims that were read or written, as they are now. */
+  get records(): Iterable<ClaimRecord | undefined> {
+    return this.#records.values()
   }
 
   find(change: Change<unknown>): Found {
@@ -216,7 +224,7 @@ export class SqliteFound {
   }
 
   record(id: string): ClaimRecord | undefined {
-    if (!this.#records.has(id)) this.#records.set(id, this.#rows.record(id))
+    if (!this.#records.has(id)) this.#records.set(id, this.#kept.find(id) ?? this.#rows.record(id))
     return this.#records.get(id)
   }
 

@@ -6,6 +6,7 @@ import { keptWith, type QuarantinedCallback } from '../quarantine.js'
 import { countDeliveries } from '../records.js'
 import { Tally } from '../tally.js'
 import { isInTransaction, CommitWitness, resultCode } from './sqlite-driver.js'
+import type { KeptClaims } from './sqlite-kept.js'
 import { SqliteFound, type SqliteRows } from './sqlite-rows.js'
 import type { SqliteQuarantine } from './sqlite-quarantine.js'
 import type { SqliteWorkers } from './sqlite-workers.js'
@@ -20,6 +21,7 @@ interface Maker {
   readonly workers: Pick<SqliteWorkers, 'enrol'>
   /** Called when the file is locked, before the first write. Throws if this process must not write. */
   readonly checkFile: () => void
+  readonly kept: KeptClaims
 }
 
 /** Makes many changes in one transaction, and so with one fsync. */
@@ -47,10 +49,11 @@ export class SqliteTransactions {
    * recorded. Throws SQLite's errors, and leaves a transaction open that was open.
    */
   make(changes: readonly AnyChange[], broken: Map<AnyChange, unknown>): readonly Ended[] {
-    const { owner: self, now, workers, checkFile } = this.#maker
+    const { owner: self, now, workers, checkFile, kept: keptClaims } = this.#maker
     this.#begin.run()
     checkFile()
-    const transaction = new SqliteFound(this.#rows, this.#quarantine)
+    keptClaims.begin()
+    const transaction = new SqliteFound(this.#rows, this.#quarantine, keptClaims)
     const tally = new Tally()
     const ends = changes.map((change): Ended => {
       if (broken.has(change)) return { error: broken.get(change) }
@@ -95,6 +98,9 @@ export class SqliteTransactions {
     this.#quarantine.limit(now())
     this.#rows.counters.take(tally)
     this.#end.run()
+    // An effect may have written to any table.
+    if (changes.some(({ effect }) => effect)) keptClaims.forget()
+    else keptClaims.keep(transaction.records)
     return ends
   }
 

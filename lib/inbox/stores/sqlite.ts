@@ -8,6 +8,7 @@ import { maxClaims, type Candidate, type Change, type DurableStore, type Store }
 import { callbackCountsIn, deliveryCountsIn } from '../tally.js'
 import { machineClocks, SqliteClock } from './sqlite-clock.js'
 import { SqliteDue } from './sqlite-deliveries.js'
+import { KeptClaims } from './sqlite-kept.js'
 import { SqliteLog } from './sqlite-log.js'
 import { newest } from './sqlite-newest.js'
 import { isInTransaction, resultCode, transact } from './sqlite-driver.js'
@@ -67,6 +68,7 @@ export class SqliteStore implements DurableStore<DatabaseSync> {
       owner: this.owner,
       workers: this.#workers,
       checkFile: this.#checkFile,
+      kept: new KeptClaims(db, this.#clock, this.owner),
     })
   }
 
