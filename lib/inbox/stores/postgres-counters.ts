@@ -34,23 +34,18 @@ export class PostgresCounters {
   /** Writes all rows in one statement and in one order, so that two transactions cannot deadlock. */
   async add(client: Queryable, { sums, days }: Tally, slot: number): Promise<void> {
     if (sums.length === 0 && days.length === 0) return
-    await client.query(
-      `WITH by_day AS (
+    const byDay = `WITH by_day AS (
          INSERT INTO ${this.#schema}.days AS d (day, event_key, slot, count)
          SELECT day, event_key, $1, count FROM unnest($4::integer[], $5::text[], $6::bigint[]) AS v (day, event_key, count)
          ON CONFLICT (day, event_key, slot) DO UPDATE SET count = d.count + excluded.count
-       )
+       )`
+    const ofDays = [days.map(({ day }) => day), days.map(({ event }) => event), days.map(({ count }) => count)]
+    await client.query(
+      `${days.length > 0 ? byDay : ''}
        INSERT INTO ${this.#schema}.counters AS c (name, slot, value)
        SELECT name, $1, value FROM unnest($2::text[], $3::bigint[]) AS v (name, value)
        ON CONFLICT (name, slot) DO UPDATE SET value = c.value + excluded.value`,
-      [
-        slot,
-        sums.map(([name]) => name),
-        sums.map(([, sum]) => sum),
-        days.map(({ day }) => day),
-        days.map(({ event }) => event),
-        days.map(({ count }) => count),
-      ],
+      [slot, sums.map(([name]) => name), sums.map(([, sum]) => sum), ...(days.length > 0 ? ofDays : [])],
     )
   }
 

@@ -42,16 +42,17 @@ export class PostgresFound {
     const orders = changes.map(({ order }) => order).filter((order) => order !== undefined)
     const ids = changes.map(({ quarantined }) => quarantined).filter((id) => id !== undefined)
     const identities = callbacks.map(({ identity }) => identity)
+    const asked = [...identities, ...orders, ...claims] // the id of an order's first claim is the order's identity
     // Sent at once and answered in this order, so that the reads happen under the lock.
     const [, kept, records, holders] = await Promise.all([
       rows.lock(client, [...claims, ...identities, ...orders, ...ids], claims),
       quarantine.lock(client, ids),
       rows.records(client, [...claims, ...identities]),
-      rows.holders(client, [...identities, ...orders], claims),
+      rows.holders(client, asked),
     ])
     const found = new PostgresFound(kept)
     found.#addRecords(records.values())
-    found.#addHolders([...identities, ...orders, ...[...records.values()].flatMap(ordersOf)], holders)
+    found.#addHolders(asked, holders)
     await found.#readRivals(client, rows, callbacks)
     const others = [...found.#before.values()].flatMap(ordersOf).filter((order) => !found.#holders.has(order))
     found.#addHolders(others, await rows.holders(client, [...new Set(others)]))
@@ -59,7 +60,7 @@ export class PostgresFound {
   }
 
   #addHolders(asked: readonly string[], holders: Holders): void {
-    for (const order of [...asked, ...holders.keys()]) this.#holders.set(order, holders.get(order))
+    for (const order of asked) this.#holders.set(order, holders.get(order))
   }
 
   #addRecords(records: Iterable<ClaimRecord>): void {

@@ -49,13 +49,13 @@ export class PostgresRows {
   async lock(client: Queryable, ids: readonly string[], claims: readonly string[]): Promise<void> {
     if (ids.length === 0) return
     const keys = ids.map(lockKey)
+    const ofClaims = `UNION SELECT ${lockKeySql('reserved_order')} FROM ${this.#schema}.claims WHERE id = ANY($2) AND reserved_order IS NOT NULL`
     await client.query(
       `SELECT pg_advisory_xact_lock(key) FROM (
-         SELECT unnest($1::bigint[]) AS key
-         UNION SELECT ${lockKeySql('reserved_order')} FROM ${this.#schema}.claims WHERE id = ANY($2) AND reserved_order IS NOT NULL
+         SELECT unnest($1::bigint[]) AS key ${claims.length > 0 ? ofClaims : ''}
          ORDER BY key
        ) AS keys`,
-      [keys, claims],
+      claims.length > 0 ? [keys, claims] : [keys],
     )
   }
 
@@ -112,16 +112,14 @@ export class PostgresRows {
     return idsOf(rows)
   }
 
-  /** Which claims have these orders, and the orders of these claims. */
-  async holders(client: Queryable, orders: readonly string[], claims: readonly string[] = []): Promise<Holders> {
-    if (orders.length === 0 && claims.length === 0) return new Map()
-    const ofClaims = eachOf(`SELECT identity, reserved_order FROM ${this.#schema}.claims WHERE id = key`, '$2::text[]')
-    const asked = `$1::text[] || ARRAY(SELECT unnest(ARRAY[identity, reserved_order]) FROM (${ofClaims}) AS claims)`
-    const reserved = eachOf(`SELECT * FROM ${this.#schema}.reservations WHERE order_key = key`, asked)
+  /** Which claims have these orders. */
+  async holders(client: Queryable, orders: readonly string[]): Promise<Holders> {
+    if (orders.length === 0) return new Map()
+    const reserved = eachOf(`SELECT * FROM ${this.#schema}.reservations WHERE order_key = key`, '$1::text[]')
     const { rows } = await client.query(
       `SELECT order_key, claim, (SELECT bool_or(state = 'running') FROM ${this.#schema}.deliveries d WHERE d.claim = r.claim) AS is_running
        FROM (${reserved}) AS r`,
-      [orders, claims],
+      [[...new Set(orders)]],
     )
     return new Map(
       rows.map((row) => [text(row.order_key), { claim: text(row.claim), isRunning: row.is_running === true }]),
@@ -140,6 +138,7 @@ export class PostgresRows {
   /** Writes changed records, with one statement for each table. */
   async write(client: Queryable, changes: readonly Written[]): Promise<void> {
     const claims: ClaimRecord[] = []
+    const isNew = changes.every(({ before }) => before === undefined)
     const states: DeliveryRow[] = []
     const wholes: DeliveryRow[] = []
     const gone: [string, string][] = []
@@ -155,11 +154,11 @@ export class PostgresRows {
       }
     }
     await Promise.all([
-      this.#upsert(client, 'claims', ['id'], claimColumns, claims),
+      this.#insert(client, 'claims', isNew ? [] : ['id'], claimColumns, claims),
       ...gone.map(([claim, key]) =>
         client.query(`DELETE FROM ${this.#schema}.deliveries WHERE claim = $1 AND event_key = $2`, [claim, key]),
       ),
-      this.#upsert(client, 'deliveries', ['claim', 'event_key'], deliveryColumns, wholes),
+      this.#insert(client, 'deliveries', isNew ? [] : ['claim', 'event_key'], deliveryColumns, wholes),
       this.#update(client, states),
     ])
   }
@@ -178,7 +177,8 @@ export class PostgresRows {
     )
   }
 
-  async #upsert<Source>(
+  /** Inserts rows; overwrites those that are there by `keys`. Without keys all rows must be new, which costs less. */
+  async #insert<Source>(
     client: Queryable,
     table: string,
     keys: readonly string[],
@@ -188,9 +188,10 @@ export class PostgresRows {
     if (rows.length === 0) return
     const { used, arrays, values } = arraysOf(columns, rows)
     const assigned = namesOf(columns).filter((column) => !keys.includes(column))
+    const overwriting = `ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${assignExcluded(assigned)}`
     await client.query(
       `INSERT INTO ${this.#schema}.${table} (${used.join(', ')}) SELECT * FROM unnest(${arrays})
-       ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${assignExcluded(assigned)}`,
+       ${keys.length > 0 ? overwriting : ''}`,
       values,
     )
   }

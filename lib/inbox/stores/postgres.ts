@@ -160,10 +160,10 @@ export class PostgresStore extends PostgresReads implements DurableStore<Postgre
       jobs.complete(client, owners),
       rows.write(client, written),
       rows.reserve(client, reserved),
-      quarantine.write(client, kept, quarantined, conflicts, tally),
       jobs.insert(client, wakeUps),
+      // Counted last, since other transactions may wait for this lock, and after the quarantine, which counts what it drops.
+      quarantine.write(client, kept, quarantined, conflicts, tally).then(() => rows.counters.add(client, tally, slot)),
     ])
-    await rows.counters.add(client, tally, slot) // last, since other transactions may wait for this lock
     const endLeases = (): void => {
       jobs.leases.end(owners, completed)
     }
