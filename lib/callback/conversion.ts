@@ -106,7 +106,7 @@ function interpret(received: Received, rules: ReadingRules, scope: string, recei
   const { via, carrier } = received
   let { params } = collected
   let { repairs } = received
-  const checked: ParameterTexts = {} // where the checked string is not the one that is kept
+  let checked: ParameterTexts | undefined // where the checked string is not the one that is kept
   for (const { name, isTrimmed, isEmail } of readings) {
     const text = params[name]
     if (text === undefined) continue
@@ -121,13 +121,13 @@ function interpret(received: Received, rules: ReadingRules, scope: string, recei
       repairs = [...repairs, { parameter: name, kind: 'plus' }]
       params[name] = text.replace(trimmed, () => repaired)
     }
-    if (isTrimmed && repaired !== params[name]) checked[name] = repaired
+    if (isTrimmed && repaired !== params[name]) checked = { ...checked, [name]: repaired }
   }
-  const word = (checked.conversion ?? params.conversion)?.toLowerCase()
+  const word = (checked?.conversion ?? params.conversion)?.toLowerCase()
   const status = word === undefined ? undefined : (rules.statuses.get(word) ?? word)
-  if (status !== undefined && status !== params.conversion) checked.conversion = status
+  if (status !== undefined && status !== params.conversion) checked = { ...checked, conversion: status }
 
-  const texts = Object.keys(checked).length === 0 ? params : { ...params, ...checked }
+  const texts = checked ? { ...params, ...checked } : params
   const refused = refusal(checkParameters(texts), rules.checkSchema?.({ ...foreign(extra), ...texts }))
   if (refused) return refused
   const callback = { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt, via, carrier }
