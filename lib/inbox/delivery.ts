@@ -38,6 +38,8 @@ export interface Claimed {
   readonly reserved: readonly string[]
 }
 
+const nothing = { refused: [], reserved: [] } as const
+
 /** Delay of a delivery that takes an order whose holder has a delivery running. */
 const holderRunsMs = 5_000
 
@@ -47,7 +49,6 @@ const holderRunsMs = 5_000
  */
 export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): Claimed {
   const { handlers, hasConfirm, owner, now, holders } = claimer
-  const nothing = { refused: [], reserved: [] }
   const delivery = findDelivery(record, key)
   if (delivery?.state !== 'waiting') return { record, ...nothing }
   const verdict = due(record, delivery)

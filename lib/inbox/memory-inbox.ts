@@ -53,6 +53,18 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
 
   async accept(callback: Callback): Promise<Accepted> {
     this.requireOpen()
+    const { accepted, running } = this.#take(callback)
+    if (running === undefined) return accepted
+
+    const { claim } = running
+    const failures = running.failures instanceof Promise ? await running.failures : running.failures
+    // A delivery that failed and was overtaken meanwhile is withdrawn, so the sender need not repeat the callback.
+    if (failures.length > 0 && !isSettled(claim.record)) throw failureError(failures)
+    return accepted
+  }
+
+  /** Records a callback, and starts what can be delivered now. */
+  #take(callback: Callback): { accepted: Accepted; running?: Running } {
     const identity = identityOf(callback)
     const claims = this.#claims.claimsFor(identity, () => peopleOf(callback))
     const holder = this.#claims.holder(identity)
@@ -62,7 +74,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
       const { conflict, contradiction } = recording
       this.#store.keep(conflict)
       this.#store.count(outcome)
-      return { outcome, id: conflict.id, contradiction }
+      return { accepted: { outcome, id: conflict.id, contradiction } }
     }
     const { record, before, keys: news } = recording
     const { id } = record
@@ -72,13 +84,8 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     const claim = this.#claims.put(record, keys.length > 0 ? new Work() : undefined)
     this.#store.count(outcome)
     debug.inbox('%s %s %s', shortId(id), callback.status, outcome)
-    if (keys.length === 0) return { outcome, id }
-
-    const running = this.#runAll(claim, keys)
-    const failures = running instanceof Promise ? await running : running
-    // A delivery that failed and was overtaken meanwhile is withdrawn, so the sender need not repeat the callback.
-    if (failures.length > 0 && !isSettled(claim.record)) throw failureError(failures)
-    return { outcome: 'accepted', id }
+    if (keys.length === 0) return { accepted: { outcome, id } }
+    return { accepted: { outcome: 'accepted', id }, running: { claim, failures: this.#runAll(claim, keys) } }
   }
 
   quarantine(callback: QuarantinedCallback): Promise<void> {
@@ -122,6 +129,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     const results = keys.map((key) => this.#join(claim, key))
     const end = (ended: readonly Result[]): readonly Failure[] => {
       this.#withdrawOvertaken(claim)
+      this.#endWorkIfIdle(claim)
       return ended.filter((failure) => failure !== undefined)
     }
     if (results.every((result): result is Result => !(result instanceof Promise))) return end(results)
@@ -129,7 +137,8 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
   }
 
   #withdrawOvertaken(claim: MemoryClaim<Work>): void {
-    const isQueued = (key: DeliveryKey): boolean => claim.work?.attempts.has(attemptKey(key)) ?? false
+    const isQueued = (key: DeliveryKey): boolean =>
+      claim.work?.attempts.some((each) => each.key === attemptKey(key)) ?? false
     this.#claims.change(claim, withdrawOvertaken(claim.record, Date.now(), isQueued))
   }
 
@@ -138,26 +147,21 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     const work = claim.work ?? new Work()
     if (claim.work === undefined) this.#claims.setWork(claim, work)
     const id = attemptKey(key)
-    const underWay = work.attempts.get(id)
-    if (underWay !== undefined) return underWay
+    const underWay = work.attempts.find((each) => each.key === id)
+    if (underWay !== undefined) return underWay.ended
     const slot = work.isIdle && this.#started === undefined ? this.slots.take() : undefined
     const attempt = slot ? this.#attempt(claim, work, key, slot) : this.#attemptInTurn(claim, work, key)
-    if (!(attempt instanceof Promise)) {
-      this.#endWorkIfIdle(claim, work)
-      return attempt
-    }
+    if (!(attempt instanceof Promise)) return attempt
     const ended = attempt.finally(() => {
-      work.attempts.delete(id)
-      if (work.tail === ended) work.tail = undefined
-      this.#endWorkIfIdle(claim, work)
+      work.attempts = work.attempts.filter((each) => each.ended !== ended)
+      this.#endWorkIfIdle(claim)
     })
-    work.attempts.set(id, ended)
-    work.tail = ended
+    work.attempts = [...work.attempts, { key: id, ended }]
     return ended
   }
 
-  #endWorkIfIdle(claim: MemoryClaim<Work>, work: Work): void {
-    if (work.isIdle) this.#claims.setWork(claim, undefined)
+  #endWorkIfIdle(claim: MemoryClaim<Work>): void {
+    if (claim.work?.isIdle === true) this.#claims.setWork(claim, undefined)
   }
 
   /** Attempts a delivery behind the others of its claim, when there is a slot. Fails if that takes longer than `handlerTimeoutMs`. */
@@ -199,7 +203,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
       slot.release()
       return failureIn(delivering)
     }
-    work.running.set(claimed, delivering)
+    work.running = [...work.running, delivering]
     this.running.add(delivering)
     void delivering.finished.then(() => {
       if (late) {
@@ -208,11 +212,11 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
       }
       slot.release()
       this.running.delete(delivering)
-      work.running.delete(claimed)
-      this.#endWorkIfIdle(claim, work)
+      work.running = work.running.filter((each) => each !== delivering)
+      this.#endWorkIfIdle(claim)
     })
     return delivering.verdict.then((verdict) => {
-      if (isLate(verdict) && work.running.get(claimed) === delivering) {
+      if (isLate(verdict) && work.running.includes(delivering)) {
         late = verdict
         void giveUpOn({ job, delivering, slot, host: this.host, slots: this.slots, running: this.running })
       } else {
@@ -245,6 +249,12 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
       this.host.onError(error)
     })
   }
+}
+
+/** The deliveries that one callback started. */
+interface Running {
+  readonly claim: MemoryClaim<Work>
+  readonly failures: readonly Failure[] | Promise<readonly Failure[]>
 }
 
 function failureIn(verdict: Verdict): Result {

@@ -7,24 +7,28 @@ export type Failure = Extract<Verdict, { state: 'waiting' }>
 /** What came of an attempt: undefined if the delivery is settled. */
 export type Result = Failure | undefined
 
-/** The attempts under way for one claim. */
+/** An attempt without a verdict. */
+interface UnderWay {
+  readonly key: DeliveryKey
+  readonly ended: Promise<Result>
+}
+
+/** The attempts under way for one claim: few at a time, and none if all handlers return no promise. */
 export class Work {
-  /** Attempts without a verdict: a callback that needs the same delivery meanwhile waits for the same attempt. */
-  readonly attempts = new Map<DeliveryKey, Promise<Result>>()
+  /** Attempts in the order of their turns: a callback that needs the same delivery meanwhile waits for the same attempt. */
+  attempts: readonly UnderWay[] = []
   /** Handlers that run, in time or late: the claim's other deliveries wait for them. */
-  readonly running = new Map<DeliveryKey, Delivering>()
-  /** The last of `attempts`, which the next one waits for. */
-  tail: Promise<unknown> | undefined
+  running: readonly Delivering[] = []
   /** Whether a handler is being called: the handler may send a callback itself. */
   isCalling = false
 
   get isIdle(): boolean {
-    return this.attempts.size === 0 && this.running.size === 0 && !this.isCalling
+    return this.attempts.length === 0 && this.running.length === 0 && !this.isCalling
   }
 
   /** Resolves when all earlier attempts have verdicts and their handlers have ended. */
   async turn(): Promise<void> {
-    await this.tail
-    if (this.running.size > 0) await Promise.all([...this.running.values()].map(({ finished }) => finished))
+    await this.attempts.at(-1)?.ended
+    if (this.running.length > 0) await Promise.all(this.running.map(({ finished }) => finished))
   }
 }

@@ -156,7 +156,7 @@ export function applyDecision(
 ): { record: ClaimRecord; keys: readonly DeliveryKey[] } {
   const keys: DeliveryKey[] = []
   let deliveries = recorded?.deliveries ?? []
-  let sequence = Math.max(0, ...deliveries.map((delivery) => delivery.sequence))
+  let sequence = deliveries.reduce((last, delivery) => Math.max(last, delivery.sequence), 0)
   for (const event of events) {
     // A fail after a delivered success, or after a plain fail that is done, can only be a reversal. Others are decided when claimed.
     const reversal = event === 'fail' && (isDelivered(deliveries) || isPlainFailDone(deliveries))
@@ -164,7 +164,7 @@ export function applyDecision(
     const old = deliveries.find((delivery) => keyOf(delivery) === key)
     const made = newDelivery(event, reversal, ++sequence, callback, previous)
     const delivery: Delivery = old ? { ...made, ...broughtBack(old) } : made
-    deliveries = [...deliveries.filter((other) => other !== old), delivery]
+    deliveries = [...(old ? deliveries.filter((other) => other !== old) : deliveries), delivery]
     keys.push(key)
   }
   const repeats = recorded?.repeats ?? {}

@@ -46,9 +46,12 @@ export function holdersBy(orders: Iterable<string>, find: (order: string) => Hol
 
 /** The holders of these orders other than this claim. */
 export function otherHolders(orders: readonly string[], claim: string, holders: HolderLookup): readonly Holder[] {
-  return orders
-    .map((order) => holders.get(order))
-    .filter((holder): holder is Holder => holder !== undefined && holder.claim !== claim)
+  const others: Holder[] = []
+  for (const order of orders) {
+    const holder = holders.get(order)
+    if (holder !== undefined && holder.claim !== claim) others.push(holder)
+  }
+  return others
 }
 
 /** Those of these orders that the claim does not have. */

@@ -2,7 +2,8 @@ import { crypto } from './crypto.js'
 
 /** 160 bits of a hash, as hex. Each part has its length before it, so that no two arrays of parts give the same string. */
 export function hashOf(parts: readonly string[]): string {
-  const tagged = parts.map((part) => `${String(Buffer.byteLength(part))}:${part}`).join('')
+  let tagged = ''
+  for (const part of parts) tagged += `${String(Buffer.byteLength(part))}:${part}`
   return crypto().hash('sha256', tagged).slice(0, 40)
 }
 

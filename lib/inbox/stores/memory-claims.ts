@@ -1,4 +1,5 @@
 import type { Callback } from '../../callback/conversion.js'
+import { parameterNames } from '../../callback/schema.js'
 import { ConversionWebhookError } from '../../errors.js'
 import { textsOfArrival } from '../operators/mentions.js'
 import { rivalIds, hashOfPeople } from '../claims.js'
@@ -22,9 +23,9 @@ interface Entry<Work> extends MemoryClaim<Work> {
   /** Bytes that its record takes, as estimated. */
   weight: number
   /** Where it stands while it may give way. */
-  line: Line<string> | undefined
+  line: Line<Entry<Work>> | undefined
   /** The orders that were reserved for it. */
-  readonly orders: Set<string>
+  orders: readonly string[]
 }
 
 /** What the memory inbox remembers of conversions. */
@@ -42,9 +43,9 @@ export class MemoryClaims<Work> {
   /** By the order's identity, the claim that has it. */
   readonly #holders = new Map<string, Entry<Work>>()
   #bytes = 0
-  /** The ids of those that may give way. */
-  readonly #settled = new Line<string>()
-  readonly #waiting = new Line<string>()
+  /** Those that may give way. */
+  readonly #settled = new Line<Entry<Work>>()
+  readonly #waiting = new Line<Entry<Work>>()
 
   constructor(room: Size) {
     this.#room = room
@@ -93,10 +94,11 @@ export class MemoryClaims<Work> {
     const entry = this.#claims.get(claim)
     if (entry === undefined) return
     for (const order of orders) {
-      this.#holders.get(order)?.orders.delete(order)
+      const before = this.#holders.get(order)
+      if (before) before.orders = before.orders.filter((other) => other !== order)
       this.#holders.set(order, entry)
-      entry.orders.add(order)
     }
+    if (orders.length > 0) entry.orders = [...entry.orders, ...orders]
   }
 
   *records(): Generator<ClaimRecord> {
@@ -118,7 +120,7 @@ export class MemoryClaims<Work> {
         throw new ConversionWebhookError('ERR_CONVERSION_INBOX_FULL')
       }
     }
-    const entry = known ?? { record, work: undefined, weight: 0, line: undefined, orders: new Set() }
+    const entry: Entry<Work> = known ?? { record, work: undefined, weight: 0, line: undefined, orders: [] }
     if (known === undefined) {
       this.#claims.set(record.id, entry)
       this.#putRival(record)
@@ -141,6 +143,7 @@ export class MemoryClaims<Work> {
 
   /** Records what became of a claim meanwhile; others give way where it takes more now. */
   change(identity: MemoryClaim<Work>, record: ClaimRecord): void {
+    if (identity.record === record) return
     const entry = this.#claims.get(record.id)
     if (entry === undefined || entry !== identity) return // it gave way when nothing was under way any more
     const { weight } = entry
@@ -171,19 +174,18 @@ export class MemoryClaims<Work> {
   }
 
   /** Where it stands in the line already, it keeps its place. */
-  #enter(entry: Entry<Work>, line: Line<string> | undefined): void {
+  #enter(entry: Entry<Work>, line: Line<Entry<Work>> | undefined): void {
     if (entry.line === line) return
-    entry.line?.delete(entry.record.id)
+    entry.line?.delete(entry)
     entry.line = line
-    line?.add(entry.record.id)
+    line?.add(entry)
   }
 
   #makeRoom(rows: number, bytes: number): boolean {
     while (this.#claims.size + rows > this.#room.rows || this.#bytes + bytes > this.#room.bytes) {
       const oldest = this.#settled.shift() ?? this.#waiting.shift()
       if (oldest === undefined) return false
-      const entry = this.#claims.get(oldest)
-      if (entry) this.#remove(entry)
+      this.#remove(oldest)
     }
     return true
   }
@@ -240,8 +242,8 @@ function weightOfCallback(callback: Callback): number {
   const { params, extra, repairs } = callback
   let weight = 0
   for (const text of textsOfArrival(callback)) weight += weightOfText(text)
-  for (const text of Object.values(params)) weight += weightOfText(text)
-  for (const name of Object.keys(extra)) weight += weightOfText(name) + weightOfText(extra[name])
+  for (const name of parameterNames) weight += weightOfText(params[name])
+  for (const name in extra) weight += weightOfText(name) + weightOfText(extra[name])
   for (const { parameter } of repairs) weight += weightOfText(parameter)
   return weight
 }
