@@ -63,7 +63,8 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     const via = requireCaller(req, route, settings)
     const query = readQuery(escapeHighBytes(route.query), rules.wireNames, { sent: route.query })
     const scope = scopeOf(req, settings)
-    const sent = await readRequest(req, query, rules.wireNames)
+    const reading = readRequest(req, query, rules.wireNames)
+    const sent = reading instanceof Promise ? await reading : reading
     if (sent === undefined) return { answer: emptyAnswer }
     const taken = await take({ ...sent, via }, scope, settings, reporter)
     if ('error' in taken) throw taken.error

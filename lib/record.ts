@@ -1,4 +1,4 @@
-import { frozen, readCallback, type Conversion } from './callback/conversion.js'
+import { frozen, readCallback, type Callback, type Conversion } from './callback/conversion.js'
 import { withoutCredential } from './callback/params.js'
 import { isUnreadable, type Received } from './callback/received.js'
 import { debug } from './debug.js'
@@ -23,17 +23,25 @@ export type Taken =
  * Checks a callback, records it by the ledger or keeps it in the quarantine, and calls the observers: the same for HTTP and
  * `webhook.accept`. Rejects with a coded error if nothing could be recorded, or if a handler failed in memory.
  */
-export async function take(sent: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
+export function take(sent: Received, scope: string, settings: Settings, reporter: Reporter): Promise<Taken> {
   const receivedAt = Date.now()
   const { rules, secrets } = settings
   const received = secrets ? withoutCredential(sent, secrets, rules.wireNames) : sent
   const result = readCallback(received, rules, settings.parseCustomValue, scope, receivedAt)
-  if (!result.ok) return refuse(received, scope, receivedAt, result.issues, settings, reporter)
+  return result.ok
+    ? accept(result.callback, result.conversion, settings, reporter)
+    : refuse(received, scope, receivedAt, result.issues, settings, reporter)
+}
 
-  const { callback, conversion } = result
+async function accept(
+  callback: Callback,
+  conversion: Conversion<unknown>,
+  { inbox }: Settings,
+  reporter: Reporter,
+): Promise<Taken> {
   let accepted: Accepted
   try {
-    accepted = await settings.inbox.accept(frozen(callback))
+    accepted = await inbox.accept(frozen(callback))
   } catch (cause) {
     throw storageError(cause)
   }

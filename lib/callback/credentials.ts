@@ -41,6 +41,7 @@ export class Secrets {
 
   /** Whether a string holds one of the secrets, as it is or percent-encoded. */
   areIn(text: string): boolean {
+    if (text.length < minSecretLength) return false
     return [text, percentDecoded(text)].some((read) => this.#longestFirst.some((secret) => read.includes(secret)))
   }
 
@@ -53,6 +54,7 @@ export class Secrets {
 
 /** Decodes a path segment, or a value of a query. Returns the string unchanged if its encoding is broken. */
 export function decodeSegment(segment: string): string {
+  if (!segment.includes('%')) return segment
   try {
     return decodeURIComponent(segment)
   } catch {

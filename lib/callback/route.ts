@@ -55,7 +55,8 @@ function findRoute(req: WebhookRequest, isRoute: boolean, hasNext: boolean, secr
   const isRoot = path === '/' || path === ''
   if (isRoot || isRoute) return ours(isSecretParameter ? 'route' : undefined)
   if (!hasNext) {
-    const last = path.replace(/\/$/, '').split('/').pop() ?? ''
+    const end = path.endsWith('/') ? path.length - 1 : path.length
+    const last = path.slice(path.lastIndexOf('/', end - 1) + 1, end)
     const isSecret = secrets?.matches(decodeSegment(last)) ?? false
     return ours(isSecret ? 'path' : undefined, secrets !== undefined && !isSecret)
   }
