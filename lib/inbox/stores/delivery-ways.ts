@@ -39,18 +39,15 @@ export function deliveryWays(
     })
     return { ways: [by('referrer'), by('referee')], filter: all(rest) }
   }
-  // The index of scopes has none without one: where webhooks have no scopes, it would be a second index by state.
   const isInScope = isOfScope('scope', scope)
-  const isInNamedScope = scope !== undefined && scope !== '' ? all([raw(`scope <> ''`), isInScope]) : undefined
   const inState = (each: DeliveryState): DeliveryWay => {
     // Spelt as the partial indexes spell it.
     const isInState = raw(each === 'running' ? `state = 'running'` : `state <> 'running' AND state = '${each}'`)
-    const by = each === 'running' ? 'running' : isInNamedScope ? 'scope' : 'state'
-    return { by, where: all([isInNamedScope, isInState]) ?? everything }
+    const by = each === 'running' ? 'running' : isInScope ? 'scope' : 'state'
+    return { by, where: all([isInScope, isInState]) ?? everything }
   }
   const states = state === undefined ? [...settledOrWaiting, 'running' as const] : [state]
-  const isOfEmail = email === undefined ? undefined : eitherIs(email)
-  return { ways: states.map(inState), filter: all([isInNamedScope ? undefined : isInScope, isOfEmail]) }
+  return { ways: states.map(inState), filter: email === undefined ? undefined : eitherIs(email) }
 }
 
 function eitherIs(email: string): Sql {

@@ -37,9 +37,7 @@ const migrations: readonly string[] = [
     WHERE referee_email IS NOT NULL;
   -- Every other listing goes through states, each newest first. What runs is little, and would be put here and removed with each attempt.
   CREATE INDEX conversion_webhook_by_state ON conversion_webhook_deliveries (state, received_at) WHERE state <> 'running';
-  -- Without those that have no scope: where webhooks have no scopes, this would be a second index by state.
-  CREATE INDEX conversion_webhook_by_scope ON conversion_webhook_deliveries (substr(scope, 1, 200), state, received_at)
-    WHERE state <> 'running' AND scope <> '';
+  CREATE INDEX conversion_webhook_by_scope ON conversion_webhook_deliveries (substr(scope, 1, 200), state, received_at) WHERE state <> 'running';
   -- Those that wait for a date lie apart, so that no look for what is due walks through them.
   CREATE INDEX conversion_webhook_waiting ON conversion_webhook_deliveries (held_until, due_at) WHERE state = 'waiting';
   CREATE INDEX conversion_webhook_waiting_unheld ON conversion_webhook_deliveries (received_at)
