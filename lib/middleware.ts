@@ -63,8 +63,7 @@ export function conversionWebhook<Custom = string, Commit = undefined>(
     const via = requireCaller(req, route, settings)
     const query = readQuery(escapeHighBytes(route.query), rules.wireNames, { sent: route.query })
     const scope = scopeOf(req, settings)
-    const reading = readRequest(req, query, rules.wireNames)
-    const sent = reading instanceof Promise ? await reading : reading
+    const sent = await readRequest(req, query, rules.wireNames) // handlers are called later than this, when the URL is scrubbed
     if (sent === undefined) return { answer: emptyAnswer }
     const taken = await take({ ...sent, via }, scope, settings, reporter)
     if ('error' in taken) throw taken.error

@@ -4,6 +4,7 @@ import express from 'express'
 import express4 from 'express4'
 import morgan from 'morgan'
 import type { RequestListener } from 'node:http'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { connect as connectTo } from 'node:net'
 import { formatWithOptions } from 'node:util'
 import { conversionWebhook, redactUrl, type WebhookRequest } from '../../lib/index.js'
@@ -114,6 +115,54 @@ describe.each(Object.entries(logging))('under %s', (_name, mount) => {
     expect(accessLines[2]).toContain('"GET /webhook HTTP/1.1" 200')
     expect(debugLines.length).toBeGreaterThan(requests.length)
     expectNoTrace(debugLines)
+  })
+})
+
+test('what the app calls for a callback finds no secret and no address in the URL of its request', async () => {
+  const requests = new AsyncLocalStorage<WebhookRequest>() // as loggers and tracers keep the request
+  const seen: Record<string, unknown> = {}
+  const see = (where: string): void => {
+    const { url, originalUrl } = (requests.getStore() ?? {}) as { url?: string; originalUrl?: string }
+    seen[where] = { url, originalUrl }
+  }
+  const webhook = conversionWebhook(
+    {
+      onSuccess: () => {
+        see('handler')
+        throw new Error('stock-of-4711')
+      },
+      onError: ({ stage }) => {
+        see(`onError ${stage}`)
+      },
+      onRefused: () => {
+        see('onRefused')
+      },
+    },
+    {
+      secret,
+      parseCustomValue: (text) => {
+        see('parseCustomValue')
+        return text
+      },
+      confirm: () => {
+        see('confirm')
+        return true
+      },
+    },
+  )
+  const app = express().use((req, _res, next) => {
+    requests.run(req, next)
+  })
+  const { port } = await listen(app.use('/webhook', webhook) as RequestListener)
+  await send(port, `/webhook/${secret}${search()}`)
+  await send(port, `/webhook/${secret}${search({ purchaseValue: 'none' })}`)
+  const scrubbed = { url: '/[redacted]', originalUrl: '/webhook/[redacted]' }
+  expect(seen).toEqual({
+    parseCustomValue: scrubbed,
+    confirm: scrubbed,
+    handler: scrubbed,
+    'onError handler': scrubbed,
+    onRefused: scrubbed,
   })
 })
 
