@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import {
   conversionWebhook,
   type Conversion,
@@ -242,6 +243,62 @@ describe('callbacks at the same time', () => {
       { status: 'rejected', reason: handlerFailed },
     ])
     expect(success.contexts).toHaveLength(1)
+  })
+
+  test('wait for each other though a handler sent one of them itself before it failed', async () => {
+    const others = deferred()
+    let running = 0
+    let most = 0
+    const track = (handle: () => unknown) => async (conversion: Conversion) => {
+      if (conversion.orderId !== 'A') return others.promise
+      most = Math.max(most, ++running)
+      try {
+        await handle()
+        await setTimeout(10)
+      } finally {
+        running--
+      }
+    }
+    const replies: Promise<unknown>[] = []
+    const send = (conversion: string, orderID: string): void => {
+      replies.push(report(conversion, { orderID }).catch((error: unknown) => error))
+    }
+    let isFirst = true
+    const onPending = track(async () => {
+      if (!isFirst) return
+      isFirst = false
+      send('pending', 'A')
+      await setTimeout(10)
+      throw new Error('first')
+    })
+    const { report } = start({ onPending, onSuccess: track(() => undefined) }, { concurrency: 2 })
+    await setTimeout(1)
+    send('pending', 'A') // takes one slot; the callback that its handler sends waits for it
+    send('success', 'Z') // the other slot
+    send('success', 'Y') // waits for a slot
+    send('success', 'A')
+    await setTimeout(50)
+    others.resolve()
+    await Promise.all(replies)
+    expect(most).toBe(1)
+  })
+
+  test('are delivered where the app has replaced the global Promise', async () => {
+    const Native = Promise
+    globalThis.Promise = class Replaced<T> extends Native<T> {}
+    try {
+      const told: string[] = []
+      const handler = async (_conversion: Conversion, { event }: ConversionContext): Promise<void> => {
+        await setTimeout(5)
+        told.push(event)
+      }
+      const { report } = start({ onPending: handler, onSuccess: handler, onFail: handler })
+      const replies = await Native.all(['pending', 'success', 'success', 'fail'].map((status) => report(status)))
+      expect(replies.map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted', 'accepted', 'accepted'])
+      expect(told).toEqual(['pending', 'fail']) // the fail overtakes the success
+    } finally {
+      globalThis.Promise = Native
+    }
   })
 
   test('that share a reversal while it runs share its failure', async () => {

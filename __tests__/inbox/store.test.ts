@@ -99,6 +99,7 @@ test('a retry that waits for its turn longer than handlerTimeoutMs fails', async
 
 test('a late success that a fail has overtaken meanwhile runs until its end, and is withdrawn then', async () => {
   const { inbox, attempt, attempts } = start({ handlerTimeoutMs: 5, onError: () => undefined })
+  await turn() // before that a callback waits for its turn, at most handlerTimeoutMs
   const states = async () => (await inbox.list()).map(({ event, state }) => [event, state]).sort()
   const lateOne = inbox.accept(success)
   const first = await attempt(1)

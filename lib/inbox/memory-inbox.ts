@@ -1,6 +1,7 @@
 import type { Callback } from '../callback/conversion.js'
 import { debug, shortId } from '../debug.js'
 import { ConversionWebhookError } from '../errors.js'
+import { isThenable } from '../util/kind-of.js'
 import { settlesWithin } from '../util/settles-within.js'
 import { AttachedInbox } from './attached-inbox.js'
 import { attemptOf, claim, isSettled, jobOf, settle, withdrawOvertaken } from './delivery.js'
@@ -57,7 +58,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     if (running === undefined) return accepted
 
     const { claim } = running
-    const failures = running.failures instanceof Promise ? await running.failures : running.failures
+    const failures = isThenable(running.failures) ? await running.failures : running.failures
     // A delivery that failed and was overtaken meanwhile is withdrawn, so the sender need not repeat the callback.
     if (failures.length > 0 && !isSettled(claim.record)) throw failureError(failures)
     return accepted
@@ -132,7 +133,7 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
       this.#endWorkIfIdle(claim)
       return ended.filter((failure) => failure !== undefined)
     }
-    if (results.every((result): result is Result => !(result instanceof Promise))) return end(results)
+    if (results.every((result): result is Result => !isThenable(result))) return end(results)
     return Promise.all(results.map(async (result) => result)).then(end)
   }
 
@@ -151,12 +152,13 @@ class MemoryInbox extends AttachedInbox implements Inbox<undefined> {
     if (underWay !== undefined) return underWay.ended
     const slot = work.isIdle && this.#started === undefined ? this.slots.take() : undefined
     const attempt = slot ? this.#attempt(claim, work, key, slot) : this.#attemptInTurn(claim, work, key)
-    if (!(attempt instanceof Promise)) return attempt
+    if (!isThenable(attempt)) return attempt
     const ended = attempt.finally(() => {
       work.attempts = work.attempts.filter((each) => each.ended !== ended)
       this.#endWorkIfIdle(claim)
     })
-    work.attempts = [...work.attempts, { key: id, ended }]
+    // A handler may have sent callbacks of this claim before it returned: they wait for it.
+    work.attempts = slot ? [{ key: id, ended }, ...work.attempts] : [...work.attempts, { key: id, ended }]
     return ended
   }
 

@@ -1,5 +1,4 @@
 import type { Callback } from '../../callback/conversion.js'
-import { parameterNames } from '../../callback/schema.js'
 import { ConversionWebhookError } from '../../errors.js'
 import { textsOfArrival } from '../operators/mentions.js'
 import { rivalIds, hashOfPeople } from '../claims.js'
@@ -242,7 +241,7 @@ function weightOfCallback(callback: Callback): number {
   const { params, extra, repairs } = callback
   let weight = 0
   for (const text of textsOfArrival(callback)) weight += weightOfText(text)
-  for (const name of parameterNames) weight += weightOfText(params[name])
+  for (const text of Object.values(params)) weight += weightOfText(text)
   for (const name in extra) weight += weightOfText(name) + weightOfText(extra[name])
   for (const { parameter } of repairs) weight += weightOfText(parameter)
   return weight
