@@ -44,6 +44,11 @@ describe('the documented example', () => {
   })
 })
 
+test.each(['', 'campaign=spring'])('extra, params and repairs are frozen, with %p', (more) => {
+  const { extra, params: sent, repairs } = conversionOf(`${query()}&${more}`)
+  expect([extra, sent, repairs].map(Object.isFrozen)).toEqual([true, true, true])
+})
+
 test('what was not sent is absent instead of undefined', () => {
   const conversion = conversionOf('conversion=fail&orderID=A')
   expect(typed(conversion)).toStrictEqual({

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { readCallback, type Conversion } from './conversion.js'
+import { frozen, readCallback, type Conversion } from './conversion.js'
 import { invalidOption, type Issue } from '../errors.js'
 import type { Secrets } from './credentials.js'
 import { readQuery, type WireNames } from './params.js'
@@ -40,7 +40,9 @@ export function parseCallback<Custom = string>(
     throw invalidOption('receivedAt', 'be a valid Date')
   }
   const result = readCallback(readInput(input, rules.wireNames), rules, parseCustomValue, scope, receivedAt.getTime())
-  return result.ok ? { ok: true, conversion: result.conversion as Conversion<Custom> } : result
+  if (!result.ok) return result
+  frozen(result.callback)
+  return { ok: true, conversion: result.conversion as Conversion<Custom> }
 }
 
 const parseOptionNames: readonly string[] = [...readingOptionNames, 'scope', 'receivedAt']
