@@ -80,6 +80,18 @@ describeSqlite('a claim with a delivery that runs in this process', () => {
     expect(await foundAttempts()).toBe(attempts)
   })
 
+  test('is read again by the changes of the same transaction that come after an effect', async () => {
+    const other = recordOf([callbackOf('success', { orderID: 'another' }), { success: 'waiting' }])
+    const effect = (): void => {
+      db.exec(more)
+    }
+    const [, attemptsFound] = await Promise.all([
+      store.change({ claim: other.id, apply: () => ({ record: other, result: undefined }), effect }),
+      foundAttempts(),
+    ])
+    expect(attemptsFound).toBe(attempts)
+  })
+
   test('is as it was before a change that was rolled back', async () => {
     const [delivery] = running.deliveries
     if (delivery === undefined) throw new Error('nothing runs')

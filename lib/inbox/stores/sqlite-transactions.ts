@@ -84,6 +84,7 @@ export class SqliteTransactions {
           write()
           this.#rows.counters.take(tally) // written before the effect: an effect that ends the transaction commits what was written so far
         })
+        keptClaims.forget() // an effect may have written to any table
         if (failure && (isTransactionEnded(failure.error) || !isInTransaction(this.#db))) {
           broken.set(change, failure.error)
           throw failure.error
@@ -98,9 +99,7 @@ export class SqliteTransactions {
     this.#quarantine.limit(now())
     this.#rows.counters.take(tally)
     this.#end.run()
-    // An effect may have written to any table.
-    if (changes.some(({ effect }) => effect)) keptClaims.forget()
-    else keptClaims.keep(transaction.records)
+    if (!changes.some(({ effect }) => effect)) keptClaims.keep(transaction.records)
     return ends
   }
 
