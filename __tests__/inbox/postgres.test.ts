@@ -1,5 +1,5 @@
 import { Client, Pool } from 'pg'
-import { conversionWebhook, type ConversionContext, type Inbox } from '../../lib/index.js'
+import { conversionWebhook, type Conversion, type ConversionContext, type Inbox } from '../../lib/index.js'
 import { postgresInbox, type PostgresCommit, type PostgresPool } from '../../lib/postgres.js'
 import { durableBudget } from '../../lib/inbox/quarantine.js'
 import { lockKey } from '../../lib/inbox/stores/postgres-sql.js'
@@ -95,6 +95,23 @@ describePostgres('postgresInbox', () => {
       cause: { code: 'ERR_CONVERSION_INBOX_NEWER' },
     })
     await expect(again.inbox.stats()).rejects.toMatchObject({ code: 'ERR_CONVERSION_INBOX_NEWER' })
+  })
+
+  test('a claim that somebody has removed is not paid again by what is left of it, whatever shares its transaction', async () => {
+    const paid: unknown[] = []
+    const { schema, report, inbox } = start({}, { onSuccess: ({ orderId }: Conversion) => void paid.push(orderId) })
+    await Promise.all([report('A'), report('B')])
+    await settled(inbox)
+    await client.query(
+      `DELETE FROM ${schema}.claims WHERE id IN (SELECT claim FROM ${schema}.deliveries WHERE order_id = 'A')`,
+    )
+    for (const neighbours of [[], ['C'], ['B'], ['B', 'D']]) {
+      const [removed, ...others] = await Promise.allSettled(['A', ...neighbours].map(report))
+      expect(removed).toMatchObject({ status: 'rejected', reason: { code: 'ERR_CONVERSION_INBOX_UNAVAILABLE' } })
+      for (const other of others) expect(other.status).toBe('fulfilled')
+    }
+    await settled(inbox)
+    expect(paid.sort()).toEqual(['A', 'B', 'C', 'D'])
   })
 
   test('a connection that the server ends is replaced', async () => {

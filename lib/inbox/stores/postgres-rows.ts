@@ -31,6 +31,12 @@ export interface Written {
   readonly after: ClaimRecord
 }
 
+/** Rows that are written with all their columns. */
+interface WholeRows {
+  readonly claims: ClaimRecord[]
+  readonly deliveries: DeliveryRow[]
+}
+
 /** Reads and writes claims with their deliveries. */
 export class PostgresRows {
   readonly counters: PostgresCounters
@@ -135,14 +141,14 @@ export class PostgresRows {
     )
   }
 
-  /** Writes changed records, with one statement for each table. */
+  /** Writes changed records. No row of a new claim takes the place of another: that would be a delivery whose claim somebody has removed. */
   async write(client: Queryable, changes: readonly Written[]): Promise<void> {
-    const claims: ClaimRecord[] = []
-    const isNew = changes.every(({ before }) => before === undefined)
+    const fresh: WholeRows = { claims: [], deliveries: [] }
+    const known: WholeRows = { claims: [], deliveries: [] }
     const states: DeliveryRow[] = []
-    const wholes: DeliveryRow[] = []
     const gone: [string, string][] = []
     for (const { before, after } of changes) {
+      const { claims, deliveries } = before === undefined ? fresh : known
       if (before === undefined || claimColumns.some((column) => cellOf(column, after) !== cellOf(column, before)))
         claims.push(after)
       const changed = changedDeliveries(before, after)
@@ -150,15 +156,17 @@ export class PostgresRows {
       for (const delivery of changed.changed) {
         const source = deliveryRow(after.id, delivery, after)
         if (writtenBefore(before, delivery)) states.push(source)
-        else wholes.push(source)
+        else deliveries.push(source)
       }
     }
     await Promise.all([
-      this.#insert(client, 'claims', isNew ? [] : ['id'], claimColumns, claims),
+      this.#insert(client, 'claims', [], claimColumns, fresh.claims),
+      this.#insert(client, 'claims', ['id'], claimColumns, known.claims),
       ...gone.map(([claim, key]) =>
         client.query(`DELETE FROM ${this.#schema}.deliveries WHERE claim = $1 AND event_key = $2`, [claim, key]),
       ),
-      this.#insert(client, 'deliveries', isNew ? [] : ['claim', 'event_key'], deliveryColumns, wholes),
+      this.#insert(client, 'deliveries', [], deliveryColumns, fresh.deliveries),
+      this.#insert(client, 'deliveries', ['claim', 'event_key'], deliveryColumns, known.deliveries),
       this.#update(client, states),
     ])
   }
@@ -177,7 +185,7 @@ export class PostgresRows {
     )
   }
 
-  /** Inserts rows; overwrites those that are there by `keys`. Without keys all rows must be new, which costs less. */
+  /** Inserts rows; overwrites those that are there by `keys`. Without keys it rejects if one is there. */
   async #insert<Source>(
     client: Queryable,
     table: string,
