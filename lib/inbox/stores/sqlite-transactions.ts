@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { storageError, ConversionWebhookError } from '../../errors.js'
+import { isThenable } from '../../util/kind-of.js'
 import type { Ended } from '../group.js'
 import { isTransactionEnded, transactionEnded, type Change, type Changed, type Found } from '../store.js'
 import { keptWith, type QuarantinedCallback } from '../quarantine.js'
@@ -147,15 +148,10 @@ function attempt(run: () => unknown): Failure | undefined {
   try {
     const value = run()
     if (!isThenable(value)) return undefined
+    // A promise, or a statement of a library that is sent when it is awaited: that would be after the commit.
     if (types.isPromise(value)) value.catch(() => undefined)
     throw new ConversionWebhookError('ERR_CONVERSION_COMMIT_INVALID', { values: { why: 'promise' } })
   } catch (error) {
     return { error }
   }
-}
-
-/** Whether a value is a promise, or a statement of a library that is sent when it is awaited: that would be after the commit. */
-function isThenable(value: unknown): boolean {
-  const mayBe = (typeof value === 'object' && value !== null) || typeof value === 'function'
-  return mayBe && 'then' in value && typeof value.then === 'function'
 }
