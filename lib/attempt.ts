@@ -1,4 +1,4 @@
-import { frozen, readCallback, toConversion, type Callback, type Conversion } from './callback/conversion.js'
+import { readCallback, toConversion, type Callback, type Conversion } from './callback/conversion.js'
 import { Commits } from './commits.js'
 import { readAnswer } from './confirm.js'
 import { debug, shortId } from './debug.js'
@@ -132,7 +132,7 @@ export class Host implements InboxHost {
   }
 
   #typed({ event, callback }: Job): Conversion<unknown> {
-    const conversion = toConversion(frozen(callback), this.#settings.parseCustomValue)
+    const conversion = toConversion(callback, this.#settings.parseCustomValue)
     // A pending before the success may have said `goal_complete=1`, so the success itself need not.
     return event === 'goalComplete' && conversion.status === 'success'
       ? { ...conversion, goalComplete: true }
@@ -141,7 +141,7 @@ export class Host implements InboxHost {
 
   conversionOf(callback: Callback): Conversion<unknown> | undefined {
     try {
-      return toConversion(frozen(callback), this.#settings.parseCustomValue)
+      return toConversion(callback, this.#settings.parseCustomValue)
     } catch {
       return undefined // `parseCustomValue` has changed since, and throws for this string
     }
@@ -160,7 +160,7 @@ export class Host implements InboxHost {
 
   onDead({ job: { id, event, callback, attempt: attempts }, error }: { job: Job; error: unknown }): void {
     debug.delivery('%s %s dead, %d attempts', shortId(id), event, attempts)
-    const conversion = this.conversionOf(callback) ?? toConversion(frozen(callback))
+    const conversion = this.conversionOf(callback) ?? toConversion(callback)
     this.#reporter.dead({ id, event, conversion, attempts, error })
   }
 

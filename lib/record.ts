@@ -1,4 +1,4 @@
-import { frozen, readCallback, type Callback, type Conversion } from './callback/conversion.js'
+import { readCallback, type Callback, type Conversion } from './callback/conversion.js'
 import { withoutCredential } from './callback/params.js'
 import { isUnreadable, type Received } from './callback/received.js'
 import { debug } from './debug.js'
@@ -41,7 +41,7 @@ async function accept(
 ): Promise<Taken> {
   let accepted: Accepted
   try {
-    accepted = await inbox.accept(frozen(callback))
+    accepted = await inbox.accept(callback)
   } catch (cause) {
     throw storageError(cause)
   }

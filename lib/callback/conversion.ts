@@ -89,7 +89,8 @@ export function readCallback(
   const result = interpret(received, rules, scope, receivedAt)
   if (!result.ok) return result
   try {
-    return { ok: true, callback: result.callback, conversion: toConversion(result.callback, parseCustomValue) }
+    const callback = frozen(result.callback)
+    return { ok: true, callback, conversion: toConversion(callback, parseCustomValue) }
   } catch {
     const message = 'referrer_customValue was refused by the parseCustomValue option'
     return { ok: false, issues: [{ parameter: 'referrer_customValue', rule: 'customValue', message }] }

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { frozen, readCallback, type Conversion } from './conversion.js'
+import { readCallback, type Conversion } from './conversion.js'
 import { invalidOption, type Issue } from '../errors.js'
 import type { Secrets } from './credentials.js'
 import { readQuery, type WireNames } from './params.js'
@@ -41,7 +41,6 @@ export function parseCallback<Custom = string>(
   }
   const result = readCallback(readInput(input, rules.wireNames), rules, parseCustomValue, scope, receivedAt.getTime())
   if (!result.ok) return result
-  frozen(result.callback)
   return { ok: true, conversion: result.conversion as Conversion<Custom> }
 }
 

@@ -82,8 +82,12 @@ export function distinctRepairs(repairs: readonly Repair[]): readonly Repair[] {
   return firsts(repairs, ({ parameter, kind }) => `${kind} ${parameter}`)
 }
 
+/** Shared, since most callbacks have no issue and no repair. */
+const none: readonly never[] = Object.freeze([])
+
 function firsts<T>(items: readonly T[], keyOf: (item: T) => string): readonly T[] {
-  if (items.length < 2) return items
+  if (items.length === 0) return none
+  if (items.length === 1) return items
   const found = new Map<string, T>()
   for (const item of items) {
     const key = keyOf(item)

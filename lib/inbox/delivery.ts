@@ -11,7 +11,7 @@ import {
   logged,
   ordersOf,
   withDelivery,
-  withoutTakesOrder,
+  withOrder,
 } from './records.js'
 import type { AttemptMark, Delivery, DeliveryKey, ClaimRecord, LogEntry } from './records.js'
 import { hasOrders, missingOrders, otherHolders, type HolderLookup } from './reservation.js'
@@ -72,12 +72,12 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
     return { record: withDelivery(record, key, waiting), ...nothing }
   }
   const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
-  const started = withDelivery(record, key, running)
-  if (hasConfirm || !isSuccess(delivery)) return { record: started, delivery: running, ...nothing }
-  const { identity, order = identity } = record
-  const reserved = missingOrders(orders, record.id, holders)
-  const won = { ...withoutTakesOrder(started), order }
-  return { record: won, delivery: findDelivery(won, keyOf(running)) ?? running, refused: [], reserved }
+  if (hasConfirm || !isSuccess(delivery)) {
+    return { record: withDelivery(record, key, running), delivery: running, ...nothing }
+  }
+  const paying: Delivery = { ...running, takesOrder: undefined }
+  const won = withDelivery(withOrder(record), key, paying)
+  return { record: won, delivery: paying, refused: [], reserved: missingOrders(orders, record.id, holders) }
 }
 
 /** What has been delivered until now decides whether a fail is a plain one or a reversal. */

@@ -57,6 +57,10 @@ export interface LogEntry {
 const maxEntries = 20
 const maxMessages = 5
 
+/* Shared, since most claims are delivered at once, and are kept in memory by the thousands. */
+const noLog: readonly LogEntry[] = []
+const noRepeats: ClaimRecord['repeats'] = {}
+
 /** The last 20 entries, with their last 5 messages: a delivery may be tried and held for weeks. */
 export function logged(log: readonly LogEntry[], ...entries: readonly LogEntry[]): readonly LogEntry[] {
   const kept = [...log, ...entries].slice(-maxEntries)
@@ -167,7 +171,7 @@ export function applyDecision(
     deliveries = [...(old ? deliveries.filter((other) => other !== old) : deliveries), delivery]
     keys.push(key)
   }
-  const repeats = recorded?.repeats ?? {}
+  const repeats = recorded?.repeats ?? noRepeats
   const isRepeat = outcome === 'duplicate' || outcome === 'stale'
   const counted = isRepeat ? { ...repeats, [outcome]: repeated(repeats[outcome], callback) } : repeats
   // The scope is part of the identity, so the callback's is the same. If the recorded one was erased, it stays erased.
@@ -222,7 +226,7 @@ function newDelivery(
     hadNoHandler: undefined,
     takenBy: undefined,
     takesOrder: undefined,
-    log: [],
+    log: noLog,
   }
 }
 
@@ -248,13 +252,12 @@ export function withDelivery(record: ClaimRecord, key: DeliveryKey, delivery: De
   return { ...record, deliveries: record.deliveries.map((each) => (keyOf(each) === key ? delivery : each)) }
 }
 
-/** The record without `takesOrder`, for a claim that gets its orders. */
-export function withoutTakesOrder(record: ClaimRecord): ClaimRecord {
-  if (!record.deliveries.some(({ takesOrder }) => takesOrder)) return record
+/** The record of a claim that gets its orders: its own, and `order`. */
+export function withOrder(record: ClaimRecord, order = record.order ?? record.identity): ClaimRecord {
   const deliveries = record.deliveries.map((delivery) => {
     return delivery.takesOrder === true ? { ...delivery, takesOrder: undefined } : delivery
   })
-  return { ...record, deliveries }
+  return { ...record, order, deliveries }
 }
 
 const deliveryKeys: readonly DeliveryKey[] = ['success', 'fail', 'pending', 'goalComplete', 'reversal']

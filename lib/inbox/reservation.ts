@@ -1,6 +1,6 @@
 import type { Reserved, Verdict } from './inbox.js'
 import { isSuccess } from './ledger.js'
-import { isRunning, ordersOf, withoutTakesOrder, type ClaimRecord, type Delivery } from './records.js'
+import { isRunning, ordersOf, withOrder, type ClaimRecord, type Delivery } from './records.js'
 
 /*
  * One order, one claim: before a handler of `success` or `goalComplete` runs, its claim must have two orders, the identity and the order
@@ -85,7 +85,7 @@ export function reserve(
   if (others.some(({ isRunning }) => isRunning)) {
     return { verdict: { state: 'waiting', code: 'ERR_CONVERSION_ORDER_TAKEN' } }
   }
-  return { record: { ...withoutTakesOrder(record), order }, reserved: missingOrders(keys, record.id, holders) }
+  return { record: withOrder(record, order), reserved: missingOrders(keys, record.id, holders) }
 }
 
 /**

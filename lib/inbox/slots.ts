@@ -77,7 +77,7 @@ export class Slots {
       const slot = next && this.take()
       if (slot) next(slot)
     }
-    if (!this.#isIdle) return
+    if (this.#whenIdle.length === 0 || !this.#isIdle) return
     for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }

@@ -1,4 +1,4 @@
-import type { Callback, ConversionStatus } from '../../callback/conversion.js'
+import { frozen, type Callback, type ConversionStatus } from '../../callback/conversion.js'
 import type {
   Arrival,
   CredentialPlace,
@@ -50,7 +50,7 @@ export function encodeCallback(callback: Callback): string {
   })
 }
 
-export const decodeCallback = (text: string): Callback => decode(text, readCallback)
+export const decodeCallback = (text: string): Callback => frozen(decode(text, readCallback))
 
 const callbackNames = names('v', 'at', 'status', 'scope', 'params', 'extra', 'repairs', 'via', 'carrier')
 
