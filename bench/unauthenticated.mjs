@@ -8,7 +8,7 @@ import { connect } from 'node:net'
 import { report, spread, start, tell } from './support/report.mjs'
 
 const turns = 7
-const requests = 300
+const requests = 1_000
 const maxHead = 16_000 // Node takes 16 KiB of request line and headers
 
 /** Repeats a string up to a length. */

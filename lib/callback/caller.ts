@@ -122,11 +122,12 @@ const start = `${tokenName}=`
 function tokensIn(query: string): string[] {
   const found: string[] = []
   let tokens = 0
-  for (let at = query.indexOf(start); at !== -1 && tokens < maxTokens; at = query.indexOf(start, at + 1)) {
+  for (let at = query.indexOf(start), end; at !== -1 && tokens < maxTokens; at = query.indexOf(start, end)) {
+    const ampersand = query.indexOf('&', at)
+    end = ampersand === -1 ? query.length : ampersand
     if (at > 0 && query[at - 1] !== '&' && !query.startsWith('&amp;', at - '&amp;'.length)) continue
     tokens++
-    const ampersand = query.indexOf('&', at)
-    const text = query.slice(at + start.length, ampersand === -1 ? query.length : ampersand)
+    const text = query.slice(at + start.length, end)
     const mark = text.lastIndexOf('?')
     const texts = mark === -1 ? [text] : [text, text.slice(0, mark)]
     // A base64 secret that was pasted without encoding holds a `+` that is no space.
