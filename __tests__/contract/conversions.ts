@@ -1,4 +1,5 @@
 import { unkindErrors } from '../support/errors.js'
+import type { Conversion } from '../../lib/index.js'
 import { eventually, settled, workbench, type Kind } from './inboxes.js'
 
 /** Recording and delivering: what every inbox does, before or after the answer. */
@@ -104,6 +105,46 @@ export function describeConversions(kind: Kind): void {
     await settled(inbox)
     expect((await inbox.stats()).deliveries).toMatchObject({ done: unkind.length, dead: 0, running: 0 })
     expect(told).toHaveLength(2 * unkind.length)
+  })
+
+  test('what a conversion shares with the recorded callback is frozen wherever it is seen, also after a replay', async () => {
+    const seen: (Conversion<unknown> | undefined)[] = []
+    const see = (conversion: Conversion<unknown>): boolean => seen.push(conversion) > 0
+    const { report, inbox } = await start({
+      on: [],
+      observers: {
+        onSuccess: see,
+        onGoalComplete: see,
+        onFail: see,
+        onConflict: ({ conversion }) => see(conversion),
+      },
+      confirm: see,
+    })
+    const texts = { goal_complete: '1', campaign: 'spring', referrer_email: 'a b@c.example' }
+    await report('success', 'A', texts)
+    await settled(inbox)
+    const conflicts = [
+      await report('success', 'A', { ...texts, purchaseValue: '7' }),
+      await report('fail', 'A', { ...texts, referee_email: undefined }),
+    ]
+    expect(conflicts.map(({ outcome }) => outcome)).toEqual(['conflict', 'conflict'])
+    const list = async () => (await inbox.list()).map(({ conversion }) => conversion)
+    seen.push(...(await list()))
+    for (const { id } of conflicts) {
+      await inbox.replay(id)
+      await settled(inbox)
+    }
+    seen.push(...(await list()))
+    const unfrozen = seen.filter((conversion) => {
+      const { params, extra, repairs = [] } = conversion ?? {}
+      return ![params, extra, repairs, ...repairs].every((each) => Object.isFrozen(each))
+    })
+    expect(unfrozen).toEqual([])
+    expect(seen.map((conversion) => [conversion?.extra.campaign, conversion?.repairs.length])).toEqual(
+      seen.map(() => ['spring', 1]),
+    )
+    expect(seen.filter((conversion) => conversion?.purchaseValue === 7).length).toBeGreaterThan(4)
+    expect(seen.some((conversion) => conversion?.status === 'fail')).toBe(true)
   })
 
   test('after close nothing is recorded', async () => {

@@ -57,6 +57,28 @@ describe('a callback', () => {
     expect(row).toMatchObject({ params: { orderID: 'ASDXXXXX' } })
   })
 
+  test('keeps its status before a delivery, and why it is in quarantine, whatever a handler and a listing do with them', async () => {
+    const seen: unknown[] = []
+    const { webhook, report } = start({
+      onSuccess: (_conversion, { previous }) => {
+        seen.push({ ...previous })
+        Object.assign(previous ?? {}, { status: 'success' })
+        if (seen.length === 1) throw new Error('try again')
+      },
+      onError: () => undefined,
+    })
+    await report('pending')
+    await expect(report('success')).rejects.toMatchObject(handlerFailed)
+    await report('success')
+    expect(seen).toEqual([1, 2].map(() => ({ status: 'pending', goalComplete: false })))
+
+    expect(await report('success', { purchaseValue: '7' })).toMatchObject({ outcome: 'conflict' })
+    expect(await report('maybe')).toMatchObject({ outcome: 'refused' })
+    const kept = (await webhook.inbox.list()).flatMap(({ differs = [], issues = [] }) => [...differs, ...issues])
+    expect(kept).toHaveLength(2)
+    for (const each of kept) expect(() => Object.assign(each, { parameter: 'orderID' })).toThrow(TypeError)
+  })
+
   test('is answered after its handlers ran, with the id that they got', async () => {
     const { told, handlers } = recorder()
     const { report } = start(handlers)

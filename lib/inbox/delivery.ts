@@ -110,7 +110,7 @@ export function claimNext(record: ClaimRecord, claimer: Claimer, mayRun = () => 
 export function jobOf(claim: string, delivery: Delivery): Job {
   const { event, attempts, callback, previous } = delivery
   const id = deliveryId(claim, keyOf(delivery))
-  return { event, id, attempt: attempts, callback, previous }
+  return { event, id, attempt: attempts, callback, previous: previous && { ...previous } } // the handler gets it as its own
 }
 
 /** Identifies an attempt under way: the attempt owns its delivery as long as the record names it. */

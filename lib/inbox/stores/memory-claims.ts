@@ -16,8 +16,6 @@ export interface MemoryClaim<Work> {
   readonly work: Work | undefined
 }
 
-const noOrders: readonly string[] = []
-
 interface Entry<Work> extends MemoryClaim<Work> {
   record: ClaimRecord
   work: Work | undefined
@@ -121,7 +119,7 @@ export class MemoryClaims<Work> {
         throw new ConversionWebhookError('ERR_CONVERSION_INBOX_FULL')
       }
     }
-    const entry: Entry<Work> = known ?? { record, work: undefined, weight: 0, line: undefined, orders: noOrders }
+    const entry: Entry<Work> = known ?? { record, work: undefined, weight: 0, line: undefined, orders: [] }
     if (known === undefined) {
       this.#claims.set(record.id, entry)
       this.#putRival(record)

@@ -48,8 +48,9 @@ export class MemoryQuarantine {
     const text = JSON.stringify(quarantined)
     const bytes = 2 * text.length + bytesPerRow
     shelf.bytes += bytes - (known?.bytes ?? 0)
-    // A new row is a copy: strings that were cut out of a request keep the whole request in memory.
-    shelf.rows.set(id, { quarantined: known ? quarantined : (JSON.parse(text) as QuarantinedCallback), bytes })
+    // A new row is a copy: strings that were cut out of a request keep the whole request in memory. Frozen, since listings show its parts.
+    const copy = () => JSON.parse(text, (_name, value: unknown) => Object.freeze(value)) as QuarantinedCallback
+    shelf.rows.set(id, { quarantined: known ? quarantined : copy(), bytes })
     this.#limit()
   }
 
