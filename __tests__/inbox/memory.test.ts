@@ -73,7 +73,7 @@ describe('a callback', () => {
     expect(seen).toEqual([1, 2].map(() => ({ status: 'pending', goalComplete: false })))
 
     expect(await report('success', { purchaseValue: '7' })).toMatchObject({ outcome: 'conflict' })
-    expect(await report('maybe')).toMatchObject({ outcome: 'refused' })
+    for (let times = 0; times < 2; times++) expect(await report('maybe')).toMatchObject({ outcome: 'refused' })
     const kept = (await webhook.inbox.list()).flatMap(({ differs = [], issues = [] }) => [...differs, ...issues])
     expect(kept).toHaveLength(2)
     for (const each of kept) expect(() => Object.assign(each, { parameter: 'orderID' })).toThrow(TypeError)

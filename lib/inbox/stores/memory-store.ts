@@ -18,6 +18,11 @@ interface Shelf {
   bytes: number
 }
 
+function frozenWhole<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(frozenWhole)
+  return Object.freeze(value)
+}
+
 /** The refused callbacks and conflicts that a process keeps in memory. */
 export class MemoryQuarantine {
   readonly #budget: Size
@@ -44,13 +49,11 @@ export class MemoryQuarantine {
   write(quarantined: QuarantinedCallback): void {
     const { id, kind } = quarantined
     const shelf = this.#shelves[kind]
-    const known = shelf.rows.get(id)
     const text = JSON.stringify(quarantined)
     const bytes = 2 * text.length + bytesPerRow
-    shelf.bytes += bytes - (known?.bytes ?? 0)
-    // A new row is a copy: strings that were cut out of a request keep the whole request in memory. Frozen, since listings show its parts.
-    const copy = () => JSON.parse(text, (_name, value: unknown) => Object.freeze(value)) as QuarantinedCallback
-    shelf.rows.set(id, { quarantined: known ? quarantined : copy(), bytes })
+    shelf.bytes += bytes - (shelf.rows.get(id)?.bytes ?? 0)
+    // A copy, since strings that were cut out of a request keep the whole request in memory; frozen, since listings show its parts.
+    shelf.rows.set(id, { quarantined: frozenWhole(JSON.parse(text) as QuarantinedCallback), bytes })
     this.#limit()
   }
 
