@@ -89,8 +89,7 @@ export function readCallback(
   const result = interpret(received, rules, scope, receivedAt)
   if (!result.ok) return result
   try {
-    const callback = frozen(result.callback)
-    return { ok: true, callback, conversion: toConversion(callback, parseCustomValue) }
+    return { ok: true, callback: result.callback, conversion: toConversion(result.callback, parseCustomValue) }
   } catch {
     const message = 'referrer_customValue was refused by the parseCustomValue option'
     return { ok: false, issues: [{ parameter: 'referrer_customValue', rule: 'customValue', message }] }
@@ -132,7 +131,7 @@ function interpret(received: Received, rules: ReadingRules, scope: string, recei
   const refused = refusal(checkParameters(texts), rules.checkSchema?.({ ...foreign(extra), ...texts }))
   if (refused) return refused
   const callback = { status: status as ConversionStatus, params, extra, repairs, scope, receivedAt, via, carrier }
-  return { ok: true, callback } as const
+  return { ok: true, callback: frozen(callback) } as const
 }
 
 /** Checks the ten parameters with the validator that is generated from `callbackSchema`. Returns one issue a parameter. @internal */

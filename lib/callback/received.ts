@@ -86,8 +86,7 @@ export function distinctRepairs(repairs: readonly Repair[]): readonly Repair[] {
 const none: readonly never[] = Object.freeze([])
 
 function firsts<T>(items: readonly T[], keyOf: (item: T) => string): readonly T[] {
-  if (items.length === 0) return none
-  if (items.length === 1) return items
+  if (items.length < 2) return items.length === 0 ? none : items
   const found = new Map<string, T>()
   for (const item of items) {
     const key = keyOf(item)

@@ -71,13 +71,13 @@ export function claim(record: ClaimRecord, key: DeliveryKey, claimer: Claimer): 
     const waiting = { ...delivery, heldUntil: undefined, dueAt: now + holderRunsMs }
     return { record: withDelivery(record, key, waiting), ...nothing }
   }
-  const running: Delivery = { ...fixed, state: 'running', attempts: delivery.attempts + 1, startedAt: now, owner }
-  if (hasConfirm || !isSuccess(delivery)) {
-    return { record: withDelivery(record, key, running), delivery: running, ...nothing }
-  }
-  const paying: Delivery = { ...running, takesOrder: undefined }
-  const won = withDelivery(withOrder(record), key, paying)
-  return { record: won, delivery: paying, refused: [], reserved: missingOrders(orders, record.id, holders) }
+  const pays = !hasConfirm && isSuccess(delivery)
+  const takesOrder = pays ? undefined : delivery.takesOrder
+  const attempts = delivery.attempts + 1
+  const running: Delivery = { ...fixed, state: 'running', attempts, startedAt: now, owner, takesOrder }
+  if (!pays) return { record: withDelivery(record, key, running), delivery: running, ...nothing }
+  const won = withDelivery(withOrder(record), key, running)
+  return { record: won, delivery: running, refused: [], reserved: missingOrders(orders, record.id, holders) }
 }
 
 /** What has been delivered until now decides whether a fail is a plain one or a reversal. */
